@@ -1,0 +1,1 @@
+"""Floor 1: what is known, and how to get at it (facts, store, snapshots, importers, the machine probe)."""

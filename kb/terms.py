@@ -1,0 +1,49 @@
+"""Namespaces and IRIs. Terms of the ontology are spelt here once; no term of the field (a flag, a GPU, a release) ever is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ON: Final = "https://w3id.org/ontune#"
+KB: Final = "https://w3id.org/ontune/kb/"
+
+PREFIXES: Final[dict[str, str]] = {
+    "on": ON,
+    "kb": KB,
+    "cap": "https://w3id.org/ontune/capability/",
+    "sit": "https://w3id.org/ontune/situation/",
+    "eff": "https://w3id.org/ontune/effect/",
+    "rule": "https://w3id.org/ontune/rule/",
+    "shape": "https://w3id.org/ontune/shape/",
+    "tgt": "https://w3id.org/ontune/target/",
+    "wl": "https://w3id.org/ontune/workload/",
+    "site": "https://w3id.org/ontune/site/",
+    "obs": "https://w3id.org/ontune/observation/",
+    "uarch": "https://w3id.org/ontune/microarchitecture/",
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "owl": "http://www.w3.org/2002/07/owl#",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+    "sh": "http://www.w3.org/ns/shacl#",
+    "skos": "http://www.w3.org/2004/02/skos/core#",
+    "dct": "http://purl.org/dc/terms/",
+    "prov": "http://www.w3.org/ns/prov#",
+    "sosa": "http://www.w3.org/ns/sosa/",
+    "qudt": "http://qudt.org/schema/qudt/",
+    "unit": "http://qudt.org/vocab/unit/",
+    "schema": "https://schema.org/",
+    "spdx": "https://spdx.org/rdf/3.0.1/terms/",
+    "mls": "http://www.w3.org/ns/mls#",
+}
+
+RDF_TYPE: Final = PREFIXES["rdf"] + "type"
+
+
+def on(name: str) -> str:
+    """The IRI of an Ontune term."""
+    return ON + name
+
+
+def local_name(iri: str) -> str:
+    """The part of an IRI behind its last `/` or `#`: the short name that people type."""
+    return iri.replace("#", "/").rsplit("/", 1)[-1]

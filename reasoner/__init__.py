@@ -1,0 +1,1 @@
+"""Floor 2: what follows (closure, rules, shapes, choice, explanation)."""
