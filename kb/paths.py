@@ -1,0 +1,41 @@
+"""Where things lie: shipped sources (in a checkout or in an installed wheel), the user's additions, caches and observations.
+
+Environment variables override the platform's convention: `ONTUNE_DATA_HOME`, `ONTUNE_CACHE_HOME`, and `ONTUNE_KB_PATH` (further folders of
+additions, separated as in `PATH`).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+
+def shipped(folder: str) -> Path:
+    """The folder of shipped sources: `ontology`, `rules` (inside `kb/` in a wheel, beside it in a checkout), or `facts`, `evidence`, `queries`."""
+    inside = _HERE / folder
+    return inside if inside.is_dir() else _HERE.parent / folder
+
+
+def data_home() -> Path:
+    """The user's data folder: additions to the knowledge base and recorded observations."""
+    return _user_folder("ONTUNE_DATA_HOME", "XDG_DATA_HOME", ".local/share")
+
+
+def cache_home() -> Path:
+    """The user's cache folder: snapshots, images, wheels. Everything in it can be made again."""
+    return _user_folder("ONTUNE_CACHE_HOME", "XDG_CACHE_HOME", ".cache")
+
+
+def additions() -> list[Path]:
+    """Folders of Turtle that overlay the shipped knowledge, in order: the user's own, then those of `ONTUNE_KB_PATH`."""
+    named = [Path(entry) for entry in os.environ.get("ONTUNE_KB_PATH", "").split(os.pathsep) if entry]
+    return [folder for folder in (data_home() / "kb", *named) if folder.is_dir()]
+
+
+def _user_folder(own: str, convention: str, fallback: str) -> Path:
+    if given := os.environ.get(own):
+        return Path(given)
+    base = os.environ.get(convention)
+    return (Path(base) if base else Path.home() / fallback) / "ontune"
