@@ -1,0 +1,210 @@
+"""The Plan: the chosen configuration with its reasons, its rejected options and its prediction.
+
+`Plan.to_json` gives the object that `ontune plan --format json` prints and a bundle's `plan.json` holds; `Plan.from_json` reads it back and refuses
+everything that is not exactly such an object.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, TypeVar
+
+from kb.errors import BadInput
+
+JsonObject = Mapping[str, Any]
+How = Literal["env", "flag", "package", "image", "code", "launcher"]
+Manager = Literal["", "apt", "pip", "index"]
+ReasonKind = Literal["rule", "effect", "observation", "default", "request", "site", "fact"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something was concluded.
+
+    Attributes:
+        kind: what spoke: a rule, an effect, an observation, a decision's default, the request, the site or a fact.
+        id: the identifier of what spoke.
+        text: one sentence for the user.
+        sources: where the knowledge comes from: addresses or package names.
+    """
+
+    kind: ReasonKind
+    id: str
+    text: str
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An option that was not taken, and why."""
+
+    option: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One change to a recipe, a script or the code that puts an option into effect.
+
+    Attributes:
+        how: the kind of change.
+        name: variable, package, header key, setting, flag or launcher.
+        value: its value; `{cores}` stands for the usable cores at run time.
+        manager: for packages, who installs them; `index` names a further wheel index. Empty for everything else.
+    """
+
+    how: How
+    name: str
+    value: str = ""
+    manager: Manager = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionTaken:
+    """A decision with the option taken; `how` is the main way in which it is applied, empty where nothing needs to be done."""
+
+    decision: str
+    option: str
+    label: str
+    how: How | Literal[""] = ""
+    apply: tuple[Application, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A configuration that was chosen for a workload on a target.
+
+    Attributes:
+        plan_id: the hash of request, target facts and knowledge.
+        workload: the workload's description, as in a workload file.
+        target: the target's facts, as `ontune probe` prints them.
+        objective: what was maximised.
+        numerics: what the options may do to the numbers: exact, mixed or lossy.
+        decisions: one for every decision, in a stable order.
+        prediction: `throughput {value, unit, low, high}` and `vs_default {value, low, high}`, with the observations behind them.
+        alternatives: the best plan for each other option: `{rank, options, vs_best}`.
+        unknowns: facts that would change the plan: `{fact, would_change, probe}`.
+        knowledge: `version` and `sha256` of the knowledge base.
+    """
+
+    plan_id: str
+    workload: JsonObject
+    target: JsonObject
+    objective: str
+    numerics: str
+    decisions: tuple[DecisionTaken, ...]
+    prediction: JsonObject
+    alternatives: tuple[JsonObject, ...]
+    unknowns: tuple[JsonObject, ...]
+    knowledge: JsonObject
+
+    def option(self, decision: str) -> str:
+        """The option taken for `decision`; KeyError where the plan does not take that decision."""
+        return self.decision(decision).option
+
+    def decision(self, decision: str) -> DecisionTaken:
+        """The decision of that name; KeyError where the plan does not take it."""
+        for taken in self.decisions:
+            if taken.decision == decision:
+                return taken
+        raise KeyError(decision)
+
+    def applied(self, how: How, manager: Manager | None = None) -> tuple[Application, ...]:
+        """Every application of a kind (and of a package manager, if given), in the order of the decisions."""
+        return tuple(
+            application
+            for taken in self.decisions
+            for application in taken.apply
+            if application.how == how and manager in (None, application.manager)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as an object of dictionaries, lists, strings and numbers."""
+        return typing.cast(dict[str, Any], _encode(self))
+
+    @classmethod
+    def from_json(cls, obj: object, where: str = "plan") -> Self:
+        """Read a plan back.
+
+        Args:
+            obj: what `to_json` gave.
+            where: the file, or another name for the place that `obj` comes from; it begins every message.
+
+        Raises:
+            BadInput: a key is missing or unknown, or a value is of the wrong kind; the message names the path to the key.
+        """
+        return _decode(cls, obj, where)
+
+
+def _encode(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {field.name: _encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _encode(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_encode(item) for item in value]
+    return value
+
+
+@functools.cache
+def _fields(kind: Hashable) -> dict[str, tuple[Any, bool]]:
+    """For every field of a dataclass, its type and whether it must be given."""
+    dataclass_type = typing.cast(Any, kind)
+    hints = typing.get_type_hints(dataclass_type)
+    return {field.name: (hints[field.name], field.default is dataclasses.MISSING) for field in dataclasses.fields(dataclass_type)}
+
+
+def _decode(kind: type[T], obj: object, where: str) -> T:
+    """Build the dataclass `kind` from a JSON object."""
+    if not isinstance(obj, Mapping):
+        raise BadInput(where, f"found {_described(obj)}", expected="an object")
+    fields = _fields(typing.cast(Hashable, kind))
+    for key in obj:
+        if key not in fields:
+            raise BadInput(f"{where}: {key}", "unknown key", given=str(key), known=fields)
+    for name, (_, required) in fields.items():
+        if required and name not in obj:
+            raise BadInput(f"{where}: {name}", "missing key")
+    return kind(**{name: _value(fields[name][0], item, f"{where}: {name}") for name, item in obj.items()})
+
+
+def _value(hint: Any, item: object, where: str) -> Any:
+    """Check one value against a field's type hint, and build what it describes."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return _decode(typing.cast(type, hint), item, where)
+    if origin is tuple:
+        if not isinstance(item, list | tuple):
+            raise BadInput(where, f"found {_described(item)}", expected="a list")
+        return tuple(_value(arguments[0], element, f"{where}[{index}]") for index, element in enumerate(item))
+    if origin in (typing.Union, types.UnionType, Literal):
+        words = _words(hint)
+        if item not in words:
+            choice = "one of " + ", ".join(repr(word) for word in words)
+            raise BadInput(where, f"found {_described(item)}", expected=choice, given=str(item), known=words)
+        return item
+    wanted, name = (str, "text") if hint is str else (Mapping, "an object")
+    if not isinstance(item, wanted):
+        raise BadInput(where, f"found {_described(item)}", expected=name)
+    return item
+
+
+def _words(hint: Any) -> list[str]:
+    """The texts that a union of literals allows."""
+    arguments = typing.get_args(hint)
+    return list(arguments) if typing.get_origin(hint) is Literal else [word for part in arguments for word in _words(part)]
+
+
+def _described(item: object) -> str:
+    names = {str: "text", bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "an object", type(None): "nothing"}
+    described = names.get(type(item), type(item).__name__)
+    return f"{described} {item!r:.40}" if isinstance(item, str | int | float) else described
