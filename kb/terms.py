@@ -6,6 +6,7 @@ from typing import Final
 
 ON: Final = "https://w3id.org/ontune#"
 KB: Final = "https://w3id.org/ontune/kb/"
+FILE: Final = "https://w3id.org/ontune/file/"
 
 PREFIXES: Final[dict[str, str]] = {
     "on": ON,

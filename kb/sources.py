@@ -1,0 +1,64 @@
+"""The source files of the knowledge base, shipped and added, and the hash that names their snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kb import paths
+from kb.terms import FILE
+
+_SHIPPED_FOLDERS = ("ontology", "rules", "facts", "evidence")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of the knowledge base.
+
+    Attributes:
+        path: where it lies.
+        name: its stable name, such as `kb/facts/compilers.ttl`; additions are named `additions/<n>/...`.
+        added: whether a user added it.
+    """
+
+    path: Path
+    name: str
+    added: bool = False
+
+    @property
+    def graph(self) -> str:
+        """The IRI of the named graph that holds the file's triples."""
+        return FILE + self.name
+
+
+def shipped_sources() -> list[Source]:
+    """Every shipped Turtle file and closure rule, in a stable order."""
+    found = []
+    for folder in _SHIPPED_FOLDERS:
+        prefix = folder if folder in ("ontology", "rules") else f"kb/{folder}"
+        found += _files(paths.shipped(folder), prefix, added=False)
+    return found
+
+
+def added_sources(folders: Sequence[Path] | None = None) -> list[Source]:
+    """Turtle files that overlay the shipped knowledge: those of `folders`, or the user's own (see `kb.paths.additions`)."""
+    chosen = paths.additions() if folders is None else folders
+    return [source for n, folder in enumerate(chosen) for source in _files(folder, f"additions/{n}", added=True)]
+
+
+def content_hash(sources: Iterable[Source]) -> str:
+    """SHA-256 over the names and bytes of all sources: two equal hashes are the same knowledge."""
+    digest = hashlib.sha256()
+    for source in sources:
+        content = source.path.read_bytes()
+        digest.update(f"{source.name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _files(folder: Path, prefix: str, *, added: bool) -> list[Source]:
+    kinds = {".ttl"} if added else {".ttl", ".ru"}
+    files = sorted(path for path in folder.rglob("*") if path.suffix in kinds and path.is_file())
+    return [Source(path, f"{prefix}/{path.relative_to(folder).as_posix()}", added) for path in files]

@@ -1,0 +1,123 @@
+"""The store: one named graph for each source file and each rule, read as their union."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyoxigraph as ox
+
+from kb.errors import BadInput
+from kb.terms import PREFIXES, RDF_TYPE
+
+if TYPE_CHECKING:
+    import rdflib
+
+    from kb.sources import Source
+
+Term = ox.NamedNode | ox.BlankNode | ox.Literal
+Row = dict[str, str]
+
+
+class KnowledgeStore:
+    """Triples with the graph that each came from. Queries always read the union of all graphs."""
+
+    def __init__(self) -> None:
+        self.store = ox.Store()
+
+    def load_source(self, source: Source) -> None:
+        """Parse one Turtle file into its own graph.
+
+        Raises:
+            BadInput: the file is not Turtle; the message names the file and the line.
+        """
+        try:
+            self.store.bulk_load(path=str(source.path), format=ox.RdfFormat.TURTLE, base_iri=source.graph, to_graph=ox.NamedNode(source.graph))
+        except SyntaxError as error:
+            raise BadInput(f"{source.path}:{error.lineno or 1}", str(error.msg), expected="valid Turtle") from error
+
+    def load_quads(self, path: Path) -> None:
+        """Read N-Quads that `dump` has written."""
+        self.store.bulk_load(path=str(path), format=ox.RdfFormat.N_QUADS)
+
+    def dump(self, path: Path) -> None:
+        """Write every quad as N-Quads."""
+        with path.open("wb") as file:
+            self.store.dump(file, ox.RdfFormat.N_QUADS)
+
+    def select(self, text: str, bindings: Mapping[str, Term] | None = None) -> list[Row]:
+        """Run a SELECT query; each row maps a bound variable to its value as text (IRIs and literals alike)."""
+        solutions: Any = self._run(text, bindings)
+        names = [variable.value for variable in solutions.variables]
+        return [{name: value.value for name, value in zip(names, row, strict=True) if value is not None} for row in solutions]
+
+    def terms(self, text: str, bindings: Mapping[str, Term] | None = None) -> list[dict[str, Term]]:
+        """Run a SELECT query; as `select`, but the values are RDF terms."""
+        solutions: Any = self._run(text, bindings)
+        names = [variable.value for variable in solutions.variables]
+        return [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in solutions]
+
+    def construct(self, text: str, bindings: Mapping[str, Term] | None = None) -> list[ox.Triple]:
+        """Run a CONSTRUCT query."""
+        return list(self._run(text, bindings))
+
+    def ask(self, text: str, bindings: Mapping[str, Term] | None = None) -> bool:
+        """Run an ASK query."""
+        return bool(self._run(text, bindings))
+
+    def objects(self, subject: str, predicate: str) -> list[str]:
+        """Values of a property, as text, in the order of their text."""
+        quads = self.store.quads_for_pattern(ox.NamedNode(subject), ox.NamedNode(predicate), None, None)
+        return sorted({quad.object.value for quad in quads if not isinstance(quad.object, ox.Triple)})
+
+    def label(self, iri: str) -> str:
+        """The `rdfs:label` of a resource, or the empty text."""
+        return next(iter(self.objects(iri, PREFIXES["rdfs"] + "label")), "")
+
+    def graphs_of(self, triple: ox.Triple) -> list[str]:
+        """The graphs (source files and rules) that state a triple."""
+        quads = self.store.quads_for_pattern(triple.subject, triple.predicate, triple.object, None)
+        return sorted(quad.graph_name.value for quad in quads if isinstance(quad.graph_name, ox.NamedNode))
+
+    def instances(self, class_iri: str) -> Iterator[str]:
+        """The named instances of a class."""
+        quads = self.store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), ox.NamedNode(class_iri), None)
+        yield from sorted({quad.subject.value for quad in quads if isinstance(quad.subject, ox.NamedNode)})
+
+    def sources_of(self, iri: str) -> tuple[str, ...]:
+        """Where a resource is known from: its own sources, else those of the file that describes it."""
+        own = self.objects(iri, PREFIXES["dct"] + "source") + self.objects(iri, PREFIXES["prov"] + "wasDerivedFrom")
+        if own:
+            return tuple(dict.fromkeys(own))
+        rows = self.select(
+            "SELECT DISTINCT ?source WHERE { GRAPH ?file { ?resource ?p ?o } ?file a on:SourceFile ; prov:wasDerivedFrom ?source } ORDER BY ?source",
+            {"resource": ox.NamedNode(iri)},
+        )
+        return tuple(row["source"] for row in rows)
+
+    def add(self, quads: Iterable[ox.Quad]) -> None:
+        """Add quads."""
+        self.store.extend(quads)
+
+    def remove(self, quads: Iterable[ox.Quad]) -> None:
+        """Remove quads."""
+        for quad in quads:
+            self.store.remove(quad)
+
+    def to_rdflib(self) -> rdflib.Graph:
+        """The union of all graphs as an rdflib graph, for tools that speak only rdflib."""
+        import rdflib
+
+        graph = rdflib.Graph()
+        for prefix, namespace in PREFIXES.items():
+            graph.bind(prefix, namespace)
+        lines = {f"{quad.subject} {quad.predicate} {quad.object} ." for quad in self.store}
+        graph.parse(data="\n".join(lines), format="nt")
+        return graph
+
+    def _run(self, text: str, bindings: Mapping[str, Term] | None) -> Any:
+        substitutions: Any = {ox.Variable(name): value for name, value in (bindings or {}).items()}
+        return self.store.query(text, prefixes=PREFIXES, use_default_graph_as_union=True, substitutions=substitutions or None)
+
+

@@ -1,0 +1,117 @@
+"""Compile the knowledge base: sources -> closure -> rules -> shapes -> snapshot.
+
+Shipped knowledge that breaks a shape is an error. An addition that cannot be read, that breaks a shape or that makes the whole contradictory is
+refused with its reason, and the rest stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pyoxigraph as ox
+
+from kb.errors import BadInput, OntuneError
+from kb.snapshot import FULL, PLANNING, Snapshot, SnapshotInfo, obtain
+from kb.sources import Source, added_sources, content_hash, shipped_sources
+from kb.store import KnowledgeStore
+from kb.terms import FILE, PREFIXES, on
+
+CLOSURE_GRAPH = FILE + "closure"
+_ONLY_FOR_READERS = {PREFIXES["skos"] + "definition", PREFIXES["rdfs"] + "comment", PREFIXES["dct"] + "description"}
+
+
+def compile_snapshot(additions: Sequence[Path] | None = None) -> Snapshot:
+    """The snapshot of the shipped knowledge and the additions, compiled at first use.
+
+    Args:
+        additions: folders of Turtle that overlay the shipped knowledge; None takes the user's own.
+
+    Raises:
+        BadInput: shipped knowledge is broken.
+    """
+    shipped, added = shipped_sources(), added_sources(additions)
+    sha256 = content_hash([*shipped, *added])
+    release = version("ontune")
+    key = hashlib.sha256(f"{sha256} {release} {_code_hash()}".encode()).hexdigest()
+
+    def build(folder: Path) -> SnapshotInfo:
+        store, refused = compile_sources(shipped, added)
+        store.dump(folder / FULL)
+        _planning_part(store).dump(folder / PLANNING)
+        return SnapshotInfo(release, sha256, tuple(refused))
+
+    return obtain(key, build)
+
+
+def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> tuple[KnowledgeStore, list[str]]:
+    """Compile sources in memory; returns the store and the additions refused, each with its reason.
+
+    Raises:
+        BadInput: the shipped sources are broken.
+    """
+    refused: list[str] = []
+    accepted: list[Source] = []
+    if added:
+        for source in added:
+            try:
+                KnowledgeStore().load_source(source)
+                accepted.append(source)
+            except OntuneError as error:
+                refused.append(str(error))
+        try:
+            return _compile([*shipped, *accepted]), refused
+        except OntuneError:
+            pass  # one of them is at fault: find which, by adding one after another
+    good: list[Source] = []
+    store = _compile(shipped)
+    for source in accepted:
+        try:
+            store = _compile([*shipped, *good, source])
+            good.append(source)
+        except OntuneError as error:
+            refused.append(f"{source.path}: {error}")
+    return store, refused
+
+
+def _compile(sources: Sequence[Source]) -> KnowledgeStore:
+    from reasoner.closure import close
+    from reasoner.rules import load_rules, run_rules
+    from reasoner.shapes import validate_store
+
+    store = KnowledgeStore()
+    for source in sources:
+        if source.path.suffix == ".ttl":
+            store.load_source(source)
+    report = close(store.store, ox.NamedNode(CLOSURE_GRAPH))
+    if report.inconsistencies:
+        raise BadInput("the knowledge base", f"it contradicts itself: {report.inconsistencies[0].message}")
+    run_rules(store, [rule for rule in load_rules(store) if not rule.per_request])
+    if broken := [violation for violation in validate_store(store) if violation.severity == "Violation"]:
+        first = broken[0]
+        raise BadInput(first.focus, f"{first.message} ({first.path})" if first.path else first.message)
+    return store
+
+
+def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
+    """Without definitions, the ontology's schema and recorded observations: none of them decides anything."""
+    observations = {ox.NamedNode(iri) for iri in store.instances(on("Observation"))}
+    part = KnowledgeStore()
+    part.add(
+        quad
+        for quad in store.store
+        if quad.predicate.value not in _ONLY_FOR_READERS
+        and not quad.graph_name.value.startswith(FILE + "ontology/vocabularies/")  # type: ignore[union-attr]
+        and quad.subject not in observations
+    )
+    return part
+
+
+def _code_hash() -> str:
+    """Changes with the code that compiles, so that a checkout under work never reads a snapshot of older code."""
+    digest = hashlib.sha256()
+    for name in ("compile", "closure", "rules", "rule_text", "shapes"):
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,196 @@
+"""SHACL rules (`sh:SPARQLRule`): read from the store, checked for stratification, executed to a fixpoint.
+
+A rule concludes into a named graph of its own, so that every triple tells which rule it came from. Rules whose focus class is `on:Request` run for
+one request at a time; all others run once, when the knowledge base is compiled.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pyoxigraph as ox
+
+from kb.errors import BadInput
+from kb.store import KnowledgeStore, Term
+from kb.terms import RDF_TYPE, local_name, on
+from reasoner.rule_text import RuleText, Signature, read_rule, signatures
+
+_RULES = """
+SELECT ?rule ?construct ?order ?class ?subjectsOf ?objectsOf ?node ?label ?message WHERE {
+  ?shape sh:rule ?rule . ?rule a sh:SPARQLRule ; sh:construct ?construct .
+  OPTIONAL { ?rule sh:order ?order } OPTIONAL { ?rule rdfs:label ?label } OPTIONAL { ?rule on:message ?message }
+  OPTIONAL { ?shape sh:targetClass ?class } OPTIONAL { ?shape sh:targetSubjectsOf ?subjectsOf }
+  OPTIONAL { ?shape sh:targetObjectsOf ?objectsOf } OPTIONAL { ?shape sh:targetNode ?node }
+  FILTER NOT EXISTS { ?rule sh:deactivated true }
+} ORDER BY ?order ?rule"""
+
+_THIS = "this"
+_SLOT = re.compile(r"\{\?(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        iri: its identity, and the graph of its conclusions.
+        label, message: what it is, and what it says when it fires, with `{?variable}` slots.
+        construct: the SPARQL text, `CONSTRUCT { head } WHERE { body }`.
+        order: its stratum.
+        focus: SPARQL patterns that bind `$this`, one for each target of its shape.
+        per_request: whether its focus is the request.
+    """
+
+    iri: str
+    label: str
+    message: str
+    construct: str
+    order: float
+    focus: tuple[str, ...]
+    per_request: bool
+
+    @property
+    def text(self) -> RuleText:
+        """The patterns of head and body."""
+        return read_rule(self.construct)
+
+    @property
+    def concludes(self) -> tuple[Signature, ...]:
+        """What the head can match."""
+        return tuple(found for pattern in self.text.head for found in signatures(pattern))
+
+    @property
+    def reads(self) -> tuple[Signature, ...]:
+        """What the body and the focus can match."""
+        focus = (Signature(RDF_TYPE, None),) if any(" a " in pattern for pattern in self.focus) else ()
+        return focus + tuple(found for pattern in self.text.body for found in signatures(pattern))
+
+    @property
+    def negates(self) -> tuple[Signature, ...]:
+        """What the body asks to be absent."""
+        return tuple(found for pattern in self.text.body if pattern.negated for found in signatures(pattern))
+
+
+def load_rules(store: KnowledgeStore) -> list[Rule]:
+    """Every active rule that a shape carries, by stratum, then by IRI.
+
+    Raises:
+        BadInput: a rule's text has another form than `CONSTRUCT { head } WHERE { body }`, or it rests on the absence of what the same or a later
+            stratum concludes.
+    """
+    rules = []
+    for (iri, construct, order, label, message), rows in itertools.groupby(
+        store.select(_RULES), lambda row: tuple(row.get(key, "") for key in ("rule", "construct", "order", "label", "message"))
+    ):
+        targets = list(rows)
+        focus = {_focus(row) for row in targets}
+        per_request = any(row.get("class") == on("Request") for row in targets)
+        rule = Rule(iri, label, message, construct, float(order or 0), tuple(sorted(focus - {""})), per_request)
+        try:
+            rule.text  # noqa: B018 - read once here, so that a malformed rule is refused where it is loaded
+        except ValueError as error:
+            raise BadInput(f"rule {local_name(iri)}", str(error)) from error
+        rules.append(rule)
+    rules.sort(key=lambda rule: (rule.order, rule.iri))
+    _refuse_unstratified(rules)
+    return rules
+
+
+def run_rules(store: KnowledgeStore, rules: Sequence[Rule], request: ox.NamedNode | None = None) -> list[ox.Quad]:
+    """Run rules to a fixpoint, stratum by stratum, and add what they conclude to the store.
+
+    Args:
+        store: read as the union of its graphs.
+        rules: sorted by stratum; with a request those of the request, else the others.
+        request: the focus node of the request's rules.
+
+    Returns:
+        the quads added, each in the graph of its rule.
+    """
+    added: list[ox.Quad] = []
+    for _, group in itertools.groupby(rules, key=lambda rule: rule.order):
+        stratum = list(group)
+        waiting = stratum
+        while waiting:
+            fresh = [quad for rule in waiting for quad in _conclusions(store, rule, request)]
+            store.add(fresh)
+            added += fresh
+            waiting = [rule for rule in stratum if _touched(rule, fresh)]
+    return added
+
+
+def matches(store: KnowledgeStore, rule: Rule, this: Term, bindings: dict[str, Term] | None = None) -> list[dict[str, Term]]:
+    """The bindings of a rule's body for one focus node: what it fired on."""
+    given = {_THIS: this, **(bindings or {})}
+    return [{**given, **row} for row in store.terms(_as_select(rule.construct), given)]
+
+
+def message(rule: Rule, bindings: dict[str, Term]) -> str:
+    """The rule's message with its slots filled; its label where it has none."""
+
+    def fill(slot: re.Match[str]) -> str:
+        value = bindings.get(slot[1])
+        return slot[0] if value is None or isinstance(value, ox.Triple) else readable(value)
+
+    return _SLOT.sub(fill, rule.message or rule.label or local_name(rule.iri))
+
+
+def readable(term: Term) -> str:
+    """A term as people write it: the local name of an IRI, the text of a literal."""
+    return local_name(term.value) if isinstance(term, ox.NamedNode) else term.value
+
+
+def _focus(row: dict[str, str]) -> str:
+    if "class" in row:
+        return f"$this a <{row['class']}> ."
+    if "subjectsOf" in row:
+        return f"$this <{row['subjectsOf']}> ?focusObject ."
+    if "objectsOf" in row:
+        return f"?focusSubject <{row['objectsOf']}> $this ."
+    return f"VALUES $this {{ <{row['node']}> }}" if "node" in row else ""
+
+
+def _conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None) -> list[ox.Quad]:
+    graph = ox.NamedNode(rule.iri)
+    triples: Iterable[ox.Triple]
+    if request is not None and rule.per_request:
+        triples = store.construct(rule.construct, {_THIS: request})
+    else:
+        triples = itertools.chain.from_iterable(store.construct(_with_focus(rule.construct, focus)) for focus in rule.focus)
+    quads = {ox.Quad(triple.subject, triple.predicate, triple.object, graph) for triple in triples}
+    return [quad for quad in quads if quad not in store.store]
+
+
+def _touched(rule: Rule, fresh: Sequence[ox.Quad]) -> bool:
+    """Whether new quads can give the rule new matches."""
+    new = {Signature(quad.predicate.value, _class_of(quad)) for quad in fresh}
+    return any(read.meets(found) for read in rule.reads for found in new)
+
+
+def _class_of(quad: ox.Quad) -> str | None:
+    return quad.object.value if quad.predicate.value == RDF_TYPE and isinstance(quad.object, ox.NamedNode) else None
+
+
+def _with_focus(construct: str, focus: str) -> str:
+    return re.sub(r"\bWHERE\s*\{", lambda match: f"{match[0]} {focus} ", construct, count=1, flags=re.IGNORECASE)
+
+
+def _as_select(construct: str) -> str:
+    return re.sub(r"\bCONSTRUCT\s*\{[^{}]*\}\s*WHERE", "SELECT * WHERE", construct, count=1, flags=re.IGNORECASE | re.DOTALL)
+
+
+def _refuse_unstratified(rules: Sequence[Rule]) -> None:
+    for reader in rules:
+        for absent in reader.negates:
+            for writer in rules:
+                late = writer.order >= reader.order and writer.per_request == reader.per_request
+                if late and any(absent.meets(found) for found in writer.concludes):
+                    path = f"{local_name(reader.iri)} -> not {local_name(absent.predicate or '?p')} -> {local_name(writer.iri)}"
+                    raise BadInput(
+                        f"rule {local_name(reader.iri)}",
+                        f"it rests on the absence of what a rule of the same or a later stratum concludes ({path})",
+                        expected=f"a sh:order above {writer.order:g}",
+                    )
