@@ -1,0 +1,53 @@
+# shellcheck shell=bash
+# Shared by the installers of this folder; source it, do not run it.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck disable=SC2034  # read by the installers
+TOOLS=${ONTUNE_TOOLS:-$ROOT/.tools}
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# needs_root WHY: the installers change the system's packages, and say so before they touch anything.
+needs_root() { [ "$(id -u)" = 0 ] || fail "$1 needs root: run it with sudo, or ask your administrator"; }
+
+# install_packages NAME...: with the system's package manager, and only what is missing.
+install_packages() {
+    local missing=() name
+    for name in "$@"; do
+        dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    needs_root "installing ${missing[*]}"
+    say "installing ${missing[*]}"
+    local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}")
+    has_lists && "${install[@]}" >&2 2>/dev/null && return
+    # Lists that are missing or out of date are the common reason.
+    { apt-get update -qq && "${install[@]}"; } >&2 || fail "apt-get could not install ${missing[*]}"
+}
+
+has_lists() { [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -print -quit)" ]; }
+
+# archive_sources: one line "URI SUITE KEYRING" for each of the distribution's archives in the user's own apt configuration, its main suite first.
+# Mirrors, proxies and keys are the user's affair: none of them is written in this project.
+archive_sources() {
+    local id codename
+    has_lists || apt-get update -qq >&2
+    # shellcheck source=/dev/null
+    id=$(. /etc/os-release && echo "$ID")
+    # shellcheck source=/dev/null
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    apt-get indextargets --format "\$(ORIGIN)|\$(COMPONENT)|\$(RELEASE)|\$(REPO_URI)|\$(SOURCESENTRY)" 'Created-By: Packages' |
+        awk -F'|' -v id="$id" 'tolower($1) == id && $2 == "main" && !seen[$3 $4]++ { print length($3), $4, $3, $5 }' |
+        sort -n | while read -r _ uri suite entry; do
+            [[ $suite = "$codename"* ]] && printf '%s %s %s\n' "$uri" "$suite" "$(signed_by "${entry%:*}" "$uri")"
+        done
+}
+
+# signed_by FILE URI: the keyring that the apt sources FILE names for URI, else the distribution's own.
+signed_by() {
+    local key
+    key=$(awk -v RS= -v uri="${2%/}" 'index($0, uri) && match($0, /[Ss]igned-[Bb]y[:=] *\/[^] \n]+/) {
+        key = substr($0, RSTART, RLENGTH); sub(/^[^\/]*/, "", key); print key; exit }' "$1" 2>/dev/null)
+    printf '%s' "${key:-/usr/share/keyrings/debian-archive-keyring.gpg}"
+}
