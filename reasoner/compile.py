@@ -103,7 +103,7 @@ def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
         quad
         for quad in store.store
         if quad.predicate.value not in _ONLY_FOR_READERS
-        and not quad.graph_name.value.startswith(FILE + "ontology/vocabularies/")  # type: ignore[union-attr]
+        and not quad.graph_name.value.startswith(FILE + "ontology/vocabularies/")
         and quad.subject not in observations
     )
     return part

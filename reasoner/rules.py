@@ -25,6 +25,7 @@ SELECT ?rule ?construct ?order ?class ?subjectsOf ?objectsOf ?node ?label ?messa
   OPTIONAL { ?shape sh:targetClass ?class } OPTIONAL { ?shape sh:targetSubjectsOf ?subjectsOf }
   OPTIONAL { ?shape sh:targetObjectsOf ?objectsOf } OPTIONAL { ?shape sh:targetNode ?node }
   FILTER NOT EXISTS { ?rule sh:deactivated true }
+  FILTER NOT EXISTS { ?rule a on:ConflictRule ; on:unverified true }
 } ORDER BY ?order ?rule"""
 
 _THIS = "this"

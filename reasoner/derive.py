@@ -1,0 +1,75 @@
+"""What the rules conclude for one request: capabilities, situations, exclusions, and the effects and conflicts that apply."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pyoxigraph as ox
+
+from kb.store import KnowledgeStore
+from kb.terms import RDF_TYPE, on
+from reasoner.rules import Rule, run_rules
+
+REQUEST = ox.NamedNode("urn:ontune:request")
+TARGET = ox.NamedNode("urn:ontune:target")
+WORKLOAD = ox.NamedNode("urn:ontune:workload")
+REQUEST_GRAPH = ox.NamedNode("urn:ontune:request-graph")
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What holds for a request.
+
+    Attributes:
+        provides: the capabilities of target and request.
+        situations: the classes that the request falls into.
+        applies: effects and conflicts whose situations all hold.
+        excludes: for each excluded option, the rules that exclude it.
+    """
+
+    provides: frozenset[str]
+    situations: frozenset[str]
+    applies: frozenset[str]
+    excludes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def derive(store: KnowledgeStore, rules: Sequence[Rule], facts: Sequence[ox.Quad]) -> Derived:
+    """Run the request's rules over its facts and read what they conclude; the store is left as it was.
+
+    Args:
+        store: the snapshot.
+        rules: all rules; those of the request are run.
+        facts: quads about `REQUEST`, `TARGET` and `WORKLOAD`.
+    """
+    with derivation(store, rules, facts):
+        return read_derived(store)
+
+
+@contextmanager
+def derivation(store: KnowledgeStore, rules: Sequence[Rule], facts: Sequence[ox.Quad]) -> Iterator[None]:
+    """The store with a request's facts and conclusions in it, for as long as the block runs; other requests wait."""
+    with store.lock:
+        added = [quad for quad in facts if quad not in store.store]
+        store.add(added)
+        try:
+            added += run_rules(store, [rule for rule in rules if rule.per_request], REQUEST)
+            yield
+        finally:
+            store.remove(added)
+
+
+def read_derived(store: KnowledgeStore) -> Derived:
+    """Read what is concluded of the request that is in the store."""
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for quad in store.store.quads_for_pattern(REQUEST, None, None, None):
+        if isinstance(quad.object, ox.NamedNode) and isinstance(quad.graph_name, ox.NamedNode):
+            found[quad.predicate.value][quad.object.value].append(quad.graph_name.value)
+    return Derived(
+        provides=frozenset(found[on("provides")]),
+        situations=frozenset(found[RDF_TYPE]),
+        applies=frozenset(found[on("applies")]),
+        excludes={option: tuple(sorted(rules)) for option, rules in sorted(found[on("excludes")].items())},
+    )

@@ -1,0 +1,216 @@
+"""From what is known of a request to a choice problem: domains and factors.
+
+Two things come out of the rules: *conflicts*, which are hard factors with the cause that they carry, and *effects*, which are soft factors. The
+reading of effects is log-linear. Statements about one option with the same `given` are one statement: that of the most specific situation, then the
+one with the narrowest interval. A statement whose `given` lies within another's replaces it: its term is their quotient. Statements whose `given`
+merely overlap multiply.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from reasoner.derive import Derived
+from reasoner.menu import SCALE, Effect, Menu
+from reasoner.solve import Factor
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a hard factor is there.
+
+    Attributes:
+        kind: `rule` (rules exclude the option), `needs` (nothing provides the capability), `conflict`, `supply` (what an option needs of another
+            decision), `pin` or `forbid`.
+        option: the option concerned; empty where a whole decision is.
+        ids: rules, conflicts or capabilities.
+    """
+
+    kind: str
+    option: str
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Term:
+    """The share of one effect in the sum, after wider statements of the same option are taken off."""
+
+    effect: Effect
+    weight: int
+
+
+@dataclass
+class Problem:
+    """The choice problem of one request.
+
+    Attributes:
+        domains: for each decision the options that nothing excludes alone.
+        excluded: for each excluded option, why.
+        hard: factors that forbid combinations, each with its `Cause`.
+        soft: what is maximised, with the tie-breaks packed below it.
+        terms: the effects that count, by criterion.
+        unit: one unit of weight of the first criterion in the packed sum.
+    """
+
+    menu: Menu
+    derived: Derived
+    domains: dict[str, list[str]]
+    excluded: dict[str, list[Cause]]
+    hard: list[Factor]
+    soft: list[Factor]
+    terms: dict[str, list[Term]]
+    unit: int
+    pins: Mapping[str, str] = field(default_factory=dict)
+    forbid: frozenset[str] = frozenset()
+
+    def weight(self, configuration: dict[str, str], criterion: str) -> int:
+        """The sum of the terms of a criterion for a configuration (decision to option)."""
+        return sum(term.weight for term in self.counted(configuration, criterion))
+
+    def counted(self, configuration: dict[str, str], criterion: str) -> list[Term]:
+        """The terms that count for a configuration."""
+        return [
+            term
+            for term in self.terms.get(criterion, ())
+            if configuration.get(self.menu.decision_of(term.effect.option)) == term.effect.option and term.effect.holds(configuration)
+        ]
+
+
+def ground(menu: Menu, derived: Derived, criteria: tuple[str, ...], pins: Mapping[str, str], forbid: Iterable[str] = ()) -> Problem:
+    """The choice problem of a request.
+
+    Args:
+        menu: the static part.
+        derived: what holds for the request.
+        criteria: IRIs of the criteria, the most important first.
+        pins: decision to option, as asked by the user.
+        forbid: options that the user does not want.
+    """
+    forbidden = frozenset(forbid)
+    excluded: dict[str, list[Cause]] = defaultdict(list)
+    for option, rules in derived.excludes.items():
+        if option in menu.info:
+            excluded[option].append(Cause("rule", option, rules))
+    for option, needs in menu.needs.items():
+        missing = tuple(sorted(need for need in needs - derived.provides if not menu.providers.get(need)))
+        if missing:
+            excluded[option].append(Cause("needs", option, missing))
+    domains = {decision: [option for option in options if option not in excluded] for decision, options in menu.options.items()}
+    terms = {criterion: list(_terms(menu, derived, criterion)) for criterion in criteria}
+    problem = Problem(menu, derived, domains, dict(excluded), [], [], terms, 1, dict(pins), forbidden)
+    problem.hard = list(hard_factors(problem, domains))
+    problem.soft, problem.unit = _soft_factors(problem, criteria)
+    return problem
+
+
+def hard_factors(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Factor]:
+    """Everything that forbids a combination of options of `domains`."""
+    menu, derived = problem.menu, problem.derived
+    for decision, option in problem.pins.items():
+        yield Factor((decision,), {(option,): 0}, None, Cause("pin", option))
+    for option in sorted(problem.forbid):
+        yield Factor((menu.decision_of(option),), {(option,): None}, 0, Cause("forbid", option))
+    yield from _supply(problem, domains)
+    for iri in sorted(derived.applies & menu.conflicts.keys()):
+        conflict = menu.conflicts[iri]
+        others = [decision for decision, _ in conflict.given]
+        combinations = itertools.product(*(sorted(options) for _, options in conflict.given))
+        table: dict[tuple[str, ...], int | None] = {(conflict.option, *combination): None for combination in combinations}
+        yield Factor((menu.decision_of(conflict.option), *others), table, 0, Cause("conflict", conflict.option, (iri,)))
+
+
+def exclusion_factors(problem: Problem) -> Iterator[Factor]:
+    """The exclusions of single options as factors, for explanations over the full domains."""
+    for option, causes in problem.excluded.items():
+        for cause in causes:
+            yield Factor((problem.menu.decision_of(option),), {(option,): None}, 0, cause)
+
+
+def _supply(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Factor]:
+    """What the options of a decision need of the options of others: one factor for each set of decisions that can supply it together."""
+    menu, given = problem.menu, problem.derived.provides
+    live = {option for options in domains.values() for option in options}
+    asked: dict[tuple[str, ...], dict[str, list[dict[str, set[str]]]]] = defaultdict(lambda: defaultdict(list))
+    needed: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for decision, options in domains.items():
+        for option in options:
+            for need in sorted(menu.needs.get(option, set()) - given):
+                suppliers: dict[str, set[str]] = defaultdict(set)
+                for provider in menu.providers.get(need, ()):
+                    suppliers[menu.decision_of(provider)].add(provider)
+                if option in suppliers.get(decision, ()):
+                    continue
+                others = tuple(sorted(suppliers.keys() - {decision}))
+                asked[(decision, *others)][option].append({other: suppliers[other] & live for other in others})
+                needed[(decision, *others)].add(need)
+    for (decision, *others), needs in asked.items():
+        table: dict[tuple[str, ...], int | None] = {}
+        for option in domains[decision]:
+            wanted = needs.get(option, [])
+            if len(others) == 1:
+                fitting = [set.intersection(*(supply[others[0]] for supply in wanted))] if wanted else [set(domains[others[0]])]
+                table.update({(option, other): 0 for other in fitting[0]})
+            else:
+                for taken in itertools.product(*(domains[other] for other in others)):
+                    if all(any(one in supply[other] for other, one in zip(others, taken, strict=True)) for supply in wanted):
+                        table[(option, *taken)] = 0
+        yield Factor((decision, *others), table, None, Cause("supply", "", tuple(sorted(needed[(decision, *others)]))))
+
+
+def _terms(menu: Menu, derived: Derived, criterion: str) -> Iterator[Term]:
+    stated: dict[str, dict[frozenset[tuple[str, frozenset[str]]], Effect]] = defaultdict(dict)
+    applying = [menu.effects[iri] for iri in derived.applies & menu.effects.keys() if menu.effects[iri].criterion == criterion]
+    for effect in sorted(applying, key=lambda effect: (-len(effect.when), effect.width, effect.iri)):
+        stated[effect.option].setdefault(frozenset(effect.given), effect)
+    for effects in stated.values():
+        settled: list[Term] = []
+        for effect in sorted(effects.values(), key=lambda effect: (len(effect.given), effect.iri)):
+            wider = sum(term.weight for term in settled if _within(effect, term.effect))
+            settled.append(Term(effect, effect.weight - wider))
+        yield from settled
+
+
+def _within(narrow: Effect, wide: Effect) -> bool:
+    """Whether every configuration that the narrow statement is about is one that the wide statement is about."""
+    context = narrow.context
+    return all(decision in context and context[decision] <= options for decision, options in wide.given)
+
+
+def _soft_factors(problem: Problem, criteria: tuple[str, ...]) -> tuple[list[Factor], int]:
+    """The criteria, the most important first, then the fewest departures from defaults, then the order of the options, packed into one sum."""
+    menu = problem.menu
+    units = _tie_break_units(problem)
+    unit = units[0] * (len(problem.domains) + 1)
+    factors = [
+        Factor((decision,), {(option,): -step * i - (units[0] if option != menu.default[decision] else 0) for i, option in enumerate(options)}, None)
+        for (decision, options), step in zip(problem.domains.items(), units[1:], strict=True)
+    ]
+    for criterion in reversed(criteria):
+        weights = list(_criterion_factors(problem, criterion))
+        factors += [Factor(scope, {key: value * unit for key, value in table.items()}, 0) for scope, table in weights]
+        first_unit = unit
+        unit *= 1 + 2 * sum(max((abs(value) for value in table.values()), default=0) for _, table in weights)
+    return factors, first_unit
+
+
+def _tie_break_units(problem: Problem) -> list[int]:
+    """For the number of departures, then for each decision, the weight of one step, so that no sum of later steps reaches an earlier one."""
+    sizes = [len(options) + 1 for options in problem.domains.values()]
+    return list(itertools.accumulate(reversed(sizes), lambda product, size: product * size, initial=1))[::-1]
+
+
+def _criterion_factors(problem: Problem, criterion: str) -> Iterator[tuple[tuple[str, ...], dict[tuple[str, ...], int]]]:
+    menu = problem.menu
+    for term in problem.terms[criterion]:
+        effect = term.effect
+        combinations = itertools.product(*(sorted(options) for _, options in effect.given))
+        scope = (menu.decision_of(effect.option), *(decision for decision, _ in effect.given))
+        yield scope, {(effect.option, *combination): term.weight for combination in combinations}
+    for decision, options in problem.domains.items():
+        amounts = menu.costs.get(criterion, {})
+        table: dict[tuple[str, ...], int] = {(option,): -round(SCALE * amounts[option]) for option in options if option in amounts}
+        if table:
+            yield (decision,), table

@@ -1,0 +1,176 @@
+"""The static part of every choice: decisions, options, needs, effects, conflicts and criteria, read once from a snapshot."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+
+from kb.store import KnowledgeStore
+from kb.terms import local_name, on
+
+SCALE = 10_000
+"""Weights are integers: the logarithm of a ratio in units of 1/10,000, so that sums are exact and every engine agrees."""
+
+_DECISIONS = """SELECT ?d ?name ?default WHERE { ?d a on:Decision ; on:default ?default ; sh:order ?order . OPTIONAL { ?d skos:notation ?name } }
+  ORDER BY ?order ?d"""
+_OPTIONS = """SELECT ?o ?d ?name ?label ?key WHERE { ?o on:optionOf ?d . OPTIONAL { ?o skos:notation ?name } OPTIONAL { ?o rdfs:label ?label }
+  OPTIONAL { ?o on:versionKey ?key } }"""
+_APPLICATIONS = """SELECT ?o ?how ?manager ?name ?value WHERE {
+  ?o on:optionOf ?d ; on:appliedBy ?a . ?a a ?class ; on:name ?name . ?class on:how ?how .
+  OPTIONAL { ?a on:value ?value } OPTIONAL { ?class on:manager ?manager } } ORDER BY ?o ?how ?manager ?name ?value"""
+_EFFECTS = """SELECT ?e ?o ?ratio ?low ?high ?criterion WHERE { ?e a on:Effect ; on:option ?o ; on:ratio ?ratio .
+  OPTIONAL { ?e on:low ?low } OPTIONAL { ?e on:high ?high } OPTIONAL { ?e on:criterion ?criterion } }"""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """An option, the options that must stand beside it, and the situations in which this is said: the common part of effects and conflicts.
+
+    Attributes:
+        given: for each other decision named, the options any of which will do.
+        when: the situations, all of which must hold.
+    """
+
+    iri: str
+    option: str
+    given: tuple[tuple[str, frozenset[str]], ...]
+    when: frozenset[str]
+
+    @property
+    def context(self) -> dict[str, frozenset[str]]:
+        """`given` as a dictionary."""
+        return dict(self.given)
+
+    def holds(self, configuration: dict[str, str]) -> bool:
+        """Whether the options that must stand beside it are taken."""
+        return all(configuration.get(decision) in options for decision, options in self.given)
+
+
+@dataclass(frozen=True)
+class Effect(Statement):
+    """What an option does to a criterion: a ratio with its interval, and the weight with which it counts (zero when the interval crosses 1)."""
+
+    criterion: str
+    ratio: float
+    low: float
+    high: float
+
+    @property
+    def weight(self) -> int:
+        """The logarithm of the ratio, scaled; zero when the interval crosses 1."""
+        return 0 if self.low <= 1 <= self.high and self.low != self.high else round(SCALE * math.log(self.ratio))
+
+    @property
+    def width(self) -> float:
+        """How uncertain the ratio is, as the logarithm of high over low."""
+        return math.log(self.high / self.low)
+
+
+@dataclass(frozen=True)
+class Conflict(Statement):
+    """Options that cannot stand together."""
+
+
+@dataclass(frozen=True)
+class OptionInfo:
+    """What the plan says of an option."""
+
+    iri: str
+    decision: str
+    name: str
+    label: str
+    applications: tuple[tuple[str, str, str, str], ...]  # how, manager, name, value
+
+
+class Menu:
+    """Everything about decisions that does not depend on the request. Decisions and options are IRIs; `name` gives what people type."""
+
+    def __init__(self, store: KnowledgeStore) -> None:
+        self.default: dict[str, str] = {}
+        self.name: dict[str, str] = {}
+        for row in store.select(_DECISIONS):
+            self.default[row["d"]] = row["default"]
+            self.name[row["d"]] = row.get("name", local_name(row["d"]))
+        self.options: dict[str, list[str]] = {decision: [] for decision in self.default}
+        self.info: dict[str, OptionInfo] = {}
+        self._read_options(store)
+        self.needs = _sets(store, "SELECT ?k ?v WHERE { ?k on:optionOf ?d ; on:needs ?v }")
+        self.provides = _sets(store, "SELECT ?k ?v WHERE { ?k on:optionOf ?d ; on:provides ?v }")
+        self.default_with = _sets(store, "SELECT ?k ?v WHERE { ?v on:defaultWith ?k }")
+        self.providers: dict[str, set[str]] = defaultdict(set)
+        for option in self.info:
+            for capability in (option, *self.provides.get(option, ())):
+                self.providers[capability].add(option)
+        self._read_statements(store)
+        self.costs = self._read_costs(store)
+
+    def decision_of(self, option: str) -> str:
+        """The decision that an option takes."""
+        return self.info[option].decision
+
+    @cached_property
+    def by_name(self) -> dict[str, list[str]]:
+        """The options of each name: a name may occur in several decisions."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for option in self.info.values():
+            found[option.name].append(option.iri)
+        return dict(found)
+
+    def _read_options(self, store: KnowledgeStore) -> None:
+        applications: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
+        for row in store.select(_APPLICATIONS):
+            found = (row["how"], row.get("manager", ""), row["name"], row.get("value", ""))
+            if found not in applications[row["o"]]:
+                applications[row["o"]].append(found)
+        keys: dict[str, str] = {}
+        for row in store.select(_OPTIONS):
+            option, decision = row["o"], row["d"]
+            if option in self.info or decision not in self.options:
+                continue
+            name = row.get("name", local_name(option))
+            self.info[option] = OptionInfo(option, decision, name, row.get("label", name), tuple(applications[option]))
+            self.name[option] = name
+            self.options[decision].append(option)
+            keys[option] = row.get("key", "")
+        for decision, options in self.options.items():
+            options.sort()
+            options.sort(key=lambda option: keys[option], reverse=True)
+            options.sort(key=lambda option: option != self.default[decision])
+
+    def _read_statements(self, store: KnowledgeStore) -> None:
+        given = _sets(store, "SELECT ?k ?v WHERE { ?k on:given ?v }")
+        when = _sets(store, "SELECT ?k ?v WHERE { ?k on:when ?v }")
+
+        def context(iri: str) -> tuple[tuple[str, frozenset[str]], ...]:
+            grouped: dict[str, set[str]] = defaultdict(set)
+            for option in given.get(iri, ()):
+                grouped[self.decision_of(option)].add(option)
+            return tuple(sorted((decision, frozenset(options)) for decision, options in grouped.items()))
+
+        self.effects: dict[str, Effect] = {}
+        for row in store.select(_EFFECTS):
+            if row["o"] in self.info:
+                ratio = float(row["ratio"])
+                bounds = float(row.get("low", ratio)), float(row.get("high", ratio))
+                criterion = row.get("criterion", on("throughput"))
+                self.effects[row["e"]] = Effect(row["e"], row["o"], context(row["e"]), frozenset(when.get(row["e"], ())), criterion, ratio, *bounds)
+        self.conflicts: dict[str, Conflict] = {}
+        for row in store.select("SELECT ?e ?o WHERE { ?e a on:Conflict ; on:option ?o FILTER NOT EXISTS { ?e on:unverified true } }"):
+            if row["o"] in self.info:
+                self.conflicts[row["e"]] = Conflict(row["e"], row["o"], context(row["e"]), frozenset(when.get(row["e"], ())))
+
+    def _read_costs(self, store: KnowledgeStore) -> dict[str, dict[str, float]]:
+        """For each criterion that sums a property of the chosen options (less is better), the amounts."""
+        costs: dict[str, dict[str, float]] = defaultdict(dict)
+        for row in store.select("SELECT ?c ?o ?amount WHERE { ?c a on:Criterion ; on:sums ?p . ?o on:optionOf ?d ; ?p ?amount }"):
+            costs[row["c"]][row["o"]] = float(row["amount"])
+        return dict(costs)
+
+
+def _sets(store: KnowledgeStore, query: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in store.select(query):
+        found[row["k"]].add(row["v"])
+    return dict(found)

@@ -1,0 +1,219 @@
+"""The reasoner: plans, says why and why not. The public Python API of Ontune."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from kb.workload import Workload
+
+from kb.errors import BadInput, NoFeasiblePlan
+from kb.store import KnowledgeStore
+from kb.target import Target
+from kb.terms import local_name, on
+from reasoner.compile import compile_snapshot
+from reasoner.derive import derivation, derive, read_derived
+from reasoner.explain import explain
+from reasoner.ground import ground
+from reasoner.menu import Menu
+from reasoner.plan import Application, DecisionTaken, How, Plan
+from reasoner.predict import alternatives, prediction
+from reasoner.reasons import Reasons
+from reasoner.request import Request, Resolved, find_option, resolve
+from reasoner.rules import Rule, load_rules
+from reasoner.solve import solve
+from reasoner.unknowns import changes
+from reasoner.whatif import difference
+from reasoner.whynot import infeasible_message, why_not
+
+_MAIN_WAY: tuple[How, ...] = ("code", "launcher", "env", "flag", "image", "package")
+
+
+class Reasoner:
+    """Plans for workloads on targets, from one state of the knowledge base. May be used from several threads; prints nothing.
+
+    Args:
+        additions: folders of Turtle that overlay the shipped knowledge; None takes the user's own (see `kb.paths.additions`).
+        store: a compiled knowledge base to use instead of the snapshot on disk.
+
+    Raises:
+        BadInput: the shipped knowledge is broken, or the cache folder cannot be written.
+    """
+
+    def __init__(self, additions: Sequence[Path] | None = None, *, store: KnowledgeStore | None = None) -> None:
+        if store is None:
+            snapshot = compile_snapshot(additions)
+            self.snapshot: Any = snapshot
+            self.knowledge = {"version": snapshot.info.version, "sha256": snapshot.info.sha256}
+            self.refused = snapshot.info.refused
+            store = KnowledgeStore()
+            store.load_quads(snapshot.planning)
+        else:
+            self.snapshot, self.knowledge, self.refused = None, {"version": "", "sha256": ""}, ()
+        self.store = store
+        self._sources: dict[str, tuple[str, ...]] = {}
+
+    @cached_property
+    def rules(self) -> list[Rule]:
+        """Every rule of the knowledge base."""
+        return load_rules(self.store)
+
+    @cached_property
+    def menu(self) -> Menu:
+        """Decisions, options, effects and conflicts."""
+        return Menu(self.store)
+
+    @cached_property
+    def full_store(self) -> KnowledgeStore:
+        """Every triple of the knowledge base, for queries and explanations."""
+        if self.snapshot is None:
+            return self.store
+        store = KnowledgeStore()
+        store.load_quads(self.snapshot.full)
+        return store
+
+    def plan(self, workload: Workload, target: Target, **choices: Any) -> Plan:
+        """The best configuration for a workload on a target, with its reasons.
+
+        Args:
+            workload, target: what is trained, and where.
+            choices: further fields of `reasoner.request.Request`: `pins`, `forbid`, `framework`, `objective`, `numerics`, `allow`, `site`, `top`.
+
+        Raises:
+            BadInput: a name is unknown.
+            NoFeasiblePlan: no configuration meets the request; the message gives the smallest relaxations.
+        """
+        return self.plan_request(make_request(workload, target, **choices))
+
+    def plan_request(self, request: Request) -> Plan:
+        """As `plan`, for a request object."""
+        with self._reasoned(request) as (reasons, resolved):
+            return Plan(
+                plan_id=request.identity(self.knowledge["sha256"]),
+                workload=request.workload.facts,
+                target=request.target.facts,
+                objective=request.objective,
+                numerics=request.numerics or self._numerics(reasons.taken),
+                decisions=tuple(self._decision(decision, reasons) for decision in self.menu.options),
+                prediction=prediction(self.store, reasons.problem, reasons.taken, resolved, request),
+                alternatives=tuple(alternatives(reasons, request.top)),
+                unknowns=tuple(changes(self, request, resolved, reasons.taken)),
+                knowledge=self.knowledge,
+            )
+
+    def why_not(self, option: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
+        """Why a plan does not take an option: `decision`, `option`, `status` (chosen, conflict or beaten), `reasons`, `repair [{change, then}]`.
+
+        Args:
+            option: `decision=option`, or the bare option where that is unique.
+
+        Raises:
+            BadInput: a name is unknown.
+            NoFeasiblePlan: no configuration meets the request.
+        """
+        wanted = find_option(self.menu, option, "OPTION")
+        with self._reasoned(make_request(workload, target, **choices)) as (reasons, _):
+            return why_not(reasons, wanted)
+
+    def explain(self, subject: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
+        """A proof tree for a decision or an option of the plan: `conclusion`, `by`, `premises [...]`, down to facts and their sources.
+
+        Args:
+            subject: a decision, `decision=option`, or an option.
+
+        Raises:
+            BadInput: a name is unknown.
+            NoFeasiblePlan: no configuration meets the request.
+        """
+        with self._reasoned(make_request(workload, target, **choices)) as (reasons, _):
+            return explain(reasons, self.rules, subject)
+
+    def what_if(self, changed: Mapping[str, Any], workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
+        """The plan with some facts of the target changed, as a difference with reasons: `before`, `after`, `changes`.
+
+        Args:
+            changed: fact keys (as in the answer of the probe) to new values.
+
+        Raises:
+            BadInput: a key or a name is unknown.
+        """
+        before = make_request(workload, target, **choices)
+        return difference(self.plan_request(before), self.plan_request(replace(before, target=target.with_overrides(changed))))
+
+    def baseline(self, name: str, workload: Workload, target: Target, **choices: Any) -> Plan:
+        """The plan of a named baseline (a user without advice, a tuning guide followed ...): its options taken, everything else left alone.
+
+        Raises:
+            BadInput: no baseline has that name.
+        """
+        rows = self.store.select("SELECT ?name ?option WHERE { ?b a on:Baseline ; skos:notation ?name ; on:takes ?option } ORDER BY ?name ?option")
+        known = {row["name"] for row in rows}
+        if name not in known:
+            raise BadInput("baseline", f"unknown baseline '{name}'", given=name, known=known)
+        pins = {self.menu.name[decision]: self.menu.name[default] for decision, default in self.menu.default.items()}
+        for row in rows:
+            if row["name"] == name:
+                pins[self.menu.name[self.menu.decision_of(row["option"])]] = self.menu.name[row["option"]]
+        free = {self.menu.name[decision] for decision in self._unpinnable(make_request(workload, target, **choices), pins)}
+        kept = {decision: option for decision, option in pins.items() if decision not in free}
+        return self.plan(workload, target, **{**choices, "pins": kept, "numerics": "lossy"})
+
+    def _unpinnable(self, request: Request, pins: Mapping[str, str]) -> list[str]:
+        """Decisions whose pinned option is not possible here (a wheel that cannot be installed, say): the baseline leaves them to the planner."""
+        resolved = resolve(request, self.menu, self.store)
+        derived = derive(self.store, self.rules, resolved.facts)
+        problem = ground(self.menu, derived, resolved.criteria, {}, ())
+        marginals = solve(problem.domains, problem.hard).marginals()
+        names = {self.menu.name[decision]: decision for decision in self.menu.options}
+        impossible = []
+        for decision_name, option_name in pins.items():
+            decision = names[decision_name]
+            if option_name not in {self.menu.name[option] for option in marginals.get(decision, {})}:
+                impossible.append(decision)
+        return impossible
+
+    @contextmanager
+    def _reasoned(self, request: Request) -> Iterator[tuple[Reasons, Resolved]]:
+        """The solved request, with its facts and conclusions in the store for as long as the block runs."""
+        resolved = resolve(request, self.menu, self.store)
+        with derivation(self.store, self.rules, resolved.facts):
+            problem = ground(self.menu, read_derived(self.store), resolved.criteria, resolved.pins, resolved.forbid)
+            solution = solve(problem.domains, [*problem.hard, *problem.soft])
+            taken = solution.best() if solution.feasible else {}
+            reasons = Reasons(self.store, self.rules, problem, solution, taken, self._sources)
+            if not solution.feasible:
+                raise NoFeasiblePlan(infeasible_message(reasons))
+            yield reasons, resolved
+
+    def _decision(self, decision: str, reasons: Reasons) -> DecisionTaken:
+        info = self.menu.info[reasons.taken[decision]]
+        apply = tuple(Application(how, name, value, manager) for how, manager, name, value in info.applications)  # type: ignore[arg-type]
+        ways = {application.how for application in apply}
+        main: How | Literal[""] = next((way for way in _MAIN_WAY if way in ways), "")
+        return DecisionTaken(self.menu.name[decision], info.name, info.label, main, apply, reasons.chosen(decision), reasons.rejected(decision))
+
+    def _numerics(self, taken: Mapping[str, str]) -> str:
+        """The strongest change that a chosen option makes to the numbers."""
+        classes = {local_name(value).lower() for option in taken.values() for value in self.store.objects(option, on("numerics"))}
+        return next((name for name in ("lossy", "mixed") if name in classes), "exact")
+
+
+def make_request(
+    workload: Workload, target: Target, *, framework: str | None = None, pins: Mapping[str, str] | None = None, **choices: Any
+) -> Request:
+    """A request from loose arguments; a framework, asked for here or by the workload, is a pin.
+
+    Raises:
+        BadInput: an argument is unknown.
+    """
+    known = {"site", "forbid", "objective", "numerics", "allow", "top"}
+    for key in choices.keys() - known:
+        raise BadInput(key, "unknown argument of a request", given=key, known=known)
+    wanted = framework or workload.facts.get("framework")
+    pinned = {**({"framework": str(wanted)} if wanted else {}), **(pins or {})}
+    given = {key: tuple(value) if key in ("forbid", "allow") else value for key, value in choices.items() if value is not None}
+    return Request(workload, target, pins=pinned, **given)

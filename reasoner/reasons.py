@@ -1,0 +1,243 @@
+"""Why an option was taken, and why every other one was not: reasons with their sources, for one solved request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+
+import pyoxigraph as ox
+
+from kb.store import KnowledgeStore
+from kb.terms import local_name, on
+from reasoner.derive import REQUEST
+from reasoner.ground import Cause, Problem, Term
+from reasoner.menu import SCALE, Effect
+from reasoner.plan import Reason, Rejected
+from reasoner.rule_text import expand
+from reasoner.rules import Rule, matches, message
+from reasoner.solve import Solution
+
+_NEARLY_EQUAL = 1e-4
+
+
+class Reasons:
+    """Reasons for one solved request. The request's facts must be in the store (see `reasoner.derive.derivation`).
+
+    Args:
+        taken: the chosen configuration, decision to option.
+        sources: a cache of sources by resource, shared between requests.
+    """
+
+    def __init__(
+        self,
+        store: KnowledgeStore,
+        rules: Sequence[Rule],
+        problem: Problem,
+        solution: Solution,
+        taken: dict[str, str],
+        sources: dict[str, tuple[str, ...]],
+    ) -> None:
+        self.store, self.problem, self.menu = store, problem, problem.menu
+        self.taken, self.best = taken, solution.value
+        self._rules = {rule.iri: rule for rule in rules}
+        self._solution, self._sources = solution, sources
+        self._said: dict[str, dict[str, str]] = {}
+
+    @cached_property
+    def marginals(self) -> dict[str, dict[str, int]]:
+        """For every option that some feasible configuration has, the value of the best one."""
+        return self._solution.marginals()
+
+    def chosen(self, decision: str) -> tuple[Reason, ...]:
+        """Why the chosen option of a decision was taken."""
+        option = self.taken[decision]
+        reasons = [Reason("request", self.menu.name[decision], "you asked for it")] if decision in self.problem.pins else []
+        reasons += [self._effect(term) for term in self._terms_of(option) if term.weight]
+        if not any(term.weight > 0 for term in self._terms_of(option)):
+            reasons += self._dependants(option) + self._default(decision, option)
+        return tuple(reasons)
+
+    def rejected(self, decision: str) -> tuple[Rejected, ...]:
+        """Every other option of a decision, with what speaks against it."""
+        others = [option for option in self.menu.options[decision] if option != self.taken[decision]]
+        return tuple(Rejected(self.menu.name[option], self.against(option)) for option in others)
+
+    def against(self, option: str) -> tuple[Reason, ...]:
+        """Why an option was not taken; empty for one that was."""
+        decision = self.menu.decision_of(option)
+        if self.taken.get(decision) == option:
+            return ()
+        if causes := self.problem.excluded.get(option):
+            return tuple(reason for cause in causes for reason in self.cause(cause))
+        if option not in self.marginals[decision]:
+            return self._blocked(option) or (Reason("fact", self.menu.name[option], "no feasible configuration has it", self.sources(option)),)
+        return self._beaten(option)
+
+    def ratio(self, option: str) -> float | None:
+        """The best configuration with an option, as a ratio of the first criterion to the chosen one; None where none is feasible."""
+        value = self.marginals[self.menu.decision_of(option)].get(option)
+        return None if value is None else math.exp(round((value - self.best) / self.problem.unit) / SCALE)
+
+    def cause(self, cause: Cause) -> list[Reason]:
+        """A hard factor's cause in words."""
+        name = self.menu.name.get(cause.option, "")
+        if cause.kind == "rule":
+            return [Reason("rule", local_name(rule), self._said_by(rule, cause.option), self.sources(rule)) for rule in cause.ids]
+        if cause.kind == "needs":
+            return [
+                Reason(
+                    "fact",
+                    local_name(need),
+                    f"{name} needs {self._named(need)}, which nothing here provides",
+                    self.sources(need) or self.sources(cause.option),
+                )
+                for need in cause.ids
+            ]
+        if cause.kind == "conflict":
+            return [Reason("rule", local_name(iri), self._conflict(iri), self.sources(iri)) for iri in cause.ids]
+        if cause.kind == "supply":
+            return [Reason("fact", local_name(need), f"{self._named(need)} must be provided", self.sources(need)) for need in cause.ids]
+        return [Reason("request", name, f"you {'asked for' if cause.kind == 'pin' else 'ruled out'} {name}")]
+
+    def sources(self, iri: str) -> tuple[str, ...]:
+        """Where a resource is known from."""
+        if iri not in self._sources:
+            self._sources[iri] = self.store.sources_of(iri)
+        return self._sources[iri]
+
+    def effect_text(self, effect: Effect) -> str:
+        """A statement of an effect in words, with its numbers."""
+        beside = " and ".join("/".join(sorted(self.menu.name[option] for option in options)) for _, options in effect.given)
+        interval = f" ({effect.low:g} to {effect.high:g})" if effect.low != effect.high else ""
+        label = self.store.label(effect.iri)
+        said = f"{self.menu.name[effect.option]}{' with ' + beside if beside else ''}: {local_name(effect.criterion)} x{effect.ratio:g}{interval}"
+        return f"{said}; {label}" if label else said
+
+    def _effect(self, term: Term) -> Reason:
+        return Reason("effect", local_name(term.effect.iri), self.effect_text(term.effect), self.sources(term.effect.iri))
+
+    def _terms_of(self, option: str) -> list[Term]:
+        """The terms that count for an option beside the other options taken, those of the first criterion first."""
+        configuration = {**self.taken, self.menu.decision_of(option): option}
+        return [term for criterion in self.problem.terms for term in self.problem.counted(configuration, criterion) if term.effect.option == option]
+
+    def _dependants(self, option: str) -> list[Reason]:
+        """The chosen options that need what only this one provides."""
+        given = {*self.menu.provides.get(option, ()), option} - self.problem.derived.provides
+        found = []
+        for other in self.taken.values():
+            for need in sorted(self.menu.needs.get(other, set()) & given):
+                if not any(need in {*self.menu.provides.get(peer, ()), peer} for peer in self.taken.values() if peer != option):
+                    text = f"{self.menu.name[other]} needs {self._named(need)}, which {self.menu.name[option]} provides"
+                    found.append(Reason("fact", local_name(need), text, self.sources(other)))
+        return found[:3]
+
+    def _default(self, decision: str, option: str) -> list[Reason]:
+        default = self.menu.default[decision]
+        if option == default:
+            return [Reason("default", self.menu.name[decision], "the default: nothing known is better here", self.sources(option))]
+        ratio = self.ratio(default)
+        if ratio is None:
+            first = next(iter(self.against(default)), None)
+            text = f"the default {self.menu.name[default]} is not possible" + (f": {first.text}" if first else "")
+            return [
+                Reason(
+                    first.kind if first else "fact",
+                    first.id if first else self.menu.name[default],
+                    text,
+                    first.sources if first else self.sources(option),
+                )
+            ]
+        if ratio < 1 - _NEARLY_EQUAL:
+            counted = [term for criterion in self.problem.terms for term in self.problem.counted(self.taken, criterion) if term.weight > 0]
+            origin = tuple(dict.fromkeys(source for term in counted for source in self.sources(term.effect.iri)))
+            text = f"the best configuration with the default {self.menu.name[default]} reaches {ratio:.2f} of this one"
+            return [Reason("effect", self.menu.name[option], text, origin or self.sources(option))]
+        return [Reason("fact", self.menu.name[option], "equal in every criterion, and newer", self.sources(option))]
+
+    def _beaten(self, option: str) -> tuple[Reason, ...]:
+        ratio = self.ratio(option) or 0.0
+        speaking = [self._effect(term) for term in self._terms_of(option) if term.effect.weight or term.effect.low != term.effect.high]
+        if ratio < 1 - _NEARLY_EQUAL:
+            text = f"the best configuration with {self.menu.name[option]} reaches {ratio:.2f} of the chosen one"
+        else:
+            winner = self.taken[self.menu.decision_of(option)]
+            preferred = "the default" if winner in self.menu.default.values() else "closer to the defaults, or newer"
+            text = f"nothing known tells it from {self.menu.name[winner]}, which is {preferred}"
+        origin = tuple(dict.fromkeys(source for reason in speaking for source in reason.sources)) or self.sources(option)
+        return (Reason("effect" if speaking else "default", self.menu.name[option], text, origin), *speaking)
+
+    def _blocked(self, option: str) -> tuple[Reason, ...]:
+        """For an option that no feasible configuration has: a factor of which every row with it holds an excluded option, and why those are."""
+        from reasoner.ground import hard_factors
+
+        decision = self.menu.decision_of(option)
+        for factor in hard_factors(self.problem, self.menu.options):
+            if decision not in factor.scope:
+                continue
+            at = factor.scope.index(decision)
+            if len(factor.scope) == 1:
+                weight = factor.table.get((option,), factor.otherwise)
+                if weight is None and isinstance(factor.reason, Cause):
+                    return tuple(self.cause(factor.reason))
+                continue
+            if factor.otherwise is not None:
+                continue
+            rows = [row for row, weight in factor.table.items() if row[at] == option and weight is not None]
+            culprits = {peer: None for row in rows for peer in row if self._impossible(peer)}
+            if all(any(self._impossible(peer) for peer in row if peer != option) for row in rows):
+                found = [reason for peer in culprits if peer != option for reason in self._first(peer)]
+                if found:
+                    head = ", ".join(self.menu.name[other] for other in factor.scope if other != decision)
+                    return (
+                        Reason("fact", self.menu.name[option], f"no option of {head} that goes with it is possible", self.sources(option)),
+                        *found[:3],
+                    )
+        return ()
+
+    def _impossible(self, option: str) -> bool:
+        decision = self.menu.decision_of(option)
+        return option in self.problem.excluded or option not in self.marginals[decision]
+
+    def _first(self, option: str) -> list[Reason]:
+        causes = self.problem.excluded.get(option)
+        if causes:
+            return self.cause(causes[0])[:1]
+        pinned = self.problem.pins.get(self.menu.decision_of(option))
+        return [Reason("request", self.menu.name[option], f"you asked for {self.menu.name[pinned]}")] if pinned and pinned != option else []
+
+    def _said_by(self, rule: str, option: str) -> str:
+        """The message of an exclusion rule for one option, with the bindings that it fired on."""
+        if rule not in self._said:
+            self._said[rule] = self._read_messages(rule)
+        return self._said[rule].get(option) or self.store.label(rule)
+
+    def _read_messages(self, iri: str) -> dict[str, str]:
+        rule = self._rules.get(iri)
+        if rule is None:
+            return {}
+        said: dict[str, str] = {}
+        for pattern in rule.text.head:
+            if expand(pattern.path[0]) != on("excludes"):
+                continue
+            for bindings in matches(self.store, rule, REQUEST):
+                value = bindings.get(pattern.object[1:]) if pattern.object[0] in "?$" else ox.NamedNode(expand(pattern.object))
+                if isinstance(value, ox.NamedNode):
+                    names: dict[str, ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple] = {
+                        key: ox.Literal(self.menu.name[term.value]) if isinstance(term, ox.NamedNode) and term.value in self.menu.name else term
+                        for key, term in bindings.items()
+                    }
+                    said.setdefault(value.value, message(rule, names))  # type: ignore[arg-type]
+        return said
+
+    def _conflict(self, iri: str) -> str:
+        conflict = self.menu.conflicts[iri]
+        beside = [self.menu.name[option] for _, options in conflict.given for option in sorted(options)]
+        label = self.store.label(iri)
+        return f"{self.menu.name[conflict.option]}{' with ' + ', '.join(beside) if beside else ''}: {label or local_name(iri)}"
+
+    def _named(self, resource: str) -> str:
+        if resource in self.menu.name:
+            return self.menu.name[resource]
+        return self.store.label(resource) or local_name(resource)

@@ -1,0 +1,77 @@
+"""Why an option was not taken, and the smallest change that would admit it; why nothing is feasible, and what to give up."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from kb.terms import local_name
+from reasoner.ground import Cause, exclusion_factors, hard_factors
+from reasoner.plan import Reason
+from reasoner.reasons import Reasons
+from reasoner.solve import Factor, minimal_conflict, smallest_relaxations
+
+
+def why_not(reasons: Reasons, option: str) -> dict[str, Any]:
+    """The answer of `ontune why-not` for an option's IRI: decision, option, status, reasons, repair."""
+    menu = reasons.menu
+    decision = menu.decision_of(option)
+    answer: dict[str, Any] = {"decision": menu.name[decision], "option": menu.name[option]}
+    if reasons.taken.get(decision) == option:
+        return {**answer, "status": "chosen", "reasons": [asdict(reason) for reason in reasons.chosen(decision)], "repair": []}
+    ratio = None if option in reasons.problem.excluded else reasons.ratio(option)
+    if ratio is not None:
+        pin = f"--pin {menu.name[decision]}={menu.name[option]}"
+        repair = [{"change": pin, "then": f"{menu.name[option]} is taken, at {ratio:.2f} of the chosen plan"}]
+        return {**answer, "status": "beaten", "reasons": [asdict(reason) for reason in reasons.against(option)], "repair": repair}
+    asked = Factor((decision,), {(option,): 0}, None, Cause("pin", option))
+    core = minimal_conflict(menu.options, [asked, *_every_hard_factor(reasons)])
+    found = _said(reasons, [factor for factor in core if factor is not asked])
+    repair = [
+        {"change": " and ".join(_lifted(reasons, factor) for factor in lifted), "then": f"{menu.name[option]} becomes possible"}
+        for lifted in smallest_relaxations(
+            menu.options, [asked, *_every_hard_factor(reasons)], lambda factor: factor is not asked and _changeable(factor)
+        )
+    ]
+    return {**answer, "status": "conflict", "reasons": [asdict(reason) for reason in found or reasons.against(option)], "repair": repair}
+
+
+def infeasible_message(reasons: Reasons) -> str:
+    """What to say when no configuration is feasible: which requirements clash, and every smallest way out."""
+    core = minimal_conflict(reasons.menu.options, _every_hard_factor(reasons))
+    clash = "; ".join(dict.fromkeys(reason.text for reason in _said(reasons, core)))
+    ways = smallest_relaxations(reasons.menu.options, _every_hard_factor(reasons), _changeable)
+    out = "; or ".join(" and ".join(_lifted(reasons, factor) for factor in lifted) for lifted in ways)
+    return f"no configuration meets the request: {clash}." + (f" Smallest ways out: {out}." if out else "")
+
+
+def _every_hard_factor(reasons: Reasons) -> list[Factor]:
+    """Over the full domains, so that nothing is left out in silence."""
+    return [*hard_factors(reasons.problem, reasons.menu.options), *exclusion_factors(reasons.problem)]
+
+
+def _said(reasons: Reasons, factors: Sequence[Factor]) -> list[Reason]:
+    causes = [factor.reason for factor in factors if isinstance(factor.reason, Cause) and factor.reason.kind != "supply"]
+    said = itertools.chain.from_iterable(reasons.cause(cause) for cause in causes)
+    return list(dict.fromkeys(said))
+
+
+def _changeable(factor: Factor) -> bool:
+    return isinstance(factor.reason, Cause) and factor.reason.kind in {"pin", "forbid", "rule", "needs", "conflict"}
+
+
+def _lifted(reasons: Reasons, factor: Factor) -> str:
+    cause = factor.reason
+    if not isinstance(cause, Cause):
+        return ""
+    name = reasons.menu.name.get(cause.option, "")
+    decision = reasons.menu.name[reasons.menu.decision_of(cause.option)] if cause.option else ""
+    if cause.kind == "pin":
+        return f"drop the wish for {decision}={name}"
+    if cause.kind == "forbid":
+        return f"allow {name} again"
+    if cause.kind == "needs":
+        return f"a target that gives {', '.join(local_name(need) for need in cause.ids)}"
+    return f"what '{', '.join(local_name(rule) for rule in cause.ids)}' says of {name} no longer holds"
