@@ -1,0 +1,5 @@
+"""`python -m ontune`: the command line."""
+
+from ontune.cli import main
+
+main()

@@ -1,0 +1,140 @@
+"""The command line: `ontune COMMAND`. Each command is a module of this package, imported when it is used.
+
+Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 internal error, 2 bad input, 3 no feasible plan, 4 a build or a run failed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from kb.errors import BadInput, OntuneError, nearest
+
+# In the order of use; a command is offered where its module exists.
+COMMANDS: Final = (
+    "demo", "probe", "plan", "explain", "why-not", "what-if", "recipe", "fetch", "build", "bench", "run", "tune", "report", "query", "check", "kb", "serve",
+)  # fmt: skip
+UNUSABLE_PATH: Final = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
+PIPE_CLOSED: Final = 141  # what a shell reports for a process ended by SIGPIPE
+
+
+def _module_of(command: str) -> str:
+    return f"{__name__}.{command.replace('-', '_')}"
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are modules: only the one that is called gets imported."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        """The commands whose modules exist, in the order of use."""
+        return [name for name in COMMANDS if importlib.util.find_spec(_module_of(name))]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+        """The command of that name.
+
+        Raises:
+            BadInput: no such command.
+        """
+        known = self.list_commands(ctx)
+        if cmd_name not in known:
+            raise BadInput("ontune", f"no command '{cmd_name}'", given=cmd_name, known=known)
+        command = get_command(importlib.import_module(_module_of(cmd_name)).app)
+        command.name = cmd_name
+        return command
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        """Run the command; a reader that closes the pipe early ends it silently."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(PIPE_CLOSED) from None
+        return result
+
+
+app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"ontune {version('ontune')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def ontune(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails; may stand anywhere.")] = False,
+) -> None:
+    """Plan, explain, build and measure the fastest training deployment for a machine."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code.
+
+    Args:
+        arguments: what follows the program's name; those of the process where absent.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in options
+    if debug:
+        words.remove("--debug")
+        _log_everything()
+    try:
+        code = get_command(app).main(args=words, prog_name="ontune", standalone_mode=False)
+    except Exception as error:
+        if debug:
+            raise
+        code, message = _describe(error)
+        print(f"ontune: {message}", file=sys.stderr)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _describe(error: Exception) -> tuple[int, str]:
+    """Exit code and message for whatever a command raised."""
+    match error:
+        case OntuneError():
+            return error.exit_code, str(error)
+        case typer.TyperException():
+            return BadInput.exit_code, _usage_message(error)
+        case typer.Abort():
+            return BadInput.exit_code, "aborted"
+        case OSError(filename=str() | bytes() as path) if isinstance(error, UNUSABLE_PATH):
+            return BadInput.exit_code, f"{os.fsdecode(path)}: {(error.strerror or 'not usable').lower()}"
+        case _:
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            return 1, f"internal error: {text} (run again with --debug for the traceback)"
+
+
+def _usage_message(error: typer.TyperException) -> str:
+    """A usage error of the command line in the form of our own messages, with the nearest known option."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "ontune"
+    given = getattr(error, "option_name", None)
+    if given and context is not None:
+        known = [name for parameter in context.command.get_params(context) for name in (*parameter.opts, *parameter.secondary_opts)]
+        if given not in known:
+            near = nearest(given, known)
+            return f"{command}: no option '{given}'" + (f"; did you mean '{near}'?" if near else f"; see '{command} --help'")
+    return f"{command}: {' '.join(error.format_message().split())} See '{command} --help'."
+
+
+def _log_everything() -> None:
+    import logging
+
+    logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format="%(relativeCreated)6d ms %(name)s: %(message)s")

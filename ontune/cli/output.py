@@ -1,0 +1,103 @@
+"""What the commands print: JSON or tables on stdout, progress on stderr. Rich is imported only for tables."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from kb.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NARROWEST_PIPE = 120  # columns of a table that goes into a file or a pipe
+
+
+def choice(flag: str, *names: str, help: str = "") -> Any:
+    """A Typer option that takes one of `names`; anything else is bad input which names the nearest one."""
+
+    def parse(given: str) -> str:
+        if given not in names:
+            raise BadInput(flag, f"'{given}' is not known", expected=", ".join(names), given=given, known=names)
+        return given
+
+    return typer.Option(flag, parser=parse, metavar="|".join(names), autocompletion=lambda: list(names), help=help)
+
+
+def emit_json(document: object) -> None:
+    """Print one JSON value on stdout."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def console() -> Console:
+    """Where tables go: stdout, without colour where NO_COLOR is set or it is no terminal."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else shutil.get_terminal_size((NARROWEST_PIPE, 0)).columns
+    return Console(width=width, highlight=False, soft_wrap=False)
+
+
+def emit_rows(rows: Sequence[Sequence[object]], columns: Sequence[str], title: str = "") -> None:
+    """Print rows of values as a table on stdout; user text is never read as markup."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    console().print(table)
+
+
+def say(message: str) -> None:
+    """One line of progress on stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def busy(what: str) -> Iterator[None]:
+    """Show on stderr that something is going on; silent where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        BadInput: the folder is missing or cannot be written.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise BadInput(str(path), f"cannot be written ({(error.strerror or str(error)).lower()})", expected="a folder that exists and is writable") from error
+
+
+def emit(document: object, format: str, render: Callable[[], None]) -> None:
+    """Print a document as JSON, or let `render` print it for people."""
+    if format == "json":
+        emit_json(document)
+    else:
+        render()
