@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         code, message = _describe(error)
-        print(f"ontune: {message}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
 
 

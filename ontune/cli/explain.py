@@ -1,0 +1,45 @@
+"""`ontune explain`: the proof of a decision, down to facts and their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ontune.cli.output import choice, console, emit
+from ontune.cli.request import RequestArguments, takes_request
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+@takes_request
+def explain(
+    request: RequestArguments,
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="A decision, an option, or decision=option.")],
+    format: Annotated[str, choice("--format", "table", "json", help="How to print the proof.")] = "table",
+) -> None:
+    """Prove a line of a plan: from the option to rules and effects, to facts, to sources and observations."""
+    reasoner = request.reasoner()
+    workload, target, wishes = request.question(reasoner)
+    proof = reasoner.explain(subject, workload, target, **wishes)
+    emit(proof, format, lambda: console().print(_tree(proof)))
+
+
+def _tree(proof: Mapping[str, Any], tree: Tree | None = None) -> Tree:
+    from rich.text import Text
+    from rich.tree import Tree
+
+    label = Text(str(proof["conclusion"]))
+    if by := proof.get("by"):
+        label.append(f"  [{by}]", style="dim")
+    for source in proof.get("sources", ()):
+        label.append(f"\n{source}", style="dim")
+    branch = tree.add(label) if tree is not None else Tree(label)
+    for premise in proof.get("premises", ()):
+        _tree(premise, branch)
+    return branch

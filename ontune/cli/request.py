@@ -1,0 +1,171 @@
+"""The arguments that `plan`, `explain`, `why-not`, `what-if` and `recipe` share, and the request that they make."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, get_type_hints
+
+import typer
+
+from kb.errors import BadInput
+from ontune.cli.output import choice
+
+if TYPE_CHECKING:
+    from kb.target import Target
+    from kb.workload import Workload
+    from reasoner.plan import Plan
+    from reasoner.reasoner import Reasoner
+
+P = ParamSpec("P")
+
+
+def _workloads() -> Iterator[str]:
+    from kb.workload import workload_names
+
+    yield from workload_names()
+
+
+def _targets() -> Iterator[str]:
+    from kb.target import LOCAL, target_names
+
+    yield from (LOCAL, *target_names())
+
+
+def _completed(names: Callable[[], Iterator[str]]) -> Callable[[str], list[str]]:
+    """Shell completion by the names that the knowledge base knows; it is silent where that cannot be read."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names() if name.startswith(incomplete)]
+
+    return complete
+
+
+@dataclass(frozen=True)
+class RequestArguments:
+    """A planning request as it is typed. The fields are the options of the command line, in their order."""
+
+    workload: Annotated[
+        str | None, typer.Option("--workload", "-w", autocompletion=_completed(_workloads), help="What is trained: a shipped name or a YAML/JSON file.")
+    ] = None
+    target: Annotated[
+        str, typer.Option("--target", "-t", autocompletion=_completed(_targets), help="Where: `local`, a shipped name or a file of `ontune probe`.")
+    ] = "local"
+    site: Annotated[str | None, typer.Option(help="The site whose conditions hold.")] = None
+    framework: Annotated[str | None, typer.Option(help="Take this framework; without it the planner chooses.")] = None
+    pin: Annotated[list[str] | None, typer.Option(metavar="DECISION=OPTION", help="Take this option. May be repeated.")] = None
+    forbid: Annotated[list[str] | None, typer.Option(metavar="OPTION", help="Never take this option. May be repeated.")] = None
+    objective: Annotated[str, typer.Option(help="What is maximised.")] = "throughput"
+    numerics: Annotated[
+        str | None, choice("--numerics", "exact", "mixed", "lossy", help="What may happen to the numbers; without it the evidence decides.")
+    ] = None
+    allow: Annotated[list[str] | None, typer.Option(metavar="OPTION", help="Accept this unsupported or lossy option. May be repeated.")] = None
+    top: Annotated[int, typer.Option(min=0, help="How many alternatives to list.")] = 5
+    endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Read the knowledge base from a SPARQL 1.1 endpoint.")] = None
+    plan_file: Annotated[Path | None, typer.Option("--plan", metavar="FILE", help="Take workload, target and wishes from a plan.json.")] = None
+
+    def reasoner(self) -> Reasoner:
+        """The reasoner over the knowledge base that is asked for.
+
+        Raises:
+            BadInput: the endpoint does not answer, or the knowledge base is broken.
+        """
+        from reasoner.reasoner import Reasoner
+
+        if self.endpoint is None:
+            return Reasoner()
+        from kb.remote import read_remote
+
+        return Reasoner(store=read_remote(self.endpoint))
+
+    def question(self, reasoner: Reasoner) -> tuple[Workload, Target, dict[str, Any]]:
+        """Workload, target and further wishes, as `Reasoner.plan` takes them.
+
+        Raises:
+            BadInput: a file or a name is unknown or malformed.
+        """
+        if self.plan_file is not None:
+            return _question_of(self._given_plan(self.plan_file))
+        if self.workload is None:
+            raise BadInput("--workload", "nothing is said of what is trained", expected="-w NAME or -w FILE; `ontune query workloads` lists the names")
+        from kb.target import load_target
+        from kb.workload import load_workload
+
+        wishes = {
+            "site": self.site,
+            "framework": self.framework,
+            "pins": pairs(self.pin or (), "--pin", "DECISION=OPTION"),
+            "forbid": tuple(self.forbid or ()),
+            "objective": self.objective,
+            "numerics": self.numerics,
+            "allow": tuple(self.allow or ()),
+            "top": self.top,
+        }
+        return load_workload(self.workload, reasoner.store), load_target(self.target, reasoner.store), wishes
+
+    def _given_plan(self, path: Path) -> Plan:
+        others = [entry.name for entry in fields(self) if entry.name not in ("plan_file", "endpoint") and getattr(self, entry.name) != entry.default]
+        if others:
+            raise BadInput("--plan", f"cannot be combined with --{others[0]}", expected="either a plan file, or the arguments of `ontune plan`")
+        return read_plan(path)
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan that a `plan.json` holds.
+
+    Raises:
+        BadInput: the file is missing, malformed or no plan.
+    """
+    from kb.user_files import read_object
+    from reasoner.plan import Plan
+
+    return Plan.from_json(read_object(path), str(path))
+
+
+def _question_of(plan: Plan) -> tuple[Workload, Target, dict[str, Any]]:
+    """The question that a plan answers: what was wished for stands in the reasons of its decisions."""
+    from kb.target import complete_target
+    from kb.workload import complete_workload
+
+    wished = {taken.decision: taken.option for taken in plan.decisions if any(reason.kind == "request" for reason in taken.reasons)}
+    wishes = {"pins": wished, "objective": plan.objective, "numerics": plan.numerics}
+    return complete_workload("plan", plan.workload, "plan: workload"), complete_target("plan", plan.target, "plan: target"), wishes
+
+
+def pairs(texts: tuple[str, ...] | list[str], where: str, form: str) -> dict[str, str]:
+    """`key=value` texts as a dictionary.
+
+    Raises:
+        BadInput: one of them has no key or no value.
+    """
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals and value):
+            raise BadInput(where, f"'{text}' is no pair", expected=form)
+        found[key] = value
+    return found
+
+
+def takes_request(command: Callable[Concatenate[RequestArguments, P], None]) -> Callable[..., None]:
+    """Let a command take `RequestArguments` as its first parameter: Typer then sees each field as an option of its own."""
+    own = inspect.signature(command, eval_str=True).parameters
+    hints = get_type_hints(RequestArguments, include_extras=True)
+    shared = [
+        inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=entry.default, annotation=hints[entry.name])
+        for entry in fields(RequestArguments)
+    ]
+    rest = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in list(own.values())[1:]]
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        arguments = RequestArguments(**{entry.name: given.pop(entry.name) for entry in fields(RequestArguments)})
+        command(arguments, **given)  # type: ignore[call-arg]
+
+    with_options.__signature__ = inspect.Signature([*rest, *shared])  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in (*rest, *shared)}
+    del with_options.__wrapped__  # type: ignore[attr-defined]
+    return with_options

@@ -1,0 +1,40 @@
+"""`ontune what-if`: the plan with some facts changed, as a difference."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ontune.cli.output import choice, emit, emit_rows
+from ontune.cli.request import RequestArguments, pairs, takes_request
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(name="what-if")
+@takes_request
+def what_if(
+    request: RequestArguments,
+    facts: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Facts of the target by their keys, such as cpu.usable_cores=1.")],
+    format: Annotated[str, choice("--format", "table", "json", help="How to print the difference.")] = "table",
+) -> None:
+    """Replan with changed facts of the target and print what changes, with the reasons."""
+    changed = pairs(facts, "KEY=VALUE", "a key of `ontune probe` and a value, such as cpu.usable_cores=1")
+    reasoner = request.reasoner()
+    workload, target, wishes = request.question(reasoner)
+    answer = reasoner.what_if(changed, workload, target, **wishes)
+    emit(answer, format, lambda: _print(answer))
+
+
+def _print(answer: dict[str, Any]) -> None:
+    if not answer["changes"]:
+        print("nothing changes")
+    rows = [
+        (change["decision"], change["from"], change["to"], "\n".join(reason["text"] for reason in change["reasons"])) for change in answer["changes"]
+    ]
+    if rows:
+        emit_rows(rows, ("decision", "from", "to", "why"))
+    for name in ("before", "after"):
+        ratio = answer[name]["prediction"]["vs_default"]
+        print(f"{name:>6}: {ratio['value']:.2f} x the default ({ratio['low']:.2f} to {ratio['high']:.2f})")

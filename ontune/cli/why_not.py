@@ -1,0 +1,34 @@
+"""`ontune why-not`: what speaks against an option, and what would admit it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ontune.cli.output import choice, emit, emit_rows
+from ontune.cli.request import RequestArguments, takes_request
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command(name="why-not")
+@takes_request
+def why_not(
+    request: RequestArguments,
+    option: Annotated[str, typer.Argument(metavar="OPTION", help="decision=option, or the option alone where that is unique.")],
+    format: Annotated[str, choice("--format", "table", "json", help="How to print the answer.")] = "table",
+) -> None:
+    """Say why a plan does not take an option: the rule or the numbers against it, the facts, and the smallest change that would admit it."""
+    reasoner = request.reasoner()
+    workload, target, wishes = request.question(reasoner)
+    answer = reasoner.why_not(option, workload, target, **wishes)
+
+    def render() -> None:
+        print(f"{answer['decision']}={answer['option']}: {answer['status']}")
+        rows = [(reason["kind"], reason["text"], "\n".join(reason["sources"])) for reason in answer["reasons"]]
+        emit_rows(rows, ("kind", "reason", "source"))
+        if answer["repair"]:
+            emit_rows([(repair["change"], repair["then"]) for repair in answer["repair"]], ("change", "then"))
+
+    emit(answer, format, render)
