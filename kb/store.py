@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,16 @@ Row = dict[str, str]
 
 
 class KnowledgeStore:
-    """Triples with the graph that each came from. Queries always read the union of all graphs."""
+    """Triples with the graph that each came from. Queries always read the union of all graphs.
+
+    Attributes:
+        store: the engine's store.
+        lock: held by who adds something for a while and takes it away again.
+    """
 
     def __init__(self) -> None:
         self.store = ox.Store()
+        self.lock = threading.RLock()
 
     def load_source(self, source: Source) -> None:
         """Parse one Turtle file into its own graph.
@@ -91,7 +98,7 @@ class KnowledgeStore:
         if own:
             return tuple(dict.fromkeys(own))
         rows = self.select(
-            "SELECT DISTINCT ?source WHERE { GRAPH ?file { ?resource ?p ?o } ?file a on:SourceFile ; prov:wasDerivedFrom ?source } ORDER BY ?source",
+            "SELECT DISTINCT ?source ?resource WHERE { GRAPH ?file { ?resource ?p ?o } ?file a on:SourceFile ; prov:wasDerivedFrom ?source } ORDER BY ?source",
             {"resource": ox.NamedNode(iri)},
         )
         return tuple(row["source"] for row in rows)
@@ -119,5 +126,3 @@ class KnowledgeStore:
     def _run(self, text: str, bindings: Mapping[str, Term] | None) -> Any:
         substitutions: Any = {ox.Variable(name): value for name, value in (bindings or {}).items()}
         return self.store.query(text, prefixes=PREFIXES, use_default_graph_as_union=True, substitutions=substitutions or None)
-
-

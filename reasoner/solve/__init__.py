@@ -1,0 +1,77 @@
+"""The exact choice: one option for every decision, so that nothing forbids the configuration and the sum of weights is greatest.
+
+This package knows decisions and options as plain strings and imports nothing of RDF. A problem is a set of *domains* (the options of each decision)
+and a list of *factors* (weights on combinations of options; a combination without a weight is forbidden). It is solved by bucket elimination, so that
+the cost follows how the decisions interact and not the product of their options:
+
+* `problem`: factors, and how ranked criteria become one sum.
+* `elimination`: the forward pass, which leaves for every decision a table of what its options are worth.
+* `ranking`: configurations, best first.
+* `marginals`: the backward pass, which gives the best value of every option.
+* `relaxation`: what cannot hold together, and the least that must be given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from reasoner.solve.elimination import Elimination, TooWide, eliminate
+from reasoner.solve.marginals import marginals
+from reasoner.solve.problem import Factor, Lexicographic, lexicographic
+from reasoner.solve.ranking import ranked
+from reasoner.solve.relaxation import minimal_conflict, smallest_relaxations
+
+__all__ = ["Factor", "Lexicographic", "Solution", "TooWide", "lexicographic", "minimal_conflict", "smallest_relaxations", "solve"]
+
+
+class Solution:
+    """What is known of a solved problem: its best configurations and the best value of every option.
+
+    Attributes:
+        feasible: whether any configuration is allowed.
+        value: the greatest sum of weights; 0 where nothing is feasible.
+        width: the greatest number of decisions that one decision had to be weighed against at once.
+        largest_table: the number of rows of the largest table.
+        widest: the decisions of that table.
+    """
+
+    def __init__(self, elimination: Elimination) -> None:
+        self._elimination = elimination
+        self.feasible = elimination.feasible
+        self.value = elimination.value
+        self.width = elimination.width
+        self.largest_table = elimination.largest_table
+        self.widest = elimination.widest
+
+    def best(self) -> dict[str, str]:
+        """The best configuration, decision to option.
+
+        Raises:
+            ValueError: nothing is feasible.
+        """
+        for _, configuration in self.ranked():
+            return configuration
+        raise ValueError("no configuration is feasible")
+
+    def ranked(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """Every feasible configuration once with its value, best first, computed as they are asked for."""
+        return ranked(self._elimination)
+
+    def marginals(self) -> dict[str, dict[str, int]]:
+        """For each decision the value of the best configuration with each option; an option that no feasible configuration has is absent."""
+        return marginals(self._elimination)
+
+
+def solve(domains: Mapping[str, Sequence[str]], factors: Sequence[Factor], *, max_rows: int = 1_000_000) -> Solution:
+    """Solve a problem exactly.
+
+    Args:
+        domains: the options of each decision.
+        factors: weights and prohibitions; options that they name and the domains lack are ignored.
+        max_rows: the largest table that may be built.
+
+    Raises:
+        ValueError: a factor names a decision that has no domain, or names one twice.
+        TooWide: the decisions interact so widely that a table would have more rows.
+    """
+    return Solution(eliminate(domains, factors, max_rows))
