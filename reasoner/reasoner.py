@@ -92,7 +92,7 @@ class Reasoner:
     def plan_request(self, request: Request) -> Plan:
         """As `plan`, for a request object."""
         with self._reasoned(request) as (reasons, resolved):
-            return Plan(
+            plan = Plan(
                 plan_id=request.identity(self.knowledge["sha256"]),
                 workload=request.workload.facts,
                 target=request.target.facts,
@@ -101,9 +101,10 @@ class Reasoner:
                 decisions=tuple(self._decision(decision, reasons) for decision in self.menu.options),
                 prediction=prediction(self.store, reasons.problem, reasons.taken, resolved, request),
                 alternatives=tuple(alternatives(reasons, request.top)),
-                unknowns=tuple(changes(self, request, resolved, reasons.taken)),
+                unknowns=(),
                 knowledge=self.knowledge,
             )
+        return replace(plan, unknowns=tuple(changes(self, request, resolved, reasons.taken)))
 
     def why_not(self, option: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
         """Why a plan does not take an option: `decision`, `option`, `status` (chosen, conflict or beaten), `reasons`, `repair [{change, then}]`.

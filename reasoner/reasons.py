@@ -11,12 +11,12 @@ import pyoxigraph as ox
 from kb.store import KnowledgeStore
 from kb.terms import local_name, on
 from reasoner.derive import REQUEST
-from reasoner.ground import Cause, Problem, Term
+from reasoner.ground import Cause, Problem, Term, hard_factors
 from reasoner.menu import SCALE, Effect
 from reasoner.plan import Reason, Rejected
 from reasoner.rule_text import expand
 from reasoner.rules import Rule, matches, message
-from reasoner.solve import Solution
+from reasoner.solve import Factor, Solution
 
 _NEARLY_EQUAL = 1e-4
 
@@ -48,6 +48,11 @@ class Reasons:
     def marginals(self) -> dict[str, dict[str, int]]:
         """For every option that some feasible configuration has, the value of the best one."""
         return self._solution.marginals()
+
+    @cached_property
+    def every_hard_factor(self) -> list[Factor]:
+        """What forbids combinations, over the full domains, so that nothing is left out in silence."""
+        return list(hard_factors(self.problem, self.menu.options))
 
     def chosen(self, decision: str) -> tuple[Reason, ...]:
         """Why the chosen option of a decision was taken."""
@@ -170,10 +175,8 @@ class Reasons:
 
     def _blocked(self, option: str) -> tuple[Reason, ...]:
         """For an option that no feasible configuration has: a factor of which every row with it holds an excluded option, and why those are."""
-        from reasoner.ground import hard_factors
-
         decision = self.menu.decision_of(option)
-        for factor in hard_factors(self.problem, self.menu.options):
+        for factor in self.every_hard_factor:
             if decision not in factor.scope:
                 continue
             at = factor.scope.index(decision)
