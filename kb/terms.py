@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 ON: Final = "https://w3id.org/ontune#"
@@ -48,3 +49,11 @@ def on(name: str) -> str:
 def local_name(iri: str) -> str:
     """The part of an IRI behind its last `/` or `#`: the short name that people type."""
     return iri.replace("#", "/").rsplit("/", 1)[-1]
+
+
+def version_key(version: str) -> str:
+    """A version with each number padded to four digits, so that the order of text is the order of versions: `2.13.0` is `0002.0013.0000`.
+
+    A local part behind `+` does not count.
+    """
+    return ".".join(part.zfill(4) for part in re.findall(r"\d+", version.split("+")[0]))

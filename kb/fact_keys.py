@@ -1,0 +1,319 @@
+"""Facts as JSON and as RDF, by one table: the properties of an ontology module that carry `on:factKey`.
+
+A key is a path: `a.b` is a member, `a[]` each value of a list, `a[].b` a member of each object of a list. A fact that is null is unknown, and is
+stated so in RDF (`on:unknownFact`), because what is not known is not false.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyoxigraph as ox
+
+from kb import paths
+from kb.errors import BadInput
+from kb.terms import PREFIXES, local_name, on, version_key
+
+Facts = dict[str, Any]
+Values = Callable[[ox.NamedNode | ox.BlankNode, str], list[Any]]
+
+_XSD = PREFIXES["xsd"]
+_EXPECTED = {"string": "a text", "integer": "a whole number", "decimal": "a number", "boolean": "true or false"}
+
+
+@dataclass
+class Key:
+    """One step of a path, with the members below it.
+
+    Attributes:
+        path: the whole path, such as `gpus[].driver`.
+        many: whether the value is a list.
+        property: the property that holds the value; None for a mere container.
+        datatype: local name of the XSD datatype; empty where the value is a resource.
+        namespace: what turns the value into the IRI of a resource.
+        sort_property: the property that holds a version's sort key.
+        count_property: the property that holds the length of the list.
+        members: the keys of an object, or of each object of a list, by name.
+    """
+
+    path: str
+    many: bool = False
+    property: ox.NamedNode | None = None
+    datatype: str = "string"
+    namespace: str = ""
+    sort_property: ox.NamedNode | None = None
+    count_property: ox.NamedNode | None = None
+    members: dict[str, Key] = field(default_factory=dict)
+
+
+class FactKeys:
+    """The table of one kind of facts."""
+
+    def __init__(self, root: Key) -> None:
+        self.root = root
+
+    def all_paths(self) -> list[str]:
+        """Every path that holds a value."""
+        return [key.path for key in _walk(self.root) if not key.members or key.many]
+
+    def quads(self, facts: Facts, node: ox.NamedNode, graph: ox.NamedNode, *, state_unknown: bool = True) -> list[ox.Quad]:
+        """The facts as quads about `node`; objects of a list become nodes below it (`<node>/gpus/0`).
+
+        Args:
+            facts: complete facts.
+            node: what they are about.
+            graph: the graph of the quads.
+            state_unknown: whether to state the keys of what is null.
+        """
+        found: list[ox.Quad] = []
+        unknown: set[str] = set()
+        _emit(self.root, facts, node, graph, found, unknown)
+        if not state_unknown:
+            return found
+        predicate = ox.NamedNode(on("unknownFact"))
+        found += [ox.Quad(node, predicate, ox.Literal(path), graph) for path in sorted(unknown)]
+        return found
+
+    def read(self, node: ox.NamedNode, values: Values) -> Facts:
+        """The facts that RDF states about `node`; what it does not state is null.
+
+        Args:
+            node: the resource.
+            values: gives the objects of a resource's property.
+        """
+        facts: Facts = _read(self.root, node, values)
+        return facts
+
+    def unknown(self, facts: Facts) -> list[str]:
+        """The paths of all facts that are null, with the places in lists: `gpus[0].driver`."""
+        return list(_unknown(self.root, facts, ""))
+
+    def empty(self) -> Facts:
+        """Facts of which nothing is known."""
+        return {name: _nothing(key) for name, key in self.root.members.items()}
+
+    def completed(self, facts: Facts, where: str) -> Facts:
+        """The given facts, checked, with null for every key that is absent.
+
+        Raises:
+            BadInput: a key is unknown or a value has the wrong type; the message names `where` and the key.
+        """
+        complete: Facts = _complete(self.root, facts, where)
+        return complete
+
+    def assign(self, facts: Facts, path: str, value: Any) -> Facts:
+        """A copy of the facts with one value replaced.
+
+        Args:
+            facts: complete facts.
+            path: such as `cpu.usable_cores`, `gpus[0].driver` or `gpus`.
+            value: a value of the key's type, or a text that is read as one.
+
+        Raises:
+            BadInput: the key is unknown, the place is not in the list, or the value has the wrong type.
+        """
+        copy: Facts = json.loads(json.dumps(facts))
+        steps = re.findall(r"([^.\[\]]+)(?:\[(\d+)\])?(?:\.|$)", path)
+        key, holder = self.root, copy
+        for n, (name, place) in enumerate(steps):
+            if name not in key.members or (place and not key.members[name].many):
+                raise self._no_such_key(path)
+            key = key.members[name]
+            if n == len(steps) - 1 and not place:
+                holder[name] = _typed(key, value, path)
+                return copy
+            if holder.get(name) is None and not key.many:
+                holder[name] = _nothing(key)
+            inner = holder[name]
+            if key.many:
+                if not place or not inner or int(place) >= len(inner):
+                    raise BadInput(path, f"there is no such place in {name}", expected=f"an index below {len(inner or [])}, as in {name}[0]")
+                if n == len(steps) - 1:
+                    inner[int(place)] = _element(key, value, path)
+                    return copy
+                inner = inner[int(place)]
+            holder = inner
+        raise self._no_such_key(path)
+
+    def _no_such_key(self, path: str) -> BadInput:
+        known = [known.replace("[]", "") for known in self.all_paths()]
+        return BadInput(path, "no such fact", expected="a key of `ontune probe`", given=re.sub(r"\[\d*\]", "", path), known=known)
+
+
+@functools.cache
+def fact_keys(module: str) -> FactKeys:
+    """The table that `ontology/<module>.ttl` declares."""
+    stated: dict[str, dict[str, list[Any]]] = {}
+    for quad in ox.parse(path=str(paths.shipped("ontology") / f"{module}.ttl"), format=ox.RdfFormat.TURTLE):
+        if isinstance(quad.subject, ox.NamedNode):
+            stated.setdefault(quad.subject.value, {}).setdefault(quad.predicate.value, []).append(quad.object)
+    root = Key("")
+    ranges = PREFIXES["rdfs"] + "range"
+    for subject, facts in stated.items():
+        for path in facts.get(on("factKey"), ()):
+            key = _place(root, path.value)
+            key.property = ox.NamedNode(subject)
+            value_range = facts[ranges][0].value if ranges in facts else f"{_XSD}string"
+            key.datatype = local_name(value_range) if value_range.startswith(_XSD) else ""
+            key.namespace = facts[on("factNamespace")][0].value if on("factNamespace") in facts else ""
+            key.sort_property = facts[on("sortedBy")][0] if on("sortedBy") in facts else None
+        for path in facts.get(on("countOf"), ()):
+            _place(root, path.value).count_property = ox.NamedNode(subject)
+    return FactKeys(root)
+
+
+def _place(root: Key, path: str) -> Key:
+    key, walked = root, ""
+    for step in path.split("."):
+        walked = f"{walked}.{step}" if walked else step
+        key = key.members.setdefault(step.removesuffix("[]"), Key(walked, many=step.endswith("[]")))
+    return key
+
+
+def _walk(key: Key) -> Iterator[Key]:
+    for member in key.members.values():
+        yield member
+        yield from _walk(member)
+
+
+def _nothing(key: Key) -> Any:
+    return {name: _nothing(member) for name, member in key.members.items()} if key.members and not key.many else None
+
+
+def _emit(key: Key, facts: Mapping[str, Any], node: ox.NamedNode, graph: ox.NamedNode, found: list[ox.Quad], unknown: set[str]) -> None:
+    for name, member in key.members.items():
+        value = facts.get(name)
+        if value is None:
+            unknown.update(below.path.removesuffix("[]") for below in (member, *_walk(member)))
+        elif member.members and not member.many:
+            _emit(member, value, node, graph, found, unknown)
+        else:
+            assert member.property is not None
+            if member.count_property:
+                found.append(ox.Quad(node, member.count_property, ox.Literal(len(value)), graph))
+            for n, element in enumerate(value if member.many else [value]):
+                if member.members:
+                    child = ox.NamedNode(f"{node.value}/{name}/{n}")
+                    found.append(ox.Quad(node, member.property, child, graph))
+                    _emit(member, element, child, graph, found, unknown)
+                else:
+                    found.append(ox.Quad(node, member.property, _term(member, element), graph))
+                    if member.sort_property:
+                        found.append(ox.Quad(node, member.sort_property, ox.Literal(version_key(str(element))), graph))
+
+
+def _term(key: Key, value: Any) -> ox.NamedNode | ox.Literal:
+    if key.namespace:
+        return ox.NamedNode(key.namespace + str(value))
+    text = json.dumps(value) if key.datatype == "boolean" else str(value)
+    return ox.Literal(text, datatype=ox.NamedNode(_XSD + key.datatype))
+
+
+def _read(key: Key, node: ox.NamedNode | ox.BlankNode, values: Values) -> Any:
+    facts: Facts = {}
+    for name, member in key.members.items():
+        if member.members and not member.many:
+            facts[name] = _read(member, node, values)
+            continue
+        assert member.property is not None
+        terms = values(node, member.property.value)
+        if not member.many:
+            facts[name] = _plain(member, terms[0]) if terms else None
+        elif not member.members:
+            facts[name] = sorted(_plain(member, term) for term in terms) or None
+        else:
+            elements = [_read(member, term, values) for term in sorted(terms, key=str)]
+            counts = values(node, member.count_property.value) if member.count_property else []
+            if counts and len(elements) <= 1:
+                blank = {inner: _nothing(below) for inner, below in member.members.items()}
+                elements = [dict(*elements or [blank]) for _ in range(int(counts[0].value))]
+            facts[name] = elements if elements or counts else None
+    return facts
+
+
+def _plain(key: Key, term: Any) -> Any:
+    if key.namespace:
+        return term.value.removeprefix(key.namespace)
+    if key.datatype in ("integer", "decimal", "boolean"):
+        number: Any = json.loads(term.value.lstrip("+"))
+        return number
+    return term.value
+
+
+def _unknown(key: Key, facts: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for name, member in key.members.items():
+        value = facts.get(name)
+        if value is None:
+            yield prefix + name
+        elif member.members and not member.many:
+            yield from _unknown(member, value, f"{prefix}{name}.")
+        elif member.members:
+            for n, element in enumerate(value):
+                yield from _unknown(member, element, f"{prefix}{name}[{n}].")
+
+
+def _complete(key: Key, value: Any, where: str) -> Any:
+    if value is None:
+        return _nothing(key)
+    if key.many:
+        if not isinstance(value, list):
+            raise BadInput(where, f"key '{key.path.removesuffix('[]')}' is not a list", expected="a list")
+        return [_element(key, element, where) for element in value]
+    if key.members:
+        return _object(key, value, where)
+    return _scalar(key, value, where)
+
+
+def _element(key: Key, value: Any, where: str) -> Any:
+    return _object(key, value, where) if key.members else _scalar(key, value, where)
+
+
+def _object(key: Key, value: Any, where: str) -> Facts:
+    if not isinstance(value, dict):
+        raise BadInput(where, f"key '{key.path}' is not an object" if key.path else "not an object", expected=f"the keys {', '.join(key.members)}")
+    for name in value:
+        if name not in key.members:
+            prefix = f"{key.path}." if key.path else ""
+            raise BadInput(where, f"unknown key '{prefix}{name}'", expected=f"one of {', '.join(key.members)}", given=str(name), known=key.members)
+    return {name: _complete(member, value.get(name), where) for name, member in key.members.items()}
+
+
+def _scalar(key: Key, value: Any, where: str) -> Any:
+    kind = key.datatype if not key.namespace else "string"
+    fits = {
+        "string": isinstance(value, str),
+        "integer": isinstance(value, int) and not isinstance(value, bool),
+        "decimal": isinstance(value, int | float) and not isinstance(value, bool),
+        "boolean": isinstance(value, bool),
+    }
+    if not fits.get(kind, True):
+        raise BadInput(where, f"key '{key.path}' has the value {json.dumps(value, default=str)}", expected=_EXPECTED[kind])
+    return value
+
+
+def _typed(key: Key, value: Any, path: str) -> Any:
+    """A value for `key` from what stands behind `--set key=`: JSON or YAML, but never a version turned into a number."""
+    if isinstance(value, str):
+        plain_text = key.datatype == "string" and not key.many and not key.members
+        if value in ("null", "~"):
+            value = None
+        elif not plain_text or value[:1] in ("'", '"'):
+            value = _parsed(value, path)
+    return _complete(key, value, path)
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        import yaml
+
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise BadInput(where, f"cannot read '{text}'", expected="a JSON or YAML value") from error

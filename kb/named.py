@@ -1,0 +1,80 @@
+"""Shipped and added resources that people call by a short name: targets and workloads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyoxigraph as ox
+
+from kb import paths
+from kb.errors import BadInput
+from kb.terms import PREFIXES, RDF_TYPE
+
+_NOTATION = ox.NamedNode(PREFIXES["skos"] + "notation")
+
+
+class NamedResources:
+    """The resources of one class, by their `skos:notation`.
+
+    Args:
+        class_iri: such as `on:Target`.
+        folder: the folder of `kb/facts` that ships them; users' additions are read too.
+        store: where to look first, such as a snapshot that is open anyway.
+    """
+
+    def __init__(self, class_iri: str, folder: str, store: ox.Store | None = None) -> None:
+        self._class = ox.NamedNode(class_iri)
+        self._folder = folder
+        self._store = store if store is not None and self._nodes(store) else self._from_files()
+
+    def names(self) -> list[str]:
+        """Every known name, sorted."""
+        return sorted(self._nodes(self._store))
+
+    def find(self, name: str, where: str) -> ox.NamedNode | ox.BlankNode:
+        """The resource of that name.
+
+        Raises:
+            BadInput: nothing has the name; the nearest known one is suggested.
+        """
+        nodes = self._nodes(self._store)
+        if name not in nodes:
+            expected = "a file (.json, .yaml, .ttl)" + (f" or one of {', '.join(sorted(nodes))}" if nodes else "")
+            raise BadInput(where, f"unknown name '{name}'", expected=expected, given=name, known=nodes)
+        return nodes[name]
+
+    def values(self, node: ox.NamedNode | ox.BlankNode, property_iri: str) -> list[Any]:
+        """The objects of a resource's property."""
+        return values_of(self._store, node, property_iri)
+
+    def _nodes(self, store: ox.Store) -> dict[str, ox.NamedNode | ox.BlankNode]:
+        found: dict[str, ox.NamedNode | ox.BlankNode] = {}
+        for typed in store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), self._class, None):
+            if isinstance(typed.subject, ox.Triple):
+                continue
+            for named in store.quads_for_pattern(typed.subject, _NOTATION, None, None):
+                if isinstance(named.object, ox.Literal):
+                    found[named.object.value] = typed.subject
+        return found
+
+    def _from_files(self) -> ox.Store:
+        store = ox.Store()
+        for path in self._files():
+            try:
+                store.load(path=str(path), format=ox.RdfFormat.TURTLE)
+            except SyntaxError as error:
+                raise BadInput(f"{path}:{error.lineno or 1}", str(error.msg), expected="valid Turtle") from error
+        return store
+
+    def _files(self) -> Iterator[Path]:
+        yield from sorted((paths.shipped("facts") / self._folder).glob("*.ttl"))
+        for folder in paths.additions():
+            yield from sorted(folder.rglob("*.ttl"))
+
+
+def values_of(store: ox.Store, node: ox.NamedNode | ox.BlankNode, property_iri: str) -> list[Any]:
+    """The distinct objects of a resource's property, over all graphs of a store, in a stable order."""
+    quads = store.quads_for_pattern(node, ox.NamedNode(property_iri), None, None)
+    return sorted({quad.object for quad in quads}, key=str)

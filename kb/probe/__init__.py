@@ -1,0 +1,139 @@
+"""The machine probe: this machine, another node, or the dumps that somebody sends, as target facts.
+
+`collect` gathers raw texts; one module a source reads them. What no text settles is null.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kb import user_files
+from kb.fact_keys import fact_keys
+from kb.probe import collect, cores, cpu, cpuinfo, gpu, libc, memory, node, runtimes, scheduler, storage, wheels
+
+if TYPE_CHECKING:
+    from kb.target import Target
+
+_SCHEDULER_PROGRAMS = ("sinfo", "pbsnodes")
+
+
+def probe(
+    cpuinfo: Path | None = None,
+    lscpu: Path | None = None,
+    nvidia_smi: Path | None = None,
+    rocm_smi: Path | None = None,
+    sinfo: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    via: str | None = None,
+    network: bool = False,
+) -> Target:
+    """Probe a machine.
+
+    Without a dump and without `via` it is this machine, in a few milliseconds and without the network. A dump describes another machine, so
+    nothing of this one is mixed in: what the dumps do not tell is null.
+
+    Args:
+        cpuinfo: a file with /proc/cpuinfo or lscpu's output.
+        lscpu: a file with the output of `lscpu` or `lscpu -J`.
+        nvidia_smi: a file with the XML of `nvidia-smi -q -x`.
+        rocm_smi: a file with the JSON of `rocm-smi --json` or `amd-smi static --json`.
+        sinfo: a file with the output of `sinfo` or `pbsnodes -a`.
+        overrides: facts set by hand, see `Target.with_overrides`.
+        via: a command that runs words on another node (`srun -p gpu`); the probe is sent there on standard input.
+        network: whether to ask container registries if they answer.
+
+    Raises:
+        BadInput: a dump is not what it should be, or an override has an unknown key or a wrong type.
+        RunFailed: the command of `via` fails.
+    """
+    from kb.target import Target
+
+    keys = fact_keys("hardware")
+    dumps = [dump for dump in (cpuinfo, lscpu, nvidia_smi, rocm_smi, sinfo) if dump]
+    if dumps:
+        facts, name = keys.empty(), dumps[0].stem
+        for path, value in _from_dumps(cpuinfo or lscpu, nvidia_smi, rocm_smi, sinfo).items():
+            facts = keys.assign(facts, path, value)
+    else:
+        raw = _collected(via)
+        facts, name = keys.completed(_from_raw(raw), "probe"), via or "local"
+    if network:
+        from kb.probe import registry
+
+        facts["registry"] = registry.reached()
+    return Target(name, facts | {"overrides": {}}).with_overrides(overrides or {})
+
+
+def _collected(via: str | None) -> dict[str, Any]:
+    programs = [*runtimes.programs(), *_SCHEDULER_PROGRAMS]
+    if via is None:
+        return dict(collect.collect(programs))
+    from kb.probe import remote
+
+    return remote.collect_via(via, programs)
+
+
+def _from_dumps(processor: Path | None, nvidia: Path | None, rocm: Path | None, cluster: Path | None) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if processor:
+        found["cpu"] = cpu.facts(cpuinfo.parse(user_files.read_text(processor), str(processor)))
+    if nvidia or rocm:
+        found["gpus"] = [
+            *(gpu.nvidia(user_files.read_text(nvidia), str(nvidia)) if nvidia else ()),
+            *(gpu.rocm(user_files.read_text(rocm), str(rocm)) if rocm else ()),
+        ]
+    if cluster:
+        found |= scheduler.parse(user_files.read_text(cluster), str(cluster))
+    return {path: value for path, value in found.items() if value is not None}
+
+
+def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
+    environment, limits, mounts = raw["environment"], raw["limits"], raw["mountinfo"]
+    processor = cpu.facts(cpuinfo.parse(raw["cpuinfo"] or "", "/proc/cpuinfo"), raw["machine"], raw["byte_order"])
+    topology = cpuinfo.count(raw["cpuinfo"] or "")
+    processor["cores"] = topology
+    processor["physical_cores"] = cores.physical(raw["siblings"]) or processor["physical_cores"]
+    processor["usable_cores"] = cores.usable(topology, raw["affinity"], limits, environment)
+    processor["numa_nodes"] = raw["numa_nodes"] or None
+    kind_of = functools.partial(storage.filesystem, mounts)
+    class_of = functools.partial(storage.storage_class, classes=runtimes.storage_classes())
+    one_minute = node.load(raw["loadavg"])
+    return {
+        "cpu": processor,
+        "gpus": _accelerators(raw),
+        "memory_gib": memory.gib(raw["meminfo"], limits),
+        "glibc": libc.glibc(raw.get("libc")),
+        "os": libc.distribution(raw["os_release"]),
+        "python": raw["python"],
+        "runtimes": runtimes.offered(raw["programs"]),
+        "scheduler": scheduler.present(raw["programs"], environment),
+        "nodes": int(environment["SLURM_JOB_NUM_NODES"]) if environment.get("SLURM_JOB_NUM_NODES", "").isdigit() else 1,
+        "exclusive": node.exclusive(environment, topology, one_minute),
+        "load": one_minute,
+        "interconnect": node.interconnect(raw["networks"]),
+        "wheels": wheels.offered(raw["wheels"]),
+        "storage": {
+            "tmpdir": class_of(kind_of(raw["tmpdir"])),
+            "tmpdir_filesystem": kind_of(raw["tmpdir"]),
+            "workdir": class_of(kind_of(raw["workdir"])),
+            "workdir_filesystem": kind_of(raw["workdir"]),
+        },
+        "user_namespaces": node.user_namespaces(raw["max_user_namespaces"], raw["unprivileged_userns"], raw["restrict_userns"]),
+        "subuids": node.subordinate_ids(raw["subuid"], raw.get("user")),
+    }
+
+
+def _accelerators(raw: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    found: list[dict[str, Any]] = []
+    if raw["nvidia_smi"]:
+        found += gpu.nvidia(raw["nvidia_smi"], "nvidia-smi", raw["nvidia_compute_cap"])
+    if raw["rocm_smi"]:
+        found += gpu.rocm(raw["rocm_smi"], "rocm-smi")
+    if found:
+        return found
+    # A device without a tool that describes it is unknown, not absent.
+    return None if gpu.on_bus(raw["devices"], runtimes.accelerator_makers()) else []

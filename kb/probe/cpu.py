@@ -1,0 +1,205 @@
+"""Processors: /proc/cpuinfo or lscpu text to a safe instruction set level and a likely microarchitecture, which are two facts and never one.
+
+The microarchitectures are archspec's, read as data.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Below this share of common features nothing is likely.
+_LEAST_AGREEMENT = 0.5
+
+
+@dataclass(frozen=True)
+class Microarchitecture:
+    """One microarchitecture of archspec, with what it inherits.
+
+    Attributes:
+        name: archspec's name.
+        vendor: the maker, or `generic` for an instruction set level.
+        features: instruction set features, aliases not resolved.
+        ancestors: names of all microarchitectures from which it descends.
+        part: the part number of an Arm processor, or the empty text.
+        generation: the generation of a POWER processor, or 0.
+    """
+
+    name: str
+    vendor: str
+    features: frozenset[str]
+    ancestors: frozenset[str]
+    part: str
+    generation: int
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The newer of two compatible ones ranks higher."""
+        return len(self.ancestors), len(self.features)
+
+
+@dataclass(frozen=True)
+class Processor:
+    """What a dump says of the processor; None is unknown.
+
+    Attributes:
+        fields: the first processor's block, or lscpu's table, with lower-case keys.
+        cores: logical processors.
+        physical_cores: cores without hardware threads.
+        sockets: packages.
+        numa_nodes: memory domains.
+    """
+
+    fields: dict[str, str]
+    cores: int | None = None
+    physical_cores: int | None = None
+    sockets: int | None = None
+    numa_nodes: int | None = None
+
+
+@functools.cache
+def archspec_data() -> dict[str, Any]:
+    """archspec's JSON: microarchitectures, feature aliases and conversions."""
+    spec = importlib.util.find_spec("archspec")
+    assert spec is not None and spec.origin is not None
+    text = (Path(spec.origin).parent / "json" / "cpu" / "microarchitectures.json").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+@functools.cache
+def microarchitectures() -> dict[str, Microarchitecture]:
+    """All microarchitectures of archspec, by name."""
+    stated = archspec_data()["microarchitectures"]
+
+    def ancestors(name: str) -> frozenset[str]:
+        parents = stated[name]["from"]
+        return frozenset(parents).union(*map(ancestors, parents))
+
+    return {
+        name: Microarchitecture(
+            name, entry["vendor"], frozenset(entry["features"]), ancestors(name), entry.get("cpupart", ""), int(entry.get("generation", 0))
+        )
+        for name, entry in stated.items()
+    }
+
+
+def facts(processor: Processor, machine: str | None = None, byte_order: str | None = None) -> dict[str, Any]:
+    """The `cpu` part of the target facts.
+
+    Args:
+        processor: what a dump says.
+        machine: the kernel's name of the architecture, where known (`x86_64`).
+        byte_order: `little` or `big`, where known: cpuinfo of POWER does not tell.
+    """
+    fields = processor.fields
+    family = machine or _family(fields, byte_order)
+    features = _features(fields)
+    level, likely, confidence = _identify(family, fields, features) if family else (None, None, None)
+    return {
+        "isa_level": level,
+        "microarchitecture": likely,
+        "confidence": confidence,
+        "cores": processor.cores,
+        "physical_cores": processor.physical_cores,
+        "sockets": processor.sockets,
+        "numa_nodes": processor.numa_nodes,
+        "features": sorted(features) if features else None,
+        "vendor": _vendor(fields) or (_vendor_of(likely) if likely else None),
+        "model": fields.get("model name") or fields.get("cpu") or None,
+    }
+
+
+def _vendor_of(name: str) -> str | None:
+    vendor = microarchitectures()[name].vendor
+    return None if vendor == "generic" else vendor
+
+
+def _features(fields: dict[str, str]) -> frozenset[str]:
+    return frozenset((fields.get("flags") or fields.get("features") or "").split())
+
+
+def _vendor(fields: dict[str, str]) -> str | None:
+    code = fields.get("cpu implementer")
+    if code:
+        vendors: dict[str, str] = archspec_data()["conversions"]["arm_vendors"]
+        return vendors.get(code.lower(), code)
+    return fields.get("vendor_id") or fields.get("vendor id")
+
+
+def _family(fields: dict[str, str], byte_order: str | None) -> str | None:
+    """The architecture by the shape of the dump, as each kernel port writes its own keys."""
+    if stated := fields.get("architecture"):
+        return stated
+    if "flags" in fields:
+        return "x86_64" if "lm" in fields["flags"].split() else None
+    if "cpu implementer" in fields:
+        return "aarch64"
+    if "isa" in fields and "hart" in fields:
+        return "riscv64" if fields["isa"].startswith("rv64") else None
+    if re.match(r"POWER\d", fields.get("cpu", "")):
+        return "ppc64le" if byte_order == "little" else "ppc64"
+    return None
+
+
+def _identify(family: str, fields: dict[str, str], features: frozenset[str]) -> tuple[str | None, str | None, float | None]:
+    known = microarchitectures()
+    if family not in known:
+        return None, None, None
+    candidates = [each for each in known.values() if each.name == family or family in each.ancestors]
+    vendor = _vendor(fields)
+    if power := re.match(r"POWER(\d+)", fields.get("cpu") or fields.get("model name") or ""):
+        runs = [each for each in candidates if each.generation <= int(power[1])]
+        best = max(runs, key=lambda each: each.rank)
+        return family, best.name, 1.0 if best.generation == int(power[1]) else 0.5
+    names = {_plain_name(word) for text in (fields.get("uarch", ""), fields.get("model name", "")) for word in re.split(r"[\s,]", text)}
+    runs = [each for each in candidates if _has_all(features, each, family)]
+    by_name = [each for each in runs if each.vendor != "generic" and _plain_name(each.name) in names]
+    if by_name and not by_name[0].features:
+        return family, by_name[0].name, 1.0
+    if not features:
+        return family, None, None
+    level = max((each for each in runs if each.vendor == "generic" and (each.features or each.name == family)), key=lambda each: each.rank, default=None)
+    if level is None:
+        return None, None, None
+    kin = [each for each in candidates if each.vendor == vendor and level.name in each.ancestors]
+    if "cpu implementer" in fields:
+        # Arm processors name their part; where the dump was cut before it, the features alone do not tell two of them apart.
+        part = fields.get("cpu part", "").lower()
+        named = [each for each in kin if part and each.part == part] or [each for each in kin if part and each in runs]
+    else:
+        named = [each for each in by_name if each in kin] or kin
+    best = max(named, key=lambda each: (_agreement(features, each, kin), *each.rank), default=level)
+    agreement = _agreement(features, best, kin)
+    if best is level or agreement < _LEAST_AGREEMENT:
+        return level.name, None, None
+    if best in runs and best.part:
+        # A known part has the level that its vendor built it to, which no feature flag states.
+        level = max((known[name] for name in best.ancestors if known[name].vendor == "generic"), key=lambda each: each.rank, default=level)
+    return level.name, best.name, round(agreement, 2)
+
+
+def _has_all(features: frozenset[str], wanted: Microarchitecture, family: str) -> bool:
+    return all(feature in features or _implied(feature, features, family) for feature in wanted.features)
+
+
+def _implied(feature: str, features: frozenset[str], family: str) -> bool:
+    alias = archspec_data()["feature_aliases"].get(feature, {})
+    return any(other in features for other in alias.get("any_of", ())) or family in alias.get("families", ())
+
+
+def _agreement(features: frozenset[str], candidate: Microarchitecture, kin: Iterable[Microarchitecture]) -> float:
+    """Shared features over all features that tell the vendor's microarchitectures apart; a virtual machine hides features, so it stays below 1."""
+    telling = frozenset[str]().union(*(each.features for each in kin))
+    mine = features & telling
+    return len(mine & candidate.features) / max(len(mine | candidate.features), 1)
+
+
+def _plain_name(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())

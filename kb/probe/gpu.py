@@ -1,0 +1,149 @@
+"""Accelerators: `nvidia-smi -q -x` XML, `rocm-smi` or `amd-smi` JSON, and what the PCI bus shows where no tool is installed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from xml.etree import ElementTree
+
+from kb.errors import BadInput
+
+_MIB_TO_GIB = 1024
+_DISPLAY_CLASSES = ("0x03", "0x12")
+_ABSENT = {"", "n/a", "[n/a]", "unknown", "[not supported]"}
+
+
+def nvidia(text: str, where: str, compute_capabilities: str | None = None) -> list[dict[str, Any]]:
+    """The accelerators in the XML of `nvidia-smi -q -x`; a partitioned one counts as its slices.
+
+    Args:
+        text: the XML.
+        where: its name, for the error.
+        compute_capabilities: what `nvidia-smi --query-gpu=compute_cap` prints, which the XML lacks.
+
+    Raises:
+        BadInput: the XML is truncated or is something else; the message names the line.
+    """
+    if re.search(r"<!ENTITY", text):
+        raise BadInput(where, "XML with entity declarations", expected="the output of nvidia-smi -q -x")
+    try:
+        log = ElementTree.fromstring(text)  # noqa: S314 (entities are refused above)
+    except ElementTree.ParseError as error:
+        raise BadInput(f"{where}:{error.position[0]}", "malformed or truncated XML", expected="the whole output of nvidia-smi -q -x") from error
+    if log.tag != "nvidia_smi_log":
+        raise BadInput(where, f"XML of another kind ({log.tag})", expected="the output of nvidia-smi -q -x")
+    capabilities = [line.strip() for line in (compute_capabilities or "").splitlines()]
+    found: list[dict[str, Any]] = []
+    for n, gpu in enumerate(log.findall("gpu")):
+        capability = capabilities[n] if n < len(capabilities) and re.fullmatch(r"\d+\.\d+", capabilities[n]) else None
+        whole = {
+            "vendor": "nvidia",
+            "model": _text(gpu, "product_name"),
+            "compute_capability": capability,
+            "arch": None,
+            "memory_gib": _gib(_text(gpu, "fb_memory_usage/total")),
+            "driver": _text(log, "driver_version"),
+            "cuda_max": _text(log, "cuda_version"),
+            "mig": "none",
+        }
+        slices = gpu.findall("mig_devices/mig_device")
+        if (_text(gpu, "mig_mode/current_mig") or "").lower() == "enabled":
+            for part in slices:
+                found.append(whole | {"memory_gib": _gib(_text(part, "fb_memory_usage/total")), "mig": _profile(part)})
+        else:
+            found.append(whole)
+    attached = _text(log, "attached_gpus")
+    if attached and attached.isdigit() and int(attached) != len(log.findall("gpu")):
+        raise BadInput(where, f"says {attached} accelerators and describes {len(log.findall('gpu'))}", expected="the whole output of nvidia-smi -q -x")
+    return found
+
+
+def _profile(part: ElementTree.Element) -> str | None:
+    """The slice's share of the multiprocessors, as its profile is not in the XML."""
+    count = _text(part, "device_attributes/shared/multiprocessor_count") or _text(part, "shared/multiprocessor_count")
+    memory = _gib(_text(part, "fb_memory_usage/total"))
+    return f"{count} SM, {memory} GiB" if count and memory else "slice"
+
+
+def rocm(text: str, where: str) -> list[dict[str, Any]]:
+    """The accelerators in the JSON of `rocm-smi --json` or `amd-smi static --json`.
+
+    Raises:
+        BadInput: the JSON is malformed or truncated (the message names the line), or is something else.
+    """
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{where}:{error.lineno}", f"malformed JSON: {error.msg}", expected="the whole output of rocm-smi or amd-smi with --json") from error
+    if isinstance(data, dict) and isinstance(data.get("gpu_data"), list):
+        data = data["gpu_data"]
+    if isinstance(data, list) and all(isinstance(card, dict) and "gpu" in card for card in data):
+        return [_from_fields(_flat(card), None) for card in data]
+    if isinstance(data, dict):
+        cards = {name: card for name, card in data.items() if re.fullmatch(r"card\d+", name) and isinstance(card, dict)}
+        system = data.get("system") if isinstance(data.get("system"), dict) else {}
+        if cards:
+            driver = next((str(value) for key, value in (system or {}).items() if "driver" in key.lower()), None)
+            return [_from_fields(_flat(card), driver) for card in cards.values()]
+    raise BadInput(where, "no accelerator in it", expected="the output of rocm-smi or amd-smi with --json")
+
+
+def _from_fields(fields: Mapping[str, str], driver: str | None) -> dict[str, Any]:
+    gfx = re.search(r"gfx[0-9a-f]+", " ".join(fields.values()))
+    return {
+        "vendor": "amd",
+        "model": _first(fields, "card series", "market_name", "product_name", "card model"),
+        "arch": gfx[0] if gfx else None,
+        "compute_capability": "none",
+        "memory_gib": _gib(_first(fields, "vram total memory (b)", "vram.size.value", "vram.size")),
+        "driver": driver or _first(fields, "driver version", "driver.version"),
+        "cuda_max": "none",
+        "mig": "none",
+    }
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, member in value.items():
+        name = f"{prefix}{key}".lower()
+        if isinstance(member, dict):
+            found |= _flat(member, f"{name}.")
+        elif isinstance(member, str | int | float):
+            found[name] = str(member)
+    return found
+
+
+def _first(fields: Mapping[str, str], *names: str) -> str | None:
+    """The first stated value among fields with one of these names, or whose last part has it."""
+    for wanted in names:
+        for name, value in fields.items():
+            if (name == wanted or name.endswith("." + wanted)) and value.lower() not in _ABSENT:
+                return value
+    return None
+
+
+def _text(element: ElementTree.Element, path: str) -> str | None:
+    text = (element.findtext(path) or "").strip()
+    return None if text.lower() in _ABSENT else text
+
+
+def _gib(text: str | None) -> float | None:
+    """GiB from `81559 MiB`, `192 GB` (which the tools mean as GiB) or a number of bytes or MiB."""
+    match = re.fullmatch(r"([\d.]+)\s*([KMG]i?B|B)?", (text or "").strip())
+    if not match:
+        return None
+    number, unit = float(match[1]), (match[2] or ("B" if float(match[1]) > 2**30 else "MB"))[0]
+    return round(number / {"B": 2**30, "K": 2**20, "M": _MIB_TO_GIB, "G": 1}[unit], 1)
+
+
+def on_bus(devices: Iterable[Sequence[str]], makers: Iterable[str]) -> bool:
+    """Whether the PCI bus shows a display or processing controller of a maker of accelerators.
+
+    Args:
+        devices: class and vendor of each device, in hexadecimal.
+        makers: PCI identifiers of the makers.
+    """
+    known = set(makers)
+    return any(kind.startswith(_DISPLAY_CLASSES) and vendor in known for kind, vendor in devices)

@@ -1,0 +1,24 @@
+"""Memory that a job may use: what the machine has, cut by cgroup limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+_GIB = 2**30
+
+
+def gib(meminfo: str | None, limits: Iterable[Mapping[str, str]] = ()) -> float | None:
+    """GiB (2^30 bytes), rounded to a tenth; None where the machine does not tell.
+
+    Args:
+        meminfo: the text of /proc/meminfo.
+        limits: the limit files of all control groups above the process (version 1 or 2).
+    """
+    total = re.search(r"^MemTotal:\s*(\d+) kB$", meminfo or "", re.MULTILINE)
+    known = [int(total[1]) * 1024] if total else []
+    for group in limits:
+        text = (group.get("memory.max") or group.get("memory.limit_in_bytes") or "").strip()
+        if text.isdigit():
+            known.append(int(text))
+    return round(min(known) / _GIB, 1) if total else None

@@ -1,0 +1,52 @@
+"""The node: whether others compute on it, and what it lets an ordinary user do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+# Above this load average, without the probe's own process, somebody else is computing.
+_FOREIGN_LOAD = 1.0
+
+
+def load(loadavg: str | None) -> float | None:
+    """Runnable processes over the last minute; None where the system does not tell."""
+    first = (loadavg or "").split()[:1]
+    return float(first[0]) if first and re.fullmatch(r"\d+(\.\d+)?", first[0]) else None
+
+
+def exclusive(environment: Mapping[str, str], topology: int | None, one_minute_load: float | None) -> bool | None:
+    """True inside an allocation of the whole node, False where foreign load shows, otherwise None: nobody can tell from inside."""
+    given = environment.get("SLURM_CPUS_ON_NODE", "")
+    if environment.get("SLURM_JOB_ID") and given.isdigit() and topology:
+        return int(given) >= topology
+    if one_minute_load is not None and one_minute_load > _FOREIGN_LOAD:
+        return False
+    return None
+
+
+def user_namespaces(most: str | None, unprivileged: str | None, restricted: str | None) -> bool | None:
+    """Whether an ordinary user may make a user namespace, by the kernel's switches; None where the kernel does not tell."""
+    if most is None or not most.strip().isdigit():
+        return None
+    return int(most) > 0 and (unprivileged or "1").strip() != "0" and (restricted or "0").strip() == "0"
+
+
+def subordinate_ids(subuid: str | None, user: str | None) -> int | None:
+    """How many subordinate user IDs /etc/subuid gives to the user; None where user or file are unknown."""
+    if not user or subuid is None:
+        return None
+    lines = [line.split(":") for line in subuid.splitlines()]
+    return sum(int(words[2]) for words in lines if len(words) == 3 and words[0] == user and words[2].strip().isdigit())
+
+
+def interconnect(names: Iterable[str]) -> str | None:
+    """The fastest network that the node shows: InfiniBand or RoCE ports, Slingshot interfaces, else Ethernet; None where it shows none."""
+    present = list(names)
+    if "InfiniBand" in present:
+        return "infiniband"
+    if any(re.fullmatch(r"hsn\d+", name) for name in present):
+        return "slingshot"
+    if "Ethernet" in present:
+        return "roce"
+    return "ethernet" if any(name != "lo" for name in present) else None

@@ -1,0 +1,77 @@
+"""The batch system: which one there is, and what `sinfo` or `pbsnodes` say of a cluster."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kb.errors import BadInput
+
+_PROGRAMS = {"sinfo": "slurm", "pbsnodes": "pbs"}
+
+
+def present(programs: Iterable[str], environment: Mapping[str, str]) -> str:
+    """`slurm`, `pbs`, or `none`, by the programs in PATH and the job's environment."""
+    if any(name.startswith("SLURM_JOB") for name in environment):
+        return "slurm"
+    if "PBS_JOBID" in environment:
+        return "pbs"
+    return next((_PROGRAMS[name] for name in programs if name in _PROGRAMS), "none")
+
+
+def parse(text: str, where: str) -> dict[str, Any]:
+    """What the output of `sinfo` (any format with a header) or of `pbsnodes -a` says: scheduler, partitions and nodes.
+
+    Raises:
+        BadInput: the text is neither.
+    """
+    if re.search(r"^\s+(state|resources_available\.\w+|np)\s*=", text, re.MULTILINE):
+        return _pbsnodes(text)
+    header = next((line for line in text.splitlines() if "PARTITION" in line.upper().split()), None)
+    if header is None:
+        raise BadInput(where, "not the state of a cluster", expected="the output of sinfo with its header, or of pbsnodes -a")
+    return _sinfo(text.splitlines(), header, where)
+
+
+def _sinfo(lines: list[str], header: str, where: str) -> dict[str, Any]:
+    columns = header.upper().split()
+    partitions: dict[str, int] = {}
+    found: dict[str, Any] = {"scheduler": "slurm"}
+    rows = [dict(zip(columns, line.split(), strict=False)) for line in lines[lines.index(header) + 1 :] if line.strip()]
+    for row in rows:
+        name = row["PARTITION"].rstrip("*")
+        nodes = row.get("NODES", "").split("/")[-1]
+        partitions[name] = partitions.get(name, 0) + (int(nodes) if nodes.isdigit() else 0)
+    found["partitions"] = sorted(partitions) or None
+    default = next((row["PARTITION"].rstrip("*") for row in rows if row["PARTITION"].endswith("*")), None)
+    chosen = default or (next(iter(partitions)) if len(partitions) == 1 else None)
+    if chosen is None:
+        return found
+    mine = [row for row in rows if row["PARTITION"].rstrip("*") == chosen]
+    found["nodes"] = partitions[chosen] or None
+    found["cpu.cores"] = _same(mine, "CPUS")
+    megabytes = _same(mine, "MEMORY")
+    found["memory_gib"] = round(megabytes / 1024, 1) if megabytes else None
+    return found
+
+
+def _same(rows: list[dict[str, str]], column: str) -> int | None:
+    """The value that all rows share; None where they differ or one does not say."""
+    values = {row.get(column, "").rstrip("+") for row in rows}
+    only = values.pop() if len(values) == 1 else ""
+    return int(only) if only.isdigit() else None
+
+
+def _pbsnodes(text: str) -> dict[str, Any]:
+    names = [line.strip() for line in text.splitlines() if line and not line[0].isspace()]
+    cores = {int(n) for n in re.findall(r"^\s+(?:np|resources_available\.ncpus)\s*=\s*(\d+)", text, re.MULTILINE)}
+    queues = set(re.findall(r"^\s+queue\s*=\s*(\S+)", text, re.MULTILINE))
+    return {
+        "scheduler": "pbs",
+        "partitions": sorted(queues) or None,
+        "nodes": len(names) or None,
+        "cpu.cores": cores.pop() if len(cores) == 1 else None,
+    }
+
+

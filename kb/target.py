@@ -1,0 +1,143 @@
+"""Targets: a machine or a node class, as the JSON of `ontune probe` and as RDF.
+
+Which property holds which key of the JSON is stated in `ontology/hardware.ttl`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyoxigraph as ox
+
+from kb import user_files
+from kb.errors import BadInput
+from kb.fact_keys import fact_keys
+from kb.named import NamedResources, values_of
+from kb.terms import PREFIXES, RDF_TYPE, on
+
+if TYPE_CHECKING:
+    from kb.store import KnowledgeStore
+
+LOCAL = "local"
+_MODULE = "hardware"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is known of a machine.
+
+    Attributes:
+        name: `local`, the shipped name, or the name of the file.
+        facts: the JSON of `ontune probe`; null is unknown, and `overrides` maps the keys that a user has set to their values.
+    """
+
+    name: str
+    facts: dict[str, Any]
+
+    def quads(self, node: ox.NamedNode, graph: ox.NamedNode) -> list[ox.Quad]:
+        """The facts as quads about `node`; what is unknown is stated as `on:unknownFact`."""
+        found = [ox.Quad(node, ox.NamedNode(RDF_TYPE), ox.NamedNode(on("Target")), graph)]
+        found += fact_keys(_MODULE).quads(self.facts, node, graph)
+        for key, value in self.facts["overrides"].items():
+            found.append(ox.Quad(node, ox.NamedNode(on("override")), ox.Literal(f"{key}={json.dumps(value)}"), graph))
+        return found
+
+    def unknown(self) -> list[str]:
+        """The keys of all facts that are unknown, such as `glibc` and `gpus[0].driver`."""
+        return fact_keys(_MODULE).unknown(self.facts)
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Target:
+        """The target with some facts set by hand; each is recorded in `overrides`.
+
+        Args:
+            overrides: JSON paths (`cpu.usable_cores`, `gpus[0].driver`, `gpus`) with values, or texts that are read as JSON or YAML.
+
+        Raises:
+            BadInput: a key is unknown, or a value has the wrong type.
+        """
+        facts, keys = self.facts, fact_keys(_MODULE)
+        recorded = dict(facts["overrides"])
+        for path, value in overrides.items():
+            facts = keys.assign(facts, path, value)
+            recorded[path] = _at(facts, path)
+        return Target(self.name, facts | {"overrides": recorded})
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `ontune probe --format json` prints."""
+        return self.facts
+
+    def to_yaml(self) -> str:
+        """The facts as YAML, readable by `load_target`."""
+        import yaml
+
+        return yaml.safe_dump(self.facts, sort_keys=False, allow_unicode=True, width=140)
+
+    def to_turtle(self) -> str:
+        """The facts as Turtle, readable by `load_target` and as a shipped target."""
+        node = ox.NamedNode(PREFIXES["tgt"] + "".join(sign if sign.isalnum() else "-" for sign in self.name))
+        triples = [ox.Triple(quad.subject, quad.predicate, quad.object) for quad in self.quads(node, node)]
+        triples.append(ox.Triple(node, ox.NamedNode(PREFIXES["skos"] + "notation"), ox.Literal(self.name)))
+        triples.append(ox.Triple(node, ox.NamedNode(PREFIXES["rdfs"] + "label"), ox.Literal(self.name, language="en")))
+        used = {prefix: PREFIXES[prefix] for prefix in ("on", "tgt", "uarch", "skos", "rdfs", "xsd")}
+        return ox.serialize(triples, format=ox.RdfFormat.TURTLE, prefixes=used).decode()
+
+
+def complete_target(name: str, facts: Mapping[str, Any], where: str) -> Target:
+    """A target from facts that may be partial; absent keys become null.
+
+    Raises:
+        BadInput: a key is unknown or a value has the wrong type; the message names `where` and the key.
+    """
+    given = dict(facts)
+    overrides = given.pop("overrides", None) or {}
+    if not isinstance(overrides, dict):
+        raise BadInput(where, "key 'overrides' is not an object", expected="keys with the values that were set")
+    return Target(name, fact_keys(_MODULE).completed(given, where) | {"overrides": overrides})
+
+
+def load_target(text: str, store: KnowledgeStore | None = None) -> Target:
+    """The target that a user names.
+
+    Args:
+        text: `local` (this machine, probed now), a shipped name, or a file (.json, .yaml, .ttl).
+        store: an open knowledge base in which shipped names are looked up first.
+
+    Raises:
+        BadInput: the name is unknown, or the file is missing, malformed, or breaks the shape of targets.
+    """
+    if text == LOCAL:
+        from kb.probe import probe
+
+        return probe()
+    if user_files.looks_like_file(text):
+        return _from_file(Path(text))
+    known = NamedResources(on("Target"), "targets", store.store if store else None)
+    node = known.find(text, "target")
+    return Target(text, fact_keys(_MODULE).read(node, known.values) | {"overrides": {}})
+
+
+def target_names(store: KnowledgeStore | None = None) -> list[str]:
+    """The names of all shipped and added targets."""
+    return NamedResources(on("Target"), "targets", store.store if store else None).names()
+
+
+def _from_file(path: Path) -> Target:
+    if path.suffix == ".ttl":
+        content = user_files.read_turtle(path)
+        node = user_files.only_instance(content, on("Target"), path)
+        facts = fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri))
+        target = Target(path.stem, facts | {"overrides": {}})
+    else:
+        target = complete_target(path.stem, user_files.read_object(path), str(path))
+    return target
+
+
+def _at(facts: Mapping[str, Any], path: str) -> Any:
+    value: Any = facts
+    for step in path.replace("[", ".").replace("]", "").split("."):
+        value = value[int(step)] if isinstance(value, list) else value[step]
+    return value

@@ -1,0 +1,91 @@
+"""Workloads: a training job, shipped or a user's own, as JSON and as RDF.
+
+Which property holds which key of the JSON is stated in `ontology/workloads.ttl`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyoxigraph as ox
+
+from kb import user_files
+from kb.errors import BadInput
+from kb.fact_keys import fact_keys
+from kb.named import NamedResources, values_of
+from kb.terms import RDF_TYPE, on
+
+if TYPE_CHECKING:
+    from kb.store import KnowledgeStore
+
+_MODULE = "workloads"
+_EXTENDS = "extends"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A training job.
+
+    Attributes:
+        name: the shipped name, the file's `name`, or the name of the file.
+        facts: the keys that `ontology/workloads.ttl` declares; null is not stated.
+    """
+
+    name: str
+    facts: dict[str, Any]
+
+    def quads(self, node: ox.NamedNode, graph: ox.NamedNode) -> list[ox.Quad]:
+        """The facts as quads about `node`."""
+        return [
+            ox.Quad(node, ox.NamedNode(RDF_TYPE), ox.NamedNode(on("Workload")), graph),
+            *fact_keys(_MODULE).quads(self.facts, node, graph, state_unknown=False),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Name and stated facts, as a user could write them."""
+        return {"name": self.name} | {key: value for key, value in self.facts.items() if value is not None}
+
+
+def load_workload(text: str, store: KnowledgeStore | None = None) -> Workload:
+    """The workload that a user names.
+
+    Args:
+        text: a shipped name, or a file (.json, .yaml, .ttl). A file may start from another workload with `extends: NAME`.
+        store: an open knowledge base in which shipped names are looked up first.
+
+    Raises:
+        BadInput: the name is unknown, or the file is missing, malformed, or has an unknown key or a wrong value.
+    """
+    if user_files.looks_like_file(text):
+        return _from_file(Path(text), store)
+    known = _known(store)
+    return Workload(text, fact_keys(_MODULE).read(known.find(text, "workload"), known.values))
+
+
+def workload_names(store: KnowledgeStore | None = None) -> list[str]:
+    """The names of all shipped and added workloads."""
+    return _known(store).names()
+
+
+def _known(store: KnowledgeStore | None) -> NamedResources:
+    return NamedResources(on("Workload"), "workloads", store.store if store else None)
+
+
+def _from_file(path: Path, store: KnowledgeStore | None) -> Workload:
+    keys = fact_keys(_MODULE)
+    if path.suffix == ".ttl":
+        content = user_files.read_turtle(path)
+        node = user_files.only_instance(content, on("Workload"), path)
+        return Workload(path.stem, keys.read(node, lambda subject, iri: values_of(content, subject, iri)))
+    given = user_files.read_object(path)
+    name, base = given.pop("name", path.stem), given.pop(_EXTENDS, None)
+    if not isinstance(name, str) or not name:
+        raise BadInput(str(path), "key 'name' is not a text", expected="a text")
+    facts = keys.completed(given, str(path))
+    if base is None:
+        return Workload(name, facts)
+    known = _known(store)
+    start = keys.read(known.find(str(base), f"{path}: key '{_EXTENDS}'"), known.values)
+    return Workload(name, start | {key: value for key, value in facts.items() if value is not None})
