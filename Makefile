@@ -1,0 +1,60 @@
+# Everything here needs Python 3.11+, make and a network, and nothing else. `make help` lists the targets.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types tests tools venv clean
+SHELL := bash
+VENV ?= .venv
+FRAMEWORKS ?= .venv-frameworks
+BIN := $(VENV)/bin
+# The first Python on the PATH that is new enough; PYTHON=... overrides it.
+PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 3
+export ONTUNE_FRAMEWORKS = $(abspath $(FRAMEWORKS))
+export PATH := $(CURDIR)/.tools/apptainer/usr/bin:$(PATH)
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: venv  ## plan, build and measure a small network on this machine (FULL=1 adds two more baselines)
+	@tools/install-apptainer.sh || echo "no Apptainer: the demo measures in a virtual environment" >&2
+	@$(BIN)/ontune demo $(if $(FULL),--full)
+
+test: venv-dev tools  ## install what the tests need, then run linter, type checker and all tests
+	@$(MAKE) --no-print-directory check
+
+check: venv-dev lint types tests  ## linter, type checker and tests with what is installed
+
+lint: venv-dev
+	@echo "ruff" >&2; $(BIN)/ruff check .
+
+types: venv-dev
+	@echo "mypy" >&2; $(BIN)/mypy
+
+tests: venv-dev
+	@$(BIN)/python -m pytest $(PYTEST)
+
+tools: venv-dev  ## Apptainer, Slurm, PyTorch and TensorFlow for the tests
+	@tools/install-apptainer.sh
+	@tools/install-slurm.sh
+	@PYTHON=$(abspath $(BIN)/python) tools/make-frameworks.sh $(FRAMEWORKS)
+
+venv: $(VENV)/.installed  ## the virtual environment with Ontune
+venv-dev: $(VENV)/.installed-dev
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer on the PATH; set PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "making the virtual environment $(VENV) with $(PYTHON)" >&2
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module does not work: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "installing Ontune (about a minute)" >&2
+	@$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "installing what the tests need" >&2
+	@$(PIP_INSTALL) --editable '.[dev,serve]'
+	@touch $@
+
+clean:  ## remove what make has made, not what is in the user's cache
+	rm -rf $(VENV) $(FRAMEWORKS) build dist .mypy_cache .ruff_cache .pytest_cache

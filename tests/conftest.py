@@ -1,0 +1,45 @@
+"""What all tests share: a data folder of their own, and the components that some of them need.
+
+A test that needs a component asks for its fixture, or calls `require`. Where the component is missing the test is skipped with how to get it; with
+CI=true it fails.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def require(component: str, present: object, how_to_get: str = "make tools") -> None:
+    """Skip the test where `present` is false; fail it where that must not happen (CI=true)."""
+    if not present:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{component} is missing; get it by: {how_to_get}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither read a user's additions and observations nor leave any."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONTUNE_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        patch.delenv("ONTUNE_KB_PATH", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def frameworks() -> Path:
+    """The Python of a virtual environment with PyTorch and TensorFlow."""
+    python = Path(os.environ.get("ONTUNE_FRAMEWORKS", ROOT / ".venv-frameworks")) / "bin" / "python"
+    require("a virtual environment with PyTorch and TensorFlow", python.exists())
+    return python
+
+
+@pytest.fixture(scope="session")
+def slurm() -> None:
+    """A running one-node Slurm."""
+    require("Slurm", shutil.which("sbatch") and shutil.which("sinfo"))
