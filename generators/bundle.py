@@ -1,0 +1,162 @@
+"""A bundle: the folder of files that are generated from a plan, written whole or not at all."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from kb.errors import BadInput
+from reasoner.plan import Plan
+
+from . import apptainer, dockerfile, job, run_script
+from .recipe import Recipe
+
+FORMATS = {"apptainer": "ontune.def", "dockerfile": "Dockerfile"}
+"""The name of the recipe in each language."""
+
+_PAYLOAD = Path(__file__).parent / "payload"
+_PLAN = "plan.json"
+_EXECUTABLE = (".sh",)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A folder with a plan and what was generated from it.
+
+    Attributes:
+        folder: where it is.
+        plan: what it was generated from.
+    """
+
+    folder: Path
+    plan: Plan
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The bundle that lies in `folder`. Raises BadInput where there is none, or where its plan cannot be read."""
+        file = folder / _PLAN
+        try:
+            return cls(folder, Plan.from_json(json.loads(file.read_text(encoding="utf-8")), str(file)))
+        except OSError as error:
+            raise BadInput(str(folder), "no bundle here", expected=f"a folder with {_PLAN}, as `ontune recipe` writes it") from error
+        except ValueError as error:
+            raise BadInput(str(file), f"not JSON: {error}") from error
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the generated files were written from."""
+        return Recipe.from_plan(self.plan, str(self.folder / _PLAN))
+
+    @property
+    def definition(self) -> Path:
+        """The Apptainer definition. It is built with the bundle's folder as working directory."""
+        return self.folder / FORMATS["apptainer"]
+
+    @property
+    def image(self) -> Path:
+        """Where the job scripts look for the image, unless `ONTUNE_IMAGE` names another place."""
+        return self.folder / "ontune.sif"
+
+    @property
+    def run_script(self) -> Path:
+        """The script that trains in an environment made by `install.sh`."""
+        return self.folder / "run.sh"
+
+
+def write_bundle(
+    plan: Plan,
+    folder: Path,
+    formats: Sequence[str] = tuple(FORMATS),
+    jobs: Sequence[str] = tuple(job.FILES),
+    *,
+    wishes: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> Bundle:
+    """Generate the files of a plan.
+
+    Args:
+        plan: what is applied, all of it.
+        folder: where the files go; made if it is not there. Other files in a bundle's folder stay as they are.
+        formats: recipes to write: `apptainer`, `dockerfile`.
+        jobs: job scripts to write: `bash`, `slurm`, `pbs`.
+        wishes: what the job asks its scheduler for, by the names of `generators.job.Job`.
+        force: write into a folder that holds something else than a bundle.
+
+    Raises:
+        BadInput: the folder holds something else or cannot be written, a format or scheduler is unknown, or the plan holds a text that no
+            generated file can carry. Nothing has been written then.
+    """
+    where = str(folder)
+    for kind, asked, known in (("recipe format", formats, FORMATS), ("scheduler", jobs, job.FILES)):
+        for one in asked:
+            if one not in known:
+                raise BadInput(where, f"unknown {kind} '{one}'", expected=", ".join(known), given=one, known=known)
+    if not force and folder.is_dir() and any(folder.iterdir()) and not (folder / _PLAN).is_file():
+        raise BadInput(where, "the folder holds something else than a bundle", expected="a new or empty folder, a bundle, or --force")
+    _write(folder, files_of(plan, formats, jobs, wishes))
+    return Bundle(folder, plan)
+
+
+def files_of(plan: Plan, formats: Sequence[str], jobs: Sequence[str], wishes: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+    """The contents of a bundle's files by their path in its folder. Raises BadInput as `write_bundle` does."""
+    recipe = Recipe.from_plan(plan)
+    in_image = ("requirements.txt", "run.sh", "usable_cores.sh", "workload")
+    texts = {
+        "requirements.txt": run_script.write_requirements(recipe),
+        "install.sh": run_script.write_install(recipe),
+        "run.sh": run_script.write_run(recipe),
+        "usable_cores.sh": run_script.write_usable_cores(recipe),
+    }
+    if "apptainer" in formats:
+        texts[FORMATS["apptainer"]] = apptainer.write(recipe, in_image)
+    if "dockerfile" in formats:
+        texts[FORMATS["dockerfile"]] = dockerfile.write(recipe, ("install.sh", *in_image))
+    asked = job.Job.for_plan(plan, wishes)
+    for scheduler in jobs:
+        texts[job.FILES[scheduler]] = job.write(recipe, scheduler, asked)
+    texts[_PLAN] = json.dumps(plan.to_json(), indent=2, ensure_ascii=False) + "\n"
+    workload = {f"workload/{name}": content for name, content in _payload().items()}
+    return workload | {name: text.encode() for name, text in texts.items()}
+
+
+@functools.cache
+def _payload() -> dict[str, bytes]:
+    """The stand-alone training programs, by file name."""
+    return {file.name: file.read_bytes() for file in sorted(_PAYLOAD.iterdir()) if file.is_file()}
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write all files, or none: they are complete beside their place before the first one is put there, and the plan comes last."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _scratch(folder if folder.is_dir() else folder.parent, folder.name) as scratch:
+            for name, content in files.items():
+                file = scratch / name
+                file.parent.mkdir(exist_ok=True)
+                file.write_bytes(content)
+                file.chmod(0o755 if file.suffix in _EXECUTABLE else 0o644)
+            if not folder.is_dir():
+                scratch.rename(folder)
+                return
+            (folder / "workload").mkdir(exist_ok=True)
+            for name in files:
+                (scratch / name).replace(folder / name)
+    except OSError as error:
+        raise BadInput(str(folder), f"cannot be written: {error.strerror or error}", expected="a folder that you may write to") from error
+
+
+@contextmanager
+def _scratch(parent: Path, name: str) -> Iterator[Path]:
+    scratch = Path(tempfile.mkdtemp(prefix=f".{name[:64]}.", suffix=".partial", dir=parent))
+    scratch.chmod(0o755)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,223 @@
+"""The recipe: what a plan asks of an image and of a run, checked and sorted, as all writers share it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from kb.errors import BadInput
+from reasoner.plan import Application, DecisionTaken, How, Manager, Plan
+
+from . import quoting
+
+PREFIX = "/opt/ontune"
+"""Where everything that a recipe adds lies inside an image."""
+
+RUN_TIME = {"cores": "cores", "devices": "devices"}
+"""Placeholders of values that only a run can fill, with the shell variables that `run.sh` gives them."""
+
+_BUILD_ARGUMENTS = {"localimage": ("base",), "debootstrap": ("mirror",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a recipe: a name with its value, and the options that asked for it, such as `allocator: tcmalloc`."""
+
+    name: str
+    value: str
+    because: str
+
+    @property
+    def at_run_time(self) -> bool:
+        """Whether the value depends on what a run finds, such as its cores."""
+        return any(f"{{{placeholder}}}" in self.value for placeholder in RUN_TIME)
+
+    @property
+    def pinned(self) -> str:
+        """A Python requirement: the name with its exact version, where there is one."""
+        return f"{self.name}=={self.value}" if self.value else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is run: one of the shipped networks, or the user's own script.
+
+    Attributes:
+        title: the workload's name.
+        framework: the framework's short name.
+        network: the shipped network, empty for a user's script.
+        parameters: the network's parameters, such as the batch.
+        script: the user's script as a path, empty for a shipped network.
+        arguments: the script's arguments.
+        requirements: the user's file of Python requirements as a path, or empty.
+        data: what it trains on: `synthetic`, `digits` or a folder; empty for the program's default.
+    """
+
+    title: str
+    framework: str
+    network: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
+    script: str = ""
+    arguments: tuple[str, ...] = ()
+    requirements: str = ""
+    data: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What every writer writes, each in its own language. All texts are checked: names by their grammar, values as one printable line.
+
+    Attributes:
+        plan_id: the plan's identifier.
+        knowledge: the hash of the knowledge base.
+        program: what is run.
+        headers: the container base: `Bootstrap`, `From`, `Suite`.
+        system_packages: Debian packages with their versions.
+        python_packages: distributions with their exact versions.
+        indexes: further indexes that wheels come from.
+        environment: variables of the training process.
+        settings: what the training program itself does.
+        flags: flags of the container's runtime.
+        steps: what a job does around the training, such as staging its data.
+        launchers: commands that start the training program's processes.
+    """
+
+    plan_id: str
+    knowledge: str
+    program: Program
+    headers: tuple[Entry, ...]
+    system_packages: tuple[Entry, ...]
+    python_packages: tuple[Entry, ...]
+    indexes: tuple[Entry, ...]
+    environment: tuple[Entry, ...]
+    settings: tuple[Entry, ...]
+    flags: tuple[Entry, ...]
+    steps: tuple[Entry, ...]
+    launchers: tuple[Entry, ...]
+
+    @classmethod
+    def from_plan(cls, plan: Plan, where: str = "plan") -> Self:
+        """Sort a plan's applications by what they change.
+
+        Raises:
+            BadInput: a name or a value that no generated file can carry, or two options that want different things of the same place.
+        """
+
+        def entries(how: How, kind: str, manager: Manager | None = None, merge: Callable[[Entry, Entry, str], Entry] = _only_once) -> tuple[Entry, ...]:
+            return _merged(_entries(plan, how, kind, manager, where), merge, where)
+
+        settings, flags = entries("code", "word"), entries("flag", "flag")
+        return cls(
+            plan_id=quoting.name("identifier", plan.plan_id, f"{where}: plan_id"),
+            knowledge=quoting.name("identifier", plan.knowledge.get("sha256", "unknown"), f"{where}: knowledge: sha256"),
+            program=_program(plan, f"{where}: workload"),
+            headers=entries("image", "header"),
+            system_packages=entries("package", "system package", "apt"),
+            python_packages=entries("package", "python package", "pip"),
+            indexes=entries("package", "word", "index"),
+            environment=entries("env", "variable", merge=_joined),
+            settings=tuple(entry for entry in settings if entry.name != "framework"),
+            flags=tuple(entry for entry in flags if entry.name.startswith("-")),
+            steps=tuple(entry for entry in flags if not entry.name.startswith("-")),
+            launchers=entries("launcher", "word"),
+        )
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The image's labels: the keys of the Open Container Initiative, the plan and the knowledge it came from."""
+        base = self.header("From")
+        return {
+            "org.opencontainers.image.title": f"{self.program.title} ({self.program.framework})",
+            "org.opencontainers.image.description": f"Training environment of plan {self.plan_id}",
+            "org.opencontainers.image.vendor": "Ontune",
+            **({"org.opencontainers.image.base.name": base} if base and not self.build_arguments else {}),
+            "ontune.plan-id": self.plan_id,
+            "ontune.knowledge-sha256": self.knowledge,
+        }
+
+    @property
+    def build_arguments(self) -> tuple[str, ...]:
+        """What the builder must say that the plan leaves open, such as the path of a base image: `apptainer build --build-arg NAME=VALUE`."""
+        return _BUILD_ARGUMENTS.get(self.header("Bootstrap"), ())
+
+    def header(self, key: str) -> str:
+        """The value of the definition's header `key`, or empty."""
+        return next((entry.value for entry in self.headers if entry.name.lower() == key.lower()), "")
+
+
+def _because(taken: DecisionTaken) -> str:
+    return quoting.comment(f"{taken.decision}: {taken.option}")
+
+
+def _entries(plan: Plan, how: How, kind: str, manager: Manager | None, where: str) -> Iterable[Entry]:
+    for number, taken in enumerate(plan.decisions):
+        for position, application in enumerate(taken.apply):
+            if application.how == how and manager in (None, application.manager):
+                yield _checked(application, kind, _because(taken), f"{where}: decisions[{number}]: apply[{position}]")
+
+
+def _checked(application: Application, kind: str, because: str, where: str) -> Entry:
+    text = quoting.value(application.value, f"{where}: value")
+    if application.how == "package" and text:
+        text = quoting.name("address" if application.manager == "index" else "version", text, f"{where}: value")
+    return Entry(quoting.name(kind, application.name, f"{where}: name"), text, because)
+
+
+def _merged(entries: Iterable[Entry], merge: Callable[[Entry, Entry, str], Entry], where: str) -> tuple[Entry, ...]:
+    by_name: dict[str, Entry] = {}
+    for entry in entries:
+        before = by_name.get(entry.name)
+        by_name[entry.name] = entry if before is None else merge(before, entry, where)
+    return tuple(by_name.values())
+
+
+def _only_once(before: Entry, after: Entry, where: str) -> Entry:
+    """Two options may want the same thing; a version or value that only one of them names holds for both."""
+    if before.value and after.value and before.value != after.value:
+        problem = f"{before.because} wants {before.name} {before.value}, {after.because} wants {after.value}"
+        raise BadInput(where, problem, expected="one value")
+    return Entry(before.name, before.value or after.value, f"{before.because}, {after.because}")
+
+
+def _joined(before: Entry, after: Entry, where: str) -> Entry:
+    """Variables that several options set hold lists (of libraries to preload, of compiler flags), and those are separated by blanks."""
+    words = list(dict.fromkeys([*before.value.split(), *after.value.split()]))
+    return Entry(before.name, " ".join(words), f"{before.because}, {after.because}")
+
+
+def _program(plan: Plan, where: str) -> Program:
+    workload = plan.workload
+    title = quoting.plain(workload.get("name", "workload"), f"{where}: name")
+    framework = quoting.name("word", _option(plan, "framework", where), f"{where}: framework")
+    data = quoting.value(workload.get("data") or "", f"{where}: data")
+    if script := workload.get("script"):
+        arguments = _listed(workload.get("arguments", ()), f"{where}: arguments")
+        requirements = quoting.value(workload.get("requirements") or "", f"{where}: requirements")
+        return Program(title, framework, "", (), quoting.value(script, f"{where}: script"), arguments, requirements, data)
+    network = quoting.name("word", workload.get("network", workload.get("name")), f"{where}: network")
+    return Program(title, framework, network, _parameters(workload, where), data=data)
+
+
+def _parameters(workload: Mapping[str, Any], where: str) -> tuple[tuple[str, str], ...]:
+    given = workload.get("parameters") or {}
+    if not isinstance(given, Mapping):
+        raise BadInput(f"{where}: parameters", "not an object", expected="names with values")
+    return tuple(
+        (quoting.name("word", key, f"{where}: parameters"), quoting.value(item, f"{where}: parameters: {key}"))
+        for key, item in given.items()
+        if item is not None
+    )
+
+
+def _listed(given: object, where: str) -> tuple[str, ...]:
+    if not isinstance(given, list | tuple):
+        raise BadInput(where, "not a list", expected="a list of texts")
+    return tuple(quoting.value(item, f"{where}[{index}]") for index, item in enumerate(given))
+
+
+def _option(plan: Plan, decision: str, where: str) -> str:
+    try:
+        return plan.option(decision)
+    except KeyError:
+        raise BadInput(where, f"the plan takes no decision '{decision}'", expected="a plan that names it") from None

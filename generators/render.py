@@ -1,0 +1,60 @@
+"""Fill the templates of `templates/` with a recipe."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import quoting
+from .recipe import PREFIX, RUN_TIME, Entry, Recipe
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+def render(template: str, recipe: Recipe, **context: Any) -> str:
+    """The text of a generated file, ending in one line break.
+
+    Args:
+        template: the template's file name.
+        recipe: what is written.
+        context: what else the template asks for; a name that it asks for and nobody gives is an error.
+    """
+    return _environment().get_template(template).render(recipe=recipe, prefix=PREFIX, **context)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701  # shell, not HTML: every value goes through a filter of `quoting`
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "shell": quoting.shell,
+        "at_run_time": lambda text: quoting.shell(text, RUN_TIME),
+        "arguments": _arguments,
+        "definition": quoting.definition,
+        "dockerfile": quoting.dockerfile,
+        "comment": quoting.comment,
+        "plain": lambda text, where: quoting.plain(text, where),
+        "because": _because,
+    }
+    return environment
+
+
+def _arguments(text: str) -> str:
+    """The arguments of a launcher, each quoted."""
+    return " ".join(quoting.shell(word, RUN_TIME) for word in shlex.split(text))
+
+
+def _because(line: str, entry: Entry, width: int = 56) -> str:
+    """A line with the options that asked for it as a comment at its end."""
+    return f"{line:<{width}} # {entry.because}"

@@ -1,0 +1,26 @@
+"""The scripts that make the environment on a machine without containers, and that train in it or in the image."""
+
+from __future__ import annotations
+
+from .recipe import Recipe
+from .render import render
+
+
+def write_run(recipe: Recipe) -> str:
+    """`run.sh`: the plan's environment, launcher and settings around the training program."""
+    return render("run.sh.j2", recipe)
+
+
+def write_install(recipe: Recipe, *, locked: bool = False) -> str:
+    """`install.sh`: the plan's packages, by hash from `requirements.lock` where `locked`."""
+    return render("install.sh.j2", recipe, locked=locked)
+
+
+def write_requirements(recipe: Recipe) -> str:
+    """`requirements.txt`: the plan's Python packages with their exact versions."""
+    return render("requirements.txt.j2", recipe)
+
+
+def write_usable_cores(recipe: Recipe) -> str:
+    """`usable_cores.sh`: prints how many cores a run may use."""
+    return render("usable_cores.sh.j2", recipe)
