@@ -23,6 +23,7 @@ Facts = dict[str, Any]
 Values = Callable[[ox.NamedNode | ox.BlankNode, str], list[Any]]
 
 _XSD = PREFIXES["xsd"]
+_NO_PROPERTY = ox.NamedNode("urn:ontune:no-property")
 _EXPECTED = {"string": "a text", "integer": "a whole number", "decimal": "a number", "boolean": "true or false"}
 
 
@@ -33,7 +34,7 @@ class Key:
     Attributes:
         path: the whole path, such as `gpus[].driver`.
         many: whether the value is a list.
-        property: the property that holds the value; None for a mere container.
+        property: the property that holds the value; a mere container has none.
         datatype: local name of the XSD datatype; empty where the value is a resource.
         namespace: what turns the value into the IRI of a resource.
         sort_property: the property that holds a version's sort key.
@@ -43,7 +44,7 @@ class Key:
 
     path: str
     many: bool = False
-    property: ox.NamedNode | None = None
+    property: ox.NamedNode = _NO_PROPERTY
     datatype: str = "string"
     namespace: str = ""
     sort_property: ox.NamedNode | None = None
@@ -79,7 +80,7 @@ class FactKeys:
         found += [ox.Quad(node, predicate, ox.Literal(path), graph) for path in sorted(unknown)]
         return found
 
-    def read(self, node: ox.NamedNode, values: Values) -> Facts:
+    def read(self, node: ox.NamedNode | ox.BlankNode, values: Values) -> Facts:
         """The facts that RDF states about `node`; what it does not state is null.
 
         Args:
@@ -193,7 +194,6 @@ def _emit(key: Key, facts: Mapping[str, Any], node: ox.NamedNode, graph: ox.Name
         elif member.members and not member.many:
             _emit(member, value, node, graph, found, unknown)
         else:
-            assert member.property is not None
             if member.count_property:
                 found.append(ox.Quad(node, member.count_property, ox.Literal(len(value)), graph))
             for n, element in enumerate(value if member.many else [value]):
@@ -220,7 +220,6 @@ def _read(key: Key, node: ox.NamedNode | ox.BlankNode, values: Values) -> Any:
         if member.members and not member.many:
             facts[name] = _read(member, node, values)
             continue
-        assert member.property is not None
         terms = values(node, member.property.value)
         if not member.many:
             facts[name] = _plain(member, terms[0]) if terms else None

@@ -83,7 +83,7 @@ class Target:
         triples.append(ox.Triple(node, ox.NamedNode(PREFIXES["skos"] + "notation"), ox.Literal(self.name)))
         triples.append(ox.Triple(node, ox.NamedNode(PREFIXES["rdfs"] + "label"), ox.Literal(self.name, language="en")))
         used = {prefix: PREFIXES[prefix] for prefix in ("on", "tgt", "uarch", "skos", "rdfs", "xsd")}
-        return ox.serialize(triples, format=ox.RdfFormat.TURTLE, prefixes=used).decode()
+        return (ox.serialize(triples, format=ox.RdfFormat.TURTLE, prefixes=used) or b"").decode()
 
 
 def complete_target(name: str, facts: Mapping[str, Any], where: str) -> Target:

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import functools
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb import user_files
 from kb.fact_keys import fact_keys
-from kb.probe import collect, cores, cpu, cpuinfo, gpu, libc, memory, node, runtimes, scheduler, storage, wheels
+from kb.probe import collect, cores, cpu, cpuinfo, gpu, libc, memory, node, recognised, scheduler, storage, wheels
 
 if TYPE_CHECKING:
     from kb.target import Target
@@ -69,7 +68,7 @@ def probe(
 
 
 def _collected(via: str | None) -> dict[str, Any]:
-    programs = [*runtimes.programs(), *_SCHEDULER_PROGRAMS]
+    programs = [*recognised.programs(), *_SCHEDULER_PROGRAMS]
     if via is None:
         return dict(collect.collect(programs))
     from kb.probe import remote
@@ -100,7 +99,7 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
     processor["usable_cores"] = cores.usable(topology, raw["affinity"], limits, environment)
     processor["numa_nodes"] = raw["numa_nodes"] or None
     kind_of = functools.partial(storage.filesystem, mounts)
-    class_of = functools.partial(storage.storage_class, classes=runtimes.storage_classes())
+    class_of = functools.partial(storage.storage_class, classes=recognised.storage_classes())
     one_minute = node.load(raw["loadavg"])
     return {
         "cpu": processor,
@@ -109,7 +108,7 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
         "glibc": libc.glibc(raw.get("libc")),
         "os": libc.distribution(raw["os_release"]),
         "python": raw["python"],
-        "runtimes": runtimes.offered(raw["programs"]),
+        "runtimes": recognised.runtimes(raw["programs"]),
         "scheduler": scheduler.present(raw["programs"], environment),
         "nodes": int(environment["SLURM_JOB_NUM_NODES"]) if environment.get("SLURM_JOB_NUM_NODES", "").isdigit() else 1,
         "exclusive": node.exclusive(environment, topology, one_minute),
@@ -136,4 +135,4 @@ def _accelerators(raw: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     if found:
         return found
     # A device without a tool that describes it is unknown, not absent.
-    return None if gpu.on_bus(raw["devices"], runtimes.accelerator_makers()) else []
+    return None if gpu.on_bus(raw["devices"], recognised.accelerator_makers()) else []

@@ -4,13 +4,12 @@ Nothing is interpreted here and nothing is fetched: the other modules of this pa
 """
 
 import configparser
-import getpass
 import glob
 import json
 import os
 import platform
+import pwd
 import shutil
-import subprocess
 import sys
 
 ENVIRONMENT = ("SLURM_", "PBS_", "NCPUS", "TMPDIR", "PIP_", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
@@ -50,6 +49,8 @@ def output(command: "list[str]") -> "str | None":
     """What a program prints, or None where it is missing, fails, or hangs."""
     if not shutil.which(command[0]):
         return None
+    import subprocess
+
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=60)
     except (OSError, subprocess.SubprocessError):
@@ -59,7 +60,7 @@ def output(command: "list[str]") -> "str | None":
 
 def cgroup_limits(cgroup: str, mountinfo: str) -> "list[dict[str, str]]":
     """The limit files of the process's control groups and of all groups above, one mapping a group."""
-    mounts = {}
+    mounts: "dict[str, tuple[str, str]]" = {}
     for line in mountinfo.splitlines():
         words = line.split()
         if " - cgroup" in line and len(words) > 4:
@@ -100,7 +101,7 @@ def wheels(environment: "dict[str, str]") -> "list[str] | None":
                 continue
             for section in ("global", "install", "download", "wheel"):
                 links += parser.get(section, "find-links", fallback="").split()
-    names = set()
+    names: "set[str]" = set()
     for link in links:
         folder = os.path.expanduser(link[len("file://") :] if link.startswith("file://") else link)
         if "://" in folder:
@@ -147,12 +148,12 @@ def collect(programs: "list[str]") -> "dict[str, object]":
     raw["wheels"] = wheels(dict(os.environ))
     raw["devices"] = devices()
     raw["networks"] = networks()
-    raw["tmpdir"] = os.path.realpath(environment.get("TMPDIR") or "/tmp")
+    raw["tmpdir"] = os.path.realpath(environment.get("TMPDIR") or "/tmp")  # noqa: S108 (only asked for its file system)
     raw["workdir"] = os.path.realpath(".")
     try:
         raw["libc"] = os.confstr("CS_GNU_LIBC_VERSION")
-        raw["user"] = getpass.getuser()
-    except (ValueError, OSError, KeyError, ImportError):
+        raw["user"] = pwd.getpwuid(os.getuid()).pw_name
+    except (ValueError, OSError, KeyError):
         pass
     for name, commands in QUERIES.items():
         raw[name] = next((text for text in map(output, commands) if text), None)

@@ -11,8 +11,8 @@ def quota(limits: Iterable[Mapping[str, str]]) -> int | None:
     """Whole cores that the tightest cgroup quota (version 1 or 2) allows, at least 1; None without a quota."""
     found = []
     for group in limits:
-        most, period = (group.get("cpu.max", "").split() + ["", ""])[:2]
-        most, period = (most, period) if period else (group.get("cpu.cfs_quota_us", "").strip(), group.get("cpu.cfs_period_us", "").strip())
+        first, second = group.get("cpu.cfs_quota_us", ""), group.get("cpu.cfs_period_us", "")
+        most, _, period = group.get("cpu.max", f"{first.strip()} {second.strip()}").strip().partition(" ")
         if most.isdigit() and period.isdigit() and int(period) > 0:
             found.append(max(1, int(most) // int(period)))
     return min(found, default=None)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kb.errors import OntuneError
+
 # Below this share of common features nothing is likely.
 _LEAST_AGREEMENT = 0.5
 
@@ -66,10 +68,10 @@ class Processor:
 @functools.cache
 def archspec_data() -> dict[str, Any]:
     """archspec's JSON: microarchitectures, feature aliases and conversions."""
-    spec = importlib.util.find_spec("archspec")
-    assert spec is not None and spec.origin is not None
-    text = (Path(spec.origin).parent / "json" / "cpu" / "microarchitectures.json").read_text(encoding="utf-8")
-    data: dict[str, Any] = json.loads(text)
+    spec = importlib.util.find_spec("archspec")  # located, not imported: its import detects the machine
+    if spec is None or spec.origin is None:
+        raise OntuneError("the package archspec is missing: install Ontune with its dependencies")
+    data: dict[str, Any] = json.loads((Path(spec.origin).parent / "json/cpu/microarchitectures.json").read_text(encoding="utf-8"))
     return data
 
 
@@ -165,7 +167,8 @@ def _identify(family: str, fields: dict[str, str], features: frozenset[str]) -> 
         return family, by_name[0].name, 1.0
     if not features:
         return family, None, None
-    level = max((each for each in runs if each.vendor == "generic" and (each.features or each.name == family)), key=lambda each: each.rank, default=None)
+    told = [each for each in runs if each.vendor == "generic" and (each.features or each.name == family)]
+    level = max(told, key=lambda each: each.rank, default=None)
     if level is None:
         return None, None, None
     kin = [each for each in candidates if each.vendor == vendor and level.name in each.ancestors]

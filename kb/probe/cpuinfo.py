@@ -6,6 +6,7 @@ import json
 import re
 
 from kb.errors import BadInput
+from kb.probe import recognised
 from kb.probe.cpu import Processor
 
 _KEYS = {"processor", "flags", "features", "cpu implementer", "isa", "cpu", "vendor_id", "model name"}
@@ -41,7 +42,7 @@ def _pairs(lines: list[str]) -> dict[str, str]:
 
 def _cpuinfo(text: str, where: str) -> Processor:
     lines = text.splitlines()
-    if not text.endswith("\n"):
+    if not text.endswith("\n") and lines and lines[-1].split()[-1:] and lines[-1].split()[-1] not in recognised.final_features():
         lines = lines[:-1]  # a line without its end may have lost features or digits
     blocks = [block for block in re.split(r"\n\s*\n", "\n".join(lines)) if re.search(r"^processor\s*:", block, re.MULTILINE)]
     if not blocks:

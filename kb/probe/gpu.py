@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any
 
 from kb.errors import BadInput
 
-_MIB_TO_GIB = 1024
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+_NVIDIA = "the whole output of nvidia-smi -q -x"
+_ROCM = "the whole output of rocm-smi or amd-smi with --json"
 _DISPLAY_CLASSES = ("0x03", "0x12")
 _ABSENT = {"", "n/a", "[n/a]", "unknown", "[not supported]"}
 
@@ -26,14 +29,16 @@ def nvidia(text: str, where: str, compute_capabilities: str | None = None) -> li
     Raises:
         BadInput: the XML is truncated or is something else; the message names the line.
     """
+    from xml.etree import ElementTree
+
     if re.search(r"<!ENTITY", text):
-        raise BadInput(where, "XML with entity declarations", expected="the output of nvidia-smi -q -x")
+        raise BadInput(where, "XML with entity declarations", expected=_NVIDIA)
     try:
         log = ElementTree.fromstring(text)  # noqa: S314 (entities are refused above)
     except ElementTree.ParseError as error:
-        raise BadInput(f"{where}:{error.position[0]}", "malformed or truncated XML", expected="the whole output of nvidia-smi -q -x") from error
+        raise BadInput(f"{where}:{error.position[0]}", "malformed or truncated XML", expected=_NVIDIA) from error
     if log.tag != "nvidia_smi_log":
-        raise BadInput(where, f"XML of another kind ({log.tag})", expected="the output of nvidia-smi -q -x")
+        raise BadInput(where, f"XML of another kind ({log.tag})", expected=_NVIDIA)
     capabilities = [line.strip() for line in (compute_capabilities or "").splitlines()]
     found: list[dict[str, Any]] = []
     for n, gpu in enumerate(log.findall("gpu")):
@@ -42,7 +47,7 @@ def nvidia(text: str, where: str, compute_capabilities: str | None = None) -> li
             "vendor": "nvidia",
             "model": _text(gpu, "product_name"),
             "compute_capability": capability,
-            "arch": None,
+            "arch": f"sm_{capability.replace('.', '')}" if capability else None,
             "memory_gib": _gib(_text(gpu, "fb_memory_usage/total")),
             "driver": _text(log, "driver_version"),
             "cuda_max": _text(log, "cuda_version"),
@@ -56,11 +61,11 @@ def nvidia(text: str, where: str, compute_capabilities: str | None = None) -> li
             found.append(whole)
     attached = _text(log, "attached_gpus")
     if attached and attached.isdigit() and int(attached) != len(log.findall("gpu")):
-        raise BadInput(where, f"says {attached} accelerators and describes {len(log.findall('gpu'))}", expected="the whole output of nvidia-smi -q -x")
+        raise BadInput(where, f"announces {attached} accelerators and describes {len(log.findall('gpu'))}", expected=_NVIDIA)
     return found
 
 
-def _profile(part: ElementTree.Element) -> str | None:
+def _profile(part: Element) -> str | None:
     """The slice's share of the multiprocessors, as its profile is not in the XML."""
     count = _text(part, "device_attributes/shared/multiprocessor_count") or _text(part, "shared/multiprocessor_count")
     memory = _gib(_text(part, "fb_memory_usage/total"))
@@ -76,7 +81,7 @@ def rocm(text: str, where: str) -> list[dict[str, Any]]:
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        raise BadInput(f"{where}:{error.lineno}", f"malformed JSON: {error.msg}", expected="the whole output of rocm-smi or amd-smi with --json") from error
+        raise BadInput(f"{where}:{error.lineno}", f"malformed JSON: {error.msg}", expected=_ROCM) from error
     if isinstance(data, dict) and isinstance(data.get("gpu_data"), list):
         data = data["gpu_data"]
     if isinstance(data, list) and all(isinstance(card, dict) and "gpu" in card for card in data):
@@ -87,7 +92,7 @@ def rocm(text: str, where: str) -> list[dict[str, Any]]:
         if cards:
             driver = next((str(value) for key, value in (system or {}).items() if "driver" in key.lower()), None)
             return [_from_fields(_flat(card), driver) for card in cards.values()]
-    raise BadInput(where, "no accelerator in it", expected="the output of rocm-smi or amd-smi with --json")
+    raise BadInput(where, "no accelerator in it", expected=_ROCM)
 
 
 def _from_fields(fields: Mapping[str, str], driver: str | None) -> dict[str, Any]:
@@ -97,8 +102,8 @@ def _from_fields(fields: Mapping[str, str], driver: str | None) -> dict[str, Any
         "model": _first(fields, "card series", "market_name", "product_name", "card model"),
         "arch": gfx[0] if gfx else None,
         "compute_capability": "none",
-        "memory_gib": _gib(_first(fields, "vram total memory (b)", "vram.size.value", "vram.size")),
-        "driver": driver or _first(fields, "driver version", "driver.version"),
+        "memory_gib": _gib(_first(fields, "vram total memory (b)", "vram.size.value", "vram.size", "vram_size")),
+        "driver": driver or _first(fields, "driver version", "driver.version", "driver_version"),
         "cuda_max": "none",
         "mig": "none",
     }
@@ -124,7 +129,7 @@ def _first(fields: Mapping[str, str], *names: str) -> str | None:
     return None
 
 
-def _text(element: ElementTree.Element, path: str) -> str | None:
+def _text(element: Element, path: str) -> str | None:
     text = (element.findtext(path) or "").strip()
     return None if text.lower() in _ABSENT else text
 
@@ -135,7 +140,7 @@ def _gib(text: str | None) -> float | None:
     if not match:
         return None
     number, unit = float(match[1]), (match[2] or ("B" if float(match[1]) > 2**30 else "MB"))[0]
-    return round(number / {"B": 2**30, "K": 2**20, "M": _MIB_TO_GIB, "G": 1}[unit], 1)
+    return round(number / {"B": 2**30, "K": 2**20, "M": 2**10, "G": 1}[unit], 1)
 
 
 def on_bus(devices: Iterable[Sequence[str]], makers: Iterable[str]) -> bool:

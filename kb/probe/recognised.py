@@ -1,13 +1,15 @@
-"""What the probe recognises by data: container runtimes, file systems, makers of accelerators (`kb/facts/probing.ttl`)."""
+"""What the probe recognises by data (`kb/facts/probing.ttl`): container runtimes, file systems, makers of accelerators, registries."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from typing import Any
 
 import pyoxigraph as ox
 
 from kb import paths
+from kb.named import values_of
 from kb.terms import PREFIXES, RDF_TYPE, on
 
 
@@ -19,10 +21,11 @@ def _recognised() -> ox.Store:
 
 
 def _notations(class_name: str) -> dict[str, ox.NamedNode]:
-    found = {}
+    found: dict[str, Any] = {}
     for typed in _recognised().quads_for_pattern(None, ox.NamedNode(RDF_TYPE), ox.NamedNode(on(class_name)), None):
         for named in _recognised().quads_for_pattern(typed.subject, ox.NamedNode(PREFIXES["skos"] + "notation"), None, None):
-            found[named.object.value] = typed.subject
+            if isinstance(named.object, ox.Literal):
+                found[named.object.value] = typed.subject
     return found
 
 
@@ -31,7 +34,7 @@ def programs() -> list[str]:
     return sorted(_notations("RuntimeProgram"))
 
 
-def offered(present: Iterable[str]) -> list[str]:
+def runtimes(present: Iterable[str]) -> list[str]:
     """The container runtimes among the programs that are there."""
     known = _notations("RuntimeProgram")
     return sorted(name for name in present if name in known)
@@ -45,5 +48,14 @@ def accelerator_makers() -> list[str]:
 def storage_classes() -> dict[str, str]:
     """The storage class of each type of file system."""
     nodes = _notations("FileSystem")
-    predicate = ox.NamedNode(on("storageClass"))
-    return {name: quad.object.value for name, node in nodes.items() for quad in _recognised().quads_for_pattern(node, predicate, None, None)}
+    return {name: values_of(_recognised(), node, on("storageClass"))[0].value for name, node in nodes.items()}
+
+
+def registries() -> list[str]:
+    """Addresses at which container registries answer."""
+    return sorted(_notations("ImageRegistry"))
+
+
+def final_features() -> list[str]:
+    """Features that end a processor's list: a list that ends in one has not been cut."""
+    return sorted(_notations("FinalFeature"))
