@@ -63,7 +63,7 @@ class NamedResources:
         store = ox.Store()
         for path in self._files():
             try:
-                store.load(path=str(path), format=ox.RdfFormat.TURTLE)
+                store.load(path=str(path), format=ox.RdfFormat.TURTLE, base_iri=path.resolve().as_uri())
             except SyntaxError as error:
                 raise BadInput(f"{path}:{error.lineno or 1}", str(error.msg), expected="valid Turtle") from error
         return store
