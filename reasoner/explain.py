@@ -114,9 +114,9 @@ def _of_option(reasons: Reasons, prover: Prover, option: str) -> Proof:
     for criterion in problem.terms:
         for term in problem.counted(configuration, criterion):
             if term.effect.option == option:
-                applies = ox.Triple(REQUEST, ox.NamedNode(on("applies")), ox.NamedNode(term.effect.iri))
                 by = {"kind": "effect", "id": local_name(term.effect.iri), "sources": list(reasons.sources(term.effect.iri))}
-                premises.append({"conclusion": reasons.effect_text(term.effect), "by": by, "premises": [prover.prove(applies)]})
+                held = [prover.prove(ox.Triple(REQUEST, ox.NamedNode(RDF_TYPE), ox.NamedNode(situation))) for situation in sorted(term.effect.when)]
+                premises.append({"conclusion": reasons.effect_text(term.effect), "by": by, "premises": held})
     for other in menu.options[decision]:
         if other in problem.excluded and (other == option or (taken and other == menu.default[decision])):
             premises += [_of_cause(reasons, prover, cause) for cause in problem.excluded[other]]

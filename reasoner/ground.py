@@ -141,8 +141,8 @@ def _supply(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Fact
                 suppliers: dict[str, set[str]] = defaultdict(set)
                 for provider in menu.providers.get(need, ()):
                     suppliers[menu.decision_of(provider)].add(provider)
-                if option in suppliers.get(decision, ()):
-                    continue
+                if not suppliers or option in suppliers.get(decision, ()):
+                    continue  # nobody supplies it: the option is excluded alone
                 others = tuple(sorted(suppliers.keys() - {decision}))
                 asked[(decision, *others)][option].append({other: suppliers[other] & live for other in others})
                 needed[(decision, *others)].add(need)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyoxigraph as ox
@@ -123,10 +123,11 @@ def run_rules(store: KnowledgeStore, rules: Sequence[Rule], request: ox.NamedNod
     return added
 
 
-def matches(store: KnowledgeStore, rule: Rule, this: Term, bindings: dict[str, Term] | None = None) -> list[dict[str, Term]]:
+def matches(store: KnowledgeStore, rule: Rule, this: Term, bindings: Mapping[str, Term] | None = None) -> list[dict[str, Term]]:
     """The bindings of a rule's body for one focus node: what it fired on."""
-    given = {_THIS: this, **(bindings or {})}
-    return [{**given, **row} for row in store.terms(_as_select(rule.construct), given)]
+    given = {name: term for name, term in {_THIS: this, **(bindings or {})}.items() if isinstance(term, ox.NamedNode | ox.Literal)}
+    values = f"VALUES ({' '.join(f'?{name}' for name in given)}) {{ ({' '.join(str(term) for term in given.values())}) }}"
+    return store.terms(_with_focus(_as_select(rule.construct), values))
 
 
 def message(rule: Rule, bindings: dict[str, Term]) -> str:

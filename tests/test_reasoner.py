@@ -1,0 +1,184 @@
+"""Planning over a small knowledge base of the tests' own: choice, reasons, proofs, why-not, what-if, infeasible requests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kb.errors import BadInput, NoFeasiblePlan
+from kb.sources import Source
+from kb.store import KnowledgeStore
+from kb.target import Target, complete_target
+from kb.terms import PREFIXES
+from kb.workload import Workload, load_workload
+from reasoner.reasoner import Reasoner
+from reasoner.rules import load_rules, run_rules
+
+TURTLE = "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items()) + """
+<> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/everything> .
+on:throughput a on:Criterion ; skos:notation "throughput" .
+on:EnvironmentVariable on:how "env" .
+kb:precision a on:Decision ; skos:notation "precision" ; sh:order 1 ; on:default kb:fp32 .
+kb:fp32 a on:Option ; on:optionOf kb:precision .
+kb:bf16 a on:Option ; on:optionOf kb:precision ; on:needs cap:native-bf16 .
+kb:fp8 a on:Option ; on:optionOf kb:precision ; on:needs cap:fp8 .
+kb:allocator a on:Decision ; skos:notation "allocator" ; sh:order 2 ; on:default kb:malloc .
+kb:malloc a on:Option ; on:optionOf kb:allocator .
+kb:tcmalloc a on:Option ; on:optionOf kb:allocator ; on:appliedBy [ a on:EnvironmentVariable ; on:name "LD_PRELOAD" ; on:value "libtcmalloc.so" ] .
+kb:slow a on:Option ; on:optionOf kb:allocator .
+kb:compiler a on:Decision ; skos:notation "compiler" ; sh:order 3 ; on:default kb:eager .
+kb:eager a on:Option ; on:optionOf kb:compiler .
+kb:xla a on:Option ; on:optionOf kb:compiler .
+kb:ngraph a on:Option ; on:optionOf kb:compiler ; on:ended "2020" .
+cap:native-bf16 rdfs:label "bf16 in hardware" ; on:probedBy "cpu.features" .
+eff:bf16 a on:Effect ; on:option kb:bf16 ; on:when sit:Training ; on:ratio 1.6 ; on:low 1.4 ; on:high 1.8 ; dct:source <https://example.org/bf16> .
+eff:tcmalloc a on:Effect ; on:option kb:tcmalloc ; on:when sit:Training ; on:ratio 1.1 ; on:low 1.05 ; on:high 1.2 ; dct:source <https://example.org/tc> .
+eff:tcmalloc-bf16 a on:Effect ; on:option kb:tcmalloc ; on:given kb:bf16 ; on:when sit:Training ; on:ratio 1.5 ; on:low 1.4 ; on:high 1.6 .
+eff:tcmalloc-rare a on:Effect ; on:option kb:tcmalloc ; on:when sit:Inference ; on:ratio 9 ; on:low 8 ; on:high 10 .
+eff:slow a on:Effect ; on:option kb:slow ; on:ratio 0.5 ; on:low 0.4 ; on:high 0.6 ; dct:source <https://example.org/slow> .
+eff:xla a on:Effect ; on:option kb:xla ; on:ratio 1.2 ; on:low 0.9 ; on:high 1.5 .
+kb:xla-bf16 a on:Conflict ; on:option kb:xla ; on:given kb:bf16 ; rdfs:label "planted clash" ; dct:source <https://example.org/clash> .
+on:RequestShape a sh:NodeShape ; sh:targetClass on:Request ; sh:rule rule:trait , rule:native-bf16 , rule:ended , rule:applies .
+rule:trait a sh:SPARQLRule , on:Derivation ; sh:order 1 ; rdfs:label "a workload's trait is a situation" ;
+  sh:construct "CONSTRUCT { $this a ?s } WHERE { $this on:workload ?w . ?w on:trait ?s }" .
+rule:native-bf16 a sh:SPARQLRule , on:Derivation ; sh:order 1 ; rdfs:label "bf16 in hardware" ; on:message "the processor has {?feature}" ;
+  dct:source <https://example.org/isa> ;
+  sh:construct "CONSTRUCT { $this on:provides cap:native-bf16 } WHERE { $this on:target ?t . ?t on:cpuFeature ?feature . VALUES ?feature { 'bf16' } }" .
+rule:ended a sh:SPARQLRule , on:ConflictRule ; sh:order 2 ; rdfs:label "ended" ; on:message "{?option} ended in {?date}" ; dct:source <https://example.org/end> ;
+  sh:construct "CONSTRUCT { $this on:excludes ?option } WHERE { $this a on:Request . ?option on:ended ?date }" .
+rule:applies a sh:SPARQLRule , on:Derivation ; sh:order 3 ; rdfs:label "all situations hold" ; sh:construct "CONSTRUCT { $this on:applies ?e }
+  WHERE { VALUES ?k { on:Effect on:Conflict } ?e a ?k . FILTER NOT EXISTS { ?e on:when ?s . FILTER NOT EXISTS { $this a ?s } } }" .
+"""
+
+
+def reasoner_over(tmp_path: Path, turtle: str) -> Reasoner:
+    file = tmp_path / "knowledge.ttl"
+    file.write_text(turtle.replace("sh:construct \"CONSTRUCT { $this on:applies ?e }\n ", "sh:construct \"CONSTRUCT { $this on:applies ?e }"), encoding="utf-8")
+    store = KnowledgeStore()
+    store.load_source(Source(file, "knowledge.ttl"))
+    run_rules(store, [rule for rule in load_rules(store) if not rule.per_request])
+    return Reasoner(store=store)
+
+
+@pytest.fixture
+def reasoner(tmp_path: Path) -> Reasoner:
+    return reasoner_over(tmp_path, TURTLE)
+
+
+@pytest.fixture
+def workload(tmp_path: Path) -> Workload:
+    file = tmp_path / "job.yaml"
+    file.write_text("name: job\nnetwork: mnist-cnn\ntraits: [Training]\n", encoding="utf-8")
+    return load_workload(str(file))
+
+
+def target(*features: str) -> Target:
+    return complete_target("machine", {"cpu": {"features": list(features)}, "gpus": []}, "test")
+
+
+def options(plan: Any) -> dict[str, str]:
+    return {taken.decision: taken.option for taken in plan.decisions}
+
+
+def test_takes_the_best_and_says_why(reasoner: Reasoner, workload: Workload) -> None:
+    plan = reasoner.plan(workload, target("bf16"))
+    assert options(plan) == {"precision": "bf16", "allocator": "tcmalloc", "compiler": "eager"}
+    assert plan.prediction["vs_default"]["value"] == pytest.approx(1.6 * 1.5, rel=1e-3)
+    assert "https://example.org/bf16" in plan.decision("precision").reasons[0].sources
+    assert [(a.how, a.name, a.value) for a in plan.applied("env")] == [("env", "LD_PRELOAD", "libtcmalloc.so")]
+    said = {gone.option: gone.reasons[0].text for taken in plan.decisions for gone in taken.rejected}
+    assert said["ngraph"] == "ngraph ended in 2020"
+    assert said["fp8"] == "fp8 needs fp8, which nothing here provides"
+    assert "0.33" in said["slow"]
+    assert all(reason.sources for taken in plan.decisions for gone in taken.rejected for reason in gone.reasons)
+
+
+def test_an_interval_that_crosses_one_counts_nothing(reasoner: Reasoner, workload: Workload) -> None:
+    assert reasoner.plan(workload, target()).option("compiler") == "eager"
+
+
+def test_a_missing_fact_changes_the_plan(reasoner: Reasoner, workload: Workload) -> None:
+    plan = reasoner.plan(workload, target())
+    assert options(plan) == {"precision": "fp32", "allocator": "tcmalloc", "compiler": "eager"}
+    assert plan.prediction["vs_default"]["value"] == pytest.approx(1.1, rel=1e-3)
+
+
+def test_an_unknown_fact_that_matters_is_named(reasoner: Reasoner, workload: Workload) -> None:
+    unknown = complete_target("machine", {"gpus": []}, "test")
+    found = {entry["fact"]: entry["would_change"] for entry in reasoner.plan(workload, unknown).unknowns}
+    assert {"decision": "precision", "from": "fp32", "to": "bf16"} in found["cpu.features"]
+    assert "cpu.features" not in {entry["fact"] for entry in reasoner.plan(workload, target("bf16")).unknowns}
+
+
+@pytest.mark.parametrize("removed", ["eff:tcmalloc a on:Effect", "rule:native-bf16 a sh:SPARQLRule"])
+def test_without_its_support_a_choice_falls(tmp_path: Path, workload: Workload, removed: str) -> None:
+    kept = [statement for statement in TURTLE.split(" .\n") if removed not in statement]
+    plan = reasoner_over(tmp_path, " .\n".join(kept)).plan(workload, target("bf16"))
+    assert options(plan)["precision"] == ("bf16" if "tcmalloc" in removed else "fp32")
+    if "tcmalloc" in removed:
+        assert all(reason.id != "tcmalloc" for reason in plan.decision("allocator").reasons)
+
+
+def test_why_not(reasoner: Reasoner, workload: Workload) -> None:
+    conflict = reasoner.why_not("fp8", workload, target("bf16"))
+    assert (conflict["status"], conflict["repair"][0]["change"]) == ("conflict", "a target that gives fp8")
+    beaten = reasoner.why_not("slow", workload, target("bf16"))
+    assert beaten["status"] == "beaten"
+    assert "https://example.org/slow" in beaten["reasons"][0]["sources"]
+    clash = reasoner.why_not("xla", workload, target("bf16"), pins={"precision": "bf16"})
+    assert clash["status"] == "conflict"
+    assert any("planted clash" in reason["text"] for reason in clash["reasons"])
+    assert {repair["change"] for repair in clash["repair"]} >= {"drop the wish for precision=bf16"}
+    assert reasoner.why_not("bf16", workload, target("bf16"))["status"] == "chosen"
+
+
+def test_explains_down_to_the_facts(reasoner: Reasoner, workload: Workload) -> None:
+    proof = reasoner.explain("precision", workload, target("bf16"))
+    text = str(proof)
+    assert proof["conclusion"] == "precision = bf16"
+    assert "the request is Training" in text
+    assert "the workload trait Training" in text
+    refused = str(reasoner.explain("compiler=ngraph", workload, target("bf16")))
+    assert "ngraph ended in 2020" in refused
+    assert "https://example.org/everything" in refused
+
+
+def test_what_if(reasoner: Reasoner, workload: Workload) -> None:
+    answer = reasoner.what_if({"cpu.features": []}, workload, target("bf16"))
+    assert [(change["decision"], change["from"], change["to"]) for change in answer["changes"]] == [("precision", "bf16", "fp32")]
+    assert answer["changes"][0]["reasons"]
+
+
+def test_an_impossible_request_names_both_sides_and_the_ways_out(reasoner: Reasoner, workload: Workload) -> None:
+    with pytest.raises(NoFeasiblePlan) as error:
+        reasoner.plan(workload, target("bf16"), pins={"compiler": "xla", "precision": "bf16"})
+    assert "planted clash" in str(error.value)
+    assert "drop the wish for compiler=xla" in str(error.value)
+    assert "drop the wish for precision=bf16" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"pins": {"precison": "bf16"}}, "did you mean 'precision'"),
+        ({"pins": {"precision": "bf61"}}, "did you mean 'bf16'"),
+        ({"forbid": ["tcmaloc"]}, "did you mean 'tcmalloc'"),
+        ({"objective": "speed"}, "unknown objective"),
+        ({"numeric": "exact"}, "did you mean 'numerics'"),
+    ],
+)
+def test_unknown_names_are_errors(reasoner: Reasoner, workload: Workload, choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        reasoner.plan(workload, target(), **choices)
+
+
+def test_two_threads_get_the_same_plans_as_one(reasoner: Reasoner, workload: Workload) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    machines = [target("bf16"), target()] * 6
+    alone = [reasoner.plan(workload, machine) for machine in machines]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda machine: reasoner.plan(workload, machine), machines))
+    assert together == alone
