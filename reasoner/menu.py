@@ -15,8 +15,8 @@ SCALE = 10_000
 
 _DECISIONS = """SELECT ?d ?name ?default WHERE { ?d a on:Decision ; on:default ?default ; sh:order ?order . OPTIONAL { ?d skos:notation ?name } }
   ORDER BY ?order ?d"""
-_OPTIONS = """SELECT ?o ?d ?name ?label ?key WHERE { ?o on:optionOf ?d . OPTIONAL { ?o skos:notation ?name } OPTIONAL { ?o rdfs:label ?label }
-  OPTIONAL { ?o on:versionKey ?key } }"""
+_OPTIONS = """SELECT ?o ?d ?name ?label ?key ?rank WHERE { ?o on:optionOf ?d . OPTIONAL { ?o skos:notation ?name } OPTIONAL { ?o rdfs:label ?label }
+  OPTIONAL { ?o on:versionKey ?key } OPTIONAL { ?o sh:order ?rank } }"""
 _APPLICATIONS = """SELECT ?o ?how ?manager ?name ?value WHERE {
   ?o on:optionOf ?d ; on:appliedBy ?a . ?a a ?class ; on:name ?name . ?class on:how ?how .
   OPTIONAL { ?a on:value ?value } OPTIONAL { ?class on:manager ?manager } } ORDER BY ?o ?how ?manager ?name ?value"""
@@ -125,6 +125,7 @@ class Menu:
             if found not in applications[row["o"]]:
                 applications[row["o"]].append(found)
         keys: dict[str, str] = {}
+        ranks: dict[str, float] = {}
         for row in store.select(_OPTIONS):
             option, decision = row["o"], row["d"]
             if option in self.info or decision not in self.options:
@@ -134,9 +135,11 @@ class Menu:
             self.name[option] = name
             self.options[decision].append(option)
             keys[option] = row.get("key", "")
+            ranks[option] = float(row.get("rank", "inf"))
         for decision, options in self.options.items():
             options.sort()
             options.sort(key=lambda option: keys[option], reverse=True)
+            options.sort(key=lambda option: ranks[option])
             options.sort(key=lambda option: option != self.default[decision])
 
     def _read_statements(self, store: KnowledgeStore) -> None:
