@@ -112,43 +112,22 @@ def close(store: ox.Store, graph: ox.NamedNode, rules: Sequence[ClosureRule] | N
 
 def _fixpoint(store: ox.Store, rules: Sequence[ClosureRule]) -> int:
     """Run the first rule that is due until none is; returns how often one added something."""
-    changes = dict.fromkeys(_KINDS, 0)
-    seen: dict[Path, tuple[int, ...]] = {}
-    schema_terms = sorted({term for rule in rules for term in rule.trigger} - {_SAME}, key=str)
-    schema_size = _count(store, schema_terms)
-    rounds = 0
-
-    def due(rule: ClosureRule) -> bool:
-        return seen.get(rule.path) != tuple(changes[kind] for kind in sorted(rule.reads))
-
-    while rounds < _MOST_RUNS:
-        rule = next((rule for rule in rules if due(rule)), None)
+    changes = dict.fromkeys((kind for rule in rules for kind in rule.reads | rule.writes), 0)
+    seen: dict[Path, list[int]] = {}
+    axiom_terms = {term for rule in rules for term in rule.trigger} - {_SAME}
+    axioms: int | None = None
+    for rounds in range(_MOST_ROUNDS):
+        rule = _next_to_add(store, rules, changes, seen)
         if rule is None:
-            size = _count(store, schema_terms)
-            if size == schema_size:
+            before, axioms = axioms, _count(store, axiom_terms)
+            if axioms == before:
                 return rounds
-            schema_size = size  # an assertion concluded an axiom
-            changes["schema"] += 1
-            continue
-        seen[rule.path] = tuple(changes[kind] for kind in sorted(rule.reads))
-        if not _awake(store, rule) or not store.query(rule.ask):
+            seen.clear()
             continue
         store.update(rule.update)
-        rounds += 1
-        for kind in _KINDS if _speaks_of_typing(store) else rule.writes:
+        for kind in rule.writes:
             changes[kind] += 1
-        if "schema" in rule.writes:
-            schema_size = _count(store, schema_terms)
-    raise OntuneError(f"the closure rules found no fixpoint in {_MOST_RUNS} runs")
-
-
-def _awake(store: ox.Store, rule: ClosureRule) -> bool:
-    return not rule.trigger or any(_occurs(store, None, term, None) or _occurs(store, None, None, term) for term in rule.trigger)
-
-
-def _speaks_of_typing(store: ox.Store) -> bool:
-    """Whether axioms about `rdf:type` or `owl:sameAs` themselves make a property's value a type or a sameness."""
-    return any(_occurs(store, term, None, None) or _occurs(store, None, None, term) for term in (_TYPE, _SAME))
+    raise OntuneError(f"the closure rules found no fixpoint in {_MOST_ROUNDS} rounds")
 
 
 def _occurs(store: ox.Store, *pattern: Any) -> bool:

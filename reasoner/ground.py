@@ -143,9 +143,9 @@ def _supply(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Fact
                     suppliers[menu.decision_of(provider)].add(provider)
                 if not suppliers or option in suppliers.get(decision, ()):
                     continue  # nobody supplies it: the option is excluded alone
-                others = tuple(sorted(suppliers.keys() - {decision}))
-                asked[(decision, *others)][option].append({other: suppliers[other] & live for other in others})
-                needed[(decision, *others)].add(need)
+                scope = (decision, *sorted(suppliers.keys() - {decision}))
+                asked[scope][option].append({other: suppliers[other] & live for other in scope[1:]})
+                needed[scope].add(need)
     for (decision, *others), needs in asked.items():
         table: dict[tuple[str, ...], int | None] = {}
         for option in domains[decision]:

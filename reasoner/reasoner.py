@@ -9,12 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from kb.workload import Workload
-
 from kb.errors import BadInput, NoFeasiblePlan
 from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import local_name, on
+from kb.workload import Workload
 from reasoner.compile import compile_snapshot
 from reasoner.derive import derivation, derive, read_derived
 from reasoner.explain import explain
@@ -216,5 +215,5 @@ def make_request(
         raise BadInput(key, "unknown argument of a request", given=key, known=known)
     wanted = framework or workload.facts.get("framework")
     pinned = {**({"framework": str(wanted)} if wanted else {}), **(pins or {})}
-    given = {key: tuple(value) if key in ("forbid", "allow") else value for key, value in choices.items() if value is not None}
+    given: dict[str, Any] = {key: tuple(value) if key in ("forbid", "allow") else value for key, value in choices.items() if value is not None}
     return Request(workload, target, pins=pinned, **given)

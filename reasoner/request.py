@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import pyoxigraph as ox
-from kb.workload import Workload
 
 from kb.errors import BadInput
 from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import RDF_TYPE, on
+from kb.workload import Workload
 from reasoner.derive import REQUEST, REQUEST_GRAPH, TARGET, WORKLOAD
 from reasoner.menu import Menu
 

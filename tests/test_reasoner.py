@@ -34,7 +34,8 @@ kb:xla a on:Option ; on:optionOf kb:compiler .
 kb:ngraph a on:Option ; on:optionOf kb:compiler ; on:ended "2020" .
 cap:native-bf16 rdfs:label "bf16 in hardware" ; on:probedBy "cpu.features" .
 eff:bf16 a on:Effect ; on:option kb:bf16 ; on:when sit:Training ; on:ratio 1.6 ; on:low 1.4 ; on:high 1.8 ; dct:source <https://example.org/bf16> .
-eff:tcmalloc a on:Effect ; on:option kb:tcmalloc ; on:when sit:Training ; on:ratio 1.1 ; on:low 1.05 ; on:high 1.2 ; dct:source <https://example.org/tc> .
+eff:tcmalloc a on:Effect ; on:option kb:tcmalloc ; on:when sit:Training ; on:ratio 1.1 ; on:low 1.05 ; on:high 1.2 ;
+  dct:source <https://example.org/tc> .
 eff:tcmalloc-bf16 a on:Effect ; on:option kb:tcmalloc ; on:given kb:bf16 ; on:when sit:Training ; on:ratio 1.5 ; on:low 1.4 ; on:high 1.6 .
 eff:tcmalloc-rare a on:Effect ; on:option kb:tcmalloc ; on:when sit:Inference ; on:ratio 9 ; on:low 8 ; on:high 10 .
 eff:slow a on:Effect ; on:option kb:slow ; on:ratio 0.5 ; on:low 0.4 ; on:high 0.6 ; dct:source <https://example.org/slow> .
@@ -45,17 +46,20 @@ rule:trait a sh:SPARQLRule , on:Derivation ; sh:order 1 ; rdfs:label "a workload
   sh:construct "CONSTRUCT { $this a ?s } WHERE { $this on:workload ?w . ?w on:trait ?s }" .
 rule:native-bf16 a sh:SPARQLRule , on:Derivation ; sh:order 1 ; rdfs:label "bf16 in hardware" ; on:message "the processor has {?feature}" ;
   dct:source <https://example.org/isa> ;
-  sh:construct "CONSTRUCT { $this on:provides cap:native-bf16 } WHERE { $this on:target ?t . ?t on:cpuFeature ?feature . VALUES ?feature { 'bf16' } }" .
-rule:ended a sh:SPARQLRule , on:ConflictRule ; sh:order 2 ; rdfs:label "ended" ; on:message "{?option} ended in {?date}" ; dct:source <https://example.org/end> ;
+  sh:construct '''CONSTRUCT { $this on:provides cap:native-bf16 }
+    WHERE { $this on:target ?t . ?t on:cpuFeature ?feature . VALUES ?feature { "bf16" } }''' .
+rule:ended a sh:SPARQLRule , on:ConflictRule ; sh:order 2 ; rdfs:label "ended" ; on:message "{?option} ended in {?date}" ;
+  dct:source <https://example.org/end> ;
   sh:construct "CONSTRUCT { $this on:excludes ?option } WHERE { $this a on:Request . ?option on:ended ?date }" .
-rule:applies a sh:SPARQLRule , on:Derivation ; sh:order 3 ; rdfs:label "all situations hold" ; sh:construct "CONSTRUCT { $this on:applies ?e }
-  WHERE { VALUES ?k { on:Effect on:Conflict } ?e a ?k . FILTER NOT EXISTS { ?e on:when ?s . FILTER NOT EXISTS { $this a ?s } } }" .
+rule:applies a sh:SPARQLRule , on:Derivation ; sh:order 3 ; rdfs:label "all situations hold" ;
+  sh:construct '''CONSTRUCT { $this on:applies ?e }
+    WHERE { VALUES ?k { on:Effect on:Conflict } ?e a ?k . FILTER NOT EXISTS { ?e on:when ?s . FILTER NOT EXISTS { $this a ?s } } }''' .
 """
 
 
 def reasoner_over(tmp_path: Path, turtle: str) -> Reasoner:
     file = tmp_path / "knowledge.ttl"
-    file.write_text(turtle.replace("sh:construct \"CONSTRUCT { $this on:applies ?e }\n ", "sh:construct \"CONSTRUCT { $this on:applies ?e }"), encoding="utf-8")
+    file.write_text(turtle, encoding="utf-8")
     store = KnowledgeStore()
     store.load_source(Source(file, "knowledge.ttl"))
     run_rules(store, [rule for rule in load_rules(store) if not rule.per_request])
