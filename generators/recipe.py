@@ -39,6 +39,9 @@ class Entry:
         return f"{self.name}=={self.value}" if self.value else self.name
 
 
+_Merge = Callable[[Entry, Entry, str], Entry]
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """What is run: one of the shipped networks, or the user's own script.
@@ -104,7 +107,7 @@ class Recipe:
             BadInput: a name or a value that no generated file can carry, or two options that want different things of the same place.
         """
 
-        def entries(how: How, kind: str, manager: Manager | None = None, merge: Callable[[Entry, Entry, str], Entry] = _only_once) -> tuple[Entry, ...]:
+        def entries(how: How, kind: str, manager: Manager | None = None, merge: _Merge = _only_once) -> tuple[Entry, ...]:
             return _merged(_entries(plan, how, kind, manager, where), merge, where)
 
         settings, flags = entries("code", "word"), entries("flag", "flag")
@@ -164,7 +167,7 @@ def _checked(application: Application, kind: str, because: str, where: str) -> E
     return Entry(quoting.name(kind, application.name, f"{where}: name"), text, because)
 
 
-def _merged(entries: Iterable[Entry], merge: Callable[[Entry, Entry, str], Entry], where: str) -> tuple[Entry, ...]:
+def _merged(entries: Iterable[Entry], merge: _Merge, where: str) -> tuple[Entry, ...]:
     by_name: dict[str, Entry] = {}
     for entry in entries:
         before = by_name.get(entry.name)
