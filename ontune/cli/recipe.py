@@ -1,0 +1,50 @@
+"""`ontune recipe`: the bundle of a plan; `ontune recipe lint`: check a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kb.errors import BadInput
+from ontune.cli.output import choice, emit, emit_rows
+from ontune.cli.request import RequestArguments, takes_request
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.callback(invoke_without_command=True)
+@takes_request
+def recipe(
+    request: RequestArguments,
+    context: typer.Context,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="The folder of the bundle; new, empty, or a bundle.")] = None,
+    to: Annotated[str, typer.Option(metavar="FORMAT,...", help="Recipes to write.")] = "apptainer,dockerfile",
+    job: Annotated[str, typer.Option(metavar="SCHEDULER,...", help="Job scripts to write.")] = "bash,slurm,pbs",
+    force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds something else.")] = False,
+    format: Annotated[str, choice("--format", "table", "json", help="How to print what was written.")] = "table",
+) -> None:
+    """Write the image definition, run script and job scripts of a plan into a folder."""
+    if context.invoked_subcommand is not None:
+        return
+    if output is None:
+        raise BadInput("--output", "nothing is said of where the bundle goes", expected="-o DIR")
+    from generators.bundle import write_bundle
+
+    if request.plan_file is not None:
+        from ontune.cli.request import read_plan
+
+        plan = read_plan(request.plan_file)
+    else:
+        reasoner = request.reasoner()
+        workload, target, wishes = request.question(reasoner)
+        plan = reasoner.plan(workload, target, **wishes)
+    bundle = write_bundle(plan, output, _words(to), _words(job), force=force)
+    files = sorted(str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file())
+    document = {"plan_id": plan.plan_id, "folder": str(bundle.folder), "files": files}
+    emit(document, format, lambda: emit_rows([(file,) for file in files], (f"written to {bundle.folder}",)))
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
