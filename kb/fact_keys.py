@@ -62,6 +62,11 @@ class FactKeys:
         """Every path that holds a value."""
         return [key.path for key in _walk(self.root) if not key.members or key.many]
 
+    def key_of(self, property_iri: str) -> str:
+        """The path that a property holds, as a user types it; where there are several, the first."""
+        paths_of = [key.path for key in _walk(self.root) if property_iri in (key.property.value, key.count_property and key.count_property.value)]
+        return paths_of[0].removesuffix("[]") if paths_of else ""
+
     def quads(self, facts: Facts, node: ox.NamedNode, graph: ox.NamedNode, *, state_unknown: bool = True) -> list[ox.Quad]:
         """The facts as quads about `node`; objects of a list become nodes below it (`<node>/gpus/0`).
 
@@ -203,8 +208,8 @@ def _emit(key: Key, facts: Mapping[str, Any], node: ox.NamedNode, graph: ox.Name
                     _emit(member, element, child, graph, found, unknown)
                 else:
                     found.append(ox.Quad(node, member.property, _term(member, element), graph))
-                    if member.sort_property:
-                        found.append(ox.Quad(node, member.sort_property, ox.Literal(version_key(str(element))), graph))
+                    if member.sort_property and (sort_key := version_key(str(element))):
+                        found.append(ox.Quad(node, member.sort_property, ox.Literal(sort_key), graph))
 
 
 def _term(key: Key, value: Any) -> ox.NamedNode | ox.Literal:

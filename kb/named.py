@@ -33,16 +33,22 @@ class NamedResources:
         """Every known name, sorted."""
         return sorted(self._nodes(self._store))
 
-    def find(self, name: str, where: str) -> ox.NamedNode | ox.BlankNode:
+    def find(self, name: str, where: str, others: tuple[str, ...] = ()) -> ox.NamedNode | ox.BlankNode:
         """The resource of that name.
+
+        Args:
+            name: its notation.
+            where: what names it, for the error.
+            others: further names that would have been accepted there.
 
         Raises:
             BadInput: nothing has the name; the nearest known one is suggested.
         """
         nodes = self._nodes(self._store)
         if name not in nodes:
-            expected = "a file (.json, .yaml, .ttl)" + (f" or one of {', '.join(sorted(nodes))}" if nodes else "")
-            raise BadInput(where, f"unknown name '{name}'", expected=expected, given=name, known=nodes)
+            known = [*others, *sorted(nodes)]
+            expected = "a file (.json, .yaml, .ttl)" + (f" or one of {', '.join(known)}" if known else "")
+            raise BadInput(where, f"unknown name '{name}'", expected=expected, given=name, known=known)
         return nodes[name]
 
     def values(self, node: ox.NamedNode | ox.BlankNode, property_iri: str) -> list[Any]:

@@ -28,6 +28,12 @@ def cache_home() -> Path:
     return _user_folder("ONTUNE_CACHE_HOME", "XDG_CACHE_HOME", ".cache")
 
 
+def tools_home() -> Path:
+    """The private prefix into which the project's own scripts install programs (`ONTUNE_TOOLS`, else `.tools` in a checkout)."""
+    given = os.environ.get("ONTUNE_TOOLS")
+    return Path(given) if given else _HERE.parent / ".tools"
+
+
 def additions() -> list[Path]:
     """Folders of Turtle that overlay the shipped knowledge, in order: the user's own, then those of `ONTUNE_KB_PATH`."""
     named = [Path(entry) for entry in os.environ.get("ONTUNE_KB_PATH", "").split(os.pathsep) if entry]

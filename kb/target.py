@@ -17,6 +17,7 @@ from kb import user_files
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
 from kb.named import NamedResources, values_of
+from kb.target_shape import check_target
 from kb.terms import PREFIXES, RDF_TYPE, on
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def load_target(text: str, store: KnowledgeStore | None = None) -> Target:
     if user_files.looks_like_file(text):
         return _from_file(Path(text))
     known = NamedResources(on("Target"), "targets", store.store if store else None)
-    node = known.find(text, "target")
+    node = known.find(text, "target", (LOCAL,))
     return Target(text, fact_keys(_MODULE).read(node, known.values) | {"overrides": {}})
 
 
@@ -128,11 +129,12 @@ def target_names(store: KnowledgeStore | None = None) -> list[str]:
 def _from_file(path: Path) -> Target:
     if path.suffix == ".ttl":
         content = user_files.read_turtle(path)
+        check_target(user_files.read_text(path), str(path))
         node = user_files.only_instance(content, on("Target"), path)
         facts = fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri))
-        target = Target(path.stem, facts | {"overrides": {}})
-    else:
-        target = complete_target(path.stem, user_files.read_object(path), str(path))
+        return Target(path.stem, facts | {"overrides": {}})
+    target = complete_target(path.stem, user_files.read_object(path), str(path))
+    check_target(target.to_turtle(), str(path))
     return target
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb import user_files
+from kb import paths, user_files
 from kb.fact_keys import fact_keys
 from kb.probe import collect, cores, cpu, cpuinfo, gpu, libc, memory, node, recognised, scheduler, storage, wheels
 
@@ -50,6 +50,7 @@ def probe(
         RunFailed: the command of `via` fails.
     """
     from kb.target import Target
+    from kb.target_shape import check_target
 
     keys = fact_keys("hardware")
     dumps = [dump for dump in (cpuinfo, lscpu, nvidia_smi, rocm_smi, sinfo) if dump]
@@ -64,13 +65,20 @@ def probe(
         from kb.probe import registry
 
         facts["registry"] = registry.reached()
-    return Target(name, facts | {"overrides": {}}).with_overrides(overrides or {})
+    target = Target(name, facts | {"overrides": {}})
+    if overrides:
+        target = target.with_overrides(overrides)
+        check_target(target.to_turtle(), "--set")
+    return target
 
 
 def _collected(via: str | None) -> dict[str, Any]:
+    """The raw texts of this machine, with the programs of the project's own prefix, or those of the node behind `via`."""
     programs = [*recognised.programs(), *_SCHEDULER_PROGRAMS]
     if via is None:
-        return dict(collect.collect(programs))
+        raw: dict[str, Any] = dict(collect.collect(programs))
+    raw["programs"] = [*raw["programs"], *(path.name for path in paths.tools_home().glob("*/usr/bin/*") if path.name in programs)]
+    return raw
     from kb.probe import remote
 
     return remote.collect_via(via, programs)

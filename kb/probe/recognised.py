@@ -37,7 +37,7 @@ def programs() -> list[str]:
 def runtimes(present: Iterable[str]) -> list[str]:
     """The container runtimes among the programs that are there."""
     known = _notations("RuntimeProgram")
-    return sorted(name for name in present if name in known)
+    return sorted({name for name in present if name in known})
 
 
 def accelerator_makers() -> list[str]:
