@@ -1,0 +1,214 @@
+"""What a bundle needs in order to run: its image, or an environment without a container. Both are kept in the cache by the digest of their recipe."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from generators.bundle import Bundle
+from kb.errors import BadInput, RunFailed
+from kb.paths import cache_home
+
+from . import site_settings
+from .apptainer import Apptainer
+from .progress import doing
+from .wheels import Interpreter, collect
+
+_ASK_INTERPRETER = "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.libc_ver()[1], platform.machine())"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Something that was built, now or before.
+
+    Attributes:
+        path: the image, or the environment's folder.
+        recipe: the digest of all that went into it.
+        seconds: what the build took when it was made.
+        bytes: its size.
+        log: what the build said.
+    """
+
+    path: str
+    recipe: str
+    seconds: float
+    bytes: int
+    log: str
+
+
+def build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
+    """Build a bundle's image, or take it from the cache; it then lies in the bundle, where the job scripts look for it.
+
+    Raises:
+        BadInput: the bundle has no definition.
+        RunFailed: the base cannot be made here, wheels are missing, or the build failed; the message ends with the last lines.
+    """
+    recipe = bundle.recipe
+    base = make_base(bundle.plan.option("base_image")) if recipe.build_arguments else None
+    arguments = dict.fromkeys(recipe.build_arguments, str(base))
+    wheels = collect(_requirements(bundle), _interpreter(apptainer, base), [index.value for index in recipe.indexes]) if base else None
+    digest = _digest([*_contents(bundle), apptainer.version(), *_identity(base, wheels)])
+    images = cache_home() / "images"
+    image, told = images / f"{digest}.sif", images / f"{digest}.json"
+    with _locked(images / f"{digest}.lock"):
+        if not told.is_file():
+            partial, log = images / f"{digest}.part.sif", images / f"{digest}.log"
+            begin = time.monotonic()
+            try:
+                with doing(f"building the image in {bundle.folder.name}") as tell, site_settings.lent(wheels, images) as binds:
+                    apptainer.build(bundle.definition, partial, log, arguments=arguments, binds=binds, tell=tell)
+                partial.rename(image)
+            finally:
+                partial.unlink(missing_ok=True)
+            _tell(told, Built(str(image), digest, time.monotonic() - begin, image.stat().st_size, str(log)))
+        built = Built(**json.loads(told.read_text(encoding="utf-8")))
+    _place(image, bundle.image)
+    return built
+
+
+def build_environment(bundle: Bundle) -> Built:
+    """Make a virtual environment as the bundle's `install.sh` does, or take it from the cache; its Python is `venv/bin/python` in the folder given.
+
+    Raises:
+        BadInput: the bundle has no `install.sh`.
+        RunFailed: the installation failed; the message ends with its last lines.
+    """
+    files = [_existing(bundle.folder / "install.sh"), _requirements(bundle)]
+    # Plans that ask for the same packages share an environment: only comments tell their files apart.
+    digest = _digest([sys.version, *(_without_comments(path.read_text(encoding="utf-8")) for path in files)])
+    folder = cache_home() / "environments" / digest
+    told = folder / "built.json"
+    with _locked(folder.with_suffix(".lock")):
+        if not told.is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            for path in files:
+                shutil.copyfile(path, folder / path.name)
+            begin, log = time.monotonic(), folder.with_suffix(".log")
+            with doing("making a virtual environment"):
+                _install(folder / "install.sh", log)
+            size = sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+            _tell(told, Built(str(folder), digest, time.monotonic() - begin, size, str(log)))
+    return Built(**json.loads(told.read_text(encoding="utf-8")))
+
+
+def _install(script: Path, log: Path) -> None:
+    # The environment is made with the Python that runs this.
+    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    with log.open("w", encoding="utf-8") as output:
+        done = subprocess.run(["/bin/sh", str(script)], stdout=output, stderr=subprocess.STDOUT, env=variables, check=False)
+    if done.returncode:
+        last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:]
+        raise RunFailed("\n".join(["making the virtual environment failed:", *last, f"whole log: {log}"]))
+
+
+def make_base(name: str) -> Path:
+    """The base root file system of that name, made once. Raises RunFailed where it cannot be made."""
+    bases = cache_home() / "bases"
+    bases.mkdir(parents=True, exist_ok=True)
+    folder = bases / name
+    if not folder.is_dir():
+        with doing(f"making the base {name}"):
+            done = subprocess.run([_tool("make-base.sh"), name, folder], stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise RunFailed("\n".join(done.stderr.strip().splitlines()[-12:]))
+    return folder
+
+
+def _tool(name: str) -> Path:
+    """A script of `tools/`, which lies beside this package in a checkout and inside it in a wheel."""
+    here = Path(__file__).resolve().parent
+    inside = here / "tools" / name
+    return inside if inside.is_file() else here.parent / "tools" / name
+
+
+def _requirements(bundle: Bundle) -> Path:
+    """What pip installs: by hash where the bundle is locked."""
+    locked = bundle.folder / "requirements.lock"
+    return locked if locked.is_file() else _existing(bundle.folder / "requirements.txt")
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise BadInput(str(path), "missing from the bundle", expected="a bundle as 'ontune recipe' writes it")
+    return path
+
+
+def _interpreter(apptainer: Apptainer, base: Path) -> Interpreter:
+    version, glibc, machine = apptainer.execute(base, ["python3", "-c", _ASK_INTERPRETER]).split()
+    return Interpreter(version, glibc, machine)
+
+
+def _identity(base: Path | None, wheels: Path | None) -> Iterator[str]:
+    """What a base and a folder of wheels hold."""
+    if base is not None:
+        yield (base / "var/lib/dpkg/status").read_text(encoding="utf-8", errors="replace")
+    if wheels is not None:
+        yield from sorted(path.name for path in wheels.iterdir())
+
+
+def _contents(bundle: Bundle) -> Iterator[str]:
+    """The definition of an image, and every file that it copies, with its name."""
+    definition = _existing(bundle.definition).read_text(encoding="utf-8")
+    yield definition
+    section = re.search(r"^%files\b[^\n]*\n(.*?)(?=^%|\Z)", definition, re.MULTILINE | re.DOTALL)
+    for line in (section.group(1) if section else "").split("\n"):
+        if words := line.split():
+            entry = bundle.folder / words[0]
+            paths = sorted(entry.rglob("*")) if entry.is_dir() else [entry]
+            for path in paths:
+                if path.is_file():
+                    yield str(path.relative_to(bundle.folder))
+                    yield hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _without_comments(text: str) -> str:
+    return re.sub(r"(^|\s)#.*", "", text)
+
+
+def _digest(pieces: Iterable[str]) -> str:
+    state = hashlib.sha256()
+    for piece in pieces:
+        state.update(hashlib.sha256(piece.encode()).digest())
+    return state.hexdigest()[:24]
+
+
+def _place(image: Path, where: Path) -> None:
+    """Put a cached image into a bundle: a second name on the same disk, else a copy."""
+    with contextlib.suppress(FileNotFoundError):
+        if where.samefile(image):
+            return
+    partial = where.with_name(f".{where.name}.part")
+    partial.unlink(missing_ok=True)
+    try:
+        partial.hardlink_to(image)
+    except OSError:
+        shutil.copyfile(image, partial)
+    partial.rename(where)
+
+
+def _tell(path: Path, built: Built) -> None:
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(json.dumps(asdict(built)) + "\n", encoding="utf-8")
+    partial.rename(path)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Let one process at a time build the same thing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

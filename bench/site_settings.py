@@ -1,0 +1,126 @@
+"""The builder's own settings, lent to an image's build: package mirrors, certificates, proxies. Nothing of them stays in the image.
+
+They lie in a folder that is bound at `/mnt` while the build runs. Its `environment.sh`, which generated definitions source in `%post`, tells the
+programs there to use them. Proxies need no help: Apptainer hands their variables on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from kb.errors import BadInput
+
+MOUNT = "/mnt"
+INSIDE = f"{MOUNT}/ontune"
+
+_CERTIFICATE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PIP_SETTINGS = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy", "timeout", "retries", "no-index", "pre", "prefer-binary")
+_APT_SETTINGS = re.compile(r"^Acquire::(https?|Check-|Retries|ForceIPv)")
+_APT_CERTIFICATES = re.compile(r"::(CaInfo|CaPath|SslCert|SslKey) ", re.IGNORECASE)
+
+
+@contextmanager
+def lent(wheels: Path | None, scratch: Path) -> Iterator[tuple[str, ...]]:
+    """Lay out the settings of this machine and this user, for a while. Gives the binds, `HOST:CONTAINER`, in the order in which they are mounted.
+
+    Args:
+        wheels: a folder with every wheel that the image installs; pip then uses nothing else. None: pip uses the user's own indexes.
+        scratch: an existing folder on a local disk, in which the settings lie while they are lent.
+
+    Raises:
+        BadInput: a folder cannot be bound because of its name.
+    """
+    with tempfile.TemporaryDirectory(prefix="site-", dir=scratch) as folder:
+        stage = Path(folder)
+        inside = stage / "ontune"
+        inside.mkdir()
+        binds = [_bind(stage, MOUNT)]
+        environment = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "APT_CONFIG": f"{INSIDE}/apt.conf"}
+        certificates = _certificates()
+        if certificates:
+            shutil.copyfile(certificates, inside / "certificates.pem")
+            environment |= dict.fromkeys(_CERTIFICATE_VARIABLES, f"{INSIDE}/certificates.pem")
+        (inside / "apt.conf").write_text(_apt_settings(bool(certificates)), encoding="utf-8")
+        if wheels is not None:
+            (inside / "wheels").mkdir()
+            binds.append(_bind(wheels, f"{INSIDE}/wheels"))
+        else:
+            text, folders = _pip_settings(_pip_configuration())
+            (inside / "pip.conf").write_text(text, encoding="utf-8")
+            environment["PIP_CONFIG_FILE"] = f"{INSIDE}/pip.conf"
+            for name, host in folders.items():
+                (inside / name).mkdir()
+                binds.append(_bind(host, f"{INSIDE}/{name}"))
+        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
+        (inside / "environment.sh").write_text(exports, encoding="utf-8")
+        # The builder's user in the image need not be this user.
+        for path in stage.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        stage.chmod(0o755)
+        yield tuple(binds)
+
+
+def _bind(host: Path, inside: str) -> str:
+    if re.search(r"[:,\s]", str(host)):
+        raise BadInput(str(host), "the folder's name cannot be bound into a container", expected="a path without ':', ',' and blanks")
+    return f"{host}:{inside}"
+
+
+def _certificates() -> Path | None:
+    """The user's bundle of certificates, where one is set by a variable."""
+    return next((Path(value) for name in _CERTIFICATE_VARIABLES if (value := os.environ.get(name)) and Path(value).is_file()), None)
+
+
+def _apt_settings(with_certificates: bool) -> str:
+    """How this machine's apt reaches its archives. `apt-config` may be missing: the image's distribution need not be this one."""
+    lines = ['APT::Sandbox::User "root";']
+    if shutil.which("apt-config"):
+        dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
+        told = (line for line in dump.splitlines() if _APT_SETTINGS.match(line) and not line.endswith(' "";'))
+        lines += [line for line in told if not _APT_CERTIFICATES.search(line)]
+    if with_certificates:
+        lines.append(f'Acquire::https::CaInfo "{INSIDE}/certificates.pem";')
+    return "\n".join(lines) + "\n"
+
+
+def _pip_configuration() -> dict[str, str]:
+    """What pip is told by its configuration files and variables; a variable wins over a command's section, that over the global one."""
+    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False).stdout
+    found: dict[str, tuple[int, str]] = {}
+    for line in listed.splitlines():
+        if match := re.fullmatch(r"(global|install|:env:)\.([a-z-]+)='(.*)'", line):
+            section, key, value = match.groups()
+            rank = ("global", "install", ":env:").index(section)
+            if key in _PIP_SETTINGS and rank >= found.get(key, (-1, ""))[0]:
+                found[key] = (rank, value.replace("\\n", " ").strip())
+    return {key: value for key, (_, value) in found.items()}
+
+
+def _pip_settings(configuration: Mapping[str, str]) -> tuple[str, dict[str, Path]]:
+    """The text of a pip.conf for the inside of the build, and the host's folders that it speaks of, by their name under the settings' folder."""
+    folders: dict[str, Path] = {}
+
+    def inside(word: str) -> str:
+        path = Path(unquote(urlsplit(word).path)) if word.startswith("file:") else Path(word)
+        if not path.is_dir():
+            return word
+        name = f"folder-{len(folders)}"
+        folders[name] = path.resolve()
+        return f"file://{INSIDE}/{name}" if word.startswith("file:") else f"{INSIDE}/{name}"
+
+    lines = ["[global]"]
+    for key, value in configuration.items():
+        lines.append(f"{key} =" if " " in value else f"{key} = {inside(value)}")
+        if " " in value:
+            lines += [f"    {inside(word)}" for word in value.split()]
+    return "\n".join(lines) + "\n", folders
