@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -52,6 +53,10 @@ class KnowledgeStore:
         """Write every quad as N-Quads."""
         with path.open("wb") as file:
             self.store.dump(file, ox.RdfFormat.N_QUADS)
+
+    def content_hash(self) -> str:
+        """SHA-256 over all quads, whatever their order: two equal hashes are the same knowledge (blank nodes count by their labels)."""
+        return hashlib.sha256("\n".join(sorted(map(str, self.store))).encode()).hexdigest()
 
     def select(self, text: str, bindings: Mapping[str, Term] | None = None) -> list[Row]:
         """Run a SELECT query; each row maps a bound variable to its value as text (IRIs and literals alike)."""

@@ -8,7 +8,7 @@ and which kinds of triples it reads and writes, so that a rule runs again only w
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,12 +20,12 @@ from kb.errors import OntuneError
 from kb.paths import shipped
 from kb.terms import PREFIXES, RDF_TYPE, local_name
 
-_KINDS: Final = frozenset({"schema", "property", "type", "same", "chain"})
 _HEADER: Final = re.compile(r"^# (\w+): (.+)$", re.MULTILINE)
 _PROLOGUE: Final = re.compile(r"^PREFIX .+$", re.MULTILINE)
 _TYPE: Final = ox.NamedNode(RDF_TYPE)
 _SAME: Final = ox.NamedNode(PREFIXES["owl"] + "sameAs")
-_MOST_RUNS: Final = 10_000
+_MOST_ROUNDS: Final = 10_000
+_AXIOM_NAMESPACES: Final = tuple(PREFIXES[name] for name in ("rdf", "rdfs", "owl"))
 _INCONSISTENCIES: Final = """
 SELECT ?found ?rule ?label ?s ?p ?o WHERE {
   ?found a on:Inconsistency ; skos:notation ?rule ; rdfs:label ?label ; on:premise ?premise .
@@ -43,7 +43,8 @@ class ClosureRule:
         path: the file; its number orders it, and the number's first digit names its stratum: 1 schema, 2 assertions, 3 inconsistencies.
         names: the rules of the OWL 2 RL specification that it states, such as `prp-spo1`.
         trigger: the terms one of which must occur before the rule can fire; empty for a rule that may always fire.
-        reads, writes: kinds of triples: `schema`, `property` values, `type`s, `same` individuals, partial `chain`s.
+        reads, writes: kinds of triples, such as `type` or `property` (any other value), by which rules wake one another; a schema that is only
+            stated needs no kind.
         update: the SPARQL Update.
         ask: an ASK query that is true while the update would add something.
     """
@@ -104,37 +105,71 @@ def close(store: ox.Store, graph: ox.NamedNode, rules: Sequence[ClosureRule] | N
     stated: set[Statement] = {(quad.subject, quad.predicate, quad.object) for quad in store}
     scratch = ox.Store()
     scratch.bulk_extend(ox.Quad(*statement) for statement in stated)
-    rounds = _fixpoint(scratch, [rule for rule in rules if rule.reads])
+    rounds = _saturate(scratch, rules)
     inferred = [ox.Quad(q.subject, q.predicate, q.object, graph) for q in _default(scratch) if (q.subject, q.predicate, q.object) not in stated]
     store.bulk_extend(inferred)
-    return ClosureReport(len(inferred), rounds, _inconsistencies(scratch, [rule for rule in rules if not rule.reads]))
+    return ClosureReport(len(inferred), rounds, _inconsistencies(scratch, [rule for rule in rules if rule.path.name.startswith("3")]))
 
 
-def _fixpoint(store: ox.Store, rules: Sequence[ClosureRule]) -> int:
-    """Run the first rule that is due until none is; returns how often one added something."""
-    changes = dict.fromkeys((kind for rule in rules for kind in rule.reads | rule.writes), 0)
-    seen: dict[Path, list[int]] = {}
+def _saturate(store: ox.Store, rules: Sequence[ClosureRule]) -> int:
+    """Schema, then assertions, and again while an assertion concludes an axiom; returns how often a rule added something."""
+    schema, assertions = ([rule for rule in rules if rule.path.name.startswith(digit)] for digit in "12")
     axiom_terms = {term for rule in rules for term in rule.trigger} - {_SAME}
-    axioms: int | None = None
+    rounds = 0
+    axioms = -1
+    while rounds < _MOST_ROUNDS:
+        rounds += _fixpoint(store, schema)
+        if axioms == (axioms := _count(store, axiom_terms)):
+            return rounds
+        rounds += _fixpoint(store, assertions, vague=_speaks_of_typing(store))
+        if axioms == _count(store, axiom_terms):
+            return rounds
+    raise _endless()
+
+
+def _fixpoint(store: ox.Store, rules: Sequence[ClosureRule], *, vague: bool = False) -> int:
+    """Run the first rule that has something to add until none has; returns how often one had. Where kinds are vague, any change wakes all."""
+    kinds = {kind for rule in rules for kind in rule.reads | rule.writes}
+    changes = dict.fromkeys(kinds, 0)
+    seen: dict[Path, list[int]] = {}
     for rounds in range(_MOST_ROUNDS):
-        rule = _next_to_add(store, rules, changes, seen)
-        if rule is None:
-            before, axioms = axioms, _count(store, axiom_terms)
-            if axioms == before:
-                return rounds
-            seen.clear()
-            continue
+        for rule in rules:
+            state = [changes[kind] for kind in sorted(rule.reads)]
+            if seen.get(rule.path) != state and _awake(store, rule):
+                seen[rule.path] = state
+                if store.query(rule.ask):
+                    break
+        else:
+            return rounds
         store.update(rule.update)
-        for kind in rule.writes:
+        for kind in kinds if vague else rule.writes:
             changes[kind] += 1
-    raise OntuneError(f"the closure rules found no fixpoint in {_MOST_ROUNDS} rounds")
+    raise _endless()
+
+
+def _endless() -> OntuneError:
+    return OntuneError(f"the closure rules found no fixpoint in {_MOST_ROUNDS} rounds")
+
+
+def _awake(store: ox.Store, rule: ClosureRule) -> bool:
+    return not rule.trigger or any(_occurs(store, None, term, None) or _occurs(store, None, None, term) for term in rule.trigger)
+
+
+def _speaks_of_typing(store: ox.Store) -> bool:
+    """Whether axioms about `rdf:type` or `owl:sameAs` themselves may turn a property's value into a type or a sameness."""
+    return any(
+        quad.predicate.value.startswith(_AXIOM_NAMESPACES)
+        for term in (_TYPE, _SAME)
+        for pattern in ((term, None, None), (None, None, term))
+        for quad in store.quads_for_pattern(*pattern)
+    )
 
 
 def _occurs(store: ox.Store, *pattern: Any) -> bool:
     return next(iter(store.quads_for_pattern(*pattern)), None) is not None
 
 
-def _count(store: ox.Store, terms: Sequence[ox.NamedNode]) -> int:
+def _count(store: ox.Store, terms: Iterable[ox.NamedNode]) -> int:
     return sum(
         sum(1 for _ in store.quads_for_pattern(None, term, None)) + sum(1 for _ in store.quads_for_pattern(None, _TYPE, term)) for term in terms
     )
@@ -172,8 +207,8 @@ def _read(path: Path) -> ClosureRule:
     header = dict(_HEADER.findall(text))
     where = text.find("WHERE")
     reads, writes = (frozenset(header.get(key, "").split()) for key in ("reads", "writes"))
-    if "rule" not in header or where < 0 or not reads | writes <= _KINDS or bool(reads) != bool(writes):
-        raise OntuneError(f"{path}: a closure rule has a WHERE and the header lines rule, reads and writes (of {', '.join(sorted(_KINDS))})")
+    if "rule" not in header or where < 0 or bool(writes) == path.name.startswith("3"):
+        raise OntuneError(f"{path}: a closure rule has a WHERE and a header with 'rule' and, where it concludes triples, 'writes'")
     prologue = "\n".join(_PROLOGUE.findall(text))
     trigger = tuple(_term(name) for name in header.get("trigger", "").split())
     names = tuple(name.strip() for name in header["rule"].split(","))

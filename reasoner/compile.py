@@ -17,7 +17,7 @@ from kb.errors import BadInput, OntuneError
 from kb.snapshot import FULL, PLANNING, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
-from kb.terms import FILE, PREFIXES, on
+from kb.terms import FILE, PREFIXES
 
 CLOSURE_GRAPH = FILE + "closure"
 _ONLY_FOR_READERS = {PREFIXES["skos"] + "definition", PREFIXES["rdfs"] + "comment", PREFIXES["dct"] + "description"}
@@ -92,15 +92,12 @@ def _compile(sources: Sequence[Source]) -> KnowledgeStore:
 
 
 def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
-    """Without definitions, the ontology's schema and recorded observations: none of them decides anything."""
-    observations = {ox.NamedNode(iri) for iri in store.instances(on("Observation"))}
+    """Without definitions and vocabularies of others: none of them decides anything."""
     part = KnowledgeStore()
     part.add(
         quad
         for quad in store.store
-        if quad.predicate.value not in _ONLY_FOR_READERS
-        and not quad.graph_name.value.startswith(FILE + "ontology/vocabularies/")
-        and quad.subject not in observations
+        if quad.predicate.value not in _ONLY_FOR_READERS and not quad.graph_name.value.startswith(FILE + "ontology/vocabularies/")
     )
     return part
 

@@ -1,29 +1,58 @@
-"""Recorded observations as the planner reads them."""
+"""The measured run that a prediction starts from."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kb.observations import Measured, own_observations
 from kb.store import KnowledgeStore
-from reasoner.ground import Problem
+from reasoner.menu import Menu
 from reasoner.request import Request
 
-_OBSERVATIONS = """
-SELECT ?obs ?option ?throughput ?uarch ?cores WHERE {
-  ?obs a on:Observation ; on:ofWorkload ?name ; on:observedThroughput ?throughput ; on:took ?option .
-  OPTIONAL { ?obs on:onMicroarchitecture ?uarch } OPTIONAL { ?obs on:onCores ?cores }
-  FILTER(STR(?name) = ?wanted) }"""
+_SHIPPED = """
+SELECT ?obs ?workload ?throughput ?uarch ?cores ?decision ?option WHERE {
+  ?obs a on:Observation ; on:ofWorkload ?workload ; on:observedThroughput ?throughput ; on:onMicroarchitecture ?uarch ; on:onCores ?cores .
+  ?obs on:took ?taken .
+  ?taken on:decisionName ?decision ; on:optionName ?option }"""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One observation: its configuration (decision to option) and its throughput in samples per second."""
+class Start:
+    """A measured configuration (decision to option, by IRI), its throughput in samples per second, and the observation."""
 
-    iri: str
+    id: str
     configuration: dict[str, str]
     throughput: float
 
 
-def nearest_observation(store: KnowledgeStore, problem: Problem, request: Request) -> Measured | None:
-    """The observation of the same workload on the most similar machine: same microarchitecture and as many cores, else none."""
-    return None
+def nearest_observation(store: KnowledgeStore, menu: Menu, request: Request, taken: Mapping[str, str]) -> Start | None:
+    """The observation of the same workload, on the same microarchitecture with as many cores, that differs in the fewest options from `taken`."""
+    cpu = request.target.facts.get("cpu") or {}
+    near = [
+        _start(menu, measured)
+        for measured in [*own_observations(), *_shipped(store)]
+        if (measured.workload, measured.microarchitecture, measured.cores)
+        == (request.workload.facts.get("name"), cpu.get("microarchitecture"), cpu.get("usable_cores"))
+    ]
+    return min(near, key=lambda start: sum(option != taken[decision] for decision, option in start.configuration.items()), default=None)
+
+
+def _shipped(store: KnowledgeStore) -> list[Measured]:
+    options: dict[str, dict[str, str]] = defaultdict(dict)
+    rows = {}
+    for row in store.select(_SHIPPED):
+        options[row["obs"]][row["decision"]] = row["option"]
+        rows[row["obs"]] = row
+    return [
+        Measured(iri, row["workload"], row["uarch"], int(row["cores"]), options[iri], float(row["throughput"])) for iri, row in sorted(rows.items())
+    ]
+
+
+def _start(menu: Menu, measured: Measured) -> Start:
+    """With IRIs for names; what a run does not tell, or names that are known no longer, count as defaults."""
+    decisions = {menu.name[decision]: decision for decision in menu.options}
+    known = {(menu.name[info.decision], info.name): info.iri for info in menu.info.values()}
+    took = {decisions[name]: known[name, option] for name, option in measured.options.items() if (name, option) in known}
+    return Start(measured.id, {**menu.default, **took}, measured.throughput)

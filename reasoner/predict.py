@@ -23,7 +23,7 @@ def prediction(store: KnowledgeStore, problem: Problem, taken: dict[str, str], r
     """The `prediction` of a plan: throughput in samples/s (null where nothing near was measured), and the ratio to the default configuration."""
     criterion = resolved.criteria[-1]
     default = default_configuration(problem, resolved.pins)
-    measured = nearest_observation(store, problem, request)
+    measured = nearest_observation(store, problem.menu, request, taken)
     throughput: dict[str, Any] = {"value": None, "unit": "samples/s", "low": None, "high": None}
     if measured is not None:
         ratio = compare(problem, criterion, taken, measured.configuration)
@@ -31,7 +31,7 @@ def prediction(store: KnowledgeStore, problem: Problem, taken: dict[str, str], r
     return {
         "throughput": throughput,
         "vs_default": {key: round(value, 3) for key, value in compare(problem, criterion, taken, default).items()},
-        "observations": [measured.iri] if measured else [],
+        "observations": [measured.id] if measured else [],
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,7 +53,8 @@ class Reasoner:
             store = KnowledgeStore()
             store.load_quads(snapshot.planning)
         else:
-            self.snapshot, self.knowledge, self.refused = None, {"version": "", "sha256": ""}, ()
+            self.snapshot, self.refused = None, ()
+            self.knowledge = {"version": version("ontune"), "sha256": store.content_hash()}
         self.store = store
         self._sources: dict[str, tuple[str, ...]] = {}
 

@@ -39,9 +39,10 @@ class Solution:
         self._elimination = elimination
         self.feasible = elimination.feasible
         self.value = elimination.value
-        self.width = elimination.width
-        self.largest_table = elimination.largest_table
-        self.widest = elimination.widest
+        widest = max(elimination.buckets, key=lambda bucket: bucket.rows, default=None)
+        self.width = max((len(bucket.context) for bucket in elimination.buckets), default=0)
+        self.largest_table = widest.rows if widest else 0
+        self.widest = (*widest.context, widest.decision) if widest else ()
 
     def best(self) -> dict[str, str]:
         """The best configuration, decision to option.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from reasoner.solve.elimination import Bucket, Elimination, Key, pick
+from reasoner.solve.elimination import Bucket, Elimination
+from reasoner.solve.tables import Key, pick
 
 Inner = tuple[dict[Key, int], Mapping[Key, int], Callable[[Key], Key]]
 """Of a bucket that was summed up: what it knows of its outside, its own best values, and how to find its context in a row."""
@@ -33,7 +34,7 @@ def _spread(bucket: Bucket, outside: Mapping[Key, int], inner: Iterable[Inner]) 
         around = outside.get(context)
         if around is None:
             continue
-        for value, option in choices:
+        for option, value in choices.items():
             total = around + value
             if option not in best or total > best[option]:
                 best[option] = total

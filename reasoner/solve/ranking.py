@@ -6,7 +6,8 @@ import heapq
 import itertools
 from collections.abc import Iterator, Sequence
 
-from reasoner.solve.elimination import Elimination, Key, pick
+from reasoner.solve.elimination import Elimination
+from reasoner.solve.tables import Key, pick
 
 
 def ranked(elimination: Elimination) -> Iterator[tuple[int, dict[str, str]]]:
@@ -27,7 +28,7 @@ def ranked(elimination: Elimination) -> Iterator[tuple[int, dict[str, str]]]:
         if context not in options[depth]:
             found = buckets[depth].choices[context]
             top = buckets[depth].best[context]
-            options[depth][context] = sorted(((top - value, option) for value, option in found), key=lambda choice: choice[0])
+            options[depth][context] = sorted(((top - value, option) for option, value in found.items()), key=lambda choice: choice[0])
         return options[depth][context]
 
     tickets = itertools.count()
