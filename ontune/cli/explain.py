@@ -35,9 +35,10 @@ def _tree(proof: Mapping[str, Any], tree: Tree | None = None) -> Tree:
     from rich.tree import Tree
 
     label = Text(str(proof["conclusion"]))
-    if by := proof.get("by"):
-        label.append(f"  [{by}]", style="dim")
-    for source in proof.get("sources", ()):
+    by = proof["by"]
+    said = by.get("text", "")
+    label.append(f"  ({by['kind']} {by['id']}{': ' + said if said and said != proof['conclusion'] else ''})", style="dim")
+    for source in by["sources"]:
         label.append(f"\n{source}", style="dim")
     branch = tree.add(label) if tree is not None else Tree(label)
     for premise in proof.get("premises", ()):

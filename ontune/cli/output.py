@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from kb.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 NARROWEST_PIPE = 120  # columns of a table that goes into a file or a pipe
 
@@ -46,33 +46,28 @@ def console() -> Console:
     return Console(width=width, highlight=False, soft_wrap=False)
 
 
-def emit_rows(rows: Sequence[Sequence[object]], columns: Sequence[str], title: str = "") -> None:
-    """Print rows of values as a table on stdout; user text is never read as markup."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, strong: int | None = None) -> Table:
+    """A table of values; user text is never read as markup. The column `strong`, counted from 0, is set in bold."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text("" if value is None else str(value)) for value in row))
-    console().print(table)
+        made.add_row(*(Text("" if value is None else str(value), style="bold" if index == strong else "") for index, value in enumerate(row)))
+    return made
+
+
+def emit_rows(rows: Iterable[Sequence[object]], columns: Sequence[str]) -> None:
+    """Print rows of values as a table on stdout."""
+    console().print(table(columns, rows))
 
 
 def say(message: str) -> None:
     """One line of progress on stderr."""
     print(message, file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def busy(what: str) -> Iterator[None]:
-    """Show on stderr that something is going on; silent where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(what):
-        yield
 
 
 def write_whole(path: Path, text: str) -> None:

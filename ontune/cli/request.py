@@ -54,6 +54,7 @@ class RequestArguments:
     target: Annotated[
         str, typer.Option("--target", "-t", autocompletion=_completed(_targets), help="Where: `local`, a shipped name or a file of `ontune probe`.")
     ] = "local"
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a fact of the target by hand. May be repeated.")] = None
     site: Annotated[str | None, typer.Option(help="The site whose conditions hold.")] = None
     framework: Annotated[str | None, typer.Option(help="Take this framework; without it the planner chooses.")] = None
     pin: Annotated[list[str] | None, typer.Option(metavar="DECISION=OPTION", help="Take this option. May be repeated.")] = None
@@ -104,12 +105,13 @@ class RequestArguments:
             "allow": tuple(self.allow or ()),
             "top": self.top,
         }
-        return load_workload(self.workload, reasoner.store), load_target(self.target, reasoner.store), wishes
+        target = load_target(self.target, reasoner.store).with_overrides(pairs(self.set_ or (), "--set", "KEY=VALUE"))
+        return load_workload(self.workload, reasoner.store), target, wishes
 
     def _given_plan(self, path: Path) -> Plan:
         others = [entry.name for entry in fields(self) if entry.name not in ("plan_file", "endpoint") and getattr(self, entry.name) != entry.default]
         if others:
-            raise BadInput("--plan", f"cannot be combined with --{others[0]}", expected="either a plan file, or the arguments of `ontune plan`")
+            raise BadInput("--plan", f"cannot be combined with --{others[0].rstrip('_')}", expected="either a plan file, or the arguments of `ontune plan`")
         return read_plan(path)
 
 

@@ -1,0 +1,100 @@
+"""A plan for people: what was chosen and why, what it should bring, what comes next best, and what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ontune.cli.output import console, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from reasoner.plan import DecisionTaken, Plan, Reason
+
+_MOST_TELLING = ("request", "effect", "rule", "observation", "site", "fact", "default")
+_REASONS_SHOWN = 2
+_REJECTED_SHOWN = 3
+
+
+class _Footnotes:
+    """Sources by number, in the order in which they are first named."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def mark(self, reason: Reason) -> str:
+        return "".join(f" [{self.numbers.setdefault(source, len(self.numbers) + 1)}]" for source in reason.sources)
+
+
+def print_plan(plan: Plan, exact: Plan) -> None:
+    """Print a plan on stdout.
+
+    Args:
+        plan: what was chosen.
+        exact: the best plan that leaves the numbers alone, to keep the gains apart.
+    """
+    out, notes = console(), _Footnotes()
+    out.print(_headline(plan), soft_wrap=True)
+    changed = [taken for taken in plan.decisions if not _left_alone(taken)]
+    out.print(_decisions("chosen", changed, notes))
+    out.print(_decisions("left at the default", [taken for taken in plan.decisions if _left_alone(taken)], notes))
+    for line in _prediction(plan, exact):
+        out.print(line, soft_wrap=True)
+    if plan.alternatives:
+        out.print(table(("next best", "compared with the plan"), ((_options(other["options"]), _ratio(other["vs_best"])) for other in plan.alternatives)))
+    if plan.unknowns:
+        rows = ((unknown["fact"], _changes(unknown["would_change"]), unknown["probe"]) for unknown in plan.unknowns)
+        out.print(table(("not known", "would change", "settled by"), rows))
+    for source, number in notes.numbers.items():
+        out.print(f"[{number}] {source}", style="dim", markup=False, soft_wrap=True)
+
+
+def _headline(plan: Plan) -> Text:
+    from rich.text import Text
+
+    line = Text(f"plan {plan.plan_id}", style="bold")
+    version, sha256 = plan.knowledge["version"], plan.knowledge["sha256"]
+    return line.append(f"  objective {plan.objective}, numerics {plan.numerics}, knowledge {version} {sha256[:12]}", style="not bold")
+
+
+def _left_alone(taken: DecisionTaken) -> bool:
+    """Whether the decision stands at its default, with nothing but facts beside it."""
+    kinds = {reason.kind for reason in taken.reasons}
+    return "default" in kinds and not kinds & {"request", "effect", "rule"}
+
+
+def _decisions(title: str, decisions: Sequence[DecisionTaken], notes: _Footnotes) -> Table:
+    return table((title, "option", "why"), ((taken.decision, taken.option, _why(taken, notes)) for taken in decisions), strong=1)
+
+
+def _why(taken: DecisionTaken, notes: _Footnotes) -> str:
+    """The most telling reasons, then what was measured against the options that were not taken."""
+    telling = sorted(taken.reasons, key=lambda reason: _MOST_TELLING.index(reason.kind))
+    lines = [f"{reason.text}{notes.mark(reason)}" for reason in telling[:_REASONS_SHOWN]]
+    measured = [(gone.option, [reason for reason in gone.reasons if reason.kind == "effect"]) for gone in taken.rejected]
+    told = [(option, reasons) for option, reasons in measured if reasons][:_REJECTED_SHOWN]
+    lines += [f"not {option}: {'; '.join(f'{reason.text}{notes.mark(reason)}' for reason in reasons)}" for option, reasons in told]
+    return "\n".join(lines)
+
+
+def _prediction(plan: Plan, exact: Plan) -> Iterator[str]:
+    throughput = plan.prediction["throughput"]
+    if throughput["value"] is not None:
+        yield f"predicted: {throughput['value']:.0f} {throughput['unit']} ({throughput['low']:.0f} to {throughput['high']:.0f})"
+    yield f"predicted against the default: {_ratio(plan.prediction['vs_default'])}"
+    if exact.plan_id != plan.plan_id:
+        yield f"with the numbers left alone (--numerics exact): {_ratio(exact.prediction['vs_default'])}"
+
+
+def _ratio(ratio: Mapping[str, Any]) -> str:
+    return f"x {ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+
+
+def _options(options: Mapping[str, str]) -> str:
+    return ", ".join(f"{decision}={option}" for decision, option in options.items())
+
+
+def _changes(changes: Sequence[Mapping[str, str]]) -> str:
+    return ", ".join(f"{change['decision']}: {change['from']} -> {change['to']}" for change in changes)
