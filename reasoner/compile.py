@@ -17,9 +17,10 @@ from kb.errors import BadInput, OntuneError
 from kb.snapshot import FULL, PLANNING, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
-from kb.terms import FILE, PREFIXES
+from kb.terms import FILE, PREFIXES, on
 
 CLOSURE_GRAPH = FILE + "closure"
+SNAPSHOT = ox.NamedNode(FILE + "snapshot")
 _ONLY_FOR_READERS = {PREFIXES["skos"] + "definition", PREFIXES["rdfs"] + "comment", PREFIXES["dct"] + "description"}
 
 
@@ -39,11 +40,28 @@ def compile_snapshot(additions: Sequence[Path] | None = None) -> Snapshot:
 
     def build(folder: Path) -> SnapshotInfo:
         store, refused = compile_sources(shipped, added)
+        store.add(identity_quads(release, sha256))
         store.dump(folder / FULL)
         _planning_part(store).dump(folder / PLANNING)
         return SnapshotInfo(release, sha256, tuple(refused))
 
     return obtain(key, build)
+
+
+def identity_quads(release: str, sha256: str) -> list[ox.Quad]:
+    """What names the state of a knowledge base inside it, so that whoever reads it from elsewhere gives its plans the same name."""
+    return [
+        ox.Quad(SNAPSHOT, ox.NamedNode(on("version")), ox.Literal(release), SNAPSHOT),
+        ox.Quad(SNAPSHOT, ox.NamedNode(on("sourcesHash")), ox.Literal(sha256), SNAPSHOT),
+    ]
+
+
+def identity_of(store: KnowledgeStore) -> dict[str, str]:
+    """`version` and `sha256` of a compiled knowledge base; of one that was never compiled, the hash of its triples."""
+    found = {
+        key: next(iter(store.objects(SNAPSHOT.value, on(name))), "") for key, name in (("version", "version"), ("sha256", "sourcesHash"))
+    }
+    return found if found["sha256"] else {"version": version("ontune"), "sha256": store.content_hash()}
 
 
 def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> tuple[KnowledgeStore, list[str]]:

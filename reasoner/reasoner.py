@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 from kb.errors import BadInput, NoFeasiblePlan
+from kb.snapshot import Snapshot
 from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import local_name, on
 from kb.workload import Workload
-from reasoner.compile import compile_snapshot
+from reasoner.compile import compile_snapshot, identity_of
 from reasoner.derive import derivation, derive, read_derived
 from reasoner.explain import explain
 from reasoner.ground import ground
@@ -45,16 +45,14 @@ class Reasoner:
     """
 
     def __init__(self, additions: Sequence[Path] | None = None, *, store: KnowledgeStore | None = None) -> None:
+        self.snapshot: Snapshot | None = None
+        self.refused: tuple[str, ...] = ()
         if store is None:
-            snapshot = compile_snapshot(additions)
-            self.snapshot: Any = snapshot
-            self.knowledge = {"version": snapshot.info.version, "sha256": snapshot.info.sha256}
-            self.refused = snapshot.info.refused
+            self.snapshot = compile_snapshot(additions)
+            self.refused = self.snapshot.info.refused
             store = KnowledgeStore()
-            store.load_quads(snapshot.planning)
-        else:
-            self.snapshot, self.refused = None, ()
-            self.knowledge = {"version": version("ontune"), "sha256": store.content_hash()}
+            store.load_quads(self.snapshot.planning)
+        self.knowledge = identity_of(store)
         self.store = store
         self._sources: dict[str, tuple[str, ...]] = {}
 
