@@ -70,7 +70,8 @@ def named_query(name: str) -> NamedQuery:
     """
     known = {path.stem: path for path in _files()}
     if name not in known:
-        raise BadInput("query", f"no query is named '{name}'", expected="SPARQL, a file (-f), or a name of `ontune query --list`", given=name, known=known)
+        expected = "SPARQL, a file (-f), or a name of `ontune query --list`"
+        raise BadInput("query", f"no query is named '{name}'", expected=expected, given=name, known=known)
     return _read(known[name])
 
 
@@ -84,5 +85,6 @@ def _read(path: Path) -> NamedQuery:
     header: dict[str, list[str]] = {"title": [], "description": [], "parameter": []}
     for key, value in _HEADER.findall(text):
         header[key].append(value)
-    parameters = dict(re.split(r"\s+-\s+", line, maxsplit=1) if " - " in line else (line, "") for line in header["parameter"])
+    split = (line.partition(" - ") for line in header["parameter"])
+    parameters = {variable.strip(): meaning.strip() for variable, _, meaning in split}
     return NamedQuery(path.stem, text, " ".join(header["title"]) or path.stem, " ".join(header["description"]), parameters)

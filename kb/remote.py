@@ -41,7 +41,7 @@ def read_remote(endpoint: str) -> KnowledgeStore:
     rows = select_remote(endpoint, _EVERYTHING)["results"]["bindings"]
     if not rows:
         raise BadInput(endpoint, "the endpoint has no named graphs", expected="a compiled knowledge base, as `ontune serve` offers it")
-    store.add(ox.Quad(*(_term(row[part]) for part in ("subject", "predicate", "object")), _term(row["graph"])) for row in rows)
+    store.add(ox.Quad(_term(row["subject"]), _term(row["predicate"]), _term(row["object"]), _term(row["graph"])) for row in rows)
     return store
 
 
@@ -60,7 +60,8 @@ def _ask(endpoint: str, text: str, format: str) -> bytes:
     except SPARQLExceptions.SPARQLWrapperException as error:
         raise BadInput(endpoint, f"the endpoint refuses the query: {' '.join(str(error).split())}") from error
     except (URLError, OSError) as error:
-        raise BadInput(endpoint, f"the endpoint does not answer: {getattr(error, 'reason', error)}", expected="a running SPARQL 1.1 endpoint") from error
+        problem = f"the endpoint does not answer: {getattr(error, 'reason', error)}"
+        raise BadInput(endpoint, problem, expected="a running SPARQL 1.1 endpoint") from error
 
 
 def _term(value: dict[str, str]) -> Any:

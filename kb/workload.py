@@ -5,6 +5,7 @@ Which property holds which key of the JSON is stated in `ontology/workloads.ttl`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,16 @@ class Workload:
     def to_json(self) -> dict[str, Any]:
         """Name and stated facts, as a user could write them."""
         return {"name": self.name} | {key: value for key, value in self.facts.items() if value is not None}
+
+
+def complete_workload(name: str, facts: Mapping[str, Any], where: str) -> Workload:
+    """A workload from facts that may be partial, such as those in a plan.
+
+    Raises:
+        BadInput: a key is unknown or a value has the wrong type; the message names `where` and the key.
+    """
+    given = dict(facts)
+    return Workload(str(given.pop("name", name)), fact_keys(_MODULE).completed(given, where))
 
 
 def load_workload(text: str, store: KnowledgeStore | None = None) -> Workload:

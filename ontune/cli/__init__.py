@@ -1,6 +1,7 @@
 """The command line: `ontune COMMAND`. Each command is a module of this package, imported when it is used.
 
-Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 internal error, 2 bad input, 3 no feasible plan, 4 a build or a run failed.
+Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 internal error, 2 bad input, 3 no feasible plan, 4 a build or a run
+failed.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from kb.errors import BadInput, OntuneError, nearest
 
 # In the order of use; a command is offered where its module exists.
 COMMANDS: Final = (
-    "demo", "probe", "plan", "explain", "why-not", "what-if", "recipe", "fetch", "build", "bench", "run", "tune", "report", "query", "check", "kb", "serve",
+    "demo", "probe", "plan", "explain", "why-not", "what-if", "recipe", "fetch", "build", "bench", "run", "tune", "report", "query", "check", "kb",
+    "serve",
 )  # fmt: skip
 UNUSABLE_PATH: Final = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
 PIPE_CLOSED: Final = 141  # what a shell reports for a process ended by SIGPIPE
@@ -33,11 +35,11 @@ def _module_of(command: str) -> str:
 class LazyGroup(TyperGroup):
     """A group whose commands are modules: only the one that is called gets imported."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """The commands whose modules exist, in the order of use."""
         return [name for name in COMMANDS if importlib.util.find_spec(_module_of(name))]
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of that name.
 
         Raises:
@@ -50,7 +52,7 @@ class LazyGroup(TyperGroup):
         command.name = cmd_name
         return command
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command; a reader that closes the pipe early ends it silently."""
         try:
             result = super().invoke(ctx)

@@ -35,7 +35,7 @@ def stats(format: Annotated[str, choice("--format", "table", "json", help="How t
     counts = {name.removeprefix(_COUNTS): int(store.select(query.text)[0]["count"]) for name, query in queries.items() if name.startswith(_COUNTS)}
     counts["queries"] = len(queries)
     document = dict(sorted(counts.items()))
-    emit(document, format, lambda: emit_rows(list(document.items()), ("what", "number")))
+    emit(document, format, lambda: emit_rows(document.items(), ("what", "number")))
 
 
 @app.command("compile")
@@ -46,8 +46,8 @@ def compile_(format: Annotated[str, choice("--format", "table", "json", help="Ho
     snapshot = compile_snapshot()
     for refused in snapshot.info.refused:
         say(f"refused: {refused}")
-    document = {"version": snapshot.info.version, "sha256": snapshot.info.sha256, "folder": str(snapshot.folder), "refused": list(snapshot.info.refused)}
-    emit(document, format, lambda: emit_rows([(key, value) for key, value in document.items() if key != "refused"], ("what", "value")))
+    document = {"version": snapshot.info.version, "sha256": snapshot.info.sha256, "folder": str(snapshot.folder)}
+    emit(document | {"refused": list(snapshot.info.refused)}, format, lambda: emit_rows(document.items(), ("what", "value")))
 
 
 @app.command()
@@ -96,7 +96,7 @@ def import_(
 @app.command()
 def export(
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of to stdout.")] = None,
-    format: Annotated[str, choice("--format", "turtle", "trig", "nquads", help="TriG and N-Quads keep the graph that each triple came from.")] = "turtle",
+    format: Annotated[str, choice("--format", "turtle", "trig", "nquads", help="TriG and N-Quads keep each triple's source file.")] = "turtle",
 ) -> None:
     """Write the compiled knowledge base as RDF."""
     import pyoxigraph as ox

@@ -87,7 +87,8 @@ def write_whole(path: Path, text: str) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise BadInput(str(path), f"cannot be written ({(error.strerror or str(error)).lower()})", expected="a folder that exists and is writable") from error
+        problem = f"cannot be written ({(error.strerror or str(error)).lower()})"
+        raise BadInput(str(path), problem, expected="a folder that exists and is writable") from error
 
 
 def emit(document: object, format: str, render: Callable[[], None]) -> None:

@@ -43,7 +43,8 @@ def print_plan(plan: Plan, exact: Plan) -> None:
     for line in _prediction(plan, exact):
         out.print(line, soft_wrap=True)
     if plan.alternatives:
-        out.print(table(("next best", "compared with the plan"), ((_options(other["options"]), _ratio(other["vs_best"])) for other in plan.alternatives)))
+        ranked = ((_options(other["options"]), _ratio(other["vs_best"])) for other in plan.alternatives)
+        out.print(table(("next best", "compared with the plan"), ranked))
     if plan.unknowns:
         rows = ((unknown["fact"], _changes(unknown["would_change"]), unknown["probe"]) for unknown in plan.unknowns)
         out.print(table(("not known", "would change", "settled by"), rows))

@@ -24,10 +24,10 @@ def probe(
     nvidia_smi: Annotated[Path | None, typer.Option(metavar="FILE", help="XML of `nvidia-smi -q -x`.")] = None,
     rocm_smi: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON of `rocm-smi --json` or `amd-smi static --json`.")] = None,
     sinfo: Annotated[Path | None, typer.Option(metavar="FILE", help="Output of `sinfo` or `pbsnodes -a`.")] = None,
-    via: Annotated[str | None, typer.Option(metavar="COMMAND", help="Probe where this command runs programs, such as 'srun -p gpu' or 'ssh node'.")] = None,
+    via: Annotated[str | None, typer.Option(metavar="COMMAND", help="Probe where this command runs programs, such as 'srun -p gpu'.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a fact by hand, such as cpu.usable_cores=8.")] = None,
     network: Annotated[bool, typer.Option("--network", help="Ask container registries whether they answer; nothing else uses the network.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write a .json, .yaml or .ttl file for `ontune plan -t`.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write a .json, .yaml or .ttl for `ontune plan -t`.")] = None,
     format: Annotated[str, choice("--format", "table", "json", "turtle", help="How to print the facts.")] = "table",
 ) -> None:
     """Describe this machine, or the one whose dumps are given, as facts. Without --network nothing leaves the machine."""
@@ -50,7 +50,7 @@ def probe(
     elif format == "turtle":
         print(target.to_turtle())
     else:
-        emit_rows(list(_rows(target.to_json())), ("fact", "value"))
+        emit_rows(_rows(target.to_json()), ("fact", "value"))
 
 
 def _file_text(target: Target, path: Path) -> str:

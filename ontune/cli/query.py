@@ -74,7 +74,7 @@ def _print_local(store: KnowledgeStore, text: str, where: str, format: str) -> N
         result: Any = store.store.query(text, prefixes=PREFIXES, use_default_graph_as_union=True)
         if isinstance(result, ox.QueryTriples):
             kind = ox.RdfFormat.JSON_LD if format == "json" else ox.RdfFormat.TURTLE
-            print(ox.serialize(result, format=kind, prefixes=PREFIXES).decode())
+            print((ox.serialize(result, format=kind, prefixes=PREFIXES) or b"").decode())
             return
         import json
 

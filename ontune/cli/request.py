@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from kb.workload import Workload
     from reasoner.plan import Plan
     from reasoner.reasoner import Reasoner
-
-P = ParamSpec("P")
 
 
 def _workloads() -> Iterator[str]:
@@ -49,7 +47,7 @@ class RequestArguments:
     """A planning request as it is typed. The fields are the options of the command line, in their order."""
 
     workload: Annotated[
-        str | None, typer.Option("--workload", "-w", autocompletion=_completed(_workloads), help="What is trained: a shipped name or a YAML/JSON file.")
+        str | None, typer.Option("--workload", "-w", autocompletion=_completed(_workloads), help="What is trained: a shipped name or a file.")
     ] = None
     target: Annotated[
         str, typer.Option("--target", "-t", autocompletion=_completed(_targets), help="Where: `local`, a shipped name or a file of `ontune probe`.")
@@ -91,7 +89,7 @@ class RequestArguments:
         if self.plan_file is not None:
             return _question_of(self._given_plan(self.plan_file))
         if self.workload is None:
-            raise BadInput("--workload", "nothing is said of what is trained", expected="-w NAME or -w FILE; `ontune query workloads` lists the names")
+            raise BadInput("--workload", "nothing is said of what is trained", expected="-w NAME or FILE; `ontune query workloads` lists names")
         from kb.target import load_target
         from kb.workload import load_workload
 
@@ -109,9 +107,9 @@ class RequestArguments:
         return load_workload(self.workload, reasoner.store), target, wishes
 
     def _given_plan(self, path: Path) -> Plan:
-        others = [entry.name for entry in fields(self) if entry.name not in ("plan_file", "endpoint") and getattr(self, entry.name) != entry.default]
-        if others:
-            raise BadInput("--plan", f"cannot be combined with --{others[0].rstrip('_')}", expected="either a plan file, or the arguments of `ontune plan`")
+        given = [entry.name.rstrip("_") for entry in fields(self) if getattr(self, entry.name) != entry.default]
+        if others := [name for name in given if name not in ("plan_file", "endpoint")]:
+            raise BadInput("--plan", f"cannot be combined with --{others[0]}", expected="either a plan file, or the arguments of `ontune plan`")
         return read_plan(path)
 
 
@@ -152,7 +150,7 @@ def pairs(texts: tuple[str, ...] | list[str], where: str, form: str) -> dict[str
     return found
 
 
-def takes_request(command: Callable[Concatenate[RequestArguments, P], None]) -> Callable[..., None]:
+def takes_request(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command take `RequestArguments` as its first parameter: Typer then sees each field as an option of its own."""
     own = inspect.signature(command, eval_str=True).parameters
     hints = get_type_hints(RequestArguments, include_extras=True)
@@ -165,9 +163,9 @@ def takes_request(command: Callable[Concatenate[RequestArguments, P], None]) -> 
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
         arguments = RequestArguments(**{entry.name: given.pop(entry.name) for entry in fields(RequestArguments)})
-        command(arguments, **given)  # type: ignore[call-arg]
+        command(arguments, **given)
 
     with_options.__signature__ = inspect.Signature([*rest, *shared])  # type: ignore[attr-defined]
     with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in (*rest, *shared)}
-    del with_options.__wrapped__  # type: ignore[attr-defined]
+    del with_options.__wrapped__
     return with_options
