@@ -149,6 +149,13 @@ def test_explains_down_to_the_facts(reasoner: Reasoner, workload: Workload) -> N
     assert "https://example.org/everything" in refused
 
 
+def test_explains_a_line_of_a_generated_file(reasoner: Reasoner, workload: Workload) -> None:
+    proof = reasoner.explain("    export LD_PRELOAD=libtcmalloc.so", workload, target("bf16"))
+    assert [premise["conclusion"] for premise in proof["premises"]] == ["allocator = tcmalloc"]
+    with pytest.raises(BadInput, match="nothing is known as"):
+        reasoner.explain("export NOTHING=1", workload, target("bf16"))
+
+
 def test_what_if(reasoner: Reasoner, workload: Workload) -> None:
     answer = reasoner.what_if({"cpu.features": []}, workload, target("bf16"))
     assert [(change["decision"], change["from"], change["to"]) for change in answer["changes"]] == [("precision", "bf16", "fp32")]
