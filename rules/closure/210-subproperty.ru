@@ -1,0 +1,15 @@
+# A value of a property is a value of its superproperties.
+# rule: prp-spo1
+# trigger: rdfs:subPropertyOf
+# reads: subproperty property
+# writes: property
+
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+
+INSERT { ?x ?q ?y }
+WHERE {
+  ?p rdfs:subPropertyOf ?q .
+  FILTER(?p != ?q)
+  ?x ?p ?y .
+  FILTER NOT EXISTS { ?x ?q ?y }
+}

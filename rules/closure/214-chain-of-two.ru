@@ -1,0 +1,18 @@
+# A property chain of two links.
+# rule: prp-spo2
+# trigger: owl:propertyChainAxiom
+# reads: property
+# writes: property
+
+PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
+PREFIX owl: <http://www.w3.org/2002/07/owl#>
+
+INSERT { ?x ?chained ?z }
+WHERE {
+  ?chained owl:propertyChainAxiom ?first .
+  ?first rdf:first ?p ; rdf:rest ?second .
+  ?second rdf:first ?q ; rdf:rest rdf:nil .
+  ?x ?p ?y .
+  ?y ?q ?z .
+  FILTER NOT EXISTS { ?x ?chained ?z }
+}

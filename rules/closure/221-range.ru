@@ -1,0 +1,15 @@
+# A value of a property is in the property's range.
+# rule: prp-rng
+# trigger: rdfs:range
+# reads: range property
+# writes: type
+
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+
+INSERT { ?y a ?c }
+WHERE {
+  ?p rdfs:range ?c .
+  ?x ?p ?y .
+  FILTER(!isLiteral(?y))
+  FILTER NOT EXISTS { ?y a ?c }
+}

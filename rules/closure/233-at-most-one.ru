@@ -1,0 +1,16 @@
+# Two values where at most one is allowed are the same individual.
+# rule: cls-maxc2
+# trigger: owl:maxCardinality
+# reads: property type
+# writes: same
+
+PREFIX owl: <http://www.w3.org/2002/07/owl#>
+
+INSERT { ?y owl:sameAs ?z }
+WHERE {
+  ?c owl:maxCardinality ?most ; owl:onProperty ?p .
+  FILTER(?most = 1)
+  ?x a ?c ; ?p ?y , ?z .
+  FILTER(?y != ?z && !isLiteral(?y) && !isLiteral(?z))
+  FILTER NOT EXISTS { ?y owl:sameAs ?z }
+}

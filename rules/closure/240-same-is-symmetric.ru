@@ -1,0 +1,13 @@
+# Sameness holds in both directions.
+# rule: eq-sym
+# trigger: owl:sameAs
+# reads: same
+# writes: same
+
+PREFIX owl: <http://www.w3.org/2002/07/owl#>
+
+INSERT { ?y owl:sameAs ?x }
+WHERE {
+  ?x owl:sameAs ?y .
+  FILTER NOT EXISTS { ?y owl:sameAs ?x }
+}

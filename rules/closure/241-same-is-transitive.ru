@@ -1,0 +1,15 @@
+# Sameness is transitive.
+# rule: eq-trans
+# trigger: owl:sameAs
+# reads: same
+# writes: same
+
+PREFIX owl: <http://www.w3.org/2002/07/owl#>
+
+INSERT { ?x owl:sameAs ?z }
+WHERE {
+  ?x owl:sameAs ?y .
+  ?y owl:sameAs ?z .
+  FILTER(?x != ?z)
+  FILTER NOT EXISTS { ?x owl:sameAs ?z }
+}

@@ -1,0 +1,19 @@
+# An irreflexive property relates an individual to itself.
+# rule: prp-irp
+# trigger: owl:IrreflexiveProperty
+
+PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+PREFIX owl: <http://www.w3.org/2002/07/owl#>
+PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
+PREFIX on: <https://w3id.org/ontune#>
+
+INSERT {
+  [] a on:Inconsistency ; skos:notation "prp-irp" ; rdfs:label "an irreflexive property relates an individual to itself" ;
+    on:premise [ rdf:subject ?p ; rdf:predicate rdf:type ; rdf:object owl:IrreflexiveProperty ] ,
+       [ rdf:subject ?x ; rdf:predicate ?p ; rdf:object ?x ] .
+}
+WHERE {
+  ?p a owl:IrreflexiveProperty .
+  ?x ?p ?x .
+}

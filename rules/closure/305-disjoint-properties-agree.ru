@@ -1,0 +1,20 @@
+# Two disjoint properties relate the same pair.
+# rule: prp-pdw
+# trigger: owl:propertyDisjointWith
+
+PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+PREFIX owl: <http://www.w3.org/2002/07/owl#>
+PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
+PREFIX on: <https://w3id.org/ontune#>
+
+INSERT {
+  [] a on:Inconsistency ; skos:notation "prp-pdw" ; rdfs:label "two disjoint properties relate the same pair" ;
+    on:premise [ rdf:subject ?p ; rdf:predicate owl:propertyDisjointWith ; rdf:object ?q ] ,
+       [ rdf:subject ?x ; rdf:predicate ?p ; rdf:object ?y ] ,
+       [ rdf:subject ?x ; rdf:predicate ?q ; rdf:object ?y ] .
+}
+WHERE {
+  ?p owl:propertyDisjointWith ?q .
+  ?x ?p ?y ; ?q ?y .
+}

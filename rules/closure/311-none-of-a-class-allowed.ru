@@ -1,0 +1,23 @@
+# A value of a class where none is allowed.
+# rule: cls-maxqc1, cls-maxqc2
+# trigger: owl:maxQualifiedCardinality
+
+PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+PREFIX owl: <http://www.w3.org/2002/07/owl#>
+PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
+PREFIX on: <https://w3id.org/ontune#>
+
+INSERT {
+  [] a on:Inconsistency ; skos:notation "cls-maxqc1, cls-maxqc2" ; rdfs:label "a value of a class where none is allowed" ;
+    on:premise [ rdf:subject ?x ; rdf:predicate rdf:type ; rdf:object ?c ] ,
+       [ rdf:subject ?x ; rdf:predicate ?p ; rdf:object ?y ] ,
+       [ rdf:subject ?c ; rdf:predicate owl:maxQualifiedCardinality ; rdf:object ?most ] ,
+       [ rdf:subject ?c ; rdf:predicate owl:onClass ; rdf:object ?d ] .
+}
+WHERE {
+  ?c owl:maxQualifiedCardinality ?most ; owl:onProperty ?p ; owl:onClass ?d .
+  FILTER(?most = 0)
+  ?x a ?c ; ?p ?y .
+  FILTER(?d = owl:Thing || EXISTS { ?y a ?d })
+}
