@@ -94,6 +94,7 @@ class Plan:
         alternatives: the best plan for each other option: `{rank, options, vs_best}`.
         unknowns: facts that would change the plan: `{fact, would_change, probe}`.
         knowledge: `version` and `sha256` of the knowledge base.
+        on_request: what would gain more if the user accepted it (other numerics, unsupported hacks): `{decision, option, vs_best, accept}`.
     """
 
     plan_id: str
@@ -106,6 +107,7 @@ class Plan:
     alternatives: tuple[JsonObject, ...]
     unknowns: tuple[JsonObject, ...]
     knowledge: JsonObject
+    on_request: tuple[JsonObject, ...] = ()
 
     def option(self, decision: str) -> str:
         """The option taken for `decision`; KeyError where the plan does not take that decision."""

@@ -16,6 +16,7 @@ from kb.target import Target
 from kb.terms import local_name, on
 from kb.workload import Workload
 from reasoner.compile import compile_snapshot, identity_of
+from reasoner.consent import on_request
 from reasoner.derive import derivation, derive, read_derived
 from reasoner.explain import explain
 from reasoner.ground import ground
@@ -67,6 +68,10 @@ class Reasoner:
         return Menu(self.store)
 
     @cached_property
+    def _consent_rules(self) -> frozenset[str]:
+        return frozenset(self.store.instances(on("ConsentRule")))
+
+    @cached_property
     def full_store(self) -> KnowledgeStore:
         """Every triple of the knowledge base, for queries and explanations."""
         if self.snapshot is None:
@@ -102,6 +107,7 @@ class Reasoner:
                 alternatives=tuple(alternatives(reasons, request.top)),
                 unknowns=(),
                 knowledge=self.knowledge,
+                on_request=tuple(on_request(reasons, self._consent_rules)),
             )
         return replace(plan, unknowns=tuple(changes(self, request, resolved, reasons.taken)))
 

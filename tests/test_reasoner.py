@@ -51,6 +51,11 @@ rule:native-bf16 a sh:SPARQLRule , on:Derivation ; sh:order 1 ; rdfs:label "bf16
 rule:ended a sh:SPARQLRule , on:ConflictRule ; sh:order 2 ; rdfs:label "ended" ; on:message "{?option} ended in {?date}" ;
   dct:source <https://example.org/end> ;
   sh:construct "CONSTRUCT { $this on:excludes ?option } WHERE { $this a on:Request . ?option on:ended ?date }" .
+kb:hack a on:Option ; on:optionOf kb:allocator ; on:support on:Unsupported .
+eff:hack a on:Effect ; on:option kb:hack ; on:ratio 3 ; on:low 2.9 ; on:high 3.1 .
+on:RequestShape sh:rule rule:consent .
+rule:consent a sh:SPARQLRule , on:ConflictRule , on:ConsentRule ; sh:order 2 ; rdfs:label "a hack" ; dct:source <https://example.org/hack> ;
+  sh:construct "CONSTRUCT { $this on:excludes ?o } WHERE { ?o on:support on:Unsupported . FILTER NOT EXISTS { $this on:allows ?o } }" .
 rule:applies a sh:SPARQLRule , on:Derivation ; sh:order 3 ; rdfs:label "all situations hold" ;
   sh:construct '''CONSTRUCT { $this on:applies ?e }
     WHERE { VALUES ?k { on:Effect on:Conflict } ?e a ?k . FILTER NOT EXISTS { ?e on:when ?s . FILTER NOT EXISTS { $this a ?s } } }''' .
@@ -147,6 +152,15 @@ def test_explains_down_to_the_facts(reasoner: Reasoner, workload: Workload) -> N
     refused = str(reasoner.explain("compiler=ngraph", workload, target("bf16")))
     assert "ngraph ended in 2020" in refused
     assert "https://example.org/everything" in refused
+
+
+def test_what_needs_consent_is_offered_and_taken_only_when_allowed(reasoner: Reasoner, workload: Workload) -> None:
+    plan = reasoner.plan(workload, target())
+    assert plan.option("allocator") == "tcmalloc"
+    [offer] = plan.on_request
+    assert (offer["option"], offer["accept"]) == ("hack", "--allow allocator=hack")
+    assert offer["vs_best"]["value"] == pytest.approx(3 / 1.1, rel=1e-2)
+    assert reasoner.plan(workload, target(), allow=["hack"]).option("allocator") == "hack"
 
 
 def test_explains_a_line_of_a_generated_file(reasoner: Reasoner, workload: Workload) -> None:
