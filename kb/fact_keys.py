@@ -62,10 +62,13 @@ class FactKeys:
         """Every path that holds a value."""
         return [key.path for key in _walk(self.root) if not key.members or key.many]
 
-    def key_of(self, property_iri: str) -> str:
-        """The path that a property holds, as a user types it; where there are several, the first."""
-        paths_of = [key.path for key in _walk(self.root) if property_iri in (key.property.value, key.count_property and key.count_property.value)]
-        return paths_of[0].removesuffix("[]") if paths_of else ""
+    def key_of(self, property_iri: str, *, in_list: bool = False) -> str:
+        """The path that a property holds, for the resource itself or for the objects of a list; empty where it holds none."""
+        for key in _walk(self.root):
+            counted = key.count_property is not None and key.count_property.value == property_iri
+            if (key.property.value == property_iri or counted) and ("[]." in key.path) == in_list:
+                return key.path.removesuffix("[]")
+        return ""
 
     def quads(self, facts: Facts, node: ox.NamedNode, graph: ox.NamedNode, *, state_unknown: bool = True) -> list[ox.Quad]:
         """The facts as quads about `node`; objects of a list become nodes below it (`<node>/gpus/0`).
@@ -282,8 +285,11 @@ def _object(key: Key, value: Any, where: str) -> Facts:
         raise BadInput(where, f"key '{key.path}' is not an object" if key.path else "not an object", expected=f"the keys {', '.join(key.members)}")
     for name in value:
         if name not in key.members:
-            prefix = f"{key.path}." if key.path else ""
-            raise BadInput(where, f"unknown key '{prefix}{name}'", expected=f"one of {', '.join(key.members)}", given=str(name), known=key.members)
+            elsewhere = [below.path for below in _walk(key) if below.path.endswith(f".{name}")]
+            known = elsewhere or list(key.members)
+            path = f"{key.path}.{name}" if key.path else str(name)
+            given = elsewhere[0] if elsewhere else str(name)
+            raise BadInput(where, f"unknown key '{path}'", expected=f"one of {', '.join(key.members)}", given=given, known=known)
     return {name: _complete(member, value.get(name), where) for name, member in key.members.items()}
 
 

@@ -30,9 +30,9 @@ def check_target(turtle: str, where: str) -> None:
         for reason in violation.reasons:
             # Constraints between two properties name them only in their rendering.
             named = re.search(r"on:(\w+)", f"{reason.path or ''} {reason.constraint.render}")
-            key = fact_keys("hardware").key_of(on(named[1])) if named else ""
-            inside = re.search(r"/gpus/(\d+)>?$", str(violation.focus_node))
+            inside = re.search(r"/\w+/(\d+)>?$", str(violation.focus_node))
+            key = fact_keys("hardware").key_of(on(named[1]), in_list=inside is not None) if named else ""
             if inside:
-                key = f"gpus[{inside[1]}].{key.rpartition('.')[2]}"
+                key = key.replace("[]", f"[{inside[1]}]")
             value = f" has the value {reason.value.split('^^')[0]}" if reason.path else ""
             raise BadInput(where, f"key '{key}'{value}" if value else f"key '{key}' does not fit", expected=reason.author_message or reason.message)

@@ -46,7 +46,7 @@ class Workload:
 
     def to_json(self) -> dict[str, Any]:
         """Name and stated facts, as a user could write them."""
-        return {"name": self.name} | {key: value for key, value in self.facts.items() if value is not None}
+        return {"name": self.name} | _stated(self.facts)
 
 
 def complete_workload(name: str, facts: Mapping[str, Any], where: str) -> Workload:
@@ -80,6 +80,11 @@ def workload_names(store: KnowledgeStore | None = None) -> list[str]:
     return _known(store).names()
 
 
+def _stated(facts: dict[str, Any]) -> dict[str, Any]:
+    stated = {key: _stated(value) if isinstance(value, dict) else value for key, value in facts.items()}
+    return {key: value for key, value in stated.items() if value not in (None, {})}
+
+
 def _known(store: KnowledgeStore | None) -> NamedResources:
     return NamedResources(on("Workload"), "workloads", store.store if store else None)
 
@@ -99,4 +104,12 @@ def _from_file(path: Path, store: KnowledgeStore | None) -> Workload:
         return Workload(name, facts)
     known = _known(store)
     start = keys.read(known.find(str(base), f"{path}: key '{_EXTENDS}'"), known.values)
-    return Workload(name, start | {key: value for key, value in facts.items() if value is not None})
+    return Workload(name, _laid_over(start, facts))
+
+
+def _laid_over(start: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """`start` with everything that `facts` states."""
+    merged = dict(start)
+    for key, value in facts.items():
+        merged[key] = _laid_over(start[key], value) if isinstance(value, dict) else start[key] if value is None else value
+    return merged

@@ -75,13 +75,13 @@ def probe(
 def _collected(via: str | None) -> dict[str, Any]:
     """The raw texts of this machine, with the programs of the project's own prefix, or those of the node behind `via`."""
     programs = [*recognised.programs(), *_SCHEDULER_PROGRAMS]
-    if via is None:
-        raw: dict[str, Any] = dict(collect.collect(programs))
+    if via is not None:
+        from kb.probe import remote
+
+        return remote.collect_via(via, programs)
+    raw: dict[str, Any] = dict(collect.collect(programs))
     raw["programs"] = [*raw["programs"], *(path.name for path in paths.tools_home().glob("*/usr/bin/*") if path.name in programs)]
     return raw
-    from kb.probe import remote
-
-    return remote.collect_via(via, programs)
 
 
 def _from_dumps(processor: Path | None, nvidia: Path | None, rocm: Path | None, cluster: Path | None) -> dict[str, Any]:

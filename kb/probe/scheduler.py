@@ -73,5 +73,3 @@ def _pbsnodes(text: str) -> dict[str, Any]:
         "nodes": len(names) or None,
         "cpu.cores": cores.pop() if len(cores) == 1 else None,
     }
-
-

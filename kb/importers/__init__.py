@@ -1,0 +1,55 @@
+"""Importers: what others have published, as Turtle in Ontune's terms, with a report of everything that was doubtful."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kb.errors import BadInput
+from kb.importers.report import ImportReport
+
+__all__ = ["IMPORTERS", "ImportReport", "import_source"]
+
+
+def _archspec(path: Path) -> ImportReport:
+    from kb.importers.archspec import import_archspec
+
+    return import_archspec(path)
+
+
+def _wheel(path: Path) -> ImportReport:
+    from kb.importers.wheel import import_wheel
+
+    return import_wheel(path)
+
+
+def _mlperf(path: Path) -> ImportReport:
+    from kb.importers.mlperf import import_mlperf
+
+    return import_mlperf(path)
+
+
+def _modak(path: Path) -> ImportReport:
+    from kb.importers.modak import import_modak
+
+    return import_modak(path)
+
+
+IMPORTERS: dict[str, Callable[[Path], ImportReport]] = {"archspec": _archspec, "mlperf": _mlperf, "modak": _modak, "wheel": _wheel}
+
+
+def import_source(name: str, path: Path) -> ImportReport:
+    """Read a source of a known kind.
+
+    Args:
+        name: `archspec`, `mlperf`, `modak` or `wheel`.
+        path: the file, or for `mlperf` and `modak` the folder.
+
+    Raises:
+        BadInput: the kind is unknown, or the source is missing or is not of that kind.
+    """
+    if name not in IMPORTERS:
+        raise BadInput("import", f"unknown source '{name}'", expected=f"one of {', '.join(IMPORTERS)}", given=name, known=IMPORTERS)
+    if not path.exists():
+        raise BadInput(str(path), "no such file or folder")
+    return IMPORTERS[name](path)

@@ -1,0 +1,65 @@
+"""archspec's microarchitectures -> Turtle: the partial order, vendors and features (`kb/facts/microarchitectures.ttl`).
+
+`python -m kb.importers.archspec` writes the shipped file again after an update of archspec.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from kb import paths
+from kb.importers.report import ImportReport, document, literal
+from kb.probe.cpu import archspec_data
+
+SHIPPED = "microarchitectures.ttl"
+
+
+def import_archspec(path: Path | None = None) -> ImportReport:
+    """All microarchitectures of a `microarchitectures.json`.
+
+    Args:
+        path: the file; without it, that of the installed archspec.
+    """
+    data = json.loads(path.read_text(encoding="utf-8")) if path else archspec_data()
+    version = metadata.version("archspec")
+    source = f"pkg:pypi/archspec@{version}"
+    statements, findings = [], []
+    known = data["microarchitectures"]
+    for name, entry in known.items():
+        missing = [parent for parent in entry["from"] if parent not in known]
+        findings += [f"{name}: descends from {parent}, which is not described" for parent in missing]
+        statements.append(_described(name, entry))
+    turtle = document(f"microarchitectures of archspec {version}, with what runs on what", [source], statements, _checked(path))
+    return ImportReport(turtle, findings)
+
+
+def _described(name: str, entry: dict[str, Any]) -> str:
+    generic = entry["vendor"] == "generic"
+    facts = [f"a on:{'InstructionSetLevel' if generic else 'Microarchitecture'}", f"rdfs:label {literal(name)}@en", f"skos:notation {literal(name)}"]
+    if not generic:
+        facts.append(f"on:vendor {literal(entry['vendor'])}")
+    if entry["from"]:
+        facts.append("on:from " + " , ".join(f"uarch:{parent}" for parent in entry["from"]))
+    if part := entry.get("cpupart"):
+        facts.append(f"on:cpuPart {literal(part)}")
+    if generation := entry.get("generation"):
+        facts.append(f"on:generation {int(generation)}")
+    if entry["features"]:
+        facts.append("on:hasFeature " + " , ".join(literal(feature) for feature in entry["features"]))
+    return f"uarch:{name} " + " ;\n    ".join(facts) + " ."
+
+
+def _checked(path: Path | None) -> str:
+    """The day on which the shipped file was made, so that making it again from the same data changes nothing."""
+    shipped = paths.shipped("facts") / SHIPPED
+    stated = re.search(r'on:checked "([\d-]+)"', shipped.read_text(encoding="utf-8")) if path is None and shipped.is_file() else None
+    return stated[1] if stated else date.today().isoformat()
+
+
+if __name__ == "__main__":
+    (paths.shipped("facts") / SHIPPED).write_text(import_archspec().turtle, encoding="utf-8")

@@ -1,0 +1,390 @@
+"""The probe: dumps of known machines, damaged dumps, this machine, another node."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kb.errors import BadInput, OntuneError, RunFailed
+from kb.probe import cores, cpu, cpuinfo, gpu, libc, memory, node, probe, scheduler, storage
+
+SPEC = importlib.util.find_spec("archspec")
+assert SPEC is not None and SPEC.origin is not None
+DUMPS = sorted(path for path in (Path(SPEC.origin).parent / "json/tests/targets").iterdir() if path.name.startswith(("linux-", "bgq-")))
+
+
+def expected(dump: Path) -> str:
+    """archspec names each dump after the machine."""
+    return dump.name.rsplit("-", 1)[1]
+
+
+def detected(dump: Path) -> dict[str, object]:
+    # The cpuinfo of POWER does not tell its byte order; the name does.
+    order = "little" if expected(dump).endswith("le") else None
+    return cpu.facts(cpuinfo.parse(dump.read_text(), dump.name), byte_order=order)
+
+
+# ---- processors
+
+
+def test_archspec_ships_the_dumps() -> None:
+    assert len(DUMPS) >= 44
+
+
+@pytest.mark.parametrize("dump", DUMPS, ids=lambda dump: dump.name)
+def test_detection_agrees_with_the_name_of_the_dump(dump: Path) -> None:
+    found = detected(dump)
+    # A processor whose features are hidden is named after its safe level; its likely microarchitecture then has less than full confidence.
+    assert expected(dump) in (found["microarchitecture"], found["isa_level"])
+    if found["microarchitecture"] != expected(dump):
+        assert found["confidence"] is not None and float(str(found["confidence"])) < 1
+    assert found["features"] is None or len(found["features"]) > 5  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dump", DUMPS, ids=lambda dump: dump.name)
+def test_the_level_is_an_ancestor_of_the_microarchitecture(dump: Path) -> None:
+    found = detected(dump)
+    level, likely = str(found["isa_level"]), str(found["microarchitecture"])
+    assert level in cpu.microarchitectures()[likely].ancestors
+
+
+def test_a_virtual_machine_that_hides_features_keeps_both_facts() -> None:
+    dump = next(dump for dump in DUMPS if dump.name.endswith("-zen4"))
+    text = dump.read_text().replace(" flush_l1d", "").replace(" pku", "")
+    found = cpu.facts(cpuinfo.parse(text, "vm"))
+    assert (found["isa_level"], found["microarchitecture"]) == ("x86_64_v4", "zen4")
+    assert found["confidence"] < 1
+
+
+def acceptable(dump: Path) -> set[object]:
+    """What a damaged dump may still be taken for: unknown, the machine itself, or one of those that it descends from."""
+    known = cpu.microarchitectures()
+    name = str(detected(dump)["microarchitecture"])
+    return {None, name, name.removesuffix("le"), *known[name].ancestors}
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(DUMPS), st.floats(0, 1))
+def test_a_dump_cut_after_any_line_is_never_another_machine(dump: Path, share: float) -> None:
+    lines = dump.read_text().splitlines(keepends=True)
+    text = "".join(lines[: int(share * len(lines))])
+    try:
+        found = cpu.facts(cpuinfo.parse(text, dump.name))
+    except BadInput as error:
+        assert dump.name in str(error)
+        return
+    assert found["microarchitecture"] in acceptable(dump)
+    assert found["cores"] is None or found["cores"] == detected(dump)["cores"]
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(DUMPS), st.integers(0, 40), st.text(max_size=30))
+def test_a_dump_with_any_line_replaced_is_an_error_or_partial(dump: Path, place: int, noise: str) -> None:
+    lines = dump.read_text().splitlines()
+    lines[place % len(lines)] = noise
+    try:
+        found = cpu.facts(cpuinfo.parse("\n".join(lines) + "\n", dump.name))
+    except BadInput as error:
+        assert dump.name in str(error)
+        return
+    assert found["microarchitecture"] in acceptable(dump)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=300))
+def test_any_text_is_an_error_or_says_little(text: str) -> None:
+    try:
+        found = cpu.facts(cpuinfo.parse(text, "noise"))
+    except BadInput as error:
+        assert "noise" in str(error)
+        return
+    assert found["microarchitecture"] is None
+
+
+LSCPU = """\
+Architecture:            aarch64
+Byte Order:              Little Endian
+CPU(s):                  144
+Vendor ID:               ARM
+Model name:              Neoverse-V2
+Thread(s) per core:      1
+Core(s) per socket:      72
+Socket(s):               2
+NUMA node(s):            2
+Flags:                   {flags}
+"""
+
+
+def test_lscpu_text_and_json_say_the_same() -> None:
+    dump = next(dump for dump in DUMPS if dump.name == "linux-unknown-neoverse_v2")
+    flags = next(line.split(":", 1)[1] for line in dump.read_text().splitlines() if line.startswith("Features"))
+    text = LSCPU.format(flags=flags.strip())
+    entries = [dict(zip(("field", "data"), map(str.strip, line.split(":", 1)), strict=True)) for line in text.splitlines()]
+    as_json = json.dumps({"lscpu": [{"field": entry["field"] + ":", "data": entry["data"]} for entry in entries]})
+    plain, structured = (cpu.facts(cpuinfo.parse(given, "lscpu")) for given in (text, as_json))
+    assert plain == structured
+    counts = [plain[key] for key in ("cores", "physical_cores", "sockets", "numa_nodes")]
+    assert (plain["microarchitecture"], counts) == ("neoverse_v2", [144, 144, 2, 2])
+
+
+@pytest.mark.parametrize("order", ["Little", "Big"])
+def test_lscpu_tells_the_byte_order_of_power(order: str) -> None:
+    architecture = "ppc64le" if order == "Little" else "ppc64"
+    text = f"Architecture: {architecture}\nByte Order: {order} Endian\nCPU(s): 160\nModel name: POWER9, altivec supported\n"
+    found = cpu.facts(cpuinfo.parse(text, "lscpu"))
+    assert (found["isa_level"], found["microarchitecture"]) == (architecture, "power9le" if order == "Little" else "power9")
+
+
+def test_truncated_lscpu_json_names_the_line() -> None:
+    with pytest.raises(BadInput, match=r"cpu\.json:2: malformed JSON"):
+        cpuinfo.parse('{"lscpu": [\n  {"field": "CPU(s):"', "cpu.json")
+
+
+# ---- accelerators
+
+XML = """<?xml version="1.0" ?>
+<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">
+<nvidia_smi_log>
+ <driver_version>535.54.03</driver_version>
+ <cuda_version>12.2</cuda_version>
+ <attached_gpus>2</attached_gpus>
+ <gpu id="00000000:01:00.0">
+  <product_name>NVIDIA A100-SXM4-80GB</product_name>
+  <product_architecture>Ampere</product_architecture>
+  <mig_mode><current_mig>Enabled</current_mig></mig_mode>
+  <mig_devices>
+   <mig_device>
+    <index>0</index>
+    <device_attributes><shared><multiprocessor_count>42</multiprocessor_count></shared></device_attributes>
+    <fb_memory_usage><total>40192 MiB</total></fb_memory_usage>
+   </mig_device>
+   <mig_device>
+    <index>1</index>
+    <device_attributes><shared><multiprocessor_count>14</multiprocessor_count></shared></device_attributes>
+    <fb_memory_usage><total>9728 MiB</total></fb_memory_usage>
+   </mig_device>
+  </mig_devices>
+  <fb_memory_usage><total>81920 MiB</total></fb_memory_usage>
+ </gpu>
+ <gpu id="00000000:41:00.0">
+  <product_name>NVIDIA A100-SXM4-80GB</product_name>
+  <mig_mode><current_mig>Disabled</current_mig></mig_mode>
+  <mig_devices>
+   None
+  </mig_devices>
+  <fb_memory_usage><total>81920 MiB</total></fb_memory_usage>
+ </gpu>
+</nvidia_smi_log>
+"""
+
+
+def test_several_gpus_and_slices() -> None:
+    found = gpu.nvidia(XML, "smi.xml", "8.0\n8.0\n")
+    assert [(each["memory_gib"], each["mig"] == "none") for each in found] == [(39.2, False), (9.5, False), (80.0, True)]
+    assert {(each["driver"], each["cuda_max"], each["compute_capability"], each["arch"]) for each in found} == {("535.54.03", "12.2", "8.0", "sm_80")}
+
+
+@pytest.mark.parametrize("kept", range(len(XML.splitlines())))
+def test_nvidia_xml_cut_after_any_line_is_an_error(kept: int) -> None:
+    with pytest.raises(BadInput, match=r"smi\.xml"):
+        gpu.nvidia("\n".join(XML.splitlines()[:kept]), "smi.xml")
+
+
+@pytest.mark.parametrize("lost", range(len(XML.splitlines())))
+def test_nvidia_xml_without_any_line_is_an_error_or_partial(lost: int) -> None:
+    lines = XML.splitlines()
+    try:
+        found = gpu.nvidia("\n".join(lines[:lost] + lines[lost + 1 :]), "smi.xml")
+    except BadInput as error:
+        assert "smi.xml" in str(error)
+        return
+    assert {each["model"] for each in found} <= {"NVIDIA A100-SXM4-80GB", None}
+    assert {each["driver"] for each in found} <= {"535.54.03", None}
+
+
+def test_entities_in_xml_are_refused() -> None:
+    with pytest.raises(BadInput, match="entity"):
+        gpu.nvidia('<!DOCTYPE x [<!ENTITY a "b">]><nvidia_smi_log/>', "smi.xml")
+
+
+ROCM = {
+    "card0": {"Card Series": "AMD Instinct MI300X", "VRAM Total Memory (B)": "206141652992", "GFX Version": "gfx942"},
+    "card1": {"Card series": "AMD Instinct MI300X", "VRAM Total Memory (B)": "206141652992"},
+    "system": {"Driver version": "6.10.5"},
+}
+AMD = [
+    {
+        "gpu": 0,
+        "asic": {"market_name": "AMD Instinct MI300X", "target_graphics_version": "gfx942"},
+        "vram": {"size": {"value": 196592, "unit": "MB"}},
+        "driver": {"version": "6.10.5"},
+    }
+]
+
+
+@pytest.mark.parametrize("wrap", [list, lambda cards: {"gpu_data": cards}], ids=["list", "gpu_data"])
+def test_both_amd_tools_say_the_same(wrap: object) -> None:
+    old = gpu.rocm(json.dumps(ROCM), "rocm.json")
+    new = gpu.rocm(json.dumps(wrap(AMD)), "amd.json")  # type: ignore[operator]
+    assert old[0] == new[0]
+    assert (old[0]["model"], old[0]["arch"], old[0]["memory_gib"], old[0]["driver"]) == ("AMD Instinct MI300X", "gfx942", 192.0, "6.10.5")
+    assert len(old) == 2 and old[1]["arch"] is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, len(json.dumps(ROCM, indent=1)) - 1))
+def test_amd_json_cut_anywhere_is_an_error_with_its_line(length: int) -> None:
+    with pytest.raises(BadInput, match=r"rocm\.json:\d+: malformed JSON"):
+        gpu.rocm(json.dumps(ROCM, indent=1)[:length], "rocm.json")
+
+
+def test_a_controller_without_a_tool_is_unknown_not_absent() -> None:
+    assert gpu.on_bus([["0x030200", "0x10de"]], ["0x10de"])
+    assert not gpu.on_bus([["0x030000", "0x1a03"], ["0x020000", "0x10de"]], ["0x10de"])
+
+
+# ---- cores, memory, node
+
+
+@pytest.mark.parametrize(
+    ("limits", "cores_left"),
+    [
+        ([{"cpu.max": "max 100000\n"}], None),
+        ([{"cpu.max": "400000 100000\n"}, {"cpu.max": "250000 100000\n"}], 2),
+        ([{"cpu.cfs_quota_us": "-1\n", "cpu.cfs_period_us": "100000\n"}], None),
+        ([{"cpu.cfs_quota_us": "50000\n", "cpu.cfs_period_us": "100000\n"}], 1),
+    ],
+)
+def test_quota_of_both_cgroup_versions(limits: list[dict[str, str]], cores_left: int | None) -> None:
+    assert cores.quota(limits) == cores_left
+
+
+def test_usable_cores_are_the_least_of_all() -> None:
+    assert cores.usable(192, 192, [], {"SLURM_CPUS_PER_TASK": "16"}) == 16
+    assert cores.usable(192, 8, [{"cpu.max": "1200000 100000"}], {}) == 8
+    assert cores.usable(None, None, [], {}) is None
+
+
+def test_memory_is_cut_by_the_tightest_group() -> None:
+    assert memory.gib("MemTotal:       16777216 kB\n", [{"memory.max": "max"}, {"memory.limit_in_bytes": str(4 * 2**30)}]) == 4.0
+    assert memory.gib("MemTotal:       16777216 kB\n") == 16.0
+    assert memory.gib("MemTot") is None
+
+
+def test_a_node_is_exclusive_only_inside_a_whole_allocation() -> None:
+    inside = {"SLURM_JOB_ID": "1", "SLURM_CPUS_ON_NODE": "64"}
+    assert node.exclusive(inside, 64, 0.0) is True
+    assert node.exclusive(inside, 128, 0.0) is False
+    assert node.exclusive({}, 64, 30.0) is False
+    assert node.exclusive({}, 64, 0.1) is None
+
+
+def test_the_file_system_of_a_folder_is_that_of_the_deepest_mount() -> None:
+    mounts = "1 0 8:1 / / rw - ext4 /dev/sda rw\n2 1 0:5 / /scratch\\040space rw - lustre server rw\n3 1 0:6 / /s rw - tmpfs t rw\n"
+    assert storage.filesystem(mounts, "/scratch space/x") == "lustre"
+    assert storage.filesystem(mounts, "/scratch") == "ext4"
+    assert storage.filesystem("torn line", "/") is None
+
+
+def test_libc_and_distribution() -> None:
+    assert libc.glibc("glibc 2.36") == "2.36"
+    assert libc.glibc(None) is None
+    assert libc.distribution('NAME="Rocky Linux"\nID="rocky"\nVERSION_ID="9.4"\n') == "rocky 9.4"
+
+
+def test_subordinate_ids_of_the_user_only() -> None:
+    assert node.subordinate_ids("a:100000:65536\nb:200000:1\nbroken\n", "a") == 65536
+    assert node.subordinate_ids("a:100000:65536\n", "c") == 0
+
+
+SINFO = """\
+PARTITION AVAIL TIMELIMIT NODES(A/I/O/T) CPUS MEMORY GRES
+gpu*      up    1-00:00:0 3/1/0/4        128  1031000 gpu:8
+long      up    7-00:00:0 0/2/0/2        64+  256000  (null)
+"""
+
+
+def test_sinfo_and_pbsnodes(tmp_path: Path) -> None:
+    (tmp_path / "s.txt").write_text("PARTITION AVAIL NODES CPUS MEMORY\ngpu* up 4 128 1048576\nlong up 2 64 262144\n")
+    found = probe(sinfo=tmp_path / "s.txt").facts
+    assert (found["scheduler"], found["nodes"], found["cpu"]["cores"], found["memory_gib"]) == ("slurm", 4, 128, 1024.0)
+    assert found["partitions"] == ["gpu", "long"] and found["gpus"] is None and found["cpu"]["usable_cores"] is None
+    pbs = "n1\n     state = free\n     np = 40\n     queue = gpu\nn2\n     state = free\n     np = 40\n"
+    assert scheduler.parse(pbs, "pbs") == {"scheduler": "pbs", "partitions": ["gpu"], "nodes": 2, "cpu.cores": 40}
+    with pytest.raises(BadInput, match="sinfo with its header"):
+        scheduler.parse("nothing\n", "s.txt")
+
+
+def test_sinfo_with_node_states_counts_all_nodes() -> None:
+    found = scheduler.parse(SINFO.replace("NODES(A/I/O/T)", "NODES"), "s.txt")
+    assert found["nodes"] == 4 and found["cpu.cores"] == 128
+
+
+# ---- this machine and another
+
+
+def test_this_machine_is_probed_without_heavy_modules() -> None:
+    code = """
+        import sys
+        from kb.target import load_target
+        target = load_target("local")
+        assert target.facts["cpu"]["cores"] >= 1 and target.facts["memory_gib"] > 0, target
+        heavy = {"archspec", "rdflib", "yaml", "shifty", "pyshacl", "urllib.request", "pip"} & set(sys.modules)
+        assert not heavy, heavy
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_affinity_limits_the_usable_cores() -> None:
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nfrom kb.probe import probe\nprint(probe().facts['cpu']['usable_cores'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "1"
+
+
+def test_another_node_is_probed_by_one_script_on_standard_input() -> None:
+    here, there = probe().facts, probe(via="env SLURM_CPUS_PER_TASK=1").facts
+    assert there["cpu"]["features"] == here["cpu"]["features"] and there["glibc"] == here["glibc"]
+    assert there["cpu"]["usable_cores"] == 1
+
+
+@pytest.mark.parametrize(
+    ("via", "error"), [("no-such-program-here x", BadInput), ("'", BadInput), ("", BadInput), ("false", RunFailed), ("echo", RunFailed)]
+)
+def test_a_failing_command_is_reported(via: str, error: type[OntuneError]) -> None:
+    with pytest.raises(error, match="--via"):
+        probe(via=via)
+
+
+def test_pip_configuration_is_read_without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wheels").mkdir()
+    for name in ("torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl", "notes.txt"):
+        (tmp_path / "wheels" / name).touch()
+    (tmp_path / "pip.conf").write_text(f"[install]\nfind-links =\n    {tmp_path / 'wheels'}\n    https://example.org/wheels\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    found = probe().facts["wheels"]
+    assert "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl" in found and "notes.txt" not in found
+
+
+def test_a_dump_mixes_nothing_of_this_machine_in(tmp_path: Path) -> None:
+    (tmp_path / "smi.xml").write_text(XML)
+    target = probe(cpuinfo=DUMPS[0], nvidia_smi=tmp_path / "smi.xml")
+    assert target.name == DUMPS[0].stem and len(target.facts["gpus"]) == 3
+    assert {"glibc", "memory_gib", "wheels", "cpu.usable_cores", "gpus[0].compute_capability"} <= set(target.unknown())
+
+
+def test_the_collector_runs_alone(tmp_path: Path) -> None:
+    script = tmp_path / "collect.py"
+    script.write_text((Path(__file__).parent.parent / "kb/probe/collect.py").read_text())
+    done = subprocess.run([sys.executable, "-I", str(script)], check=True, capture_output=True, text=True, cwd=tmp_path, env={"PATH": os.defpath})
+    assert "cpuinfo" in json.loads(done.stdout)

@@ -1,0 +1,168 @@
+"""Targets and workloads as files: JSON, YAML, Turtle, overrides, and what is refused."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pyoxigraph as ox
+import pytest
+
+from kb.errors import BadInput
+from kb.fact_keys import fact_keys
+from kb.probe import probe
+from kb.target import load_target
+from kb.terms import on
+from kb.workload import load_workload
+
+SPEC = importlib.util.find_spec("archspec")
+assert SPEC is not None and SPEC.origin is not None
+DUMP = Path(SPEC.origin).parent / "json/tests/targets/linux-rocky8.5-zen4"
+NODE, GRAPH = ox.NamedNode("urn:test:target"), ox.NamedNode("urn:test:graph")
+GPU = """<nvidia_smi_log><driver_version>535.54.03</driver_version><cuda_version>12.2</cuda_version>
+<gpu><product_name>NVIDIA A100-SXM4-80GB</product_name><fb_memory_usage><total>81920 MiB</total></fb_memory_usage></gpu></nvidia_smi_log>
+"""
+PREFIXES = "@prefix on: <https://w3id.org/ontune#> . @prefix skos: <http://www.w3.org/2004/02/skos/core#> .\n"
+
+
+# ---- overrides
+
+
+def test_overrides_are_typed_and_recorded() -> None:
+    target = probe(overrides={"cpu.usable_cores": "1", "gpus": '[{"model": "X"}]', "glibc": "2.10"})
+    target = target.with_overrides({"gpus[0].driver": "535.104", "exclusive": "true", "memory_gib": "null"})
+    assert target.facts["gpus"][0]["driver"] == "535.104" and target.facts["glibc"] == "2.10" and target.facts["exclusive"] is True
+    assert target.facts["overrides"]["gpus[0].driver"] == "535.104" and "memory_gib" in target.unknown()
+    assert any(quad.predicate.value == on("override") and quad.object.value == 'glibc="2.10"' for quad in target.quads(NODE, GRAPH))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("cpu.usable_core", "1", "did you mean 'cpu.usable_cores'"),
+        ("cpu.usable_cores", "many", "expected a whole number"),
+        ("gpus[3].driver", "1", "no such place in gpus"),
+        ("gpus", "{", "expected a JSON or YAML value"),
+        ("exclusive", "maybe", "expected true or false"),
+        ("cpu.usable_cores", "100000", "expected no more than cpu.cores"),
+        ("nonsense", "1", "no such fact"),
+        ("", "1", "no such fact"),
+    ],
+)
+def test_wrong_overrides_are_refused(key: str, value: str, complaint: str) -> None:
+    with pytest.raises(BadInput, match=complaint):
+        probe(overrides={key: value})
+
+
+# ---- JSON, YAML, Turtle
+
+
+def test_every_form_of_a_target_reads_back(tmp_path: Path) -> None:
+    (tmp_path / "smi.xml").write_text(GPU)
+    target = probe(cpuinfo=DUMP, nvidia_smi=tmp_path / "smi.xml", overrides={"glibc": "2.28", "exclusive": "true"})
+    (tmp_path / "t.json").write_text(json.dumps(target.to_json()))
+    (tmp_path / "t.yaml").write_text(target.to_yaml())
+    (tmp_path / "t.ttl").write_text(target.to_turtle())
+    assert load_target(str(tmp_path / "t.json")).facts == load_target(str(tmp_path / "t.yaml")).facts == target.facts
+    assert load_target(str(tmp_path / "t.ttl")).facts | {"overrides": None} == target.facts | {"overrides": None}
+
+
+def test_unknown_is_stated_and_known_none_is_not() -> None:
+    target = probe(cpuinfo=DUMP, overrides={"gpus": "[]"})
+    stated = {(quad.predicate.value, quad.object.value) for quad in target.quads(NODE, GRAPH)}
+    assert (on("accelerators"), "0") in stated and (on("unknownFact"), "glibc") in stated
+    assert (on("unknownFact"), "gpus") not in stated
+
+
+def test_versions_have_sort_keys() -> None:
+    target = probe(cpuinfo=DUMP, overrides={"glibc": "2.9", "gpus": '[{"driver": "535.54.03", "compute_capability": "12.0"}]'})
+    keys = {quad.predicate.value: quad.object.value for quad in target.quads(NODE, GRAPH)}
+    assert (keys[on("glibcKey")], keys[on("driverKey")], keys[on("computeCapabilityKey")]) == ("0002.0009", "0535.0054.0003", "0012.0000")
+
+
+def test_one_accelerator_in_turtle_stands_for_several(tmp_path: Path) -> None:
+    path = tmp_path / "node.ttl"
+    path.write_text(PREFIXES + '<urn:n> a on:Target ; on:accelerators 8 ; on:gpu [ on:model "X" ; on:memoryGib 80.0 ] .')
+    facts = load_target(str(path)).facts
+    assert len(facts["gpus"]) == 8 and facts["gpus"][7]["memory_gib"] == 80.0
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("a.yaml", "glibcc: '2.3'\n", r"a\.yaml: unknown key 'glibcc'.*did you mean 'glibc'"),
+        ("a.yaml", "glibc: 2.34\n", r"a\.yaml: key 'glibc' has the value 2\.34; expected a text"),
+        ("a.yaml", "memory_gib: -1\n", r"a\.yaml: key 'memory_gib'.*expected GiB above 0"),
+        ("a.yaml", "cpu: {cores: 4, usable_cores: 8}\n", r"a\.yaml: key 'cpu.usable_cores'.*no more than cpu.cores"),
+        ("a.yaml", "gpus: [{driver: abc}]\n", r"a\.yaml: key 'gpus\[0\]\.driver'.*such as 535"),
+        ("a.yaml", "glibc: [\n", r"a\.yaml:2: malformed YAML"),
+        ("a.yaml", "- glibc\n", r"a\.yaml: does not hold an object"),
+        ("a.json", '{\n"glibc": }', r"a\.json:2: malformed JSON"),
+        ("a.ttl", "@prefix on: <https://w3id.org/ontune#> .\n<urn:x> a on:Target ; on:cores 'four' .", r"a\.ttl: key 'cpu.cores'"),
+        ("a.ttl", "<urn:x> a\n", r"a\.ttl:\d+: "),
+        ("a.ttl", "<urn:x> a <urn:y> .", r"a\.ttl: describes 0 resources"),
+    ],
+)
+def test_a_wrong_target_file_names_file_and_key_or_line(tmp_path: Path, name: str, text: str, complaint: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(BadInput, match=complaint):
+        load_target(str(tmp_path / name))
+
+
+def test_unknown_targets_and_missing_files_suggest_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="did you mean 'local'"):
+        load_target("locl")
+    (tmp_path / "node.yaml").touch()
+    with pytest.raises(BadInput, match=r"no such file; did you mean 'node\.yaml'"):
+        load_target(str(tmp_path / "nod.yaml"))
+
+
+def test_a_users_target_is_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.ttl").write_text(PREFIXES + '<urn:n> a on:Target ; skos:notation "mine" ; on:cores 4 .')
+    monkeypatch.setenv("ONTUNE_KB_PATH", str(tmp_path))
+    assert load_target("mine").facts["cpu"]["cores"] == 4
+
+
+# ---- workloads
+
+
+def test_a_shipped_workload_and_its_extension(tmp_path: Path) -> None:
+    shipped = load_workload("mnist-cnn")
+    assert shipped.facts["parameter_count"] == 1199882
+    (tmp_path / "mine.yaml").write_text("extends: mnist-cnn\nparameters: {batch: 256}\n")
+    mine = load_workload(str(tmp_path / "mine.yaml"))
+    assert mine.name == "mine" and mine.facts["traits"] == shipped.facts["traits"]
+    assert mine.facts["parameters"]["batch"] == 256 and mine.facts["parameters"]["image_size"] == 28
+    assert all(quad.predicate.value != on("unknownFact") for quad in mine.quads(NODE, GRAPH))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("netwrok: x\n", "did you mean 'network'"),
+        ("batch: 1\n", r"did you mean 'parameters\.batch'"),
+        ("parameters: {batch: many}\n", "expected a whole number"),
+        ("extends: mnist-cn\n", "did you mean 'mnist-cnn'"),
+        ("network: [\n", r"w\.yaml:2: malformed YAML"),
+    ],
+)
+def test_a_wrong_workload_file_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "w.yaml").write_text(text)
+    with pytest.raises(BadInput, match=complaint):
+        load_workload(str(tmp_path / "w.yaml"))
+
+
+def test_an_unknown_workload_suggests_the_nearest() -> None:
+    with pytest.raises(BadInput, match="did you mean 'mnist-cnn'"):
+        load_workload("mnist-cn")
+
+
+# ---- the table of keys
+
+
+def test_every_key_of_the_contract_is_there() -> None:
+    known = set(fact_keys("hardware").all_paths())
+    cpu = {f"cpu.{name}" for name in ("isa_level", "microarchitecture", "confidence", "cores", "usable_cores", "features[]")}
+    gpus = {f"gpus[].{name}" for name in ("model", "arch", "memory_gib", "driver", "cuda_max")}
+    assert cpu | gpus | {"memory_gib", "glibc", "runtimes[]", "scheduler", "exclusive"} <= known
