@@ -87,7 +87,7 @@ class RequestArguments:
             BadInput: a file or a name is unknown or malformed.
         """
         if self.plan_file is not None:
-            return _question_of(self._given_plan(self.plan_file))
+            return question_of(self._given_plan(self.plan_file))
         if self.workload is None:
             raise BadInput("--workload", "nothing is said of what is trained", expected="-w NAME or FILE; `ontune query workloads` lists names")
         from kb.target import load_target
@@ -125,7 +125,7 @@ def read_plan(path: Path) -> Plan:
     return Plan.from_json(read_object(path), str(path))
 
 
-def _question_of(plan: Plan) -> tuple[Workload, Target, dict[str, Any]]:
+def question_of(plan: Plan) -> tuple[Workload, Target, dict[str, Any]]:
     """The question that a plan answers: what was wished for stands in the reasons of its decisions."""
     from kb.target import complete_target
     from kb.workload import complete_workload
