@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kb.errors import OntuneError
+from reasoner.solve.order import Order, best_preference
 from reasoner.solve.problem import Factor
 from reasoner.solve.tables import Key, Options, Table, pick, prepare
 
@@ -77,31 +78,22 @@ def eliminate(domains: Mapping[str, Sequence[str]], factors: Iterable[Factor], m
     if prepared.constant is None or not all(live.values()):
         return Elimination(domains, (), False, 0)
     value = prepared.constant
-    left = dict.fromkeys(live)
-    while left:
-        decision = min(left, key=lambda one: _expected_rows(one, tables, live))
-        del left[decision]
+    sizes = {decision: len(options) for decision, options in live.items()}
+    order = Order(sizes, best_preference(sizes, tables), tables)
+    while order:
+        decision = order.next()
         bucket = _settle(decision, [table for table in tables if decision in table.scope], live, max_rows)
         buckets.append(bucket)
         if not bucket.best:
             return Elimination(domains, tuple(buckets), False, 0)
         tables = [table for table in tables if decision not in table.scope]
         if bucket.context:
-            combinations = math.prod(len(live[other]) for other in bucket.context)
+            combinations = math.prod(sizes[other] for other in bucket.context)
             tables.append(Table(bucket.context, bucket.best, True, combinations, origin=len(buckets) - 1))
         else:
             value += bucket.best[()]
+        order.touched(bucket.context, tables)
     return Elimination(domains, tuple(buckets), True, value)
-
-
-def _expected_rows(decision: str, tables: Sequence[Table], live: Mapping[str, Options]) -> float:
-    """How many rows the bucket of a decision is likely to have, were the prohibitions independent of each other."""
-    scope, density = {decision}, 1.0
-    for table in tables:
-        if decision in table.scope:
-            scope.update(table.scope)
-            density *= table.density
-    return density * math.prod(len(live[other]) for other in scope)
 
 
 def _settle(decision: str, tables: Sequence[Table], live: Mapping[str, Options], max_rows: int) -> Bucket:
@@ -120,9 +112,7 @@ def _settle(decision: str, tables: Sequence[Table], live: Mapping[str, Options],
         options = _sum(options, part.slices[()])
     rows: list[Row] = [((), options)] if options else []
     for i, one in enumerate(context):
-        rows = _extend(rows, list(live[one]), i, ready[i + 1], max_rows)
-        if rows is None:
-            raise TooWide((*context[: i + 1], decision), max_rows)
+        rows = _bounded(_extend(rows, live[one], i, ready[i + 1]), (decision, *context), max_rows)
     choices = dict(rows)
     best = {key: max(options.values()) for key, options in rows}
     return Bucket(decision, context, choices, best, tuple(table.origin for table in tables if table.origin is not None))
@@ -153,8 +143,8 @@ class _Part:
     closed: bool
 
 
-def _extend(rows: Iterable[Row], options: Sequence[str], position: int, parts: Sequence[_Part], max_rows: int) -> list[Row] | None:
-    """The rows with one more decision of the context, at `position`, without the combinations that the parts forbid; None where too many are left.
+def _extend(rows: Iterable[Row], options: Iterable[str], position: int, parts: Sequence[_Part]) -> Iterator[Row]:
+    """The rows with one more decision of the context, at `position`, without the combinations that the parts forbid.
 
     The smallest part that lists what is allowed generates the options to be tried.
     """
@@ -167,27 +157,32 @@ def _extend(rows: Iterable[Row], options: Sequence[str], position: int, parts: S
     else:
         i = source.positions.index(position)
         known = pick([other for other in source.positions if other != position])
-        for key, part in source.slices.items():
-            candidates[key[:i] + key[i + 1 :]].append((key[i], part))
-    grown: list[Row] = []
-    count = 0
+        for key, allowed in source.slices.items():
+            candidates[key[:i] + key[i + 1 :]].append((key[i], allowed))
     for row, left in rows:
-        for option, part in candidates.get(known(row), ()):
-            key, fitting = (*row, option), left if part is None else _sum(left, part)
+        for option, allowed_here in candidates.get(known(row), ()):
+            key, fitting = (*row, option), left if allowed_here is None else _sum(left, allowed_here)
             for lookup, select, closed in tests:
                 if not fitting:
                     break
-                part = lookup(select(key))
-                if part is not None:
-                    fitting = _sum(fitting, part)
+                weights = lookup(select(key))
+                if weights is not None:
+                    fitting = _sum(fitting, weights)
                 elif closed:
                     fitting = {}
             if fitting:
-                grown.append((key, fitting))
-                count += len(fitting)
+                yield key, fitting
+
+
+def _bounded(rows: Iterable[Row], scope: Key, max_rows: int) -> list[Row]:
+    """The rows, as long as there are not too many."""
+    kept, count = [], 0
+    for row in rows:
+        kept.append(row)
+        count += len(row[1])
         if count > max_rows:
-            return None
-    return grown
+            raise TooWide(scope, max_rows)
+    return kept
 
 
 def _sum(one: Options, other: Options) -> Options:

@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
 from reasoner.solve.elimination import Bucket, Elimination
-from reasoner.solve.tables import Key, pick
-
-Inner = tuple[dict[Key, int], Mapping[Key, int], Callable[[Key], Key]]
-"""Of a bucket that was summed up: what it knows of its outside, its own best values, and how to find its context in a row."""
+from reasoner.solve.tables import Key, Options, pick
 
 
 def marginals(elimination: Elimination) -> dict[str, dict[str, int]]:
     """For each decision the value of the best configuration with each option; an option that no feasible configuration has is absent."""
-    found: dict[str, dict[str, int]] = {decision: {} for decision in elimination.domains}
     if not elimination.feasible:
-        return found
+        return {decision: {} for decision in elimination.domains}
     buckets = elimination.buckets
-    # For each bucket and each combination of its context: the best value of everything that the bucket's own sums leave out.
-    outside: list[dict[Key, int]] = [{} if bucket.context else {(): elimination.value - bucket.best[()]} for bucket in buckets]
-    for bucket, around in zip(reversed(buckets), reversed(outside), strict=True):
-        scope = (*bucket.context, bucket.decision)
-        inner = [(outside[i], buckets[i].best, pick([scope.index(other) for other in buckets[i].context])) for i in bucket.inner]
-        found[bucket.decision] = _spread(bucket, around, inner)
-    return {decision: {option: found[decision][option] for option in options if option in found[decision]}
-            for decision, options in elimination.domains.items()}
+    # For each bucket and each combination of its context: the value of the best configuration with that combination.
+    reach: list[Mapping[Key, int]] = [{(): elimination.value} for _ in buckets]
+    found: dict[str, Options] = {}
+    for bucket, with_context in zip(reversed(buckets), reversed(reach), strict=True):
+        projections = [_Projection(bucket, buckets[i].context) for i in bucket.inner] or [_Projection(bucket, (bucket.decision,))]
+        for context, options in bucket.choices.items():
+            outside = with_context.get(context)
+            if outside is not None:
+                outside -= bucket.best[context]
+                for projection in projections:
+                    projection.raise_to(context, options, outside)
+        for i, projection in zip(bucket.inner, projections, strict=False):
+            reach[i] = projection.by_context()
+        found[bucket.decision] = projections[0].by_option()
+    return {
+        decision: {option: found[decision][option] for option in options if option in found[decision]}
+        for decision, options in elimination.domains.items()
+    }
 
 
-def _spread(bucket: Bucket, outside: Mapping[Key, int], inner: Iterable[Inner]) -> dict[str, int]:
-    """The best value of each option of a bucket, entering on the way what the buckets that it sums up are to know of their outside."""
-    best: dict[str, int] = {}
-    for context, choices in bucket.choices.items():
-        around = outside.get(context)
-        if around is None:
-            continue
-        for option, value in choices.items():
-            total = around + value
+class _Projection:
+    """The best values of the rows of a bucket, by their part that belongs to `context`, which holds the bucket's decision."""
+
+    def __init__(self, bucket: Bucket, context: Key) -> None:
+        self._own = context.index(bucket.decision)
+        self._others = pick([bucket.context.index(one) for one in context if one != bucket.decision])
+        self._best: dict[Key, Options] = {}
+
+    def raise_to(self, context: Key, options: Mapping[str, int], more: int) -> None:
+        """Enter the options of one combination of the bucket's context; `more` is what is outside their sums."""
+        best = self._best.setdefault(self._others(context), {})
+        for option, value in options.items():
+            total = value + more
             if option not in best or total > best[option]:
                 best[option] = total
-            for known, own, part in inner:
-                key = part((*context, option))
-                rest = total - own[key]
-                if key not in known or rest > known[key]:
-                    known[key] = rest
-    return best
+
+    def by_context(self) -> dict[Key, int]:
+        """The best value for each combination of `context`."""
+        i = self._own
+        return {(*others[:i], option, *others[i:]): value for others, options in self._best.items() for option, value in options.items()}
+
+    def by_option(self) -> Options:
+        """The best value for each option of the bucket's decision."""
+        best: Options = {}
+        for options in self._best.values():
+            best.update({option: value for option, value in options.items() if option not in best or value > best[option]})
+        return best
