@@ -155,10 +155,11 @@ class Reasons:
                 )
             ]
         if ratio < 1 - _NEARLY_EQUAL:
+            against = [self._effect(term) for term in self._terms_of(default) if term.weight]
             counted = [term for criterion in self.problem.terms for term in self.problem.counted(self.taken, criterion) if term.weight > 0]
-            origin = tuple(dict.fromkeys(source for term in counted for source in self.sources(term.effect.iri)))
+            origin = [source for reason in against for source in reason.sources] + [source for term in counted for source in self.sources(term.effect.iri)]
             text = f"the best configuration with the default {self.menu.name[default]} reaches {ratio:.2f} of this one"
-            return [Reason("effect", self.menu.name[option], text, origin or self.sources(option))]
+            return [Reason("effect", self.menu.name[option], text, tuple(dict.fromkeys(origin)) or self.sources(option)), *against]
         return [Reason("fact", self.menu.name[option], "equal in every criterion, and newer", self.sources(option))]
 
     def _beaten(self, option: str) -> tuple[Reason, ...]:
