@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kb import paths
-from kb.importers.report import ImportReport, document, literal
+from kb.importers.report import ImportReport, document, literal, statement
 from kb.probe.cpu import archspec_data
 
 SHIPPED = "microarchitectures.ttl"
@@ -51,7 +51,7 @@ def _described(name: str, entry: dict[str, Any]) -> str:
         facts.append(f"on:generation {int(generation)}")
     if entry["features"]:
         facts.append("on:hasFeature " + " , ".join(literal(feature) for feature in entry["features"]))
-    return f"uarch:{name} " + " ;\n    ".join(facts) + " ."
+    return statement(f"uarch:{name}", facts)
 
 
 def _checked(path: Path | None) -> str:

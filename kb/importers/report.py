@@ -42,6 +42,11 @@ def document(label: str, sources: Iterable[str], statements: Iterable[str], chec
     return "".join(f"@prefix {prefix}: <{PREFIXES[prefix]}> .\n" for prefix in PREFIXES if prefix in used) + body
 
 
+def statement(subject: str, facts: Iterable[str]) -> str:
+    """One Turtle statement: a subject with its facts, each a predicate with its objects."""
+    return f"{subject} " + " ;\n    ".join(facts) + " ."
+
+
 def literal(text: str) -> str:
     """A Turtle string; whatever stands in the source cannot leave its quotes."""
     return json.dumps(text, ensure_ascii=False)

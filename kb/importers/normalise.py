@@ -1,0 +1,52 @@
+"""Declared normalisations (`kb/facts/normalisations.ttl`): differing spellings of one value, brought to one form."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+
+import pyoxigraph as ox
+
+from kb import paths
+from kb.named import values_of
+from kb.terms import RDF_TYPE, on
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One normalisation.
+
+    Attributes:
+        spelling: what the whole value must match.
+        normal_form: what is written instead.
+        vendor: the maker of the accelerator that is meant, or the empty text.
+    """
+
+    spelling: re.Pattern[str]
+    normal_form: str
+    vendor: str
+
+
+@functools.cache
+def rules(field: str) -> tuple[Rule, ...]:
+    """The rules of a field, in a stable order."""
+    store = ox.Store()
+    store.load(path=str(paths.shipped("facts") / "normalisations.ttl"), format=ox.RdfFormat.TURTLE, base_iri="file:")
+    found = []
+    for typed in store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), ox.NamedNode(on("Normalisation")), None):
+        if not isinstance(typed.subject, ox.NamedNode):
+            continue
+        stated = {
+            name: [term.value for term in values_of(store, typed.subject, on(name))] for name in ("ofField", "spelling", "normalForm", "gpuVendor")
+        }
+        if stated["ofField"] == [field]:
+            vendor = (stated["gpuVendor"] or [""])[0]
+            found += [Rule(re.compile(spelling, re.IGNORECASE), stated["normalForm"][0], vendor) for spelling in stated["spelling"]]
+    return tuple(sorted(found, key=lambda rule: rule.spelling.pattern))
+
+
+def normalised(field: str, value: str) -> Rule | None:
+    """The rule that matches a value, or None: then the value must be reported."""
+    plain = " ".join(value.split())
+    return next((rule for rule in rules(field) if rule.spelling.fullmatch(plain)), None)
