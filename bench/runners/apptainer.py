@@ -1,0 +1,49 @@
+"""Run a bundle inside its image."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import process
+from bench.apptainer import Apptainer
+from bench.build import Built, build_image
+from bench.runners import RunResult, measured_environment, read_result
+from generators.bundle import Bundle
+
+# Exists in every image, and nothing of an image lies there.
+_RESULTS = "/mnt"
+
+
+@dataclass(frozen=True, slots=True)
+class ApptainerRunner:
+    """Runs `apptainer run`, apart from the host's variables, home and temporary files.
+
+    Attributes:
+        apptainer: the installation.
+        limit_seconds: the time after which a run is ended.
+    """
+
+    apptainer: Apptainer
+    limit_seconds: float = 300.0
+    name: str = "apptainer"
+
+    def prepare(self, bundle: Bundle) -> Built:
+        """Build the image."""
+        return build_image(bundle, self.apptainer)
+
+    def run(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> RunResult:
+        """As `Runner.run`."""
+        flags = [word for flag in bundle.recipe.flags for word in (flag.name, flag.value) if word]
+        with tempfile.TemporaryDirectory(prefix="ontune-results-") as results:
+            written = Path(results, "result.json")
+            command = [self.apptainer.program, "--quiet", "run", *self.apptainer.run_flags, "--containall", *flags]
+            command += ["--bind", f"{results}:{_RESULTS}", str(bundle.image), *arguments, "--output", f"{_RESULTS}/{written.name}"]
+            with process.on_cores(cores):
+                finished = process.run(command, self.limit_seconds, environment=measured_environment())
+            judged = read_result(finished, written)
+            if written.exists():
+                output.write_bytes(written.read_bytes())
+            return judged
