@@ -105,6 +105,7 @@ class Menu:
                 self.providers[capability].add(option)
         self._read_statements(store)
         self.costs = self._read_costs(store)
+        self.rate_of = {row["c"]: row["rate"] for row in store.select("SELECT ?c ?rate WHERE { ?c a on:Criterion ; on:over ?rate }")}
 
     def decision_of(self, option: str) -> str:
         """The decision that an option takes."""

@@ -34,7 +34,7 @@ def nearest_observation(store: KnowledgeStore, menu: Menu, request: Request, tak
         _start(menu, measured)
         for measured in [*own_observations(), *_shipped(store)]
         if (measured.workload, measured.microarchitecture, measured.cores)
-        == (request.workload.facts.get("name"), cpu.get("microarchitecture"), cpu.get("usable_cores"))
+        == (request.workload.name, cpu.get("microarchitecture"), cpu.get("usable_cores"))
     ]
     return min(near, key=lambda start: sum(option != taken[decision] for decision, option in start.configuration.items()), default=None)
 

@@ -19,10 +19,12 @@ from reasoner.compile import compile_snapshot, identity_of
 from reasoner.consent import on_request
 from reasoner.derive import derivation, derive, read_derived
 from reasoner.explain import explain
-from reasoner.ground import ground
+from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
+from reasoner.objective import Job, ShortestTime, Solved
+from reasoner.observed import nearest_observation
 from reasoner.plan import Application, DecisionTaken, How, Plan
-from reasoner.predict import alternatives, prediction
+from reasoner.predict import alternatives, default_configuration, prediction
 from reasoner.reasons import Reasons
 from reasoner.request import Request, Resolved, find_option, resolve
 from reasoner.rules import Rule, load_rules
@@ -98,8 +100,8 @@ class Reasoner:
         with self._reasoned(request) as (reasons, resolved):
             plan = Plan(
                 plan_id=request.identity(self.knowledge["sha256"]),
-                workload=request.workload.facts,
-                target=request.target.facts,
+                workload=request.workload.to_json(),
+                target={"name": request.target.name, **request.target.facts},
                 objective=request.objective,
                 numerics=request.numerics or self._numerics(reasons.taken),
                 decisions=tuple(self._decision(decision, reasons) for decision in self.menu.options),
@@ -188,12 +190,23 @@ class Reasoner:
         resolved = resolve(request, self.menu, self.store)
         with derivation(self.store, self.rules, resolved.facts):
             problem = ground(self.menu, read_derived(self.store), resolved.criteria, resolved.pins, resolved.forbid)
-            solution = solve(problem.domains, [*problem.hard, *problem.soft])
+            solution = self._solve(request, resolved, problem)
             taken = solution.best() if solution.feasible else {}
             reasons = Reasons(self.store, self.rules, problem, solution, taken, self._sources)
             if not solution.feasible:
                 raise NoFeasiblePlan(infeasible_message(reasons))
             yield reasons, resolved
+
+    def _solve(self, request: Request, resolved: Resolved, problem: Problem) -> Solved:
+        if resolved.setup is None:
+            return solve(problem.domains, [*problem.hard, *problem.soft])
+        start = nearest_observation(self.store, self.menu, request, default_configuration(problem, resolved.pins))
+        samples = request.workload.facts.get("samples")
+        if start is None or not samples:
+            missing = "a measured throughput of this workload on this machine: run `ontune bench` first" if samples else "`samples` in the workload"
+            raise BadInput("--objective", f"'{request.objective}' cannot be reckoned here", expected=missing)
+        job = Job(samples * (request.workload.facts.get("epochs") or 1), start.configuration, start.throughput)
+        return ShortestTime(problem, resolved.setup, job)
 
     def _decision(self, decision: str, reasons: Reasons) -> DecisionTaken:
         info = self.menu.info[reasons.taken[decision]]

@@ -13,10 +13,11 @@ from kb.terms import local_name, on
 from reasoner.derive import REQUEST
 from reasoner.ground import Cause, Problem, Term, hard_factors
 from reasoner.menu import SCALE, Effect
+from reasoner.objective import Solved
 from reasoner.plan import Reason, Rejected
 from reasoner.rule_text import expand
 from reasoner.rules import Rule, matches, message
-from reasoner.solve import Factor, Solution
+from reasoner.solve import Factor
 
 _NEARLY_EQUAL = 1e-4
 
@@ -34,7 +35,7 @@ class Reasons:
         store: KnowledgeStore,
         rules: Sequence[Rule],
         problem: Problem,
-        solution: Solution,
+        solution: Solved,
         taken: dict[str, str],
         sources: dict[str, tuple[str, ...]],
     ) -> None:
@@ -157,7 +158,8 @@ class Reasons:
         if ratio < 1 - _NEARLY_EQUAL:
             against = [self._effect(term) for term in self._terms_of(default) if term.weight]
             counted = [term for criterion in self.problem.terms for term in self.problem.counted(self.taken, criterion) if term.weight > 0]
-            origin = [source for reason in against for source in reason.sources] + [source for term in counted for source in self.sources(term.effect.iri)]
+            origin = [source for reason in against for source in reason.sources]
+            origin += [source for term in counted for source in self.sources(term.effect.iri)]
             text = f"the best configuration with the default {self.menu.name[default]} reaches {ratio:.2f} of this one"
             return [Reason("effect", self.menu.name[option], text, tuple(dict.fromkeys(origin)) or self.sources(option)), *against]
         return [Reason("fact", self.menu.name[option], "equal in every criterion, and newer", self.sources(option))]

@@ -58,12 +58,20 @@ class Request:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A request in the terms of the knowledge base: IRIs of decisions, options and criteria, and the facts for the rules."""
+    """A request in the terms of the knowledge base.
+
+    Attributes:
+        pins, forbid: decisions and options as IRIs.
+        criteria: what is maximised, the most important first.
+        facts: for the rules.
+        setup: where the objective is a time, the seconds of set-up of each option; the first criterion is then the rate.
+    """
 
     pins: dict[str, str]
     forbid: frozenset[str]
     criteria: tuple[str, ...]
     facts: list[ox.Quad]
+    setup: dict[str, float] | None = None
 
 
 def resolve(request: Request, menu: Menu, store: KnowledgeStore) -> Resolved:
@@ -80,7 +88,9 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore) -> Resolved:
     criteria = {_notation(store, iri): iri for iri in store.instances(on("Criterion"))}
     if request.objective not in criteria:
         raise BadInput("--objective", f"unknown objective '{request.objective}'", expected=_listed(criteria), given=request.objective, known=criteria)
-    ranked = tuple(dict.fromkeys((criteria[request.objective], on("throughput"))))
+    objective = criteria[request.objective]
+    rate = menu.rate_of.get(objective)
+    ranked = tuple(dict.fromkeys((rate or objective, on("throughput"))))
     facts = [
         _fact(REQUEST, RDF_TYPE, ox.NamedNode(on("Request"))),
         _fact(REQUEST, on("target"), TARGET),
@@ -93,7 +103,7 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore) -> Resolved:
         facts.append(_fact(REQUEST, on("requestedNumerics"), ox.NamedNode(_named_instance(store, on("Numerics"), request.numerics, "--numerics"))))
     if request.site is not None:
         facts.append(_fact(REQUEST, on("site"), ox.NamedNode(_named_instance(store, on("Site"), request.site, "--site"))))
-    return Resolved(pins, forbid, ranked, facts)
+    return Resolved(pins, forbid, ranked, facts, menu.costs.get(objective, {}) if rate else None)
 
 
 def find_option(menu: Menu, text: str, where: str) -> str:
