@@ -121,7 +121,7 @@ def files_of(plan: Plan, formats: Sequence[str], jobs: Sequence[str], wishes: Ma
     asked = job.Job.for_plan(plan, wishes)
     for scheduler in jobs:
         texts[job.FILES[scheduler]] = job.write(recipe, scheduler, asked)
-    texts[_PLAN] = json.dumps(plan.to_json(), indent=2, ensure_ascii=False) + "\n"
+    texts[_PLAN] = json.dumps(plan.to_json(), indent=2) + "\n"
     workload = {f"workload/{name}": content for name, content in _payload().items()}
     return workload | {name: text.encode() for name, text in texts.items()}
 

@@ -78,7 +78,7 @@ class Job:
         """
         cpu = plan.target.get("cpu") or {}
         asked: dict[str, Any] = {
-            "name": re.sub(r"[^A-Za-z0-9_.-]", "-", f"ontune-{plan.workload.get('name', 'job')}")[:63],
+            "name": re.sub(r"[^A-Za-z0-9_.-]", "-", f"ontune-{plan.workload.get('name') or plan.workload.get('network')}")[:63],
             "cores": cpu.get("usable_cores") or cpu.get("cores") or 0,
             "gpus": len(plan.target.get("gpus") or ()),
             **(wishes or {}),

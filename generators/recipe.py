@@ -149,15 +149,16 @@ class Recipe:
         return next((entry.value for entry in self.headers if entry.name.lower() == key.lower()), "")
 
 
-def _because(taken: DecisionTaken) -> str:
-    return quoting.comment(f"{taken.decision}: {taken.option}")
+def _because(taken: DecisionTaken, where: str) -> str:
+    return f"{quoting.name('word', taken.decision, f'{where}: decision')}: {quoting.name('word', taken.option, f'{where}: option')}"
 
 
 def _entries(plan: Plan, how: How, kind: str, manager: Manager | None, where: str) -> Iterable[Entry]:
     for number, taken in enumerate(plan.decisions):
+        here = f"{where}: decisions[{number}]"
         for position, application in enumerate(taken.apply):
             if application.how == how and manager in (None, application.manager):
-                yield _checked(application, kind, _because(taken), f"{where}: decisions[{number}]: apply[{position}]")
+                yield _checked(application, kind, _because(taken, here), f"{here}: apply[{position}]")
 
 
 def _checked(application: Application, kind: str, because: str, where: str) -> Entry:
@@ -191,14 +192,14 @@ def _joined(before: Entry, after: Entry, where: str) -> Entry:
 
 def _program(plan: Plan, where: str) -> Program:
     workload = plan.workload
-    title = quoting.plain(workload.get("name", "workload"), f"{where}: name")
+    title = quoting.plain(workload.get("name") or workload.get("network") or "workload", f"{where}: name")
     framework = quoting.name("word", _option(plan, "framework", where), f"{where}: framework")
     data = quoting.value(workload.get("data") or "", f"{where}: data")
     if script := workload.get("script"):
         arguments = _listed(workload.get("arguments", ()), f"{where}: arguments")
         requirements = quoting.value(workload.get("requirements") or "", f"{where}: requirements")
         return Program(title, framework, "", (), quoting.value(script, f"{where}: script"), arguments, requirements, data)
-    network = quoting.name("word", workload.get("network", workload.get("name")), f"{where}: network")
+    network = quoting.name("word", workload.get("network") or workload.get("name"), f"{where}: network")
     return Program(title, framework, network, _parameters(workload, where), data=data)
 
 

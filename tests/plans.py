@@ -19,7 +19,7 @@ def taken(decision: str, option: str, *applications: Application) -> DecisionTak
 FRAMEWORKS = {
     "pytorch": (
         taken("framework", "pytorch", application("code", "framework", "pytorch")),
-        taken("wheel", "torch-2.13.0-cpu", application("package", "torch", "2.13.0+cpu", "pip"), application("package", "numpy", "2.2.6", "pip")),
+        taken("wheel", "torch-2.13.0-cpu", application("package", "torch", "2.13.0+cpu", "pip"), application("package", "numpy", "2.4.6", "pip")),
         taken("compiler", "eager", application("code", "compiler", "eager")),
         taken("precision", "bf16", application("code", "precision", "bf16")),
         taken("memory_format", "channels_last", application("code", "memory_format", "channels_last")),

@@ -96,7 +96,8 @@ def _folder(folder: Path, network: Network, parameters: dict[str, float]) -> Sam
                 raise RequestError(f"{file}: array {sorted(missing)[0]!r} is missing; it has {', '.join(archive.files) or 'none'}")
             x, y = archive["x"], archive["y"]
         if x.shape[1:] != _shape(network, parameters) or len(x) != len(y):
-            raise RequestError(f"{file}: x has shape {x.shape} and y {y.shape}; expected (samples, {', '.join(map(str, _shape(network, parameters)))})")
+            expected = ", ".join(map(str, _shape(network, parameters)))
+            raise RequestError(f"{file}: x has shape {x.shape} and y {y.shape}; expected (samples, {expected}) and (samples,)")
         inputs.append(x.astype(np.int64 if network.form == "tokens" else np.float32))
         labels.append(y.astype(np.int64))
     return Samples(np.concatenate(inputs), np.concatenate(labels))

@@ -22,6 +22,19 @@ class MaskBitsDropout(nn.Module):
         return x * keep.to(x.dtype).mul_(1 / (1 - self.probability))
 
 
+class FlattenAsLaidOut(nn.Module):
+    """Flatten in the order in which memory holds the image: a view in both layouts, forwards and backwards.
+
+    `nn.Flatten` of a channels-last image copies it, and hands a contiguous gradient to the pooling layer, which then converts twice.
+    The dense layer behind it learns its weights in the order of the layout that it was trained with.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+            x = x.permute(0, 2, 3, 1)
+        return x.flatten(1)
+
+
 def build(name: str, parameters: dict[str, float], dropout: type[nn.Module] = nn.Dropout) -> nn.Module:
     """The network `name`, a module from inputs to class scores."""
     whole = {key: int(value) for key, value in parameters.items() if key != "learning_rate"}
@@ -40,7 +53,7 @@ def mnist_cnn(image_size: int, channels: int, classes: int, dropout: type[nn.Mod
     """The convolution network of the Keras MNIST example, which MODAK's evaluation used: 1,199,882 parameters at 28x28x1."""
     pooled = (image_size - 4) // 2
     return nn.Sequential(
-        nn.Conv2d(channels, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), dropout(0.25), nn.Flatten(),
+        nn.Conv2d(channels, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), dropout(0.25), FlattenAsLaidOut(),
         nn.Linear(64 * pooled * pooled, 128), nn.ReLU(), dropout(0.5), nn.Linear(128, classes),
     )  # fmt: skip
 

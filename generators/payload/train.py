@@ -30,7 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
         applied = settings(options.framework, options.setting)
         if options.output is not None and not options.output.absolute().parent.is_dir():
             raise RequestError(f"output {str(options.output)!r}: its folder does not exist")
-        result = {"framework": options.framework, "network": options.network, "parameters": values, "settings": applied, **_run(options, chosen, values, applied)}
+        result = {"framework": options.framework, "network": options.network, "parameters": values, "settings": applied}
+        result |= _run(options, chosen, values, applied)
     except RequestError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--framework", required=True, help=" or ".join(FRAMEWORKS))
     parser.add_argument("--network", default="mnist-cnn", help=", ".join(NETWORKS))
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the network, such as batch=128")
-    parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="an option of the training program, such as precision=bf16")
+    parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="an option of the program, such as precision=bf16")
     parser.add_argument("--data", default="synthetic", help="synthetic, digits, or a folder of npz files with arrays x and y")
     parser.add_argument("--mode", choices=("benchmark", "train"), default="benchmark", help="measure throughput, or train for quality")
     parser.add_argument("--windows", type=_positive(int), default=3)

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Makes the environment of plan 0123456789abcdef beside this script, for a machine without containers.
+#   install.sh            Python packages; system packages that are missing are named, and nothing else is changed
+#   install.sh --system   system packages too (as root; this is how the Dockerfile uses it)
+set -eu
+prefix=$(cd "$(dirname "$0")" && pwd)
+# The builder's own settings (mirrors, proxies, certificates) are bound at /mnt/ontune during the build, and nowhere else.
+# shellcheck source=/dev/null
+if [ -r /mnt/ontune/environment.sh ]; then . /mnt/ontune/environment.sh; fi
+if [ "${1:-}" = --system ]; then
+    # System packages: what the base already has is left alone.
+    missing=
+    need() { # NAME [VERSION]
+        installed=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "$1" 2>/dev/null || true)
+        case $installed in
+        "installed ${2:-}"*) ;;
+        *) missing="$missing $1${2:+=$2}" ;;
+        esac
+    }
+    need libtcmalloc-minimal4                                # allocator: tcmalloc
+    if [ -n "$missing" ]; then
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update
+        # shellcheck disable=SC2086  # one word a package
+        apt-get install -y --no-install-recommends -o APT::Sandbox::User=root $missing
+        apt-get clean
+        rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old
+    fi
+    :
+elif command -v dpkg-query >/dev/null; then
+    # System packages: what the base already has is left alone.
+    missing=
+    need() { # NAME [VERSION]
+        installed=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "$1" 2>/dev/null || true)
+        case $installed in
+        "installed ${2:-}"*) ;;
+        *) missing="$missing $1${2:+=$2}" ;;
+        esac
+    }
+    need libtcmalloc-minimal4                                # allocator: tcmalloc
+    if [ -n "$missing" ]; then echo "install.sh: the plan also wants these system packages:$missing" >&2; fi
+fi
+# Python packages, exactly as pinned, in an environment of their own.
+python3 -m venv "$prefix/venv"
+set --
+if [ -d /mnt/ontune/wheels ]; then set -- --no-index --find-links /mnt/ontune/wheels; fi
+"$prefix/venv/bin/python" -m pip install --no-cache-dir --no-input --disable-pip-version-check --progress-bar off \
+    "$@" --requirement "$prefix/requirements.txt"

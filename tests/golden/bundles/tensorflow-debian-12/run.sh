@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Trains as plan 0123456789abcdef chose it, inside the image or in the environment that install.sh made beside this script.
+# Arguments are passed on to the training program.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+cores=$(sh "$here/usable_cores.sh")
+export PYTHONNOUSERSITE=1
+export OMP_NUM_THREADS="$cores"                          # threads: threads-usable
+export LD_PRELOAD=libtcmalloc_minimal.so.4               # allocator: tcmalloc
+
+python=${ONTUNE_PYTHON:-$here/venv/bin/python}
+[ -x "$python" ] || { echo "run.sh: no Python at $python: run install.sh first, or name one in ONTUNE_PYTHON" >&2; exit 4; }
+
+command=(
+    "$python" "$here/workload/train.py"
+    --framework tensorflow
+    --network mnist-cnn
+    --parameter batch=128
+    --setting compiler=tf-graph                          # compiler: tf-graph
+    --setting precision=bf16                             # precision: bf16
+    --setting threads="$cores"                           # threads: threads-usable
+)
+exec "${command[@]}" "$@"
