@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Stop the Slurm that install-slurm.sh has started. munge is left running.
+set -euo pipefail
+# shellcheck source=tools/common.sh
+. "$(dirname "$0")/common.sh"
+STATE=${STATE:-$TOOLS/slurm}
+
+for name in slurmd slurmctld; do
+    pid=$(cat "$STATE/$name.pid" 2>/dev/null || true)
+    if [ -n "$pid" ] && kill "$pid" 2>/dev/null; then
+        for _ in $(seq 40); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.25
+        done
+        say "$name stopped"
+    fi
+    rm -f "$STATE/$name.pid"
+done
+if [ "$(readlink /etc/slurm/slurm.conf 2>/dev/null)" = "$STATE/slurm.conf" ]; then rm -f /etc/slurm/slurm.conf; fi
