@@ -132,7 +132,9 @@ def question_of(plan: Plan) -> tuple[Workload, Target, dict[str, Any]]:
 
     wished = {taken.decision: taken.option for taken in plan.decisions if any(reason.kind == "request" for reason in taken.reasons)}
     wishes = {"pins": wished, "objective": plan.objective, "numerics": plan.numerics}
-    return complete_workload("plan", plan.workload, "plan: workload"), complete_target("plan", plan.target, "plan: target"), wishes
+    facts = dict(plan.target)
+    target = complete_target(str(facts.pop("name", "plan")), facts, "plan: target")
+    return complete_workload("plan", plan.workload, "plan: workload"), target, wishes
 
 
 def pairs(texts: tuple[str, ...] | list[str], where: str, form: str) -> dict[str, str]:
