@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench import process
 from bench.apptainer import Apptainer
 from bench.build import Built, build_image
+from bench.process import TAIL_CHARACTERS, Finished
 from bench.runners import RunResult, measured_environment, read_result
 from generators.bundle import Bundle
 
-_WAITING_SECONDS = 60.0
+_POLL_SECONDS = 0.5
+_OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,11 @@ class SlurmRunner:
 
     Attributes:
         apptainer: the installation that the job uses.
-        limit_seconds: the time after which a running job is ended; it may wait in the queue a minute longer.
+        limit_seconds: the time after which a job is cancelled, waiting in the queue included.
     """
 
     apptainer: Apptainer
-    limit_seconds: float = 300.0
+    limit_seconds: float = 600.0
     name: str = "slurm"
 
     def prepare(self, bundle: Bundle) -> Built:
@@ -39,25 +42,41 @@ class SlurmRunner:
 
     def run(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> RunResult:
         """As `Runner.run`; None leaves the number of cores to the job script."""
-        job = f"ontune-{uuid.uuid4().hex[:12]}"
         folder = output.parent.resolve()
-        log = folder / f"{job}.err"
+        log = folder / f"ontune-{uuid.uuid4().hex[:12]}.err"
         output.unlink(missing_ok=True)
-        command = ["sbatch", "--wait", "--parsable", f"--job-name={job}", f"--chdir={folder}", f"--output={folder / job}.out", f"--error={log}"]
-        if cores is not None:
-            command.append(f"--cpus-per-task={cores}")
-        variables = measured_environment(
+        command = ["sbatch", "--parsable", f"--chdir={folder}", f"--output={log}", f"--error={log}"]
+        command += [f"--cpus-per-task={cores}"] if cores is not None else []
+        command += [str(bundle.folder.resolve() / "job.slurm"), *arguments, "--output", str(output.resolve())]
+        begin = time.monotonic()
+        submitted = subprocess.run(command, env=self._environment(bundle), capture_output=True, text=True, check=False)
+        if submitted.returncode:
+            return RunResult("failed", None, time.monotonic() - begin, submitted.stderr[-TAIL_CHARACTERS:])
+        job = submitted.stdout.strip().split(";")[0]
+        code = self._wait(job, begin + self.limit_seconds)
+        seconds = time.monotonic() - begin
+        said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+        return read_result(Finished(code or 0, "", said[-TAIL_CHARACTERS:], seconds, timed_out=code is None), output)
+
+    def _environment(self, bundle: Bundle) -> dict[str, str]:
+        return measured_environment(
             {
                 "PATH": f"{self.apptainer.folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
                 "ONTUNE_BUNDLE": str(bundle.folder.resolve()),
-                "ONTUNE_CONTAINER_FLAGS": " ".join([*self.apptainer.run_flags, "--cleanenv"]),
+                "ONTUNE_CONTAINER_FLAGS": " ".join(self.apptainer.run_flags),
             }
         )
-        command += [str(bundle.folder.resolve() / "job.slurm"), *arguments, "--output", str(output.resolve())]
-        finished = process.run(command, self.limit_seconds + _WAITING_SECONDS, environment=variables)
-        if finished.timed_out:
-            subprocess.run(["scancel", f"--name={job}"], check=False, capture_output=True)
-        if log.is_file():
-            said = finished.error_tail + log.read_text(encoding="utf-8", errors="replace")
-            finished = replace(finished, error_tail=said[-process.TAIL_CHARACTERS :])
-        return read_result(finished, output)
+
+    def _wait(self, job: str, deadline: float) -> int | None:
+        """The exit code of a job; None where it had to be cancelled."""
+        while True:
+            shown = subprocess.run(["scontrol", "show", "job", "--oneliner", job], capture_output=True, text=True, check=False).stdout
+            state = re.search(r"JobState=(\w+)", shown)
+            if state and state.group(1) in _OVER:
+                code = re.search(r" ExitCode=(\d+):(\d+)", shown)
+                failed = state.group(1) != "COMPLETED"
+                return max(int(code.group(1)), int(code.group(2)), int(failed)) if code else int(failed)
+            if time.monotonic() > deadline:
+                subprocess.run(["scancel", job], capture_output=True, check=False)
+                return None
+            time.sleep(_POLL_SECONDS)
