@@ -135,7 +135,8 @@ def test_kb_stats_counts_what_the_contract_names(ontune: Any) -> None:
 
 
 def test_planning_imports_nothing_heavy() -> None:
-    code = "import sys; from ontune.cli import main\ntry: main(['plan', '-w', 'mnist-cnn', '--format', 'json'])\nfinally: print(*sys.modules, file=sys.stderr)"
+    planning = "main(['plan', '-w', 'mnist-cnn', '--format', 'json'])"
+    code = f"import sys; from ontune.cli import main\ntry: {planning}\nfinally: print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["plan_id"]
     assert not {name.partition(".")[0] for name in done.stderr.split()} & HEAVY

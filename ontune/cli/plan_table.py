@@ -37,11 +37,17 @@ def print_plan(plan: Plan, exact: Plan) -> None:
     """
     out, notes = console(), _Footnotes()
     out.print(_headline(plan), soft_wrap=True)
-    changed = [taken for taken in plan.decisions if not _left_alone(taken)]
-    out.print(_decisions("chosen", changed, notes))
-    out.print(_decisions("left at the default", [taken for taken in plan.decisions if _left_alone(taken)], notes))
+    left_alone = [taken for taken in plan.decisions if _left_alone(taken)]
+    disputed = [taken for taken in left_alone if _measured_against(taken)]
+    out.print(_decisions("chosen", [taken for taken in plan.decisions if taken not in left_alone], notes))
+    out.print(_decisions("left at the default", disputed, notes))
+    silent = (f"{taken.decision}={taken.option}" for taken in left_alone if taken not in disputed)
+    out.print(f"left at the default, for nothing known is better here: {', '.join(silent)}", markup=False)
     for line in _prediction(plan, exact):
         out.print(line, soft_wrap=True)
+    if plan.on_request:
+        offers = ((f"{offer['decision']}={offer['option']}", _ratio(offer["vs_best"]), offer["accept"]) for offer in plan.on_request)
+        out.print(table(("only if you accept it", "compared with the plan", "accepted by"), offers))
     if plan.alternatives:
         ranked = ((_options(other["options"]), _ratio(other["vs_best"])) for other in plan.alternatives)
         out.print(table(("next best", "compared with the plan"), ranked))
@@ -55,9 +61,9 @@ def print_plan(plan: Plan, exact: Plan) -> None:
 def _headline(plan: Plan) -> Text:
     from rich.text import Text
 
-    line = Text(f"plan {plan.plan_id}", style="bold")
+    line = Text(f"plan {plan.plan_id}: {plan.workload.get('name', '')} on {plan.target.get('name', '')}", style="bold")
     version, sha256 = plan.knowledge["version"], plan.knowledge["sha256"]
-    return line.append(f"  objective {plan.objective}, numerics {plan.numerics}, knowledge {version} {sha256[:12]}", style="not bold")
+    return line.append(f", objective {plan.objective}, numerics {plan.numerics}, knowledge {version} {sha256[:12]}", style="not bold")
 
 
 def _left_alone(taken: DecisionTaken) -> bool:
@@ -74,10 +80,17 @@ def _why(taken: DecisionTaken, notes: _Footnotes) -> str:
     """The most telling reasons, then what was measured against the options that were not taken."""
     telling = sorted(taken.reasons, key=lambda reason: _MOST_TELLING.index(reason.kind))
     lines = [f"{reason.text}{notes.mark(reason)}" for reason in telling[:_REASONS_SHOWN]]
-    measured = [(gone.option, [reason for reason in gone.reasons if reason.kind == "effect"]) for gone in taken.rejected]
-    told = [(option, reasons) for option, reasons in measured if reasons][:_REJECTED_SHOWN]
-    lines += [f"not {option}: {'; '.join(f'{reason.text}{notes.mark(reason)}' for reason in reasons)}" for option, reasons in told]
+    for option, reasons in _measured_against(taken)[:_REJECTED_SHOWN]:
+        # The first compares whole configurations, the last is the effect of the most special situation.
+        said = dict.fromkeys((reasons[0], reasons[-1]))
+        lines.append(f"not {option}: {'; '.join(f'{reason.text}{notes.mark(reason)}' for reason in said)}")
     return "\n".join(lines)
+
+
+def _measured_against(taken: DecisionTaken) -> list[tuple[str, list[Reason]]]:
+    """The options that measurements speak against, with what these say."""
+    measured = ((gone.option, [reason for reason in gone.reasons if reason.kind == "effect"]) for gone in taken.rejected)
+    return [(option, reasons) for option, reasons in measured if reasons]
 
 
 def _prediction(plan: Plan, exact: Plan) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kb.errors import BadInput
 from ontune.cli.output import choice, emit, emit_rows
 from ontune.cli.request import RequestArguments, pairs, takes_request
 
@@ -16,14 +17,17 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @takes_request
 def what_if(
     request: RequestArguments,
-    facts: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="Facts of the target by their keys, such as cpu.usable_cores=1.")],
+    facts: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="Facts of the target, such as cpu.usable_cores=1.")] = None,
+    without: Annotated[list[str] | None, typer.Option(metavar="RESOURCE", help="Leave this out of the knowledge base, such as rule:NAME.")] = None,
     format: Annotated[str, choice("--format", "table", "json", help="How to print the difference.")] = "table",
 ) -> None:
     """Replan with changed facts of the target and print what changes, with the reasons."""
-    changed = pairs(facts, "KEY=VALUE", "a key of `ontune probe` and a value, such as cpu.usable_cores=1")
+    if not facts and not without:
+        raise BadInput("what-if", "nothing is changed", expected="KEY=VALUE, or --without RESOURCE")
+    changed = pairs(facts or [], "KEY=VALUE", "a key of `ontune probe` and a value, such as cpu.usable_cores=1")
     reasoner = request.reasoner()
     workload, target, wishes = request.question(reasoner)
-    answer = reasoner.what_if(changed, workload, target, **wishes)
+    answer = reasoner.what_if(changed, workload, target, without=without or (), **wishes)
     emit(answer, format, lambda: _print(answer))
 
 
