@@ -57,3 +57,12 @@ def version_key(version: str) -> str:
     A local part behind `+` does not count.
     """
     return ".".join(part.zfill(4) for part in re.findall(r"\d+", version.split("+")[0]))
+
+
+def prefixed(iri: str) -> str:
+    """An IRI with its prefix, such as `rule:ended`; the IRI itself where no prefix fits."""
+    fitting = [(len(namespace), prefix) for prefix, namespace in PREFIXES.items() if iri.startswith(namespace)]
+    if not fitting:
+        return iri
+    length, prefix = max(fitting)
+    return f"{prefix}:{iri[length:]}"

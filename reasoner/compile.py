@@ -17,7 +17,8 @@ from kb.errors import BadInput, OntuneError
 from kb.snapshot import FULL, PLANNING, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
-from kb.terms import FILE, PREFIXES, on
+from kb.terms import FILE, PREFIXES, on, prefixed
+from reasoner.rule_text import expand
 
 CLOSURE_GRAPH = FILE + "closure"
 SNAPSHOT = ox.NamedNode(FILE + "snapshot")
@@ -94,14 +95,51 @@ def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> 
     return store, refused
 
 
-def _compile(sources: Sequence[Source]) -> KnowledgeStore:
-    from reasoner.closure import close
-    from reasoner.rules import load_rules, run_rules
+def compile_without(resources: Sequence[str], additions: Sequence[Path] | None = None) -> KnowledgeStore:
+    """The knowledge base as it would be without some resources (rules, options, effects, facts), compiled in memory.
 
+    Args:
+        resources: prefixed names or IRIs, such as `rule:ended`.
+        additions: as in `compile_snapshot`.
+
+    Raises:
+        BadInput: a name is unknown, or the rest is broken without it.
+    """
+    sources = [*shipped_sources(), *added_sources(additions)]
+    store = _loaded(sources)
+    for name in resources:
+        subject = ox.NamedNode(expand(name)) if ":" in name else None
+        gone = list(store.store.quads_for_pattern(subject, None, None, None)) if subject else []
+        if not gone:
+            short = {prefixed(quad.subject.value) for quad in store.store if isinstance(quad.subject, ox.NamedNode)}
+            raise BadInput("without", f"unknown resource '{name}'", expected="a prefixed name, such as rule:NAME", given=name, known=short)
+        store.remove(gone)
+    return _concluded(store)
+
+
+def _compile(sources: Sequence[Source]) -> KnowledgeStore:
+    from reasoner.shapes import validate_store
+
+    store = _concluded(_loaded(sources))
+    if broken := [violation for violation in validate_store(store) if violation.severity == "Violation"]:
+        first = broken[0]
+        raise BadInput(prefixed(first.focus), f"{first.message} ({prefixed(first.path)})" if first.path else first.message)
+    return store
+
+
+def _loaded(sources: Sequence[Source]) -> KnowledgeStore:
     store = KnowledgeStore()
     for source in sources:
         if source.path.suffix == ".ttl":
             store.load_source(source)
+    return store
+
+
+def _concluded(store: KnowledgeStore) -> KnowledgeStore:
+    """The store with what follows from it: the OWL closure, then the conclusions of its rules."""
+    from reasoner.closure import close
+    from reasoner.rules import load_rules, run_rules
+
     report = close(store.store, ox.NamedNode(CLOSURE_GRAPH))
     if report.inconsistencies:
         raise BadInput("the knowledge base", f"it contradicts itself: {report.inconsistencies[0].message}")
@@ -123,6 +161,6 @@ def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
 def _code_hash() -> str:
     """Changes with the code that compiles, so that a checkout under work never reads a snapshot of older code."""
     digest = hashlib.sha256()
-    for name in ("compile", "closure", "rules", "rule_text"):
+    for name in ("compile", "closure", "rules", "rule_text", "shapes"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()

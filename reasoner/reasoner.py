@@ -15,7 +15,7 @@ from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import local_name, on
 from kb.workload import Workload
-from reasoner.compile import compile_snapshot, identity_of
+from reasoner.compile import compile_snapshot, compile_without, identity_of
 from reasoner.consent import on_request
 from reasoner.derive import derivation, derive, read_derived
 from reasoner.explain import explain
@@ -48,6 +48,7 @@ class Reasoner:
     """
 
     def __init__(self, additions: Sequence[Path] | None = None, *, store: KnowledgeStore | None = None) -> None:
+        self._additions = additions
         self.snapshot: Snapshot | None = None
         self.refused: tuple[str, ...] = ()
         if store is None:
@@ -140,17 +141,22 @@ class Reasoner:
         with self._reasoned(make_request(workload, target, **choices)) as (reasons, _):
             return explain(reasons, self.rules, subject)
 
-    def what_if(self, changed: Mapping[str, Any], workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
-        """The plan with some facts of the target changed, as a difference with reasons: `before`, `after`, `changes`.
+    def what_if(
+        self, changed: Mapping[str, Any], workload: Workload, target: Target, *, without: Sequence[str] = (), **choices: Any
+    ) -> dict[str, Any]:
+        """The plan with some facts of the target changed, or some knowledge gone, as a difference: `before`, `after`, `changes`.
 
         Args:
             changed: fact keys (as in the answer of the probe) to new values.
+            without: resources of the knowledge base to leave out, such as `rule:ended`.
 
         Raises:
             BadInput: a key or a name is unknown.
+            NoFeasiblePlan: nothing is feasible before or after.
         """
         before = make_request(workload, target, **choices)
-        return difference(self.plan_request(before), self.plan_request(replace(before, target=target.with_overrides(changed))))
+        other = Reasoner(store=compile_without(without, self._additions)) if without else self
+        return difference(self.plan_request(before), other.plan_request(replace(before, target=target.with_overrides(changed))))
 
     def baseline(self, name: str, workload: Workload, target: Target, **choices: Any) -> Plan:
         """The plan of a named baseline (a user without advice, a tuning guide followed ...): its options taken, everything else left alone.
