@@ -99,7 +99,7 @@ def _from_file(path: Path, store: KnowledgeStore | None) -> Workload:
     name, base = given.pop("name", path.stem), given.pop(_EXTENDS, None)
     if not isinstance(name, str) or not name:
         raise BadInput(str(path), "key 'name' is not a text", expected="a text")
-    facts = keys.completed(given, str(path))
+    facts = _with_whole_paths(keys.completed(given, str(path)), path)
     if base is None:
         return Workload(name, facts)
     known = _known(store)
@@ -113,3 +113,16 @@ def _laid_over(start: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
     for key, value in facts.items():
         merged[key] = _laid_over(start[key], value) if isinstance(value, dict) else start[key] if value is None else value
     return merged
+
+
+def _with_whole_paths(facts: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The files of a user's own script are named from the workload's file; a plan must find them from anywhere."""
+
+    def whole(name: str, key: str) -> str:
+        file = (path.parent / name).resolve()
+        if not file.is_file():
+            raise BadInput(f"{path}: key '{key}'", f"no file {file}", expected="a file, named from the folder of the workload's file")
+        return str(file)
+
+    found = {key: whole(facts[key], key) for key in ("script", "requirements") if facts.get(key)}
+    return facts | found | {"files": [whole(name, "files") for name in facts.get("files") or []]}
