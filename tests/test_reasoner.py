@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyoxigraph as ox
 import pytest
 
 from kb.errors import BadInput, NoFeasiblePlan
@@ -14,6 +15,7 @@ from kb.store import KnowledgeStore
 from kb.target import Target, complete_target
 from kb.terms import PREFIXES
 from kb.workload import Workload, load_workload
+from reasoner.proof_formats import to_dot, to_turtle
 from reasoner.reasoner import Reasoner
 from reasoner.rules import load_rules, run_rules
 
@@ -191,6 +193,17 @@ def test_what_needs_consent_is_offered_and_taken_only_when_allowed(reasoner: Rea
     assert (offer["option"], offer["accept"]) == ("hack", "--allow allocator=hack")
     assert offer["vs_best"]["value"] == pytest.approx(3 / 1.1, rel=1e-2)
     assert reasoner.plan(workload, target(), allow=["hack"]).option("allocator") == "hack"
+
+
+def test_a_proof_is_also_provenance_and_a_drawing(reasoner: Reasoner, workload: Workload) -> None:
+    proof = reasoner.explain("precision", workload, target("bf16"))
+    store = ox.Store()
+    store.bulk_load(to_turtle(proof).encode(), ox.RdfFormat.TURTLE)
+    labels = {quad.object.value for quad in store.quads_for_pattern(None, ox.NamedNode(PREFIXES["rdfs"] + "label"), None, None)}
+    assert {"precision = bf16", "the workload trait Training"} <= labels
+    drawing = to_dot(proof)
+    assert drawing.count(" -> ") == str(proof).count("'conclusion'") - 1
+    assert 'label="precision = bf16' in drawing
 
 
 def test_explains_a_line_of_a_generated_file(reasoner: Reasoner, workload: Workload) -> None:

@@ -20,13 +20,18 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @takes_request
 def explain(
     request: RequestArguments,
-    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="A decision, an option, or decision=option.")],
-    format: Annotated[str, choice("--format", "table", "json", help="How to print the proof.")] = "table",
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="A decision, an option, or a line of a generated file.")],
+    format: Annotated[str, choice("--format", "table", "json", "turtle", "dot", help="As a tree, JSON, PROV-O in Turtle, or a drawing for Graphviz.")] = "table",
 ) -> None:
     """Prove a line of a plan: from the option to rules and effects, to facts, to sources and observations."""
     reasoner = request.reasoner()
     workload, target, wishes = request.question(reasoner)
     proof = reasoner.explain(subject, workload, target, **wishes)
+    if format in ("turtle", "dot"):
+        from reasoner.proof_formats import to_dot, to_turtle
+
+        print(to_turtle(proof) if format == "turtle" else to_dot(proof), end="")
+        return
     emit(proof, format, lambda: console().print(_tree(proof)))
 
 
