@@ -1,4 +1,4 @@
-"""A university-style data set of any size, after the Lehigh University Benchmark: a small OWL 2 RL schema and generated people, courses and papers."""
+"""A university-style data set of any size, after the Lehigh University Benchmark: an OWL 2 RL schema, generated people, courses and papers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ u:Student rdfs:subClassOf u:Person . u:Undergraduate rdfs:subClassOf u:Student .
 u:University rdfs:subClassOf u:Organization . u:Department rdfs:subClassOf u:Organization . u:ResearchGroup rdfs:subClassOf u:Organization .
 u:Course rdfs:subClassOf u:Work . u:Publication rdfs:subClassOf u:Work .
 u:Scholar owl:equivalentClass [ a owl:Class ; owl:unionOf ( u:Faculty u:Graduate ) ] .
-u:Chair owl:equivalentClass [ a owl:Class ; owl:intersectionOf ( u:Person [ a owl:Restriction ; owl:onProperty u:headOf ; owl:someValuesFrom u:Department ] ) ] .
+u:Chair owl:equivalentClass [ a owl:Class ; owl:intersectionOf (
+    u:Person [ a owl:Restriction ; owl:onProperty u:headOf ; owl:someValuesFrom u:Department ] ) ] .
 u:TeachingAssistant owl:equivalentClass [ a owl:Class ; owl:intersectionOf (
     u:Person [ a owl:Restriction ; owl:onProperty u:assistantOf ; owl:someValuesFrom u:Course ] ) ] .
 u:Author owl:equivalentClass [ a owl:Restriction ; owl:onProperty u:authorOf ; owl:someValuesFrom owl:Thing ] .

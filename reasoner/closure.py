@@ -1,8 +1,9 @@
 """OWL 2 RL closure: the SPARQL Update files of `rules/closure/`, run to a fixpoint.
 
-The union of the store's graphs is copied into a scratch store, where the rules read and write; what they add goes back into one named graph, so
-that stated and inferred triples never mix and a rule that fails leaves the store as it was. A file's header says which vocabulary wakes its rule
-and which kinds of triples it reads and writes, so that a rule runs again only when something that it reads has changed.
+The union of all graphs is copied into the store's default graph, where the rules read and write; what they add then goes into one named graph,
+and the default graph is as it was. So stated and inferred triples never mix, and each rule file is an ordinary update that anybody can run. A
+file's header says which vocabulary wakes its rule and which kinds of triples it reads and writes: a rule runs again only when something that it
+reads has changed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _HEADER: Final = re.compile(r"^# (\w+): (.+)$", re.MULTILINE)
 _PROLOGUE: Final = re.compile(r"^PREFIX .+$", re.MULTILINE)
 _TYPE: Final = ox.NamedNode(RDF_TYPE)
 _SAME: Final = ox.NamedNode(PREFIXES["owl"] + "sameAs")
+_ASIDE: Final = ox.NamedNode("urn:ontune:default-graph-while-closing")
 _MOST_ROUNDS: Final = 10_000
 _AXIOM_NAMESPACES: Final = tuple(PREFIXES[name] for name in ("rdf", "rdfs", "owl"))
 _INCONSISTENCIES: Final = """
@@ -31,8 +33,6 @@ SELECT ?found ?rule ?label ?s ?p ?o WHERE {
   ?found a on:Inconsistency ; skos:notation ?rule ; rdfs:label ?label ; on:premise ?premise .
   ?premise rdf:subject ?s ; rdf:predicate ?p ; rdf:object ?o
 }"""
-
-Statement = tuple[Any, Any, Any]
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,20 @@ def close(store: ox.Store, graph: ox.NamedNode, rules: Sequence[ClosureRule] | N
         OntuneError: the rules do not come to a fixpoint.
     """
     rules = closure_rules() if rules is None else rules
-    stated: set[Statement] = {(quad.subject, quad.predicate, quad.object) for quad in store}
-    scratch = ox.Store()
-    scratch.bulk_extend(ox.Quad(*statement) for statement in stated)
-    rounds = _saturate(scratch, rules)
-    inferred = [ox.Quad(q.subject, q.predicate, q.object, graph) for q in _default(scratch) if (q.subject, q.predicate, q.object) not in stated]
-    store.bulk_extend(inferred)
-    return ClosureReport(len(inferred), rounds, _inconsistencies(scratch, [rule for rule in rules if rule.path.name.startswith("3")]))
+    before = len(store)
+    if _occurs(store, None, None, None, ox.DefaultGraph()):
+        store.update(f"MOVE DEFAULT TO {_ASIDE}")
+    try:
+        store.update("INSERT { ?s ?p ?o } WHERE { GRAPH ?g { ?s ?p ?o } }")
+        rounds = _saturate(store, rules)
+        store.update(f"INSERT {{ GRAPH {graph} {{ ?s ?p ?o }} }} WHERE {{ ?s ?p ?o FILTER NOT EXISTS {{ GRAPH ?g {{ ?s ?p ?o }} }} }}")
+        found = _inconsistencies(store, rules)
+    finally:
+        store.clear_graph(ox.DefaultGraph())
+        store.update("DELETE WHERE { GRAPH ?cell { ?x on:reaches ?y } }", prefixes=PREFIXES)
+        if store.contains_named_graph(_ASIDE):
+            store.update(f"MOVE {_ASIDE} TO DEFAULT")
+    return ClosureReport(len(store) - before, rounds, found)
 
 
 def _saturate(store: ox.Store, rules: Sequence[ClosureRule]) -> int:
@@ -175,13 +182,9 @@ def _count(store: ox.Store, terms: Iterable[ox.NamedNode]) -> int:
     )
 
 
-def _default(store: ox.Store) -> Any:
-    return store.quads_for_pattern(None, None, None, ox.DefaultGraph())
-
-
 def _inconsistencies(store: ox.Store, rules: Sequence[ClosureRule]) -> tuple[Inconsistency, ...]:
     for rule in rules:
-        if _awake(store, rule):
+        if rule.path.name.startswith("3") and _awake(store, rule):
             store.update(rule.update)
     found: dict[tuple[str, str], list[ox.Triple]] = {}
     solutions: Any = store.query(_INCONSISTENCIES, prefixes=PREFIXES)

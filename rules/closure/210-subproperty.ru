@@ -1,5 +1,5 @@
 # A value of a property is a value of its superproperties.
-# rule: prp-spo1
+# rule: prp-spo1, prp-eqp1, prp-eqp2
 # trigger: rdfs:subPropertyOf
 # reads: subproperty property
 # writes: property
