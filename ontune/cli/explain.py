@@ -13,6 +13,8 @@ from ontune.cli.request import RequestArguments, takes_request
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+_FORMATS = ("table", "json", "turtle", "dot")
+
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
@@ -21,7 +23,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 def explain(
     request: RequestArguments,
     subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="A decision, an option, or a line of a generated file.")],
-    format: Annotated[str, choice("--format", "table", "json", "turtle", "dot", help="As a tree, JSON, PROV-O in Turtle, or a drawing for Graphviz.")] = "table",
+    format: Annotated[str, choice("--format", *_FORMATS, help="As a tree, JSON, PROV-O in Turtle, or a drawing for Graphviz.")] = "table",
 ) -> None:
     """Prove a line of a plan: from the option to rules and effects, to facts, to sources and observations."""
     reasoner = request.reasoner()
@@ -32,7 +34,12 @@ def explain(
 
         print(to_turtle(proof) if format == "turtle" else to_dot(proof), end="")
         return
-    emit(proof, format, lambda: console().print(_tree(proof)))
+    if format in ("turtle", "dot"):
+        from reasoner.proof_formats import to_dot, to_turtle
+
+        print(to_turtle(proof) if format == "turtle" else to_dot(proof), end="")
+    else:
+        emit(proof, format, lambda: console().print(_tree(proof)))
 
 
 def _tree(proof: Mapping[str, Any], tree: Tree | None = None) -> Tree:
