@@ -1,15 +1,14 @@
-"""The shape of targets (`rules/shapes/target-shapes.ttl`), applied to what a user gives."""
+"""The shape of targets, applied to what a user gives."""
 
 from __future__ import annotations
 
+import json
 import re
 
-from kb import paths
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
-from kb.terms import FILE, on
-
-_SHAPES = "shapes/target-shapes.ttl"
+from kb.shapes import violations
+from kb.terms import on
 
 
 def check_target(turtle: str, where: str) -> None:
@@ -22,17 +21,10 @@ def check_target(turtle: str, where: str) -> None:
     Raises:
         BadInput: the description breaks the shape; the message names `where`, the key and what was expected.
     """
-    import shifty
-
-    shapes = paths.shipped("rules") / _SHAPES
-    result = shifty.validate_algebra(turtle.encode(), shapes, graph_mode="data", infer=False, base=f"{FILE}rules/{_SHAPES}")
-    for violation in result.violations:
-        for reason in violation.reasons:
-            # Constraints between two properties name them only in their rendering.
-            named = re.search(r"on:(\w+)", f"{reason.path or ''} {reason.constraint.render}")
-            inside = re.search(r"/\w+/(\d+)>?$", str(violation.focus_node))
-            key = fact_keys("hardware").key_of(on(named[1]), in_list=inside is not None) if named else ""
-            if inside:
-                key = key.replace("[]", f"[{inside[1]}]")
-            value = f" has the value {reason.value.split('^^')[0]}" if reason.path else ""
-            raise BadInput(where, f"key '{key}'{value}" if value else f"key '{key}' does not fit", expected=reason.author_message or reason.message)
+    for found in violations(turtle, "target-shapes.ttl"):
+        inside = re.search(r"/\w+/(\d+)$", found.focus)
+        key = fact_keys("hardware").key_of(on(found.property), in_list=inside is not None)
+        if inside:
+            key = key.replace("[]", f"[{inside[1]}]")
+        problem = f"has the value {json.dumps(found.value)}" if found.value else "does not fit"
+        raise BadInput(where, f"key '{key}' {problem}", expected=found.expected)
