@@ -94,7 +94,7 @@ class Prover:
         bindings = self._bindings(rule, triple)
         if bindings is None or depth == 0:
             return {"by": by, "premises": []}
-        by["text"] = message(rule, bindings)
+        by["text"] = message(rule, {name: ox.Literal(self._named(term)) for name, term in bindings.items()})
         found = [premise for pattern in rule.text.where if (premise := _instance(pattern, bindings)) is not None and premise != triple]
         return {"by": by, "premises": [self.prove(premise, depth - 1) for premise in dict.fromkeys(found)]}
 
