@@ -33,11 +33,6 @@ def explain(
         from reasoner.proof_formats import to_dot, to_turtle
 
         print(to_turtle(proof) if format == "turtle" else to_dot(proof), end="")
-        return
-    if format in ("turtle", "dot"):
-        from reasoner.proof_formats import to_dot, to_turtle
-
-        print(to_turtle(proof) if format == "turtle" else to_dot(proof), end="")
     else:
         emit(proof, format, lambda: console().print(_tree(proof)))
 
