@@ -56,8 +56,8 @@ def build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
         RunFailed: the base cannot be made here, wheels are missing, or the build failed; the message ends with the last lines.
     """
     recipe = bundle.recipe
-    base = make_base(bundle.plan.option("base_image")) if recipe.build_arguments else None
-    arguments = dict.fromkeys(recipe.build_arguments, str(base))
+    base = make_base(recipe.header("Suite")) if "base" in recipe.build_arguments else None
+    arguments = {"base": str(base)} if base else {name: _mirror() for name in recipe.build_arguments if name == "mirror"}
     wheels = collect(_requirements(bundle), _interpreter(apptainer, base), [index.value for index in recipe.indexes]) if base else None
     digest = _digest([*_contents(bundle), apptainer.version(), *_identity(base, wheels)])
     images = cache_home() / "images"
@@ -114,17 +114,25 @@ def _install(script: Path, log: Path) -> None:
         raise RunFailed("\n".join(["making the virtual environment failed:", *last, f"whole log: {log}"]))
 
 
-def make_base(name: str) -> Path:
-    """The base root file system of that name, made once. Raises RunFailed where it cannot be made."""
+def make_base(suite: str) -> Path:
+    """A base root file system of a distribution's release (its code name), made once. Raises RunFailed where it cannot be made."""
     bases = cache_home() / "bases"
     bases.mkdir(parents=True, exist_ok=True)
-    folder = bases / name
+    folder = bases / suite
     if not folder.is_dir():
-        with doing(f"making the base {name}"):
-            done = subprocess.run([_tool("make-base.sh"), name, folder], stderr=subprocess.PIPE, text=True, check=False)
+        with doing(f"making a base of {suite}"):
+            done = subprocess.run([_tool("make-base.sh"), suite, folder], stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise RunFailed("\n".join(done.stderr.strip().splitlines()[-12:]))
     return folder
+
+
+def _mirror() -> str:
+    """The first archive of this machine's distribution that its apt knows. Raises RunFailed where there is none."""
+    done = subprocess.run(["bash", "-c", '. "$1" && archive_sources', "bash", _tool("common.sh")], capture_output=True, text=True, check=False)
+    if not done.stdout:
+        raise RunFailed("apt knows no archive of this distribution, and the image is made from one")
+    return done.stdout.split()[0]
 
 
 def _tool(name: str) -> Path:

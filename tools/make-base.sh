@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# make-base.sh NAME OUT [PACKAGE...]: a base root file system for `Bootstrap: localimage`, where no registry is reached.
+# make-base.sh SUITE OUT [PACKAGE...]: a base root file system for `Bootstrap: localimage`, where no registry is reached.
 #
-# NAME is a Debian release such as debian-12; OUT is the folder to make (left alone if it is there); PACKAGEs are added to python3 and its venv module.
+# SUITE is the code name of a release of this machine's distribution, such as bookworm; OUT is the folder to make (left alone if it is there);
+# PACKAGEs are added to python3 and its venv module.
 #
 # What stays in it: the packages, and an apt source for each archive that the user's own apt configuration has of that release, without any user name
 # or password of its URL, so that apt works in the image. Proxies, apt's credentials, certificates and name servers of this machine do not stay;
@@ -10,10 +11,10 @@ set -euo pipefail
 # shellcheck source=tools/common.sh
 . "$(dirname "$0")/common.sh"
 
-[ $# -ge 2 ] || fail "usage: make-base.sh NAME OUT [PACKAGE...]"
-name=$1 out=$2
+[ $# -ge 2 ] || fail "usage: make-base.sh SUITE OUT [PACKAGE...]"
+suite=$1 out=$2
 shift 2
-[[ $name =~ ^debian-[0-9]+$ ]] || fail "$name: not a base that can be made here; expected debian-<release number>"
+[[ $suite =~ ^[a-z]+$ ]] || fail "$suite: not a suite; expected a release's code name such as bookworm"
 command -v apt-get >/dev/null || fail "bases are made with apt and mmdebstrap: neither is here"
 mkdir -p "$(dirname "$out")"
 exec 9>"$out.lock"
@@ -23,20 +24,18 @@ if [ -d "$out" ]; then
     exit 0
 fi
 needs_root "making a base"
-install_packages mmdebstrap distro-info-data debian-archive-keyring
-release=$(awk -F, -v version="${name#debian-}" '$1 == version { print $3 }' /usr/share/distro-info/debian.csv)
-[ -n "$release" ] || fail "$name: no such release of Debian"
+install_packages mmdebstrap
 
 # The archives of the wanted release: those that apt has for this machine's release, with its name replaced.
 # shellcheck source=/dev/null
 here=$(. /etc/os-release && echo "$VERSION_CODENAME")
 sources=()
-while read -r uri suite keyring; do
-    sources+=("deb [signed-by=$keyring] $uri ${suite/$here/$release} main")
+while read -r uri archive keyring; do
+    sources+=("deb [signed-by=$keyring] $uri ${archive/$here/$suite} main")
 done < <(archive_sources)
-[ ${#sources[@]} -gt 0 ] || fail "apt knows no Debian archive here: bases of a registry are the way (Bootstrap: docker)"
+[ ${#sources[@]} -gt 0 ] || fail "apt knows no archive of this distribution: bases of a registry are the way (Bootstrap: docker)"
 
-say "making $name ($release) in $out, about 40 s"
+say "making a base of $suite in $out, about 40 s"
 trap 'rm -rf "$out.part" "$out.apt"' EXIT
 rm -rf "$out.part"
 # How this machine's apt reaches its archives (proxies, certificates), for the time of the making only.
@@ -44,7 +43,7 @@ apt-config dump | grep -E '^Acquire::(https?|Check-|Retries)' >"$out.apt" || tru
 include=$(IFS=,; echo "ca-certificates,python3,python3-venv${*:+,$*}")
 mmdebstrap --quiet --mode=root --format=directory --variant=minbase --include="$include" --skip=output/dev --aptopt="$out.apt" \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' --dpkgopt='path-exclude=/usr/share/man/*' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' "$release" "$out.part" "${sources[@]}" >&2 || fail "mmdebstrap could not make $name"
+    --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$out.part" "${sources[@]}" >&2 || fail "mmdebstrap could not make a base of $suite"
 
 find "$out.part/dev" -mindepth 1 -delete
 rm -f "$out.part/etc/resolv.conf" "$out.part/etc/hostname" "$out.part/etc/apt/apt.conf.d/99mmdebstrap"
