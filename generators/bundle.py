@@ -15,7 +15,7 @@ from typing import Any, Self
 from kb.errors import BadInput
 from reasoner.plan import Plan
 
-from . import apptainer, dockerfile, job, run_script
+from . import apptainer, dockerfile, job, run_script, script
 from .recipe import Recipe
 
 FORMATS = {"apptainer": "ontune.def", "dockerfile": "Dockerfile"}
@@ -109,7 +109,7 @@ def files_of(plan: Plan, formats: Sequence[str], jobs: Sequence[str], wishes: Ma
     recipe = Recipe.from_plan(plan)
     in_image = ("requirements.txt", "run.sh", "usable_cores.sh", "workload")
     texts = {
-        "requirements.txt": run_script.write_requirements(recipe),
+        "requirements.txt": run_script.write_requirements(recipe, script.requirements(recipe)),
         "install.sh": run_script.write_install(recipe),
         "run.sh": run_script.write_run(recipe),
         "usable_cores.sh": run_script.write_usable_cores(recipe),
@@ -122,8 +122,8 @@ def files_of(plan: Plan, formats: Sequence[str], jobs: Sequence[str], wishes: Ma
     for scheduler in jobs:
         texts[job.FILES[scheduler]] = job.write(recipe, scheduler, asked)
     texts[_PLAN] = json.dumps(plan.to_json(), indent=2) + "\n"
-    workload = {f"workload/{name}": content for name, content in _payload().items()}
-    return workload | {name: text.encode() for name, text in texts.items()}
+    workload = script.files(recipe) if recipe.program.script else _payload()
+    return {f"workload/{name}": content for name, content in workload.items()} | {name: text.encode() for name, text in texts.items()}
 
 
 @functools.cache

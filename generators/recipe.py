@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, Self
 
 from kb.errors import BadInput
@@ -53,6 +54,7 @@ class Program:
         parameters: the network's parameters, such as the batch.
         script: the user's script as a path, empty for a shipped network.
         arguments: the script's arguments.
+        files: further files of the script, as paths.
         requirements: the user's file of Python requirements as a path, or empty.
         data: what it trains on: `synthetic`, `digits` or a folder; empty for the program's default.
     """
@@ -63,8 +65,14 @@ class Program:
     parameters: tuple[tuple[str, str], ...] = ()
     script: str = ""
     arguments: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     requirements: str = ""
     data: str = ""
+
+    @property
+    def script_name(self) -> str:
+        """The script's name in the bundle's `workload/`."""
+        return PurePath(self.script).name
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +204,15 @@ def _program(plan: Plan, where: str) -> Program:
     framework = quoting.name("word", _option(plan, "framework", where), f"{where}: framework")
     data = quoting.value(workload.get("data") or "", f"{where}: data")
     if script := workload.get("script"):
-        arguments = _listed(workload.get("arguments", ()), f"{where}: arguments")
-        requirements = quoting.value(workload.get("requirements") or "", f"{where}: requirements")
-        return Program(title, framework, "", (), quoting.value(script, f"{where}: script"), arguments, requirements, data)
+        return Program(
+            title,
+            framework,
+            script=quoting.value(script, f"{where}: script"),
+            arguments=_listed(workload.get("arguments") or (), f"{where}: arguments"),
+            files=_listed(workload.get("files") or (), f"{where}: files"),
+            requirements=quoting.value(workload.get("requirements") or "", f"{where}: requirements"),
+            data=data,
+        )
     network = quoting.name("word", workload.get("network") or workload.get("name"), f"{where}: network")
     return Program(title, framework, network, _parameters(workload, where), data=data)
 

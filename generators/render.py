@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,15 @@ if TYPE_CHECKING:
     import jinja2
 
 
-def render(template: str, recipe: Recipe, **context: Any) -> str:
+def render(template: str | Sequence[str], recipe: Recipe, **context: Any) -> str:
     """The text of a generated file, ending in one line break.
 
     Args:
-        template: the template's file name.
+        template: the template's file name, or several of which the first that is there is taken.
         recipe: what is written.
         context: what else the template asks for; a name that it asks for and nobody gives is an error.
     """
-    return _environment().get_template(template).render(recipe=recipe, prefix=PREFIX, **context)
+    return _environment().select_template([template] if isinstance(template, str) else list(template)).render(recipe=recipe, prefix=PREFIX, **context)
 
 
 @functools.cache
@@ -44,6 +45,7 @@ def _environment() -> jinja2.Environment:
         "definition": quoting.definition,
         "dockerfile": quoting.dockerfile,
         "comment": quoting.comment,
+        "python": repr,
         "plain": lambda text, where: quoting.plain(text, where),
         "because": _because,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .recipe import Recipe
 from .render import render
 
@@ -16,9 +18,14 @@ def write_install(recipe: Recipe, *, locked: bool = False) -> str:
     return render("install.sh.j2", recipe, locked=locked)
 
 
-def write_requirements(recipe: Recipe) -> str:
-    """`requirements.txt`: the plan's Python packages with their exact versions."""
-    return render("requirements.txt.j2", recipe)
+def write_requirements(recipe: Recipe, wanted: Sequence[str] = ()) -> str:
+    """`requirements.txt`: the plan's Python packages with their exact versions, and what a user's script wants beside them."""
+    return render("requirements.txt.j2", recipe, wanted=wanted)
+
+
+def write_settings(recipe: Recipe) -> str:
+    """`ontune_settings.py`: the module by which a user's script applies the options that are code."""
+    return render([f"ontune_settings_{recipe.program.framework}.py.j2", "ontune_settings.py.j2"], recipe)
 
 
 def write_usable_cores(recipe: Recipe) -> str:

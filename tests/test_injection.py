@@ -59,6 +59,10 @@ FIELDS: dict[str, Callable[[Any], Plan]] = {
     "parameter name": lambda text: plans.plan(parameters={text: 1}) if isinstance(text, str) else plans.plan(parameters=text),
     "parameter": lambda text: plans.plan(parameters={"batch": text}),
     "data": in_workload("data"),
+    "script": in_workload("script"),
+    "script argument": lambda text: plans.plan(script=__file__, arguments=[text]),
+    "further files": lambda text: plans.plan(script=__file__, files=[text]),
+    "requirements": lambda text: plans.plan(script=__file__, requirements=text),
     "plan id": lambda text: dataclasses.replace(plans.plan(), plan_id=text),
     "knowledge": lambda text: dataclasses.replace(plans.plan(), knowledge={"sha256": text}),
     "decision": lambda text: plans.plan("pytorch", "debian-12", plans.taken(text, "o", plans.application("env", "A", "1"))),
@@ -137,7 +141,7 @@ printf '%s\\0' "HOSTILE=${HOSTILE-}" "$@"
 """
 
 
-@pytest.mark.parametrize("field", ["parameter", "data", "setting", "variable"])
+@pytest.mark.parametrize("field", ["parameter", "data", "setting", "variable", "script argument"])
 def test_what_is_accepted_arrives_as_it_was(field: str, tmp_path: Path) -> None:
     witness = tmp_path / "witness"
     witness.write_text(WITNESS)
@@ -155,8 +159,8 @@ def test_what_is_accepted_arrives_as_it_was(field: str, tmp_path: Path) -> None:
         words = done.stdout.decode().split("\0")
         said = str(text).lower() if isinstance(text, bool) else str(text)
         filled = said.replace("{cores}", "3").replace("{devices}", "0")
-        expected = {"parameter": f"batch={said}", "data": said, "setting": f"hostile={filled}", "variable": f"HOSTILE={filled}"}[field]
-        assert expected in words or text in (None, [], {}, 0), f"{text!r:.80}"
+        carried = {"parameter": f"batch={said}", "setting": f"hostile={filled}", "variable": f"HOSTILE={filled}"}
+        assert carried.get(field, said) in words or text in (None, [], {}, 0), f"{text!r:.80}"
         assert sorted(path.name for path in home.iterdir()) == ["run.sh", "usable_cores.sh"], f"{text!r:.80} ran a command"
 
 
