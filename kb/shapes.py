@@ -18,12 +18,14 @@ class Violation:
         property: the local name of the property, or the empty text.
         value: the offending value as text; empty where a constraint compares two properties or misses a value.
         expected: what the shape says was expected.
+        severity: `Violation`, `Warning` or `Info`.
     """
 
     focus: str
     property: str
     value: str
     expected: str
+    severity: str
 
 
 def violations(turtle: str, *names: str) -> list[Violation]:
@@ -42,9 +44,9 @@ def violations(turtle: str, *names: str) -> list[Violation]:
         for violation in result.violations:
             for reason in violation.reasons:
                 # Constraints between two properties name them only in their rendering.
-                named = re.search(r"[<:]([^<>\s:,)]+)", reason.path or reason.constraint.render)
+                named = re.search(r"https?://[^>\s]+|\bon:\w+", reason.path or reason.constraint.render)
                 value = str(reason.value).split("^^")[0].strip('"') if reason.path and reason.value else ""
-                found.append(
-                    Violation(str(violation.focus_node).strip("<>"), local_name(named[1]) if named else "", value, reason.author_message or reason.message)
-                )
+                name_of = local_name(named[0].replace(":", "/")) if named else ""
+                expected = reason.author_message or reason.message
+                found.append(Violation(str(violation.focus_node).strip("<>"), name_of, value, expected, str(reason.severity)))
     return sorted(set(found), key=lambda violation: (violation.focus, violation.property, violation.value, violation.expected))

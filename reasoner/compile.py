@@ -23,6 +23,8 @@ from reasoner.rule_text import expand
 CLOSURE_GRAPH = FILE + "closure"
 SNAPSHOT = ox.NamedNode(FILE + "snapshot")
 _ONLY_FOR_READERS = {PREFIXES["skos"] + "definition", PREFIXES["rdfs"] + "comment", PREFIXES["dct"] + "description"}
+# Vocabularies of others decide nothing; what others have published decides through the effects that were learnt from it.
+_ONLY_FOR_QUERIES = tuple(FILE + folder for folder in ("ontology/vocabularies/", "kb/evidence/mlperf/", "kb/evidence/modak/"))
 
 
 def compile_snapshot(additions: Sequence[Path] | None = None) -> Snapshot:
@@ -148,12 +150,12 @@ def _concluded(store: KnowledgeStore) -> KnowledgeStore:
 
 
 def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
-    """Without definitions and vocabularies of others: none of them decides anything."""
+    """Without definitions, vocabularies and publications of others: none of them decides anything by itself."""
     part = KnowledgeStore()
     part.add(
         quad
         for quad in store.store
-        if quad.predicate.value not in _ONLY_FOR_READERS and not quad.graph_name.value.startswith(FILE + "ontology/vocabularies/")
+        if quad.predicate.value not in _ONLY_FOR_READERS and not quad.graph_name.value.startswith(_ONLY_FOR_QUERIES)
     )
     return part
 
