@@ -41,7 +41,7 @@ def derive(store: KnowledgeStore, rules: Sequence[Rule], facts: Sequence[ox.Quad
 
     Args:
         store: the snapshot.
-        rules: all rules; those of the request are run.
+        rules: all rules, by stratum.
         facts: quads about `REQUEST`, `TARGET` and `WORKLOAD`.
     """
     with derivation(store, rules, facts):
@@ -55,16 +55,17 @@ def derivation(store: KnowledgeStore, rules: Sequence[Rule], facts: Sequence[ox.
         added = [quad for quad in facts if quad not in store.store]
         store.add(added)
         try:
-            added += run_rules(store, [rule for rule in rules if rule.per_request], REQUEST)
+            news = [quad.subject for quad in facts if isinstance(quad.subject, ox.NamedNode)]
+            added += run_rules(store, rules, REQUEST, news)
             yield
         finally:
             store.remove(added)
 
 
-def read_derived(store: KnowledgeStore) -> Derived:
-    """Read what is concluded of the request that is in the store."""
+def read_derived(store: KnowledgeStore, request: ox.NamedNode = REQUEST) -> Derived:
+    """Read what is concluded of a request that is in the store."""
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for quad in store.store.quads_for_pattern(REQUEST, None, None, None):
+    for quad in store.store.quads_for_pattern(request, None, None, None):
         if isinstance(quad.object, ox.NamedNode) and isinstance(quad.graph_name, ox.NamedNode):
             found[quad.predicate.value][quad.object.value].append(quad.graph_name.value)
     return Derived(

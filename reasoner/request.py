@@ -91,19 +91,24 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore) -> Resolved:
     objective = criteria[request.objective]
     rate = menu.rate_of.get(objective)
     ranked = tuple(dict.fromkeys((rate or objective, on("throughput"))))
-    facts = [
-        _fact(REQUEST, RDF_TYPE, ox.NamedNode(on("Request"))),
-        _fact(REQUEST, on("target"), TARGET),
-        _fact(REQUEST, on("workload"), WORKLOAD),
-        *request.target.quads(TARGET, REQUEST_GRAPH),
-        *request.workload.quads(WORKLOAD, REQUEST_GRAPH),
-    ]
+    facts = make_facts(request.workload, request.target)
     facts += [_fact(REQUEST, on("allows"), ox.NamedNode(find_option(menu, text, "--allow"))) for text in request.allow]
     if request.numerics is not None:
         facts.append(_fact(REQUEST, on("requestedNumerics"), ox.NamedNode(_named_instance(store, on("Numerics"), request.numerics, "--numerics"))))
     if request.site is not None:
         facts.append(_fact(REQUEST, on("site"), ox.NamedNode(_named_instance(store, on("Site"), request.site, "--site"))))
     return Resolved(pins, forbid, ranked, facts, menu.costs.get(objective, {}) if rate else None)
+
+
+def make_facts(workload: Workload, target: Target) -> list[ox.Quad]:
+    """What the rules read of a request: itself, its target and its workload."""
+    return [
+        _fact(REQUEST, RDF_TYPE, ox.NamedNode(on("Request"))),
+        _fact(REQUEST, on("target"), TARGET),
+        _fact(REQUEST, on("workload"), WORKLOAD),
+        *target.quads(TARGET, REQUEST_GRAPH),
+        *workload.quads(WORKLOAD, REQUEST_GRAPH),
+    ]
 
 
 def find_option(menu: Menu, text: str, where: str) -> str:
