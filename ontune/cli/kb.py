@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,41 +55,38 @@ def add(
     force: Annotated[bool, typer.Option("--force", help="Replace additions of the same name.")] = False,
 ) -> None:
     """Check Turtle files and add them to your own part of the knowledge base; shipped knowledge stays as it is."""
-    from kb.paths import data_home
     from kb.user_files import read_text
 
-    home = data_home() / "kb"
     for path in files:
         if path.suffix != ".ttl":
             raise BadInput(str(path), "is no Turtle file", expected="a name that ends in .ttl")
-        if (home / path.name).exists() and not force:
-            raise BadInput(str(path), f"you have added a file named {path.name} already", expected="another name, or --force")
-    texts = {path: read_text(path) for path in files}
-    _check(files)
-    home.mkdir(parents=True, exist_ok=True)
-    for path, text in texts.items():
-        write_whole(home / path.name, text)
-        say(f"added: {home / path.name}")
+    _add({path.name: read_text(path) for path in files}, force)
+
+
+def _importers() -> list[str]:
+    from kb.importers import IMPORTERS
+
+    return list(IMPORTERS)
 
 
 @app.command("import")
 def import_(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="What kind of data it is.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where it lies.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", autocompletion=_importers, help="The kind of data, such as mlperf or wheel.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file or folder.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the Turtle here instead of adding it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what was imported under this name before.")] = False,
 ) -> None:
-    """Turn other people's data into Turtle, and add it."""
-    known = sorted(_importers())
-    if source not in known:
-        raise BadInput("SOURCE", f"'{source}' cannot be imported", expected=", ".join(known) or "no importer is installed", given=source, known=known)
-    text: str = importlib.import_module(f"kb.importers.{source}").to_turtle(file)
-    if output is None:
-        from kb.paths import data_home
+    """Turn what others have published into Turtle, tell what was doubtful, and add it."""
+    from kb.importers import import_source
 
-        output = data_home() / "kb" / f"{source}-{file.stem}.ttl"
-        output.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(output, text)
-    say(f"written: {output}")
+    report = import_source(source, path)
+    for finding in report.findings:
+        say(finding)
+    if output is not None:
+        write_whole(output, report.turtle)
+        say(f"written: {output}")
+    else:
+        _add({f"{source}-{path.stem}.ttl": report.turtle}, force)
 
 
 @app.command()
@@ -126,23 +122,29 @@ def _store() -> KnowledgeStore:
     return store
 
 
-def _check(files: list[Path]) -> None:
-    """Compile the shipped knowledge with the new files in memory: what is refused is not added.
+def _add(texts: Mapping[str, str], force: bool) -> None:
+    """Add Turtle files to the user's part of the knowledge base, if it still compiles with them; else nothing is added.
 
     Raises:
-        BadInput: a file is no Turtle, breaks a shape or contradicts what is known.
+        BadInput: a name is taken, or a file is no Turtle, breaks a shape or contradicts what is known.
     """
+    from kb.paths import data_home
     from kb.sources import Source, shipped_sources
     from reasoner.compile import compile_sources
 
-    _, refused = compile_sources(shipped_sources(), [Source(path, f"additions/new/{path.name}", added=True) for path in files])
+    home = data_home() / "kb"
+    for name in texts:
+        if (home / name).exists() and not force:
+            raise BadInput(name, "an addition of that name is there already", expected="another name, or --force")
+    with tempfile.TemporaryDirectory(prefix="ontune-add-") as folder:
+        sources = []
+        for name, text in texts.items():
+            Path(folder, name).write_text(text, encoding="utf-8")
+            sources.append(Source(Path(folder, name), f"additions/new/{name}", added=True))
+        _, refused = compile_sources(shipped_sources(), sources)
     if refused:
-        raise BadInput("kb add", f"nothing was added: {'; '.join(refused)}")
-
-
-def _importers() -> Iterator[str]:
-    import kb.importers
-
-    for module in pkgutil.iter_modules(kb.importers.__path__):
-        if hasattr(importlib.import_module(f"kb.importers.{module.name}"), "to_turtle"):
-            yield module.name
+        raise BadInput("kb add", f"nothing was added: {'; '.join(refused).replace(f'{folder}/', '')}")
+    home.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_whole(home / name, text)
+        say(f"added: {home / name}")

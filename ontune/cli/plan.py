@@ -23,7 +23,7 @@ def plan(request: RequestArguments, format: Annotated[str, choice("--format", "t
     def render() -> None:
         from ontune.cli.plan_table import print_plan
 
-        exact = chosen if chosen.numerics == "exact" else reasoner.plan(workload, target, **{**wishes, "numerics": "exact"})
+        exact = None if chosen.numerics == "exact" else reasoner.plan(workload, target, **{**wishes, "numerics": "exact"})
         print_plan(chosen, exact)
 
     emit(chosen.to_json(), format, render)

@@ -28,12 +28,12 @@ class _Footnotes:
         return "".join(f" [{self.numbers.setdefault(source, len(self.numbers) + 1)}]" for source in reason.sources)
 
 
-def print_plan(plan: Plan, exact: Plan) -> None:
+def print_plan(plan: Plan, exact: Plan | None = None) -> None:
     """Print a plan on stdout.
 
     Args:
         plan: what was chosen.
-        exact: the best plan that leaves the numbers alone, to keep the gains apart.
+        exact: the best plan that leaves the numbers alone, where the plan does not: its gain is told apart.
     """
     out, notes = console(), _Footnotes()
     out.print(_headline(plan), soft_wrap=True)
@@ -93,12 +93,12 @@ def _measured_against(taken: DecisionTaken) -> list[tuple[str, list[Reason]]]:
     return [(option, reasons) for option, reasons in measured if reasons]
 
 
-def _prediction(plan: Plan, exact: Plan) -> Iterator[str]:
+def _prediction(plan: Plan, exact: Plan | None) -> Iterator[str]:
     throughput = plan.prediction["throughput"]
     if throughput["value"] is not None:
         yield f"predicted: {throughput['value']:.0f} {throughput['unit']} ({throughput['low']:.0f} to {throughput['high']:.0f})"
     yield f"predicted against the default: {_ratio(plan.prediction['vs_default'])}"
-    if exact.plan_id != plan.plan_id:
+    if exact is not None:
         yield f"with the numbers left alone (--numerics exact): {_ratio(exact.prediction['vs_default'])}"
 
 
