@@ -57,7 +57,7 @@ def compare(problem: Problem, criterion: str, one: dict[str, str], other: dict[s
 
 
 def alternatives(reasons: Reasons, top: int) -> Iterator[dict[str, Any]]:
-    """The best plans with another option, best first: at most one for each decision, so that they are no near copies."""
+    """The best plans with another option, best first: at most one for each decision, and none that only adds changes to a better one."""
     problem, menu = reasons.problem, reasons.menu
     rivals: list[tuple[int, str]] = []
     for decision, values in reasons.marginals.items():
@@ -66,12 +66,18 @@ def alternatives(reasons: Reasons, top: int) -> Iterator[dict[str, Any]]:
             rivals.append(max(others, key=lambda rival: (rival[0], rival[1])))
     criterion = next(iter(problem.terms))
     rivals = [rival for rival in rivals if _told_apart(reasons, rival[0])]
-    for rank, (_, option) in enumerate(sorted(rivals, key=lambda rival: (-rival[0], rival[1]))[:top], start=1):
+    told: list[dict[str, str]] = []
+    for _, option in sorted(rivals, key=lambda rival: (-rival[0], rival[1])):
+        if len(told) == top:
+            return
         domains = {**problem.domains, menu.decision_of(option): [option]}
         best = solve(domains, [*problem.hard, *problem.soft]).best()
         changed = {menu.name[decision]: menu.name[other] for decision, other in best.items() if other != reasons.taken[decision]}
+        if any(earlier.items() <= changed.items() for earlier in told):
+            continue
+        told.append(changed)
         ratio = compare(problem, criterion, best, reasons.taken)
-        yield {"rank": rank, "options": changed, "vs_best": {key: round(value, 3) for key, value in ratio.items()}}
+        yield {"rank": len(told), "options": changed, "vs_best": {key: round(value, 3) for key, value in ratio.items()}}
 
 
 def _told_apart(reasons: Reasons, value: int) -> bool:
