@@ -22,6 +22,7 @@ def recipe(
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="The folder of the bundle; new, empty, or a bundle.")] = None,
     to: Annotated[str, typer.Option(metavar="FORMAT,...", help="Recipes to write.")] = "apptainer,dockerfile",
     job: Annotated[str, typer.Option(metavar="SCHEDULER,...", help="Job scripts to write.")] = "bash,slurm,pbs",
+    locked: Annotated[bool, typer.Option("--locked", help="Let pip resolve every Python package now; the build enforces their hashes.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds something else.")] = False,
     format: Annotated[str, choice("--format", "table", "json", help="How to print what was written.")] = "table",
 ) -> None:
@@ -40,7 +41,7 @@ def recipe(
         reasoner = request.reasoner()
         workload, target, wishes = request.question(reasoner)
         plan = reasoner.plan(workload, target, **wishes)
-    bundle = write_bundle(plan, output, _words(to), _words(job), force=force)
+    bundle = write_bundle(plan, output, _words(to), _words(job), locked=locked, force=force)
     files = sorted(str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file())
     document = {"plan_id": plan.plan_id, "folder": str(bundle.folder), "files": files}
     emit(document, format, lambda: emit_rows([(file,) for file in files], (f"written to {bundle.folder}",)))

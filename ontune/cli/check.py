@@ -1,0 +1,48 @@
+"""`ontune check`: test the knowledge base, or a user's own additions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kb.errors import BadInput
+from ontune.cli.output import choice, emit
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def check(
+    folders: Annotated[list[Path] | None, typer.Argument(metavar="[DIR...]", help="Folders of additions; without one, your own.")] = None,
+    dl: Annotated[bool, typer.Option("--dl", help="Let HermiT look for contradictions and empty classes too (needs Java).")] = False,
+    engine: Annotated[str, choice("--engine", "shifty", "pyshacl", help="The SHACL validator.")] = "shifty",
+    format: Annotated[str, choice("--format", "table", "json", help="How to print the findings.")] = "table",
+) -> None:
+    """Test the shipped knowledge with what overlays it: profile, shapes, rules, quality queries, competency questions. Exit code 2 on an error."""
+    from dataclasses import asdict
+
+    from reasoner.check import check as run_checks
+
+    for folder in folders or ():
+        if not folder.is_dir():
+            raise BadInput(str(folder), "no such folder", expected="a folder of Turtle files")
+    report = run_checks(folders or None, dl, "pyshacl" if engine == "pyshacl" else "shifty")
+    document = {"ok": report.ok, "seconds": round(report.seconds, 2), "findings": [asdict(finding) for finding in report.findings]}
+
+    def render() -> None:
+        for found in report.findings:
+            print(f"{found.severity}: {_place(found.file) or found.term or 'the knowledge base'}: {found.text}")
+        errors = sum(found.severity == "error" for found in report.findings)
+        print(f"{errors} errors, {len(report.findings) - errors} warnings in {report.seconds:.1f} s")
+
+    emit(document, format, render)
+    if not report.ok:
+        raise typer.Exit(BadInput.exit_code)
+
+
+def _place(file: str) -> str:
+    """A file as seen from here, where it lies below."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if file and path.is_relative_to(Path.cwd()) else file
