@@ -27,11 +27,13 @@ class Cause:
             decision), `pin` or `forbid`.
         option: the option concerned; empty where a whole decision is.
         ids: rules, conflicts or capabilities.
+        others: further options of the decision that the same thing excludes.
     """
 
     kind: str
     option: str
     ids: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,10 +125,15 @@ def hard_factors(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator
 
 
 def exclusion_factors(problem: Problem) -> Iterator[Factor]:
-    """The exclusions of single options as factors, for explanations over the full domains."""
+    """The exclusions of single options as factors, for explanations over the full domains: one for what a rule or a need excludes of a decision."""
+    options: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for option, causes in problem.excluded.items():
         for cause in causes:
-            yield Factor((problem.menu.decision_of(option),), {(option,): None}, 0, cause)
+            for iri in cause.ids:
+                options[(problem.menu.decision_of(option), cause.kind, iri)].append(option)
+    for (decision, kind, iri), (first, *others) in options.items():
+        table: dict[tuple[str, ...], int | None] = {(option,): None for option in (first, *others)}
+        yield Factor((decision,), table, 0, Cause(kind, first, (iri,), tuple(others)))
 
 
 def _supply(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Factor]:
@@ -167,10 +174,15 @@ def _terms(menu: Menu, derived: Derived, criterion: str) -> Iterator[Term]:
         stated[effect.option].setdefault(frozenset(effect.given), effect)
     for effects in stated.values():
         settled: list[Term] = []
-        for effect in sorted(effects.values(), key=lambda effect: (len(effect.given), effect.iri)):
+        for effect in sorted(effects.values(), key=_widest_first):
             wider = sum(term.weight for term in settled if _within(effect, term.effect))
             settled.append(Term(effect, effect.weight - wider))
         yield from settled
+
+
+def _widest_first(effect: Effect) -> tuple[int, int, str]:
+    """An order in which no statement comes before one whose `given` it lies within."""
+    return len(effect.given), -sum(len(options) for _, options in effect.given), effect.iri
 
 
 def _within(narrow: Effect, wide: Effect) -> bool:

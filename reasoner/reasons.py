@@ -89,7 +89,8 @@ class Reasons:
         """A hard factor's cause in words."""
         name = self.menu.name.get(cause.option, "")
         if cause.kind == "rule":
-            return [Reason("rule", local_name(rule), self._said_by(rule, cause.option), self.sources(rule)) for rule in cause.ids]
+            more = f" (and {len(cause.others)} more)" if cause.others else ""
+            return [Reason("rule", local_name(rule), self._said_by(rule, cause.option) + more, self.sources(rule)) for rule in cause.ids]
         if cause.kind == "needs":
             return [
                 Reason(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from kb.terms import local_name
+from kb.terms import local_name, on
 from reasoner.ground import Cause, exclusion_factors
 from reasoner.plan import Reason
 from reasoner.reasons import Reasons
@@ -72,5 +72,7 @@ def _lifted(reasons: Reasons, factor: Factor) -> str:
     if cause.kind == "forbid":
         return f"allow {name} again"
     if cause.kind == "needs":
-        return f"a target that gives {', '.join(local_name(need) for need in cause.ids)}"
-    return f"what '{', '.join(local_name(rule) for rule in cause.ids)}' says of {name} no longer holds"
+        keys = sorted({key for need in cause.ids for key in reasons.store.objects(need, on("probedBy"))})
+        return f"a target that gives {', '.join(local_name(need) for need in cause.ids)}" + (f" (fact {', '.join(keys)})" if keys else "")
+    more = f" (and {len(cause.others)} more)" if cause.others else ""
+    return f"what '{', '.join(local_name(rule) for rule in cause.ids)}' says of {name}{more} no longer holds"
