@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import contextlib
 from typing import Any
 
 import pyoxigraph as ox
@@ -26,8 +25,7 @@ class NamedResources:
 
     def __init__(self, class_iri: str, folder: str, store: ox.Store | None = None) -> None:
         self._class = ox.NamedNode(class_iri)
-        self._folder = folder
-        self._store = store if store is not None and self._nodes(store) else self._from_files()
+        self._store = store if store is not None and self._nodes(store) else shipped_and_added(folder)
 
     def names(self) -> list[str]:
         """Every known name, sorted."""
@@ -65,19 +63,17 @@ class NamedResources:
                     found[named.object.value] = typed.subject
         return found
 
-    def _from_files(self) -> ox.Store:
-        store = ox.Store()
-        for path in self._files():
-            try:
-                store.load(path=str(path), format=ox.RdfFormat.TURTLE, base_iri=path.resolve().as_uri())
-            except SyntaxError as error:
-                raise BadInput(f"{path}:{error.lineno or 1}", str(error.msg), expected="valid Turtle") from error
-        return store
 
-    def _files(self) -> Iterator[Path]:
-        yield from sorted((paths.shipped("facts") / self._folder).glob("*.ttl"))
-        for folder in paths.additions():
-            yield from sorted(folder.rglob("*.ttl"))
+def shipped_and_added(folder: str) -> ox.Store:
+    """The Turtle of one folder of `kb/facts` and of the user's additions. An addition that is not Turtle is passed over: compiling refuses it."""
+    store = ox.Store()
+    for path in sorted((paths.shipped("facts") / folder).glob("*.ttl")):
+        store.load(path=str(path), format=ox.RdfFormat.TURTLE, base_iri=path.as_uri())
+    for addition in paths.additions():
+        for path in sorted(addition.rglob("*.ttl")):
+            with contextlib.suppress(SyntaxError, OSError):
+                store.load(path=str(path), format=ox.RdfFormat.TURTLE, base_iri=path.resolve().as_uri())
+    return store
 
 
 def values_of(store: ox.Store, node: ox.NamedNode | ox.BlankNode, property_iri: str) -> list[Any]:

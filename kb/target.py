@@ -67,6 +67,14 @@ class Target:
             recorded[path] = _at(facts, path)
         return Target(self.name, facts | {"overrides": recorded})
 
+    def with_products(self) -> Target:
+        """The target with what the product names of its accelerators tell, where it was unknown."""
+        if not self.facts["gpus"]:
+            return self
+        from kb.accelerators import completed
+
+        return Target(self.name, self.facts | {"gpus": completed(self.facts["gpus"])})
+
     def to_json(self) -> dict[str, Any]:
         """The object that `ontune probe --format json` prints."""
         return self.facts
@@ -115,10 +123,10 @@ def load_target(text: str, store: KnowledgeStore | None = None) -> Target:
 
         return probe()
     if user_files.looks_like_file(text):
-        return _from_file(Path(text))
+        return _from_file(Path(text)).with_products()
     known = NamedResources(on("Target"), "targets", store.store if store else None)
     node = known.find(text, "target", (LOCAL,))
-    return Target(text, fact_keys(_MODULE).read(node, known.values) | {"overrides": {}})
+    return Target(text, fact_keys(_MODULE).read(node, known.values) | {"overrides": {}}).with_products()
 
 
 def target_names(store: KnowledgeStore | None = None) -> list[str]:

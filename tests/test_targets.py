@@ -110,6 +110,41 @@ def test_a_wrong_target_file_names_file_and_key_or_line(tmp_path: Path, name: st
         load_target(str(tmp_path / name))
 
 
+@pytest.mark.parametrize(
+    ("name", "arch", "memory"),
+    [
+        ("NVIDIA H100 80GB HBM3", "sm_90", 80.0),
+        ("NVIDIA H100 PCIe", "sm_90", 80.0),
+        ("NVIDIA A100-SXM4-40GB", "sm_80", 40.0),
+        ("AMD Instinct MI300X", "gfx942", 192.0),
+        ("NVIDIA Brandnew 80GB", None, None),
+    ],
+)
+def test_a_products_name_tells_what_is_unknown(tmp_path: Path, name: str, arch: str | None, memory: float | None) -> None:
+    (tmp_path / "t.yaml").write_text(f"gpus: [{{model: {name}}}]\n")
+    (found,) = load_target(str(tmp_path / "t.yaml")).facts["gpus"]
+    assert (found["arch"], found["memory_gib"]) == (arch, memory)
+
+
+def test_what_a_driver_says_is_not_overruled_by_the_product(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text("gpus: [{model: NVIDIA A100-SXM4-80GB, memory_gib: 79.3}, {model: NVIDIA A100-SXM4-80GB, mig: slice}]\n")
+    whole, slice_ = load_target(str(tmp_path / "t.yaml")).facts["gpus"]
+    assert (whole["memory_gib"], whole["arch"], slice_["memory_gib"], slice_["arch"]) == (79.3, "sm_80", None, "sm_80")
+
+
+def test_a_new_product_is_one_turtle_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    added = tmp_path / "kb"
+    added.mkdir()
+    text = PREFIXES + "@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .\n"
+    text += '<urn:b900> a on:Accelerator ; rdfs:label "B900"@en ; on:architecture [ on:arch "sm_200" ; on:maker "nvidia" ] ; on:memoryGib 400.0 .'
+    (added / "b900.ttl").write_text(text)
+    (added / "broken.ttl").write_text("<urn:x> a\n")
+    monkeypatch.setenv("ONTUNE_KB_PATH", str(added))
+    (tmp_path / "t.yaml").write_text("gpus: [{model: NVIDIA B900}]\n")
+    (found,) = load_target(str(tmp_path / "t.yaml")).facts["gpus"]
+    assert (found["arch"], found["vendor"], found["memory_gib"]) == ("sm_200", "nvidia", 400.0)
+
+
 def test_unknown_targets_and_missing_files_suggest_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="did you mean 'local'"):
         load_target("locl")

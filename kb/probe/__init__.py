@@ -65,7 +65,7 @@ def probe(
         from kb.probe import registry
 
         facts["registry"] = registry.reached()
-    target = Target(name, facts | {"overrides": {}})
+    target = Target(name, facts | {"overrides": {}}).with_products()
     if overrides:
         target = target.with_overrides(overrides)
         check_target(target.to_turtle(), "--set")
