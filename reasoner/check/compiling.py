@@ -1,0 +1,47 @@
+"""Whether the sources can be read, do not contradict themselves, and hold what the shapes ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyoxigraph as ox
+
+from kb.errors import OntuneError
+from kb.store import KnowledgeStore
+from kb.terms import FILE, local_name
+from reasoner.check.finding import Finding, KnowledgeUnderCheck
+from reasoner.closure import close
+from reasoner.rules import load_rules, run_rules
+from reasoner.shapes import Engine, unknown_shacl_terms, validate_store
+
+
+def load(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
+    """Read every source; what is no Turtle is reported and left out, and so are unknown terms of SHACL."""
+    for source in knowledge.sources:
+        try:
+            knowledge.stated.load_source(source)
+            unknown = unknown_shacl_terms([source.path])
+        except OntuneError as error:
+            yield Finding("error", str(source.path), "", str(error))
+            continue
+        for file, line, term in unknown:
+            yield Finding("error", f"{file}:{line}", "", f"SHACL 1.0 has no term {term}; an engine would ignore it in silence")
+
+
+def compile_(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
+    """Close and apply the rules; contradictions and rules that cannot be run are reported."""
+    knowledge.compiled = KnowledgeStore()
+    knowledge.compiled.add(knowledge.stated.store)
+    report = close(knowledge.compiled.store, ox.NamedNode(FILE + "closure"))
+    for found in report.inconsistencies:
+        subject = next((premise.subject.value for premise in found.premises if isinstance(premise.subject, ox.NamedNode)), "")
+        yield knowledge.finding(subject, f"contradiction ({found.rule}): {found.message}")
+    run_rules(knowledge.compiled, [rule for rule in load_rules(knowledge.compiled) if not rule.per_request])
+
+
+def shapes(knowledge: KnowledgeUnderCheck, engine: Engine) -> Iterator[Finding]:
+    """What breaks a shape."""
+    for violation in validate_store(knowledge.compiled, engine):
+        where = " ".join(local_name(part) for part in (violation.focus, violation.path) if part)
+        value = f" (found '{violation.value}')" if violation.value and violation.value != violation.focus else ""
+        yield knowledge.finding(violation.focus, f"{where}: {violation.message}{value}", "error" if violation.severity == "Violation" else "warning")

@@ -1,0 +1,51 @@
+"""What a rule's text must keep to, so that every engine runs it alike: it parses, its head speaks of `$this`, and it makes no new node."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pyoxigraph as ox
+
+from kb.terms import PREFIXES, local_name
+from reasoner.check.finding import Finding, KnowledgeUnderCheck
+from reasoner.rule_text import read_rule
+
+_RULES = "SELECT ?rule ?text WHERE { ?rule sh:construct ?text } ORDER BY ?rule"
+_DECLARED = "SELECT ?prefix ?namespace WHERE { on:prefixes sh:declare [ sh:prefix ?prefix ; sh:namespace ?namespace ] }"
+_LITERAL_OR_IRI = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|<[^<>\s]*>')
+_PREFIX = re.compile(r"(?<![\w?$:])([A-Za-z_][\w-]*):(?=[\w])")
+
+
+def findings(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
+    """Lint the text of every rule in the knowledge base."""
+    declared = {row["prefix"]: row["namespace"] for row in knowledge.stated.select(_DECLARED)}
+    for name, namespace in PREFIXES.items():
+        if declared.get(name) != namespace:
+            yield knowledge.finding(
+                PREFIXES["on"] + "prefixes", f"the prefix {name}: is not declared as <{namespace}>, so other engines cannot read rules"
+            )
+    for row in knowledge.stated.select(_RULES):
+        for problem in _problems(row["text"], declared):
+            yield knowledge.finding(row["rule"], f"rule {local_name(row['rule'])}: {problem}")
+
+
+def _problems(text: str, declared: dict[str, str]) -> Iterator[str]:
+    bare = _LITERAL_OR_IRI.sub(" ", text)
+    unknown = sorted({match[1] for match in _PREFIX.finditer(bare)} - declared.keys() - {"_"})
+    if unknown:
+        yield f"unknown prefix {', '.join(f'{name}:' for name in unknown)}; on:prefixes declares {', '.join(sorted(declared))}"
+        return
+    try:
+        ox.Store().query(text, prefixes=declared)
+        rule = read_rule(text)
+    except (SyntaxError, ValueError) as error:
+        yield f"its text is no CONSTRUCT query: {error}"
+        return
+    for pattern in rule.head:
+        if pattern.subject not in ("$this", "?this"):
+            yield f"its head speaks of {pattern.subject}; a head's subject is $this"
+        if any(token.startswith(("_:", "[")) for token in (pattern.subject, *pattern.path, pattern.object)):
+            yield "its head makes a blank node; a rule makes no new node"
+    if "$this" not in bare.partition("WHERE")[2]:
+        yield "its body does not mention $this, so that it would conclude the same of everything"
