@@ -15,7 +15,7 @@ from typing import Any, Self
 from kb.errors import BadInput
 from reasoner.plan import Plan
 
-from . import apptainer, dockerfile, job, run_script, script
+from . import apptainer, dockerfile, job, lock, run_script, sbom, script
 from .recipe import Recipe
 
 FORMATS = {"apptainer": "ontune.def", "dockerfile": "Dockerfile"}
@@ -77,6 +77,7 @@ def write_bundle(
     jobs: Sequence[str] = tuple(job.FILES),
     *,
     wishes: Mapping[str, Any] | None = None,
+    locked: bool = False,
     force: bool = False,
 ) -> Bundle:
     """Generate the files of a plan.
@@ -87,11 +88,13 @@ def write_bundle(
         formats: recipes to write: `apptainer`, `dockerfile`.
         jobs: job scripts to write: `bash`, `slurm`, `pbs`.
         wishes: what the job asks its scheduler for, by the names of `generators.job.Job`.
+        locked: let pip resolve all Python packages now, and enforce their hashes in the build.
         force: write into a folder that holds something else than a bundle.
 
     Raises:
         BadInput: the folder holds something else or cannot be written, a format or scheduler is unknown, or the plan holds a text that no
             generated file can carry. Nothing has been written then.
+        RunFailed: pip cannot resolve the packages of a bundle that is to be locked.
     """
     where = str(folder)
     for kind, asked, known in (("recipe format", formats, FORMATS), ("scheduler", jobs, job.FILES)):
@@ -100,30 +103,45 @@ def write_bundle(
                 raise BadInput(where, f"unknown {kind} '{one}'", expected=", ".join(known), given=one, known=known)
     if not force and folder.is_dir() and any(folder.iterdir()) and not (folder / _PLAN).is_file():
         raise BadInput(where, "the folder holds something else than a bundle", expected="a new or empty folder, a bundle, or --force")
-    _write(folder, files_of(plan, formats, jobs, wishes))
+    _write(folder, files_of(plan, formats, jobs, wishes, locked=locked))
     return Bundle(folder, plan)
 
 
-def files_of(plan: Plan, formats: Sequence[str], jobs: Sequence[str], wishes: Mapping[str, Any] | None = None) -> dict[str, bytes]:
-    """The contents of a bundle's files by their path in its folder. Raises BadInput as `write_bundle` does."""
+def files_of(
+    plan: Plan,
+    formats: Sequence[str],
+    jobs: Sequence[str],
+    wishes: Mapping[str, Any] | None = None,
+    *,
+    locked: bool = False,
+    bill: bool = True,
+) -> dict[str, bytes]:
+    """The contents of a bundle's files by their path in its folder. Takes and raises what `write_bundle` does; `bill`: with the bill of materials."""
     recipe = Recipe.from_plan(plan)
-    in_image = ("requirements.txt", "run.sh", "usable_cores.sh", "workload")
+    in_image = ("requirements.txt", *(["requirements.lock"] if locked else []), "run.sh", "usable_cores.sh", "workload")
+    requirements = run_script.write_requirements(recipe, script.requirements(recipe))
+    packages = lock.resolve(requirements, plan.option("python"), [index.value for index in recipe.indexes]) if locked else ()
     texts = {
-        "requirements.txt": run_script.write_requirements(recipe, script.requirements(recipe)),
-        "install.sh": run_script.write_install(recipe),
+        "requirements.txt": requirements,
+        "install.sh": run_script.write_install(recipe, locked=locked),
         "run.sh": run_script.write_run(recipe),
         "usable_cores.sh": run_script.write_usable_cores(recipe),
     }
+    if locked:
+        texts["requirements.lock"] = lock.write(recipe, packages)
     if "apptainer" in formats:
-        texts[FORMATS["apptainer"]] = apptainer.write(recipe, in_image)
+        texts[FORMATS["apptainer"]] = apptainer.write(recipe, in_image, locked=locked)
     if "dockerfile" in formats:
         texts[FORMATS["dockerfile"]] = dockerfile.write(recipe, ("install.sh", *in_image))
     asked = job.Job.for_plan(plan, wishes)
     for scheduler in jobs:
         texts[job.FILES[scheduler]] = job.write(recipe, scheduler, asked)
-    texts[_PLAN] = json.dumps(plan.to_json(), indent=2) + "\n"
     workload = script.files(recipe) if recipe.program.script else _payload()
-    return {f"workload/{name}": content for name, content in workload.items()} | {name: text.encode() for name, text in texts.items()}
+    files = {f"workload/{name}": content for name, content in workload.items()} | {name: text.encode() for name, text in texts.items()}
+    if bill:
+        files["sbom.spdx.json"] = sbom.write(recipe, files, packages).encode()
+    files[_PLAN] = (json.dumps(plan.to_json(), indent=2) + "\n").encode()
+    return files
 
 
 @functools.cache

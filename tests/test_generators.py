@@ -38,7 +38,7 @@ def apptainer() -> str:
 
 def written(plan: Plan, **wishes: object) -> dict[str, str]:
     """The texts of a bundle's generated files by name."""
-    files = files_of(plan, tuple(FORMATS), tuple(FILES), wishes)
+    files = files_of(plan, tuple(FORMATS), tuple(FILES), wishes, bill=False)
     return {name: content.decode() for name, content in files.items() if not name.startswith("workload/")}
 
 

@@ -108,7 +108,7 @@ def accepted(field: str) -> list[tuple[Any, dict[str, bytes]]]:
     taken = []
     for text in HOSTILE:
         try:
-            taken.append((text, files_of(FIELDS[field](text), ("apptainer", "dockerfile"), tuple(FILES))))
+            taken.append((text, files_of(FIELDS[field](text), ("apptainer", "dockerfile"), tuple(FILES), bill=False)))
         except BadInput as refusal:
             assert len(str(refusal)) < 1000, "a refusal repeats a long text"
             assert str(refusal).isprintable(), f"a refusal repeats what cannot be printed: {refusal!r}"
@@ -173,7 +173,7 @@ def test_no_wish_for_a_job_adds_a_directive_or_runs_a_command(key: str, tmp_path
     scripts = []
     for text in HOSTILE:
         try:
-            files = files_of(plans.plan(), (), tuple(FILES), wish(key, text))
+            files = files_of(plans.plan(), (), tuple(FILES), wish(key, text), bill=False)
         except BadInput:
             continue
         directives = [line for name in ("job.slurm", "job.pbs") for line in files[name].decode().splitlines() if line.startswith(("#SBATCH", "#PBS"))]

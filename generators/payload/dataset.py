@@ -22,7 +22,11 @@ class Samples:
     def batches(self, size: int, order: np.ndarray | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
         """Whole batches in the given order; a remainder is left out, because compiled steps want one shape."""
         order = np.arange(len(self.y)) if order is None else order
-        return [(self.x[part], self.y[part]) for part in np.split(order[: len(order) // size * size], max(1, len(order) // size))]
+        return [(self.x[order[start : start + size]], self.y[order[start : start + size]]) for start in range(0, len(order) - size + 1, size)]
+
+    def parts(self, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """All samples in parts of at most `size`."""
+        return [(self.x[start : start + size], self.y[start : start + size]) for start in range(0, len(self.y), size)]
 
 
 def synthetic(network: Network, parameters: dict[str, float], seed: int) -> Samples:

@@ -13,7 +13,7 @@ from dataset import Samples
 def train(trainer: Any, samples: Samples, validation: Samples, batch: int, epochs: int, seed: int) -> dict:
     """Train `epochs` times over `samples` in an order that the seed decides; returns the validating part of a result."""
     random = np.random.default_rng(seed)
-    held_out = [trainer.prepare(*part) for part in validation.batches(min(batch, len(validation.y)))]
+    held_out = [trainer.prepare(*part) for part in validation.parts(batch)]
     begin = time.perf_counter()
     qualities = []
     for _ in range(epochs):

@@ -26,6 +26,7 @@ if [ "${1:-}" = --system ]; then
         apt-get clean
         rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old
     fi
+    dpkg-query -W >"$prefix/system-packages.txt"
     :
 elif command -v dpkg-query >/dev/null; then
     # System packages: what the base already has is left alone.
@@ -46,3 +47,4 @@ set --
 if [ -d /mnt/ontune/wheels ]; then set -- --no-index --find-links /mnt/ontune/wheels; fi
 "$prefix/venv/bin/python" -m pip install --no-cache-dir --no-input --disable-pip-version-check --progress-bar off \
     "$@" --requirement "$prefix/requirements.txt"
+"$prefix/venv/bin/python" -m pip freeze --all --disable-pip-version-check >"$prefix/python-packages.txt"
