@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from kb.errors import BadInput
 from ontune.cli.output import choice, emit, emit_rows
-from ontune.cli.request import RequestArguments, takes_request
+from ontune.cli.request import RequestArguments, pairs, takes_request
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -23,6 +24,7 @@ def recipe(
     to: Annotated[str, typer.Option(metavar="FORMAT,...", help="Recipes to write.")] = "apptainer,dockerfile",
     job: Annotated[str, typer.Option(metavar="SCHEDULER,...", help="Job scripts to write.")] = "bash,slurm,pbs",
     locked: Annotated[bool, typer.Option("--locked", help="Let pip resolve every Python package now; the build enforces their hashes.")] = False,
+    ask: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="What the job asks its scheduler for, such as nodes=1.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds something else.")] = False,
     format: Annotated[str, choice("--format", "table", "json", help="How to print what was written.")] = "table",
 ) -> None:
@@ -41,10 +43,19 @@ def recipe(
         reasoner = request.reasoner()
         workload, target, wishes = request.question(reasoner)
         plan = reasoner.plan(workload, target, **wishes)
-    bundle = write_bundle(plan, output, _words(to), _words(job), locked=locked, force=force)
+    asked = {name: _value(text) for name, text in pairs(ask or [], "--ask", "NAME=VALUE").items()}
+    bundle = write_bundle(plan, output, _words(to), _words(job), wishes=asked, locked=locked, force=force)
     files = sorted(str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file())
     document = {"plan_id": plan.plan_id, "folder": str(bundle.folder), "files": files}
     emit(document, format, lambda: emit_rows([(file,) for file in files], (f"written to {bundle.folder}",)))
+
+
+def _value(text: str) -> Any:
+    """A number, a truth value or a list where the text is one in JSON, else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _words(text: str) -> list[str]:
