@@ -90,7 +90,7 @@ def test_there_are_hostile_values_enough() -> None:
 def structure(files: dict[str, bytes]) -> dict[str, list[str]]:
     """Of every file, the lines that mean something to its reader whatever stands in them: sections, headers, instructions, directives."""
     marks = {
-        "ontune.def": r"^%\w+|^\w+:.*",
+        "ontune.def": r"^\s*%\w+|^\w+:.*",
         "Dockerfile": r"^(?!ENV )[A-Z]+ ",
         "job.slurm": r"^#SBATCH --[\w-]+",
         "job.pbs": r"^#PBS -\w+",
