@@ -39,6 +39,7 @@ class Key:
         namespace: what turns the value into the IRI of a resource.
         sort_property: the property that holds a version's sort key.
         count_property: the property that holds the length of the list.
+        momentary: whether the value holds for the moment of the probe only.
         members: the keys of an object, or of each object of a list, by name.
     """
 
@@ -49,6 +50,7 @@ class Key:
     namespace: str = ""
     sort_property: ox.NamedNode | None = None
     count_property: ox.NamedNode | None = None
+    momentary: bool = False
     members: dict[str, Key] = field(default_factory=dict)
 
 
@@ -101,6 +103,11 @@ class FactKeys:
     def unknown(self, facts: Facts) -> list[str]:
         """The paths of all facts that are null, with the places in lists: `gpus[0].driver`."""
         return list(_unknown(self.root, facts, ""))
+
+    def lasting(self, facts: Facts) -> Facts:
+        """The facts without those that hold for a moment only."""
+        passing = {name for name, key in self.root.members.items() if key.momentary}
+        return {name: value for name, value in facts.items() if name not in passing}
 
     def empty(self) -> Facts:
         """Facts of which nothing is known."""
@@ -170,6 +177,7 @@ def fact_keys(module: str) -> FactKeys:
             value_range = facts[ranges][0].value if ranges in facts else f"{_XSD}string"
             key.datatype = local_name(value_range) if value_range.startswith(_XSD) else ""
             key.namespace = facts[on("factNamespace")][0].value if on("factNamespace") in facts else ""
+            key.momentary = on("momentary") in facts
             key.sort_property = facts[on("sortedBy")][0] if on("sortedBy") in facts else None
         for path in facts.get(on("countOf"), ()):
             _place(root, path.value).count_property = ox.NamedNode(subject)

@@ -51,6 +51,10 @@ class Target:
         """The keys of all facts that are unknown, such as `glibc` and `gpus[0].driver`."""
         return fact_keys(_MODULE).unknown(self.facts)
 
+    def lasting(self) -> dict[str, Any]:
+        """The facts without the momentary ones, such as the load: equal for two probes of one machine that nobody has changed."""
+        return fact_keys(_MODULE).lasting(self.facts)
+
     def with_overrides(self, overrides: Mapping[str, Any]) -> Target:
         """The target with some facts set by hand; each is recorded in `overrides`.
 

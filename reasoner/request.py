@@ -50,7 +50,7 @@ class Request:
     def identity(self, knowledge: str) -> str:
         """The hash of request, target facts and knowledge: the plan's id."""
         content = {
-            "workload": self.workload.facts, "target": self.target.facts, "site": self.site, "pins": dict(self.pins), "forbid": self.forbid,
+            "workload": self.workload.facts, "target": self.target.lasting(), "site": self.site, "pins": dict(self.pins), "forbid": self.forbid,
             "objective": self.objective, "numerics": self.numerics, "allow": self.allow, "knowledge": knowledge,
         }  # fmt: skip
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]

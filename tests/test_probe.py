@@ -29,7 +29,7 @@ def expected(dump: Path) -> str:
 
 def detected(dump: Path) -> dict[str, object]:
     # The cpuinfo of POWER does not tell its byte order; the name does.
-    order = "little" if expected(dump).endswith("le") else None
+    order = "little" if expected(dump).endswith("le") else "big"
     return cpu.facts(cpuinfo.parse(dump.read_text(), dump.name), byte_order=order)
 
 
@@ -277,6 +277,7 @@ def test_usable_cores_are_the_least_of_all() -> None:
 def test_memory_is_cut_by_the_tightest_group() -> None:
     assert memory.gib("MemTotal:       16777216 kB\n", [{"memory.max": "max"}, {"memory.limit_in_bytes": str(4 * 2**30)}]) == 4.0
     assert memory.gib("MemTotal:       16777216 kB\n") == 16.0
+    assert memory.gib("MemTotal:       16777216 kB\n", [], {"SLURM_MEM_PER_NODE": "8192"}) == 8.0
     assert memory.gib("MemTot") is None
 
 
@@ -284,7 +285,7 @@ def test_a_node_is_exclusive_only_inside_a_whole_allocation() -> None:
     inside = {"SLURM_JOB_ID": "1", "SLURM_CPUS_ON_NODE": "64"}
     assert node.exclusive(inside, 64, 0.0) is True
     assert node.exclusive(inside, 128, 0.0) is False
-    assert node.exclusive({}, 64, 30.0) is False
+    assert node.exclusive({}, 64, 30.0) is False and node.exclusive({}, 64, 3.0) is None
     assert node.exclusive({}, 64, 0.1) is None
 
 

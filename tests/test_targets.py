@@ -75,6 +75,12 @@ def test_unknown_is_stated_and_known_none_is_not() -> None:
     assert (on("unknownFact"), "gpus") not in stated
 
 
+def test_the_load_of_the_moment_does_not_tell_machines_apart() -> None:
+    one, other = (probe(cpuinfo=DUMP, overrides={"load": load}) for load in ("0.1", "3.2"))
+    assert one.facts != other.facts
+    assert {**one.lasting(), "overrides": {}} == {**other.lasting(), "overrides": {}}
+
+
 def test_versions_have_sort_keys() -> None:
     target = probe(cpuinfo=DUMP, overrides={"glibc": "2.9", "gpus": '[{"driver": "535.54.03", "compute_capability": "12.0"}]'})
     keys = {quad.predicate.value: quad.object.value for quad in target.quads(NODE, GRAPH)}

@@ -112,7 +112,7 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "cpu": processor,
         "gpus": _accelerators(raw),
-        "memory_gib": memory.gib(raw["meminfo"], limits),
+        "memory_gib": memory.gib(raw["meminfo"], limits, environment),
         "glibc": libc.glibc(raw.get("libc")),
         "os": libc.distribution(raw["os_release"]),
         "python": raw["python"],

@@ -103,7 +103,7 @@ def facts(processor: Processor, machine: str | None = None, byte_order: str | No
     fields = processor.fields
     family = machine or _family(fields, byte_order)
     features = _features(fields)
-    level, likely, confidence = _identify(family, fields, features) if family else (None, None, None)
+    level, likely, confidence = _identify(family, fields, features, machine or byte_order) if family else (None, None, None)
     return {
         "isa_level": level,
         "microarchitecture": likely,
@@ -150,7 +150,9 @@ def _family(fields: dict[str, str], byte_order: str | None) -> str | None:
     return None
 
 
-def _identify(family: str, fields: dict[str, str], features: frozenset[str]) -> tuple[str | None, str | None, float | None]:
+def _identify(
+    family: str, fields: dict[str, str], features: frozenset[str], byte_order_told: str | None
+) -> tuple[str | None, str | None, float | None]:
     known = microarchitectures()
     if family not in known:
         return None, None, None
@@ -159,7 +161,8 @@ def _identify(family: str, fields: dict[str, str], features: frozenset[str]) -> 
     if power := re.match(r"POWER(\d+)", fields.get("cpu") or fields.get("model name") or ""):
         runs = [each for each in candidates if each.generation <= int(power[1])]
         best = max(runs, key=lambda each: each.rank)
-        return family, best.name, 1.0 if best.generation == int(power[1]) else 0.5
+        known_order = family if fields.get("architecture") or byte_order_told else None
+        return known_order, best.name, 1.0 if known_order and best.generation == int(power[1]) else 0.5
     names = {_plain_name(word) for text in (fields.get("uarch", ""), fields.get("model name", "")) for word in re.split(r"[\s,]", text)}
     runs = [each for each in candidates if _has_all(features, each, family)]
     by_name = [each for each in runs if each.vendor != "generic" and _plain_name(each.name) in names]

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 _GIB = 2**30
 
 
-def gib(meminfo: str | None, limits: Iterable[Mapping[str, str]] = ()) -> float | None:
+def gib(meminfo: str | None, limits: Iterable[Mapping[str, str]] = (), environment: Mapping[str, str] | None = None) -> float | None:
     """GiB (2^30 bytes), rounded to a tenth; None where the machine does not tell.
 
     Args:
         meminfo: the text of /proc/meminfo.
         limits: the limit files of all control groups above the process (version 1 or 2).
+        environment: the process's environment, in which Slurm states an allocation's memory for each node in MiB.
     """
     total = re.search(r"^MemTotal:\s*(\d+) kB$", meminfo or "", re.MULTILINE)
     known = [int(total[1]) * 1024] if total else []
@@ -21,4 +22,7 @@ def gib(meminfo: str | None, limits: Iterable[Mapping[str, str]] = ()) -> float 
         text = (group.get("memory.max") or group.get("memory.limit_in_bytes") or "").strip()
         if text.isdigit():
             known.append(int(text))
+    allocated = (environment or {}).get("SLURM_MEM_PER_NODE", "")
+    if allocated.isdigit() and int(allocated):
+        known.append(int(allocated) * 2**20)
     return round(min(known) / _GIB, 1) if total else None

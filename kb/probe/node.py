@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-# Above this load average, without the probe's own process, somebody else is computing.
-_FOREIGN_LOAD = 1.0
+# Above this load, one process and a tenth of the machine, somebody else is computing: the probe itself is one process.
+_OWN_PROCESSES, _FOREIGN_SHARE = 1.0, 0.1
 
 
 def load(loadavg: str | None) -> float | None:
@@ -20,7 +20,7 @@ def exclusive(environment: Mapping[str, str], topology: int | None, one_minute_l
     given = environment.get("SLURM_CPUS_ON_NODE", "")
     if environment.get("SLURM_JOB_ID") and given.isdigit() and topology:
         return int(given) >= topology
-    if one_minute_load is not None and one_minute_load > _FOREIGN_LOAD:
+    if one_minute_load is not None and one_minute_load > max(_OWN_PROCESSES, _FOREIGN_SHARE * (topology or 1)):
         return False
     return None
 
