@@ -133,6 +133,8 @@ SYSTEM = {
     "accelerator_memory_capacity": "80 GB",
     "framework": "PyTorch NVIDIA Release 24.09",
     "cooling": "air",
+    "operating_system": "Ubuntu 22.04.4 LTS",
+    "other_software_stack": {"nvidia_kernel_driver": "535.129 .03", "cuda_driver_version": "560.35.03"},
 }
 HEADER = "round,submitter,system,benchmark,runs,ok,minutes_olympic,minutes_min,minutes_max,global_batch_size,throughput_median,hyper,system_json"
 
@@ -160,6 +162,9 @@ def test_spellings_units_and_numbers_as_text_are_normalised(tmp_path: Path) -> N
     store = loaded(report.turtle)
     one, two = (ox.NamedNode(PREFIXES["tgt"] + f"mlperf-v4.1-Somebody-{name}") for name in "ab")
     assert [texts(store, node, "nodes") for node in (one, two)] == [["1"], ["2"]]
+    assert texts(store, one, "operatingSystem") == ["ubuntu 22.04"]
+    drivers = {quad.object.value for quad in store.quads_for_pattern(None, ox.NamedNode(on("driver")), None, None)}  # type: ignore[union-attr]
+    assert drivers == {"535.129.03"}
     assert texts(store, one, "physicalCores") == ["112"] and texts(store, one, "memoryGib") == ["1862.6"]
     models = {
         value.value for quad in store.quads_for_pattern(None, ox.NamedNode(on("model")), None, None) if isinstance(value := quad.object, ox.Literal)
@@ -176,6 +181,8 @@ def test_spellings_units_and_numbers_as_text_are_normalised(tmp_path: Path) -> N
         ({"host_processor_core_count": "Node1: 128, Node2: 64"}, "host_processor_core_count is 'Node1: 128, Node2: 64': left unknown"),
         ({"accelerator_model_name": "Brand New 1"}, "'Brand New 1' has no declared normal form: kept as it stands"),
         ({"framework": "NVIDIA Release 23.09"}, "stale, kept as submitted"),
+        ({"other_software_stack": [{"cuda_driver_version": "TBD"}]}, "the driver is 'TBD': left unknown"),
+        ({"operating_system": "host: one, container: another"}, "operating_system 'host: one, container: another' has no declared normal form"),
     ],
 )
 def test_what_no_rule_covers_is_reported(tmp_path: Path, changes: dict[str, object], finding: str) -> None:

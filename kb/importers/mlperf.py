@@ -20,6 +20,7 @@ from kb.errors import BadInput
 from kb.importers.normalise import normalised
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
 from kb.shapes import violations
+from kb.terms import version_key
 
 _SOURCES = ("https://github.com/mlcommons/training_results_v4.1", "https://github.com/mlcommons/training_results_v5.0")
 _COLUMNS = ("round", "submitter", "system", "benchmark", "runs", "ok", "minutes_olympic", "minutes_min", "minutes_max")
@@ -30,6 +31,7 @@ _STALE_YEARS = 1.0
 _READ = {
     "system_name", "number_of_nodes", "host_processors_per_node", "host_processor_model_name", "host_processor_core_count", "host_memory_capacity",
     "accelerators_per_node", "accelerator_model_name", "accelerator_memory_capacity", "framework", "submitter", "division", "status",
+    "operating_system", "other_software_stack",
 }  # fmt: skip
 
 
@@ -119,6 +121,14 @@ def _system(file: Path, path: str, findings: list[str]) -> dict[str, Any]:
     device += [f"on:gpuVendor {literal(accelerator.vendor)}"] if accelerator and accelerator.vendor else []
     device_memory = gib("accelerator_memory_capacity", binary=True)
     device += [f"on:memoryGib {device_memory}"] if device_memory else []
+    driver = _driver(description.get("other_software_stack"))
+    if driver and re.fullmatch(r"\d{3}(\.\d+)+", driver):
+        device.append(f"on:driver {literal(driver)} ; on:driverKey {literal(version_key(driver))}")
+    elif driver:
+        findings.append(f"{where}: the driver is '{driver}': left unknown, for it is no version")
+    system = normalised("operating_system", text("operating_system"))
+    if system is None:
+        findings.append(f"{where}: operating_system '{text('operating_system')}' has no declared normal form: left unknown")
     iri = f"tgt:mlperf-{iri_name(path.removeprefix('systems/').replace('/systems/', '-').removesuffix('.json').replace('/', '-'))}"
     facts = [f"a on:Target ; rdfs:label {literal(text('system_name') or file.stem)}@en ; on:submitter {literal(text('submitter'))}"]
     facts += [f"on:nodes {nodes}"] if nodes else []
@@ -126,10 +136,21 @@ def _system(file: Path, path: str, findings: list[str]) -> dict[str, Any]:
     facts += [f"on:sockets {processors}"] if processors else []
     facts += [f"on:physicalCores {processors * cores}"] if processors and cores else []
     facts += [f"on:memoryGib {memory}"] if memory else []
+    facts += [f"on:operatingSystem {literal(system.normal_form)}"] if system else []
     facts += [f"on:cpuModel {literal(' '.join(text('host_processor_model_name').split()))}"] if text("host_processor_model_name") else []
     facts += [f"on:frameworkAsSubmitted {literal(framework)}"] if framework else []
     total = nodes * devices if nodes and devices else None
     return {"iri": iri, "turtle": statement(iri, facts), "model": model, "devices": total, "unread": set(description) - _READ}
+
+
+def _driver(stack: Any) -> str:
+    """The kernel driver where it is told apart from the driver of the container, else the one that is told; spaces inside do not count."""
+    parts = [part for part in (stack if isinstance(stack, list) else [stack]) if isinstance(part, dict)]
+    for field in ("nvidia_kernel_driver", "cuda_driver_version"):
+        for part in parts:
+            if part.get(field):
+                return "".join(str(part[field]).split())
+    return ""
 
 
 def _newest_release(framework: str) -> float | None:

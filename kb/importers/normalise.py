@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyoxigraph as ox
 
@@ -47,6 +47,9 @@ def rules(field: str) -> tuple[Rule, ...]:
 
 
 def normalised(field: str, value: str) -> Rule | None:
-    """The rule that matches a value, or None: then the value must be reported."""
+    """The rule that matches a value, its normal form filled with the groups of the spelling; or None: then the value must be reported."""
     plain = " ".join(value.split())
-    return next((rule for rule in rules(field) if rule.spelling.fullmatch(plain)), None)
+    for rule in rules(field):
+        if match := rule.spelling.fullmatch(plain):
+            return replace(rule, normal_form=match.expand(rule.normal_form))
+    return None
