@@ -80,7 +80,8 @@ def _why(taken: DecisionTaken, notes: _Footnotes) -> str:
     """The most telling reasons, then what was measured against the options that were not taken."""
     telling = sorted(taken.reasons, key=lambda reason: _MOST_TELLING.index(reason.kind))
     lines = [f"{reason.text}{notes.mark(reason)}" for reason in telling[:_REASONS_SHOWN]]
-    for option, reasons in _measured_against(taken)[:_REJECTED_SHOWN]:
+    unsaid = [(option, reasons) for option, reasons in _measured_against(taken) if reasons[-1].text not in {reason.text for reason in taken.reasons}]
+    for option, reasons in unsaid[:_REJECTED_SHOWN]:
         # The first compares whole configurations, the last is the effect of the most special situation.
         said = dict.fromkeys((reasons[0], reasons[-1]))
         lines.append(f"not {option}: {'; '.join(f'{reason.text}{notes.mark(reason)}' for reason in said)}")
