@@ -43,11 +43,13 @@ class Contender:
         name: its name in the series, and its bundle's folder.
         title: what it is, in words.
         plan: what is built and run.
+        numerics: what its options do to the numbers.
     """
 
     name: str
     title: str
     plan: Plan
+    numerics: str
 
 
 def run_demo(
@@ -110,7 +112,7 @@ def contenders(reasoner: Reasoner, workload: Workload, target: Target, full: boo
         if number == 0:
             usual = plan.option("framework")
         taken.append(_choices(plan))
-        yield Contender(row["name"], row["label"], plan)
+        yield Contender(row["name"], row["label"], plan, reasoner.numerics_of(plan))
     for name, title, wishes in (
         (f"{usual}-exact", f"the plan within {usual}, exact numerics", {"framework": usual, "numerics": "exact"}),
         (f"{usual}-plan", f"the plan within {usual}", {"framework": usual}),
@@ -122,7 +124,7 @@ def contenders(reasoner: Reasoner, workload: Workload, target: Target, full: boo
         plan = reasoner.plan(workload, target, **wishes)
         if name == "plan" or _choices(plan) not in taken:
             taken.append(_choices(plan))
-            yield Contender(name, title, plan)
+            yield Contender(name, title, plan, reasoner.numerics_of(plan))
 
 
 def _choices(plan: Plan) -> dict[str, str]:
@@ -161,7 +163,7 @@ def _row(rival: Contender, built: Built, series: dict[int, Series], baseline: st
         "title": rival.title,
         "plan_id": rival.plan.plan_id,
         "framework": rival.plan.option("framework"),
-        "numerics": rival.plan.numerics,
+        "numerics": rival.numerics,
         "options": _choices(rival.plan),
         "build_seconds": built.seconds,
         "bytes": built.bytes,

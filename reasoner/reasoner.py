@@ -221,6 +221,12 @@ class Reasoner:
         main: How | Literal[""] = next((way for way in _MAIN_WAY if way in ways), "")
         return DecisionTaken(self.menu.name[decision], info.name, info.label, main, apply, reasons.chosen(decision), reasons.rejected(decision))
 
+    def numerics_of(self, plan: Plan) -> str:
+        """What the options of a plan do to the numbers, whatever was asked for: exact, mixed or lossy."""
+        chosen = {taken.decision: taken.option for taken in plan.decisions}
+        name = self.menu.name
+        return self._numerics({d: o for d, options in self.menu.options.items() for o in options if chosen.get(name[d]) == name[o]})
+
     def _numerics(self, taken: Mapping[str, str]) -> str:
         """The strongest change that a chosen option makes to the numbers."""
         classes = {local_name(value).lower() for option in taken.values() for value in self.store.objects(option, on("numerics"))}
