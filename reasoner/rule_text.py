@@ -58,18 +58,15 @@ class RuleText:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a pattern can match: a predicate (None: any) and, for `rdf:type`, a class (None: any)."""
+    """What a pattern can match: a predicate (None: any) and the IRI of an object (None: any, or a literal)."""
 
     predicate: str | None
     object: str | None
 
     def meets(self, other: Signature) -> bool:
         """Whether one triple could match both."""
-        if None in (self.predicate, other.predicate):
-            return True
-        if self.predicate != other.predicate:
-            return False
-        return self.predicate != RDF_TYPE or None in (self.object, other.object) or self.object == other.object
+        pairs = ((self.predicate, other.predicate), (self.object, other.object))
+        return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 @lru_cache(maxsize=4096)
@@ -92,9 +89,15 @@ def read_rule(construct: str) -> RuleText:
     return RuleText(tuple(head), tuple(body))
 
 
+def read_pattern(text: str) -> Pattern | None:
+    """Read a single triple pattern; None where the text is none (`VALUES`, say)."""
+    tokens = [match[0] for match in _TOKEN.finditer(text)]
+    return next(iter(_statement(tokens, negated=False, certain=True)), None) if tokens and tokens[0][0] in "?$" else None
+
+
 def signatures(pattern: Pattern) -> list[Signature]:
     """What a pattern can match, with prefixes expanded: one signature for each predicate of its path."""
-    target = None if pattern.object[0] in "?$" else expand(pattern.object)
+    target = None if expand(pattern.object) == pattern.object else expand(pattern.object)
     names = [token for token in pattern.path if token[0] not in "/|^*+?!()" or len(token) > 1]
     return [Signature(None if name[0] in "?$" else expand(name), target if len(pattern.path) == 1 else None) for name in names]
 

@@ -1,22 +1,23 @@
 """SHACL rules (`sh:SPARQLRule`): read from the store, checked for stratification, executed to a fixpoint.
 
 A rule concludes into a named graph of its own, so that every triple tells which rule it came from. Rules whose focus class is `on:Request` run for
-one request at a time; all others run once, when the knowledge base is compiled.
+one request at a time; all others run when the knowledge base is compiled, and again for what a request brings along.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyoxigraph as ox
 
 from kb.errors import BadInput
 from kb.store import KnowledgeStore, Term
 from kb.terms import RDF_TYPE, local_name, on
-from reasoner.rule_text import RuleText, Signature, read_rule, signatures
+from reasoner.rule_text import RuleText, Signature, read_pattern, read_rule, signatures
 
 _RULES = """
 SELECT ?rule ?construct ?order ?class ?subjectsOf ?objectsOf ?node ?label ?message WHERE {
@@ -58,18 +59,18 @@ class Rule:
         """The patterns of head and body."""
         return read_rule(self.construct)
 
-    @property
+    @cached_property
     def concludes(self) -> tuple[Signature, ...]:
         """What the head can match."""
         return tuple(found for pattern in self.text.head for found in signatures(pattern))
 
-    @property
+    @cached_property
     def reads(self) -> tuple[Signature, ...]:
         """What the body and the focus can match."""
-        focus = (Signature(RDF_TYPE, None),) if any(" a " in pattern for pattern in self.focus) else ()
-        return focus + tuple(found for pattern in self.text.body for found in signatures(pattern))
+        focus = [pattern for text in self.focus if (pattern := read_pattern(text))]
+        return tuple(found for pattern in (*focus, *self.text.body) for found in signatures(pattern))
 
-    @property
+    @cached_property
     def negates(self) -> tuple[Signature, ...]:
         """What the body asks to be absent."""
         return tuple(found for pattern in self.text.body if pattern.negated for found in signatures(pattern))
@@ -79,8 +80,8 @@ def load_rules(store: KnowledgeStore) -> list[Rule]:
     """Every active rule that a shape carries, by stratum, then by IRI.
 
     Raises:
-        BadInput: a rule's text has another form than `CONSTRUCT { head } WHERE { body }`, or it rests on the absence of what the same or a later
-            stratum concludes.
+        BadInput: a rule's text has another form than `CONSTRUCT { head } WHERE { body }`, or it rests on the absence of what follows from its own
+            conclusions, or of what the same or a later stratum concludes.
     """
     rules = []
     for (iri, construct, order, label, message), rows in itertools.groupby(
@@ -100,23 +101,27 @@ def load_rules(store: KnowledgeStore) -> list[Rule]:
     return rules
 
 
-def run_rules(store: KnowledgeStore, rules: Sequence[Rule], request: ox.NamedNode | None = None) -> list[ox.Quad]:
+def run_rules(
+    store: KnowledgeStore, rules: Sequence[Rule], request: ox.NamedNode | None = None, news: Iterable[ox.NamedNode] = ()
+) -> list[ox.Quad]:
     """Run rules to a fixpoint, stratum by stratum, and add what they conclude to the store.
 
     Args:
         store: read as the union of its graphs.
-        rules: sorted by stratum; with a request those of the request, else the others.
+        rules: sorted by stratum; without a request only those that need none.
         request: the focus node of the request's rules.
+        news: with a request, the nodes that came with it: the only ones that the other rules still have to look at.
 
     Returns:
         the quads added, each in the graph of its rule.
     """
     added: list[ox.Quad] = []
+    values = f"VALUES $this {{ {' '.join(map(str, dict.fromkeys(news)))} }}"
     for _, group in itertools.groupby(rules, key=lambda rule: rule.order):
         stratum = list(group)
         waiting = stratum
         while waiting:
-            fresh = [quad for rule in waiting for quad in _conclusions(store, rule, request)]
+            fresh = [quad for rule in waiting for quad in _conclusions(store, rule, request, values)]
             store.add(fresh)
             added += fresh
             waiting = [rule for rule in stratum if _touched(rule, fresh)]
@@ -155,13 +160,14 @@ def _focus(row: dict[str, str]) -> str:
     return f"VALUES $this {{ <{row['node']}> }}" if "node" in row else ""
 
 
-def _conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None) -> list[ox.Quad]:
+def _conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, news: str) -> list[ox.Quad]:
     graph = ox.NamedNode(rule.iri)
     triples: Iterable[ox.Triple]
     if request is not None and rule.per_request:
         triples = store.construct(rule.construct, {_THIS: request})
     else:
-        triples = itertools.chain.from_iterable(store.construct(_with_focus(rule.construct, focus)) for focus in rule.focus)
+        narrowed = news if request is not None else ""
+        triples = itertools.chain.from_iterable(store.construct(_with_focus(rule.construct, f"{narrowed} {focus}")) for focus in rule.focus)
     quads = {ox.Quad(triple.subject, triple.predicate, triple.object, graph) for triple in triples}
     return [quad for quad in quads if quad not in store.store]
 
@@ -185,14 +191,54 @@ def _as_select(construct: str) -> str:
 
 
 def _refuse_unstratified(rules: Sequence[Rule]) -> None:
+    """Refuse a rule that rests on the absence of something before it is known which of it holds: on a cycle, or concluded too late."""
+    writers = _Writers(rules)
     for reader in rules:
-        for absent in reader.negates:
-            for writer in rules:
-                late = writer.order >= reader.order and writer.per_request == reader.per_request
-                if late and any(absent.meets(found) for found in writer.concludes):
-                    path = f"{local_name(reader.iri)} -> not {local_name(absent.predicate or '?p')} -> {local_name(writer.iri)}"
-                    raise BadInput(
-                        f"rule {local_name(reader.iri)}",
-                        f"it rests on the absence of what a rule of the same or a later stratum concludes ({path})",
-                        expected=f"a sh:order above {writer.order:g}",
-                    )
+        for absent, writer in writers.of(reader.negates):
+            back = _path(writer, reader, writers)
+            if back is not None:
+                raise BadInput(
+                    f"rule {local_name(reader.iri)}",
+                    f"it rests on the absence of what follows from its own conclusions ({local_name(reader.iri)} -> not {absent} -> {back})",
+                    expected="rules without a cycle through a negation",
+                )
+            if writer.order >= reader.order:
+                raise BadInput(
+                    f"rule {local_name(reader.iri)}",
+                    "it rests on the absence of what a rule of the same or a later stratum concludes "
+                    f"({local_name(reader.iri)} -> not {absent} -> {local_name(writer.iri)})",
+                    expected=f"a sh:order above {writer.order:g}",
+                )
+
+
+class _Writers:
+    """Which rules can conclude what."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._all = [(signature, rule) for rule in rules for signature in rule.concludes]
+        self._by_predicate = {
+            predicate: [pair for pair in self._all if pair[0].predicate in (predicate, None)] for predicate in {one.predicate for one, _ in self._all}
+        }
+        self._of_any = [pair for pair in self._all if pair[0].predicate is None]
+
+    def of(self, read: Iterable[Signature]) -> Iterator[tuple[str, Rule]]:
+        """What is read, by short names, with each rule that can conclude it."""
+        for one in read:
+            candidates = self._all if one.predicate is None else self._by_predicate.get(one.predicate, self._of_any)
+            for signature, rule in candidates:
+                if one.meets(signature):
+                    yield " ".join(local_name(iri) for iri in (one.predicate, one.object) if iri) or "anything", rule
+
+
+def _path(start: Rule, goal: Rule, writers: _Writers) -> str | None:
+    """The shortest way on which one rule rests on another, as text."""
+    reached = {start.iri: local_name(start.iri)}
+    queue = [start]
+    for rule in queue:
+        if rule is goal:
+            return reached[rule.iri]
+        for met, other in writers.of(rule.reads):
+            if other.iri not in reached:
+                reached[other.iri] = f"{reached[rule.iri]} -> {met} -> {local_name(other.iri)}"
+                queue.append(other)
+    return None

@@ -45,7 +45,7 @@ def test_reads_what_matters_of_a_text() -> None:
 
 @pytest.mark.parametrize("text", ["SELECT * WHERE { ?s ?p ?o }", "CONSTRUCT { $this on:x ?y", "CONSTRUCT WHERE"])
 def test_refuses_a_text_of_another_form(text: str) -> None:
-    with pytest.raises(ValueError, match="CONSTRUCT|bracket"):
+    with pytest.raises(ValueError, match=r"CONSTRUCT|bracket"):
         read_rule(text)
 
 
@@ -60,15 +60,39 @@ def test_a_rule_reaches_its_fixpoint_and_concludes_into_its_own_graph(tmp_path: 
     assert {quad.graph_name.value for quad in added} == {expand("rule:implied")}
 
 
-def test_refuses_absence_of_what_is_concluded_later_with_the_path(tmp_path: Path) -> None:
+def test_refuses_a_cycle_through_a_negation_with_its_path(tmp_path: Path) -> None:
+    store = knowledge(
+        tmp_path,
+        "on:S sh:targetClass on:Request ; sh:rule rule:one , rule:two , rule:three .\n"
+        + rule("one", "CONSTRUCT { $this on:provides cap:a } WHERE { FILTER NOT EXISTS { $this on:provides cap:b } }", 2)
+        + rule("two", "CONSTRUCT { $this on:provides cap:b } WHERE { $this on:provides cap:c }", 1)
+        + rule("three", "CONSTRUCT { $this on:provides cap:c } WHERE { $this on:provides cap:a }", 3),
+    )
+    with pytest.raises(BadInput, match="one -> not provides b -> two -> provides c -> three -> provides a -> one"):
+        load_rules(store)
+
+
+def test_refuses_absence_of_what_is_concluded_later(tmp_path: Path) -> None:
     store = knowledge(
         tmp_path,
         "on:S sh:targetClass on:Request ; sh:rule rule:one , rule:two .\n"
         + rule("one", "CONSTRUCT { $this on:provides cap:a } WHERE { FILTER NOT EXISTS { $this on:provides cap:b } }", 1)
-        + rule("two", "CONSTRUCT { $this on:provides cap:b } WHERE { $this on:provides cap:a }", 2),
+        + rule("two", "CONSTRUCT { $this on:provides cap:b } WHERE { $this on:provides cap:c }", 2),
     )
-    with pytest.raises(BadInput, match="one -> not provides -> "):
+    with pytest.raises(BadInput, match=r"one -> not provides b -> two.*above 2"):
         load_rules(store)
+
+
+def test_rules_of_the_whole_knowledge_base_look_at_what_a_request_brings(tmp_path: Path) -> None:
+    store = knowledge(
+        tmp_path,
+        "cap:new on:implies cap:old .\n"
+        "on:P sh:targetSubjectsOf on:provides ; sh:rule rule:implied . on:R sh:targetClass on:Request ; sh:rule rule:one .\n"
+        + rule("implied", "CONSTRUCT { $this on:provides ?old } WHERE { $this on:provides ?new . ?new on:implies ?old }", 1)
+        + rule("one", "CONSTRUCT { $this on:provides cap:new } WHERE { $this on:target ?t }", 1),
+    )
+    facts = [ox.Quad(REQUEST, ox.NamedNode(on("target")), ox.NamedNode("urn:t"), REQUEST_GRAPH)]
+    assert derive(store, load_rules(store), facts).provides == {expand("cap:new"), expand("cap:old")}
 
 
 def test_a_request_leaves_no_trace(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import clingo
 
 from reasoner.solve import Factor
+from tests.oracles.made_up_knowledge import Meaning, Statement
 
 
 def program(domains: Mapping[str, Sequence[str]], factors: Sequence[Factor]) -> str:
@@ -31,16 +32,58 @@ def best_value(domains: Mapping[str, Sequence[str]], factors: Sequence[Factor], 
     Raises:
         TimeoutError: clingo did not finish within `time_limit` seconds.
     """
-    control = clingo.Control(["--opt-mode=opt"])
-    control.add("base", [], program(domains, factors))
+    cost = _solve(program(domains, factors), time_limit)
+    return None if cost is None else -sum(cost.values())
+
+
+def best_of(meaning: Meaning) -> tuple[int, int] | None:
+    """The best plan of a made-up knowledge base: what it is worth, and minus its departures from defaults; None where nothing is feasible."""
+    knowledge = meaning.knowledge
+    lines = [f'gives("{option.name}","{one}").' for option in knowledge.options for one in (option.name, *sorted(option.provides))]
+    lines += [f'implies("{newer}","{older}").' for newer, older in sorted(knowledge.implies)]
+    lines += [f'there("{one}").' for one in sorted(meaning.given)]
+    lines += ["there(C) :- take(O), gives(O,C).", "there(B) :- there(A), implies(A,B)."]
+    for decision in knowledge.defaults:
+        offered = [option for option in knowledge.options if option.decision == decision]
+        lines.append(f"1 {{ {'; '.join(_take(option.name) for option in offered)} }} 1.")
+    for option in knowledge.options:
+        lines += [f':- {_take(option.name)}, not there("{need}").' for need in sorted(option.needs)]
+        if meaning.refused(option) or option.name in knowledge.forbid or knowledge.pins.get(option.decision, option.name) != option.name:
+            lines.append(f":- {_take(option.name)}.")
+        if knowledge.defaults[option.decision] != option.name:
+            lines.append(f":~ {_take(option.name)}. [1@1,{option.name}]")
+    for conflict in knowledge.conflicts:
+        if not conflict.unverified and conflict.when <= meaning.situations:
+            lines += [f":- {body}." for body in _companies(meaning, conflict)]
+    for effect, weight in meaning.shares.items():
+        lines += [f":~ {body}. [{-weight}@2,{effect.name}]" for body in _companies(meaning, effect)]
+    cost = _solve("\n".join(lines), None)
+    return None if cost is None else (-cost.get(2, 0), -cost.get(1, 0))
+
+
+def _companies(meaning: Meaning, statement: Statement) -> list[str]:
+    """The option of a statement with each company that it is about."""
+    context = meaning.context(statement).values()
+    return [", ".join(map(_take, (statement.option, *company))) for company in itertools.product(*(sorted(options) for options in context))]
+
+
+def _take(option: str) -> str:
+    return f'take("{option}")'
+
+
+def _solve(text: str, time_limit: float | None) -> dict[int, int] | None:
+    """The cost of an optimal model for each priority at which something is weighed; None where there is no model."""
+    control = clingo.Control(["--opt-mode=opt", "--warn=no-atom-undefined"])
+    control.add("base", [], text)
     control.ground([("base", [])])
-    costs: list[int] = []
+    cost: dict[int, int] = {}
 
     def remember(model: clingo.Model) -> None:
-        costs[:] = [sum(model.cost)]
+        cost.clear()
+        cost.update(zip(model.priority, model.cost, strict=True))
 
     with control.solve(on_model=remember, async_=True) as handle:
         if not handle.wait(time_limit):
             handle.cancel()
             raise TimeoutError("clingo did not finish")
-        return -costs[0] if handle.get().satisfiable else None
+        return cost if handle.get().satisfiable else None
