@@ -48,11 +48,14 @@ SETTINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "flush_denormal": ("off", "on"),
         "optimizer_impl": ("default", "foreach", "fused"),
         "dropout_impl": ("default", "mask_bits"),
+        "checkpointing": ("off", "on"),
+        "determinism": ("off", "on"),
     },
     "tensorflow": {
         "compiler": ("eager", "tf-graph", "xla"),
         "precision": ("fp32", "bf16", "fp16"),
         "memory_format": ("contiguous", "channels_last"),
+        "determinism": ("off", "on"),
     },
 }
 FRAMEWORKS = tuple(SETTINGS)

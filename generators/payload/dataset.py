@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +82,11 @@ def _digits_as(network: Network, parameters: dict[str, float], images: np.ndarra
     if network.form == "tokens":
         if parameters["vocabulary"] < 17:
             raise RequestError("the digits have 17 grey levels: parameter vocabulary must be at least 17")
-        nearest = np.arange(int(parameters["sequence"])) * 64 // int(parameters["sequence"])
-        return images.reshape(len(images), 64)[:, nearest].astype(np.int64)
+        length = int(parameters["sequence"])
+        if length in (4, 16):  # a smaller image, of block means
+            side, block = math.isqrt(length), 8 // math.isqrt(length)
+            return images.reshape(-1, side, block, side, block).mean((2, 4)).round().reshape(-1, length).astype(np.int64)
+        return images.reshape(-1, 64)[:, np.arange(length) * 64 // length].astype(np.int64)
     rows = np.arange(int(parameters["sequence"])) * 8 // int(parameters["sequence"])
     columns = np.arange(int(parameters["features"])) * 8 // int(parameters["features"])
     return images[:, rows][:, :, columns].astype(np.float32) / 16

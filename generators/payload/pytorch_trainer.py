@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 
 import numpy as np
 import pytorch_networks
 import torch
+from catalogue import RequestError
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -23,10 +26,13 @@ class Trainer:
             torch.set_num_threads(int(settings["threads"]))
         # Denormal flushing is a flag of each thread; set before the first parallel region it reaches the pool's threads too.
         self.flushes_denormals = settings.get("flush_denormal") == "on" and torch.set_flush_denormal(True)
+        torch.use_deterministic_algorithms(settings.get("determinism") == "on")
         if "fp32_mode" in settings:
             torch.backends.fp32_precision = settings["fp32_mode"]
         dropout = pytorch_networks.MaskBitsDropout if settings.get("dropout_impl") == "mask_bits" else torch.nn.Dropout
         self.module = pytorch_networks.build(network, parameters, dropout).to(self.device)
+        if settings.get("checkpointing") == "on":
+            self._recompute_blocks(network)
         self.memory_format = torch.channels_last if settings.get("memory_format") == "channels_last" else torch.contiguous_format
         if self.memory_format is torch.channels_last:
             self.module.to(memory_format=torch.channels_last)
@@ -108,6 +114,7 @@ class Trainer:
             "flush_denormal": "on" if self.flushes_denormals else "off",
             "fp32_mode": {"none": "ieee"}.get(torch.backends.fp32_precision, torch.backends.fp32_precision),
             "optimizer_impl": next((name for name in ("fused", "foreach") if group.get(name)), "default"),
+            "determinism": "on" if torch.are_deterministic_algorithms_enabled() else "off",
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
             "onednn": torch.backends.mkldnn.is_available(),
@@ -126,6 +133,14 @@ class Trainer:
         if self.device.type != "cuda":
             return {}
         return {"device_peak_memory_mib": torch.cuda.max_memory_allocated() / 2**20}
+
+    def _recompute_blocks(self, network: str) -> None:
+        """Keep only the inputs of the repeated blocks, and compute what is inside again in the backward pass."""
+        blocks = [layer for layer in self.module.modules() if isinstance(layer, (pytorch_networks.Bottleneck, torch.nn.TransformerEncoderLayer))]
+        if not blocks:
+            raise RequestError(f"setting checkpointing=on: network {network!r} has no repeated blocks to compute again")
+        for block in blocks:
+            block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False)
 
     def _autocast(self) -> contextlib.AbstractContextManager:
         if self.autocast_type is None:

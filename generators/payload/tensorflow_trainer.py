@@ -25,6 +25,8 @@ class Trainer:
             tf.config.threading.set_intra_op_parallelism_threads(int(settings["threads"]))
             tf.config.threading.set_inter_op_parallelism_threads(int(settings["threads"]))
         keras.utils.set_random_seed(seed)
+        if settings.get("determinism") == "on":
+            tf.config.experimental.enable_op_determinism()
         precision = settings.get("precision", "fp32")
         keras.mixed_precision.set_dtype_policy(POLICIES.get(precision, "float32"))
         # The networks read the policy when their layers are made, so they are imported no earlier than it is set.
