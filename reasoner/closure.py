@@ -1,14 +1,11 @@
-"""OWL 2 RL closure: the SPARQL Update files of `rules/closure/`, run to a fixpoint.
+"""OWL 2 RL closure: the SPARQL Update files of `rules/closure/`, run to a fixpoint over the union of a store's graphs.
 
-The union of all graphs is copied into the store's default graph, where the rules read and write; what they add then goes into one named graph,
-and the default graph is as it was. So stated and inferred triples never mix, and each rule file is an ordinary update that anybody can run. A
-file's header says which vocabulary wakes its rule and which kinds of triples it reads and writes: a rule runs again only when something that it
-reads has changed.
+A rule runs again only when something was added that it reads. What it reads follows from its text and the axioms at hand: the rule for symmetric
+properties reads the values of those properties that are stated to be symmetric, and nothing else. Where there is no such axiom it sleeps.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,15 +16,16 @@ import pyoxigraph as ox
 
 from kb.errors import OntuneError
 from kb.paths import shipped
-from kb.terms import PREFIXES, RDF_TYPE, local_name
+from kb.terms import PREFIXES, RDF_TYPE, local_name, on
+from reasoner.rule_text import Pattern, expand, read_rule
 
-_HEADER: Final = re.compile(r"^# (\w+): (.+)$", re.MULTILINE)
-_PROLOGUE: Final = re.compile(r"^PREFIX .+$", re.MULTILINE)
+# The kind of a triple: its predicate, and with rdf:type its class.
+Kind = tuple[str, str]
+
 _TYPE: Final = ox.NamedNode(RDF_TYPE)
-_SAME: Final = ox.NamedNode(PREFIXES["owl"] + "sameAs")
-_ASIDE: Final = ox.NamedNode("urn:ontune:default-graph-while-closing")
+_LINK: Final = ox.NamedNode(on("link"))
+_BETWEEN_INDIVIDUALS: Final = {PREFIXES["owl"] + "sameAs", PREFIXES["owl"] + "differentFrom"}
 _MOST_ROUNDS: Final = 10_000
-_AXIOM_NAMESPACES: Final = tuple(PREFIXES[name] for name in ("rdf", "rdfs", "owl"))
 _INCONSISTENCIES: Final = """
 SELECT ?found ?rule ?label ?s ?p ?o WHERE {
   ?found a on:Inconsistency ; skos:notation ?rule ; rdfs:label ?label ; on:premise ?premise .
@@ -40,22 +38,20 @@ class ClosureRule:
     """One file of closure rules.
 
     Attributes:
-        path: the file; its number orders it, and the number's first digit names its stratum: 1 schema, 2 assertions, 3 inconsistencies.
+        path: the file; its number orders it, and the number's first digit is 1 for the schema, 2 for assertions, 3 for inconsistencies.
         names: the rules of the OWL 2 RL specification that it states, such as `prp-spo1`.
-        trigger: the terms one of which must occur before the rule can fire; empty for a rule that may always fire.
-        reads, writes: kinds of triples, such as `type` or `property` (any other value), by which rules wake one another; a schema that is only
-            stated needs no kind.
-        update: the SPARQL Update.
-        ask: an ASK query that is true while the update would add something.
+        construct: its SPARQL text, as a query for what the update would insert.
+        axioms: kinds of the axioms that it reads.
+        patterns: what it reads about individuals.
+        select: the query for the properties and classes that `patterns` stand for; empty where none depends on an axiom.
     """
 
     path: Path
     names: tuple[str, ...]
-    trigger: tuple[ox.NamedNode, ...]
-    reads: frozenset[str]
-    writes: frozenset[str]
-    update: str
-    ask: str
+    construct: str
+    axioms: frozenset[Kind]
+    patterns: tuple[Pattern, ...]
+    select: str
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,7 @@ def closure_rules(folder: Path | None = None) -> tuple[ClosureRule, ...]:
     """The closure rules of a folder (default: the shipped ones) in the order of their numbers.
 
     Raises:
-        OntuneError: a file's header is not complete.
+        OntuneError: a file lacks its `# rule:` line or has another form than `INSERT { head } WHERE { body }`.
     """
     return tuple(_read(path) for path in sorted((folder or shipped("rules") / "closure").glob("*.ru")))
 
@@ -103,102 +99,98 @@ def close(store: ox.Store, graph: ox.NamedNode, rules: Sequence[ClosureRule] | N
     """
     rules = closure_rules() if rules is None else rules
     before = len(store)
-    if _occurs(store, None, None, None, ox.DefaultGraph()):
-        store.update(f"MOVE DEFAULT TO {_ASIDE}")
-    try:
-        store.update("INSERT { ?s ?p ?o } WHERE { GRAPH ?g { ?s ?p ?o } }")
-        rounds = _saturate(store, rules)
-        store.update(f"INSERT {{ GRAPH {graph} {{ ?s ?p ?o }} }} WHERE {{ ?s ?p ?o FILTER NOT EXISTS {{ GRAPH ?g {{ ?s ?p ?o }} }} }}")
-        found = _inconsistencies(store, rules)
-    finally:
-        store.clear_graph(ox.DefaultGraph())
-        store.update("DELETE WHERE { GRAPH ?cell { ?x on:reaches ?y } }", prefixes=PREFIXES)
-        if store.contains_named_graph(_ASIDE):
-            store.update(f"MOVE {_ASIDE} TO DEFAULT")
+    rounds = _saturate(store, graph, [rule for rule in rules if not rule.path.name.startswith("3")])
+    _remove_links(store, graph)
+    found = _inconsistencies(store, [rule for rule in rules if rule.path.name.startswith("3")])
     return ClosureReport(len(store) - before, rounds, found)
 
 
-def _saturate(store: ox.Store, rules: Sequence[ClosureRule]) -> int:
-    """Schema, then assertions, and again while an assertion concludes an axiom; returns how often a rule added something."""
-    schema, assertions = ([rule for rule in rules if rule.path.name.startswith(digit)] for digit in "12")
-    axiom_terms = {term for rule in rules for term in rule.trigger} - {_SAME}
+def _saturate(store: ox.Store, graph: ox.NamedNode, rules: Sequence[ClosureRule]) -> int:
+    """Run the first rule that is due until none is; returns how often one added something."""
+    due = set(range(len(rules)))
+    reads: dict[int, frozenset[Kind] | None] = {}
     rounds = 0
-    axioms = -1
-    while rounds < _MOST_ROUNDS:
-        rounds += _fixpoint(store, schema)
-        if axioms == (axioms := _count(store, axiom_terms)):
-            return rounds
-        rounds += _fixpoint(store, assertions, vague=_speaks_of_typing(store))
-        if axioms == _count(store, axiom_terms):
-            return rounds
-    raise _endless()
+    while due:
+        number = min(due)
+        due.remove(number)
+        if number not in reads:
+            reads[number] = _reads(store, rules[number])
+        concluded = _run(store, rules[number]) if reads[number] != frozenset() else []
+        if not concluded:
+            continue
+        if (rounds := rounds + 1) > _MOST_ROUNDS:
+            raise OntuneError(f"the closure rules found no fixpoint in {_MOST_ROUNDS} rounds")
+        store.extend(ox.Quad(triple.subject, triple.predicate, triple.object, graph) for triple in concluded)
+        kinds = _kinds(concluded)
+        for other, rule in enumerate(rules):
+            if rule.axioms & kinds:
+                reads.pop(other, None)
+                due.add(other)
+            elif other in reads and ((watched := reads[other]) is None or watched & kinds):
+                due.add(other)
+    return rounds
 
 
-def _fixpoint(store: ox.Store, rules: Sequence[ClosureRule], *, vague: bool = False) -> int:
-    """Run the first rule that has something to add until none has; returns how often one had. Where kinds are vague, any change wakes all."""
-    kinds = {kind for rule in rules for kind in rule.reads | rule.writes}
-    changes = dict.fromkeys(kinds, 0)
-    seen: dict[Path, list[int]] = {}
-    for rounds in range(_MOST_ROUNDS):
-        for rule in rules:
-            state = [changes[kind] for kind in sorted(rule.reads)]
-            if seen.get(rule.path) != state and _awake(store, rule):
-                seen[rule.path] = state
-                if store.query(rule.ask):
-                    break
-        else:
-            return rounds
-        store.update(rule.update)
-        for kind in kinds if vague else rule.writes:
-            changes[kind] += 1
-    raise _endless()
+def _reads(store: ox.Store, rule: ClosureRule) -> frozenset[Kind] | None:
+    """The kinds of triples about individuals that a rule reads under the axioms at hand; None for all, empty where the rule cannot fire."""
+    kinds = {kind for pattern in rule.patterns if (kind := _kind(pattern)) is not None}
+    if not rule.select:
+        return frozenset(kinds | rule.axioms) if all(map(_kind, rule.patterns)) else None
+    rows = list(_solutions(store, rule.select))
+    if not rows:
+        return frozenset()
+    kinds |= rule.axioms
+    for pattern in rule.patterns:
+        if _kind(pattern) is None:
+            name = _variable(pattern)
+            values = {row[name].value for row in rows} if f"?{name}" in rule.select.partition("WHERE")[0].split() else None
+            if values is None:
+                return None
+            kinds |= {(RDF_TYPE, value) if pattern.path[0] == "a" else (value, "") for value in values}
+    return frozenset(kinds)
 
 
-def _endless() -> OntuneError:
-    return OntuneError(f"the closure rules found no fixpoint in {_MOST_ROUNDS} rounds")
+def _run(store: ox.Store, rule: ClosureRule) -> list[ox.Triple]:
+    triples: Any = store.query(rule.construct, use_default_graph_as_union=True)
+    return list(triples)
 
 
-def _awake(store: ox.Store, rule: ClosureRule) -> bool:
-    return not rule.trigger or any(_occurs(store, None, term, None) or _occurs(store, None, None, term) for term in rule.trigger)
+def _kinds(triples: Iterable[ox.Triple]) -> set[Kind]:
+    """The kinds of some triples; a typing is also of the kind of all typings, which a rule reads where `rdf:type` itself has axioms."""
+    types = {triple.object for triple in triples if triple.predicate == _TYPE}
+    kinds = {(predicate.value, "") for predicate in {triple.predicate for triple in triples}}
+    return kinds | {(RDF_TYPE, term.value) for term in types if not isinstance(term, ox.Triple)}
 
 
-def _speaks_of_typing(store: ox.Store) -> bool:
-    """Whether axioms about `rdf:type` or `owl:sameAs` themselves may turn a property's value into a type or a sameness."""
-    return any(
-        quad.predicate.value.startswith(_AXIOM_NAMESPACES)
-        for term in (_TYPE, _SAME)
-        for pattern in ((term, None, None), (None, None, term))
-        for quad in store.quads_for_pattern(*pattern)
-    )
-
-
-def _occurs(store: ox.Store, *pattern: Any) -> bool:
-    return next(iter(store.quads_for_pattern(*pattern)), None) is not None
-
-
-def _count(store: ox.Store, terms: Iterable[ox.NamedNode]) -> int:
-    return sum(
-        sum(1 for _ in store.quads_for_pattern(None, term, None)) + sum(1 for _ in store.quads_for_pattern(None, _TYPE, term)) for term in terms
-    )
+def _remove_links(store: ox.Store, graph: ox.NamedNode) -> None:
+    """Take out the properties that stood for parts of property chains."""
+    for link in list(store.quads_for_pattern(None, _LINK, None, graph)):
+        if isinstance(link.object, ox.NamedNode):
+            for quad in list(store.quads_for_pattern(None, link.object, None, graph)):
+                store.remove(quad)
+        store.remove(link)
 
 
 def _inconsistencies(store: ox.Store, rules: Sequence[ClosureRule]) -> tuple[Inconsistency, ...]:
+    concluded = ox.Store()
     for rule in rules:
-        if rule.path.name.startswith("3") and _awake(store, rule):
-            store.update(rule.update)
-    found: dict[tuple[str, str], list[ox.Triple]] = {}
-    solutions: Any = store.query(_INCONSISTENCIES, prefixes=PREFIXES)
-    for row in solutions:
-        key = (row["found"].value, f"{row['rule'].value}\n{row['label'].value}")
-        found.setdefault(key, []).append(ox.Triple(row["s"], row["p"], row["o"]))
+        if _reads(store, rule) != frozenset():
+            concluded.extend(ox.Quad(triple.subject, triple.predicate, triple.object) for triple in _run(store, rule))
+    premises: dict[tuple[str, str, str], list[ox.Triple]] = {}
+    for row in _solutions(concluded, _INCONSISTENCIES):
+        key = (row["found"].value, row["rule"].value, row["label"].value)
+        premises.setdefault(key, []).append(ox.Triple(row["s"], row["p"], row["o"]))
     distinct: dict[tuple[str, frozenset[str]], Inconsistency] = {}
-    for (_, text), premises in found.items():
-        rule_names, label = text.split("\n")
-        ordered = tuple(sorted(premises, key=str))
-        message = f"{label}: {', '.join(_readable(premise) for premise in ordered)}"
-        same_terms = frozenset(str(term) for premise in ordered for term in premise)
-        distinct.setdefault((rule_names, same_terms), Inconsistency(rule_names, message, ordered))
+    for (_, rule_names, label), statements in premises.items():
+        ordered = tuple(sorted(statements, key=str))
+        message = f"{label}: {', '.join(_readable(statement) for statement in ordered)}"
+        terms = frozenset(str(term) for statement in ordered for term in statement)
+        distinct.setdefault((rule_names, terms), Inconsistency(rule_names, message, ordered))
     return tuple(sorted(distinct.values(), key=lambda one: (one.rule, one.message)))
+
+
+def _solutions(store: ox.Store, select: str) -> Any:
+    return store.query(select, prefixes=PREFIXES, use_default_graph_as_union=True)
 
 
 def _readable(statement: ox.Triple) -> str:
@@ -207,17 +199,46 @@ def _readable(statement: ox.Triple) -> str:
 
 def _read(path: Path) -> ClosureRule:
     text = path.read_text(encoding="utf-8")
-    header = dict(_HEADER.findall(text))
-    where = text.find("WHERE")
-    reads, writes = (frozenset(header.get(key, "").split()) for key in ("reads", "writes"))
-    if "rule" not in header or where < 0 or bool(writes) == path.name.startswith("3"):
-        raise OntuneError(f"{path}: a closure rule has a WHERE and a header with 'rule' and, where it concludes triples, 'writes'")
-    prologue = "\n".join(_PROLOGUE.findall(text))
-    trigger = tuple(_term(name) for name in header.get("trigger", "").split())
-    names = tuple(name.strip() for name in header["rule"].split(","))
-    return ClosureRule(path, names, trigger, reads, writes, text, f"{prologue}\nASK {text[where:]}")
+    construct = text.replace("\nINSERT {", "\nCONSTRUCT {", 1)
+    named = next((line.removeprefix("# rule: ") for line in text.splitlines() if line.startswith("# rule: ")), "")
+    try:
+        rule = read_rule(construct)
+    except ValueError as error:
+        raise OntuneError(f"{path}: a closure rule has the form INSERT {{ head }} WHERE {{ body }}") from error
+    if not named:
+        raise OntuneError(f"{path}: a closure rule says by '# rule: ...' which rules of the specification it states")
+    # what the head says is asked for only so that nothing is concluded twice: it wakes no rule
+    head = {pattern.text for pattern in rule.head}
+    body = [pattern for pattern in rule.body if pattern.text not in head]
+    axioms = [pattern for pattern in body if _is_axiom(pattern)]
+    about = tuple(pattern for pattern in body if not _is_axiom(pattern))
+    certain = [pattern for pattern in axioms if pattern.certain and not pattern.negated]
+    bound = {term for pattern in certain for term in (pattern.subject, pattern.object)}
+    asked = sorted({f"?{name}" for pattern in about if (name := _variable(pattern)) and f"?{name}" in bound})
+    select = f"SELECT DISTINCT {' '.join(asked) or '*'} WHERE {{ {' '.join(pattern.text for pattern in certain)} }}" if certain else ""
+    kinds = frozenset(kind for pattern in axioms for kind in _axiom_kinds(pattern))
+    return ClosureRule(path, tuple(name.strip() for name in named.split(",")), construct, kinds, about, select)
 
 
-def _term(name: str) -> ox.NamedNode:
-    prefix, _, local = name.partition(":")
-    return ox.NamedNode(PREFIXES[prefix] + local)
+def _is_axiom(pattern: Pattern) -> bool:
+    """Whether a pattern is about the vocabulary: its predicates are given, and it is no typing by a class that is not."""
+    if any(token[0] in "?$" and len(token) > 1 for token in pattern.path) or expand(pattern.path[0]) in _BETWEEN_INDIVIDUALS:
+        return False
+    return pattern.path != ("a",) or pattern.object[0] not in "?$"
+
+
+def _axiom_kinds(pattern: Pattern) -> set[Kind]:
+    if pattern.path == ("a",):
+        return {(RDF_TYPE, expand(pattern.object))}
+    return {(expand(token), "") for token in pattern.path if token[0] not in "/|^*+?()"}
+
+
+def _kind(pattern: Pattern) -> Kind | None:
+    """The kind of a pattern about individuals; None where its property or its class is a variable."""
+    return None if _variable(pattern) else (expand(pattern.path[0]), "")
+
+
+def _variable(pattern: Pattern) -> str:
+    """The variable that stands for a pattern's property, or for its class, without its mark; empty where there is none."""
+    token = pattern.object if pattern.path == ("a",) else pattern.path[0]
+    return token[1:] if token[0] in "?$" else ""

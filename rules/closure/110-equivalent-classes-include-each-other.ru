@@ -1,8 +1,5 @@
 # Equivalent classes are subclasses of each other.
 # rule: scm-eqc1
-# trigger: owl:equivalentClass
-# reads: equivalent-class
-# writes: subclass
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 PREFIX owl: <http://www.w3.org/2002/07/owl#>

@@ -1,7 +1,5 @@
 # Each member of a union is a subclass of it.
 # rule: scm-uni
-# trigger: owl:unionOf
-# writes: subclass
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

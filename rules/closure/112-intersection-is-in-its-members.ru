@@ -1,7 +1,5 @@
 # An intersection is a subclass of each of its members.
 # rule: scm-int
-# trigger: owl:intersectionOf
-# writes: subclass
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

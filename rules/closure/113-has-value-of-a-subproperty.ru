@@ -1,8 +1,5 @@
 # Having a value for a property is a subclass of having it for a wider property.
 # rule: scm-hv
-# trigger: owl:hasValue
-# reads: subproperty
-# writes: subclass
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 PREFIX owl: <http://www.w3.org/2002/07/owl#>

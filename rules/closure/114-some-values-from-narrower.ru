@@ -1,8 +1,5 @@
 # A someValuesFrom restriction is monotone in its filler and in its property.
 # rule: scm-svf1, scm-svf2
-# trigger: owl:someValuesFrom
-# reads: subclass subproperty
-# writes: subclass
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 PREFIX owl: <http://www.w3.org/2002/07/owl#>

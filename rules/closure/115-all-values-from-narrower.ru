@@ -1,8 +1,5 @@
 # An allValuesFrom restriction is monotone in its filler and antitone in its property.
 # rule: scm-avf1, scm-avf2
-# trigger: owl:allValuesFrom
-# reads: subclass subproperty
-# writes: subclass
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 PREFIX owl: <http://www.w3.org/2002/07/owl#>

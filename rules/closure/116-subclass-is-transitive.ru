@@ -1,8 +1,5 @@
 # The subclass relation is transitive.
 # rule: scm-sco
-# trigger: rdfs:subClassOf
-# reads: subclass
-# writes: subclass
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 

@@ -1,8 +1,5 @@
 # Two classes that include each other are equivalent.
 # rule: scm-eqc2
-# trigger: rdfs:subClassOf
-# reads: subclass
-# writes: equivalent-class
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 PREFIX owl: <http://www.w3.org/2002/07/owl#>

@@ -1,8 +1,5 @@
 # Equivalent properties are subproperties of each other.
 # rule: scm-eqp1
-# trigger: owl:equivalentProperty
-# reads: equivalent-property
-# writes: subproperty
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 PREFIX owl: <http://www.w3.org/2002/07/owl#>

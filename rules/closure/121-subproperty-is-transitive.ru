@@ -1,8 +1,5 @@
 # The subproperty relation is transitive.
 # rule: scm-spo
-# trigger: rdfs:subPropertyOf
-# reads: subproperty
-# writes: subproperty
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 

@@ -1,8 +1,5 @@
 # Two properties that include each other are equivalent.
 # rule: scm-eqp2
-# trigger: rdfs:subPropertyOf
-# reads: subproperty
-# writes: equivalent-property
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 PREFIX owl: <http://www.w3.org/2002/07/owl#>

@@ -1,8 +1,5 @@
 # A domain holds for its superclasses and for subproperties.
 # rule: scm-dom1, scm-dom2
-# trigger: rdfs:domain
-# reads: subclass subproperty domain
-# writes: domain
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 

@@ -1,8 +1,5 @@
 # A range holds for its superclasses and for subproperties.
 # rule: scm-rng1, scm-rng2
-# trigger: rdfs:range
-# reads: subclass subproperty range
-# writes: range
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 

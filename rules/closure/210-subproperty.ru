@@ -1,8 +1,5 @@
 # A value of a property is a value of its superproperties.
 # rule: prp-spo1, prp-eqp1, prp-eqp2
-# trigger: rdfs:subPropertyOf
-# reads: subproperty property
-# writes: property
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 

@@ -1,8 +1,5 @@
 # Inverse properties hold in both directions.
 # rule: prp-inv1, prp-inv2
-# trigger: owl:inverseOf
-# reads: property
-# writes: property
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

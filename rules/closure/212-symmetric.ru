@@ -1,8 +1,5 @@
 # A symmetric property holds in both directions.
 # rule: prp-symp
-# trigger: owl:SymmetricProperty
-# reads: property
-# writes: property
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

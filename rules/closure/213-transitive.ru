@@ -1,8 +1,5 @@
 # A transitive property reaches what its values reach.
 # rule: prp-trp
-# trigger: owl:TransitiveProperty
-# reads: property
-# writes: property
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

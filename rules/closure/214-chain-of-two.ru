@@ -1,8 +1,5 @@
 # A property chain of two links.
 # rule: prp-spo2
-# trigger: owl:propertyChainAxiom
-# reads: property
-# writes: property
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX owl: <http://www.w3.org/2002/07/owl#>

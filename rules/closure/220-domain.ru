@@ -1,8 +1,5 @@
 # What has a value of a property is in the property's domain.
 # rule: prp-dom
-# trigger: rdfs:domain
-# reads: domain property
-# writes: type
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 

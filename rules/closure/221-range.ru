@@ -1,8 +1,5 @@
 # A value of a property is in the property's range.
 # rule: prp-rng
-# trigger: rdfs:range
-# reads: range property
-# writes: type
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 

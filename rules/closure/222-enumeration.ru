@@ -1,7 +1,5 @@
 # The individuals that a oneOf class lists are its members.
 # rule: cls-oo
-# trigger: owl:oneOf
-# writes: type
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX owl: <http://www.w3.org/2002/07/owl#>

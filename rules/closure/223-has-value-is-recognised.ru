@@ -1,8 +1,5 @@
 # What has the value of a hasValue restriction is a member of it.
 # rule: cls-hv2
-# trigger: owl:hasValue
-# reads: property
-# writes: type
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

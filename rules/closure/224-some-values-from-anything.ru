@@ -1,8 +1,5 @@
 # What has a value is a member of the someValuesFrom restriction whose filler is everything.
 # rule: cls-svf2
-# trigger: owl:someValuesFrom
-# reads: property
-# writes: type
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

@@ -1,8 +1,5 @@
 # A member of a class is a member of its superclasses.
 # rule: cax-sco, cax-eqc1, cax-eqc2, cls-int2, cls-uni
-# trigger: rdfs:subClassOf
-# reads: subclass type
-# writes: type
 
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 

@@ -1,8 +1,5 @@
 # What has a value in the filler of a someValuesFrom restriction is a member of it.
 # rule: cls-svf1
-# trigger: owl:someValuesFrom
-# reads: property type
-# writes: type
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

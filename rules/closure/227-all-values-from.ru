@@ -1,8 +1,5 @@
 # Every value of a member of an allValuesFrom restriction is in its filler.
 # rule: cls-avf
-# trigger: owl:allValuesFrom
-# reads: property type
-# writes: type
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

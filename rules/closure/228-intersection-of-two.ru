@@ -1,8 +1,5 @@
 # A member of both classes of an intersection of two is a member of the intersection.
 # rule: cls-int1
-# trigger: owl:intersectionOf
-# reads: type
-# writes: type
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX owl: <http://www.w3.org/2002/07/owl#>

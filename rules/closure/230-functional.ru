@@ -1,8 +1,5 @@
 # Two values of a functional property are the same individual.
 # rule: prp-fp
-# trigger: owl:FunctionalProperty
-# reads: property
-# writes: same
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

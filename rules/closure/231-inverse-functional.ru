@@ -1,8 +1,5 @@
 # Two subjects of one value of an inverse functional property are the same individual.
 # rule: prp-ifp
-# trigger: owl:InverseFunctionalProperty
-# reads: property
-# writes: same
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

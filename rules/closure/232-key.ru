@@ -1,8 +1,5 @@
 # Two members of a class that agree on all properties of a key are the same individual.
 # rule: prp-key
-# trigger: owl:hasKey
-# reads: property type
-# writes: same
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX owl: <http://www.w3.org/2002/07/owl#>

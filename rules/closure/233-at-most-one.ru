@@ -1,8 +1,5 @@
 # Two values where at most one is allowed are the same individual.
 # rule: cls-maxc2
-# trigger: owl:maxCardinality
-# reads: property type
-# writes: same
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

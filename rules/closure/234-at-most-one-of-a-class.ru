@@ -1,8 +1,5 @@
 # Two values of a class where at most one is allowed are the same individual.
 # rule: cls-maxqc3, cls-maxqc4
-# trigger: owl:maxQualifiedCardinality
-# reads: property type
-# writes: same
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

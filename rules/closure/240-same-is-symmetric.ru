@@ -1,8 +1,5 @@
 # Sameness holds in both directions.
 # rule: eq-sym
-# trigger: owl:sameAs
-# reads: same
-# writes: same
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

@@ -1,8 +1,5 @@
 # Sameness is transitive.
 # rule: eq-trans
-# trigger: owl:sameAs
-# reads: same
-# writes: same
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

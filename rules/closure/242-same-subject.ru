@@ -1,8 +1,5 @@
 # What is said of an individual is said of the same individual by its other names.
 # rule: eq-rep-s
-# trigger: owl:sameAs
-# reads: same property type
-# writes: property type
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

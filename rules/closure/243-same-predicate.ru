@@ -1,8 +1,5 @@
 # The same property by another name has the same values.
 # rule: eq-rep-p
-# trigger: owl:sameAs
-# reads: same property
-# writes: property
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

@@ -1,8 +1,5 @@
 # A value is also a value by its other names.
 # rule: eq-rep-o
-# trigger: owl:sameAs
-# reads: same property type
-# writes: property type
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 

@@ -1,6 +1,5 @@
 # One individual is stated to be different from itself.
 # rule: eq-diff1
-# trigger: owl:differentFrom
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

@@ -1,6 +1,5 @@
 # Two of several individuals that all differ are the same.
 # rule: eq-diff2, eq-diff3
-# trigger: owl:AllDifferent
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

@@ -1,6 +1,5 @@
 # An irreflexive property relates an individual to itself.
 # rule: prp-irp
-# trigger: owl:IrreflexiveProperty
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

@@ -1,6 +1,5 @@
 # An asymmetric property holds in both directions.
 # rule: prp-asyp
-# trigger: owl:AsymmetricProperty
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

@@ -1,6 +1,5 @@
 # Two of several disjoint properties relate the same pair.
 # rule: prp-adp
-# trigger: owl:AllDisjointProperties
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

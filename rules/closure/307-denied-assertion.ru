@@ -1,6 +1,5 @@
 # A statement holds that is denied.
 # rule: prp-npa1, prp-npa2
-# trigger: owl:NegativePropertyAssertion owl:sourceIndividual
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

@@ -1,6 +1,5 @@
 # The empty class has a member.
 # rule: cls-nothing2
-# trigger: owl:Nothing
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

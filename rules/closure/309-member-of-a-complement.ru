@@ -1,6 +1,5 @@
 # An individual is in a class and in its complement.
 # rule: cls-com
-# trigger: owl:complementOf
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

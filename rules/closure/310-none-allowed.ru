@@ -1,6 +1,5 @@
 # A value where none is allowed.
 # rule: cls-maxc1
-# trigger: owl:maxCardinality
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

@@ -1,6 +1,5 @@
 # A value of a class where none is allowed.
 # rule: cls-maxqc1, cls-maxqc2
-# trigger: owl:maxQualifiedCardinality
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

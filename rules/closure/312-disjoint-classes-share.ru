@@ -1,6 +1,5 @@
 # Two disjoint classes share a member.
 # rule: cax-dw
-# trigger: owl:disjointWith
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

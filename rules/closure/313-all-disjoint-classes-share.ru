@@ -1,6 +1,5 @@
 # Two of several disjoint classes share a member.
 # rule: cax-adc
-# trigger: owl:AllDisjointClasses
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

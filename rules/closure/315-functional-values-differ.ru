@@ -1,6 +1,5 @@
 # A functional property has two different literal values.
 # rule: prp-fp, dt-diff
-# trigger: owl:FunctionalProperty
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

@@ -1,6 +1,5 @@
 # Two different literal values where at most one is allowed.
 # rule: cls-maxc2, dt-diff
-# trigger: owl:maxCardinality
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

@@ -1,6 +1,5 @@
 # A literal is of a datatype that the range of its property excludes.
 # rule: prp-rng, dt-not-type
-# trigger: rdfs:range
 
 PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>

@@ -1,8 +1,5 @@
 # A member of a hasValue restriction has that value.
 # rule: cls-hv1
-# trigger: owl:hasValue
-# reads: type
-# writes: property
 
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 
