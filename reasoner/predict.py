@@ -57,7 +57,7 @@ def compare(problem: Problem, criterion: str, one: dict[str, str], other: dict[s
 
 
 def alternatives(reasons: Reasons, top: int) -> Iterator[dict[str, Any]]:
-    """The best plans with another option, best first: at most one for each decision, and none that only adds changes to a better one."""
+    """The best plans with another option, best first: at most one for each decision, and none that only adds idle changes to a better one."""
     problem, menu = reasons.problem, reasons.menu
     rivals: list[tuple[int, str]] = []
     for decision, values in reasons.marginals.items():
@@ -65,24 +65,22 @@ def alternatives(reasons: Reasons, top: int) -> Iterator[dict[str, Any]]:
         if others:
             rivals.append(max(others, key=lambda rival: (rival[0], rival[1])))
     criterion = next(iter(problem.terms))
-    rivals = [rival for rival in rivals if _told_apart(reasons, rival[0])]
-    told: list[dict[str, str]] = []
-    for _, option in sorted(rivals, key=lambda rival: (-rival[0], rival[1])):
-        if len(told) == top:
-            return
+    rank, last = 0, reasons.best
+    for value, option in sorted(rivals, key=lambda rival: (-rival[0], rival[1])):
+        # As good as the one before, up to tie-breaks: the same plan, or that plan with an idle change.
+        if rank == top or not _told_apart(reasons, last, value):
+            continue
+        rank, last = rank + 1, value
         domains = {**problem.domains, menu.decision_of(option): [option]}
         best = solve(domains, [*problem.hard, *problem.soft]).best()
         changed = {menu.name[decision]: menu.name[other] for decision, other in best.items() if other != reasons.taken[decision]}
-        if any(earlier.items() <= changed.items() for earlier in told):
-            continue
-        told.append(changed)
         ratio = compare(problem, criterion, best, reasons.taken)
-        yield {"rank": len(told), "options": changed, "vs_best": {key: round(value, 3) for key, value in ratio.items()}}
+        yield {"rank": rank, "options": changed, "vs_best": {key: round(value, 3) for key, value in ratio.items()}}
 
 
-def _told_apart(reasons: Reasons, value: int) -> bool:
-    """Whether a value differs from the best by more than tie-breaks."""
-    return bool(reasons.best - value >= reasons.problem.unit // 2)
+def _told_apart(reasons: Reasons, better: int, value: int) -> bool:
+    """Whether two values differ by more than tie-breaks."""
+    return bool(better - value >= reasons.problem.unit // 2)
 
 
 def _half_width(term: Term) -> float:
