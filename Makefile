@@ -20,7 +20,7 @@ demo: venv  ## plan, build and measure a small network on this machine (FULL=1 a
 	@$(BIN)/ontune demo $(if $(FULL),--full)
 
 test: venv-dev tools  ## install what the tests need, then run linter, type checker and all tests
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory check; code=$$?; tools/stop-slurm.sh; exit $$code
 
 check: venv-dev lint types tests  ## linter, type checker and tests with what is installed
 
