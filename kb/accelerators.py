@@ -42,9 +42,13 @@ def completed(gpus: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _completed(gpu: dict[str, Any], known: Iterable[Product]) -> dict[str, Any]:
     name = words_of(gpu.get("model") or "")
+    known = list(known)
     fitting = [product for product in known if product.words <= name]
     closest = max((len(product.words) for product in fitting), default=0)
-    candidates = [product.facts for product in fitting if len(product.words) == closest]
+    # A scheduler says less than a driver: `h100` may be any of several products, of which only what they share is told.
+    candidates = [
+        product.facts for product in known if (product in fitting and len(product.words) == closest) or (not fitting and name <= product.words)
+    ]
     if gpu.get("mig") not in (None, "none"):
         candidates = [facts | {"memory_gib": None} for facts in candidates]  # a slice has less than the product
     told = {key: candidates[0][key] for key in (candidates[0] if candidates else ()) if all(facts[key] == candidates[0][key] for facts in candidates)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import importlib.util
 import json
 import os
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kb.errors import BadInput, OntuneError, RunFailed
-from kb.probe import cores, cpu, cpuinfo, gpu, libc, memory, node, probe, scheduler, storage
+from kb.probe import cores, cpu, cpuinfo, libc, memory, node, probe, recognised, registry, scheduler, storage
 
 SPEC = importlib.util.find_spec("archspec")
 assert SPEC is not None and SPEC.origin is not None
+GPU = """<nvidia_smi_log><driver_version>535.54.03</driver_version><cuda_version>12.2</cuda_version>
+<gpu><product_name>NVIDIA A100-SXM4-80GB</product_name><fb_memory_usage><total>81920 MiB</total></fb_memory_usage></gpu></nvidia_smi_log>
+"""
 DUMPS = sorted(path for path in (Path(SPEC.origin).parent / "json/tests/targets").iterdir() if path.name.startswith(("linux-", "bgq-")))
 
 
@@ -149,109 +154,6 @@ def test_truncated_lscpu_json_names_the_line() -> None:
         cpuinfo.parse('{"lscpu": [\n  {"field": "CPU(s):"', "cpu.json")
 
 
-# ---- accelerators
-
-XML = """<?xml version="1.0" ?>
-<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">
-<nvidia_smi_log>
- <driver_version>535.54.03</driver_version>
- <cuda_version>12.2</cuda_version>
- <attached_gpus>2</attached_gpus>
- <gpu id="00000000:01:00.0">
-  <product_name>NVIDIA A100-SXM4-80GB</product_name>
-  <product_architecture>Ampere</product_architecture>
-  <mig_mode><current_mig>Enabled</current_mig></mig_mode>
-  <mig_devices>
-   <mig_device>
-    <index>0</index>
-    <device_attributes><shared><multiprocessor_count>42</multiprocessor_count></shared></device_attributes>
-    <fb_memory_usage><total>40192 MiB</total></fb_memory_usage>
-   </mig_device>
-   <mig_device>
-    <index>1</index>
-    <device_attributes><shared><multiprocessor_count>14</multiprocessor_count></shared></device_attributes>
-    <fb_memory_usage><total>9728 MiB</total></fb_memory_usage>
-   </mig_device>
-  </mig_devices>
-  <fb_memory_usage><total>81920 MiB</total></fb_memory_usage>
- </gpu>
- <gpu id="00000000:41:00.0">
-  <product_name>NVIDIA A100-SXM4-80GB</product_name>
-  <mig_mode><current_mig>Disabled</current_mig></mig_mode>
-  <mig_devices>
-   None
-  </mig_devices>
-  <fb_memory_usage><total>81920 MiB</total></fb_memory_usage>
- </gpu>
-</nvidia_smi_log>
-"""
-
-
-def test_several_gpus_and_slices() -> None:
-    found = gpu.nvidia(XML, "smi.xml", "8.0\n8.0\n")
-    assert [(each["memory_gib"], each["mig"] == "none") for each in found] == [(39.2, False), (9.5, False), (80.0, True)]
-    assert {(each["driver"], each["cuda_max"], each["compute_capability"], each["arch"]) for each in found} == {("535.54.03", "12.2", "8.0", "sm_80")}
-
-
-@pytest.mark.parametrize("kept", range(len(XML.splitlines())))
-def test_nvidia_xml_cut_after_any_line_is_an_error(kept: int) -> None:
-    with pytest.raises(BadInput, match=r"smi\.xml"):
-        gpu.nvidia("\n".join(XML.splitlines()[:kept]), "smi.xml")
-
-
-@pytest.mark.parametrize("lost", range(len(XML.splitlines())))
-def test_nvidia_xml_without_any_line_is_an_error_or_partial(lost: int) -> None:
-    lines = XML.splitlines()
-    try:
-        found = gpu.nvidia("\n".join(lines[:lost] + lines[lost + 1 :]), "smi.xml")
-    except BadInput as error:
-        assert "smi.xml" in str(error)
-        return
-    assert {each["model"] for each in found} <= {"NVIDIA A100-SXM4-80GB", None}
-    assert {each["driver"] for each in found} <= {"535.54.03", None}
-
-
-def test_entities_in_xml_are_refused() -> None:
-    with pytest.raises(BadInput, match="entity"):
-        gpu.nvidia('<!DOCTYPE x [<!ENTITY a "b">]><nvidia_smi_log/>', "smi.xml")
-
-
-ROCM = {
-    "card0": {"Card Series": "AMD Instinct MI300X", "VRAM Total Memory (B)": "206141652992", "GFX Version": "gfx942"},
-    "card1": {"Card series": "AMD Instinct MI300X", "VRAM Total Memory (B)": "206141652992"},
-    "system": {"Driver version": "6.10.5"},
-}
-AMD = [
-    {
-        "gpu": 0,
-        "asic": {"market_name": "AMD Instinct MI300X", "target_graphics_version": "gfx942"},
-        "vram": {"size": {"value": 196592, "unit": "MB"}},
-        "driver": {"version": "6.10.5"},
-    }
-]
-
-
-@pytest.mark.parametrize("wrap", [list, lambda cards: {"gpu_data": cards}], ids=["list", "gpu_data"])
-def test_both_amd_tools_say_the_same(wrap: object) -> None:
-    old = gpu.rocm(json.dumps(ROCM), "rocm.json")
-    new = gpu.rocm(json.dumps(wrap(AMD)), "amd.json")  # type: ignore[operator]
-    assert old[0] == new[0]
-    assert (old[0]["model"], old[0]["arch"], old[0]["memory_gib"], old[0]["driver"]) == ("AMD Instinct MI300X", "gfx942", 192.0, "6.10.5")
-    assert len(old) == 2 and old[1]["arch"] is None
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, len(json.dumps(ROCM, indent=1)) - 1))
-def test_amd_json_cut_anywhere_is_an_error_with_its_line(length: int) -> None:
-    with pytest.raises(BadInput, match=r"rocm\.json:\d+: malformed JSON"):
-        gpu.rocm(json.dumps(ROCM, indent=1)[:length], "rocm.json")
-
-
-def test_a_controller_without_a_tool_is_unknown_not_absent() -> None:
-    assert gpu.on_bus([["0x030200", "0x10de"]], ["0x10de"])
-    assert not gpu.on_bus([["0x030000", "0x1a03"], ["0x020000", "0x10de"]], ["0x10de"])
-
-
 # ---- cores, memory, node
 
 
@@ -327,7 +229,10 @@ def test_sinfo_and_pbsnodes(tmp_path: Path) -> None:
 
 def test_sinfo_with_node_states_counts_all_nodes() -> None:
     found = scheduler.parse(SINFO.replace("NODES(A/I/O/T)", "NODES"), "s.txt")
-    assert found["nodes"] == 4 and found["cpu.cores"] == 128
+    assert found["nodes"] == 4 and found["cpu.cores"] == 128 and found["gpus"] == [{}] * 8
+    assert scheduler.parse("PARTITION NODES GRES\ngpu 2 gpu:h100:4(S:0-1),tmpdisk:100\n", "s")["gpus"] == [{"model": "h100"}] * 4
+    assert scheduler.parse("PARTITION NODES GRES\ncpu 2 (null)\n", "s")["gpus"] == []
+    assert "gpus" not in scheduler.parse("PARTITION NODES GRES\nmix* 2 gpu:4\nmix* 2 (null)\n", "s")
 
 
 # ---- this machine and another
@@ -367,6 +272,43 @@ def test_a_failing_command_is_reported(via: str, error: type[OntuneError]) -> No
         probe(via=via)
 
 
+@pytest.mark.slurm
+@pytest.mark.parametrize(("options", "exclusive"), [("-n1 -c1", False), ("-n1 --exclusive -c{all}", True)])
+def test_slurm_is_probed_from_inside_an_allocation(slurm: None, options: str, exclusive: bool) -> None:
+    cores_of_node = probe().facts["cpu"]["cores"]
+    facts = probe(via=f"srun --immediate=60 {options.format(all=cores_of_node)}").facts
+    assert (facts["scheduler"], facts["nodes"], facts["exclusive"]) == ("slurm", 1, exclusive or cores_of_node == 1)
+    assert facts["cpu"]["usable_cores"] == (cores_of_node if exclusive else 1)
+
+
+@pytest.mark.slurm
+def test_the_output_of_sinfo_describes_its_nodes(slurm: None, tmp_path: Path) -> None:
+    for columns in ("%P %a %l %D %t %N", "%P %D %c %m %G"):
+        (tmp_path / "sinfo.txt").write_text(subprocess.run(["sinfo", "-o", columns], check=True, capture_output=True, text=True).stdout)
+        facts = probe(sinfo=tmp_path / "sinfo.txt").facts
+        assert (facts["scheduler"], facts["nodes"]) == ("slurm", 1)
+    assert facts["cpu"]["cores"] == probe().facts["cpu"]["cores"] and facts["gpus"] == []
+
+
+def test_registries_are_asked_and_a_login_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Registry(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(int(self.path[1:]))
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for status, answer in ((401, True), (403, False), (502, False)):
+            monkeypatch.setattr(recognised, "registries", lambda status=status: [f"http://127.0.0.1:{server.server_port}/{status}"])
+            assert registry.reached() is answer
+        port = server.server_port
+        server.shutdown()
+    monkeypatch.setattr(recognised, "registries", lambda: [f"http://127.0.0.1:{port}/401"])
+    assert registry.reached() is False
+
+
 def test_pip_configuration_is_read_without_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wheels").mkdir()
     for name in ("torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl", "notes.txt"):
@@ -378,9 +320,9 @@ def test_pip_configuration_is_read_without_pip(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_dump_mixes_nothing_of_this_machine_in(tmp_path: Path) -> None:
-    (tmp_path / "smi.xml").write_text(XML)
+    (tmp_path / "smi.xml").write_text(GPU)
     target = probe(cpuinfo=DUMPS[0], nvidia_smi=tmp_path / "smi.xml")
-    assert target.name == DUMPS[0].stem and len(target.facts["gpus"]) == 3
+    assert target.name == DUMPS[0].stem and len(target.facts["gpus"]) == 1
     assert {"glibc", "memory_gib", "wheels", "cpu.usable_cores"} <= set(target.unknown())
 
 

@@ -124,6 +124,8 @@ def test_a_wrong_target_file_names_file_and_key_or_line(tmp_path: Path, name: st
         ("NVIDIA A100-SXM4-40GB", "sm_80", 40.0),
         ("AMD Instinct MI300X", "gfx942", 192.0),
         ("NVIDIA Brandnew 80GB", None, None),
+        ("a100", "sm_80", None),
+        ("rtx", None, None),
     ],
 )
 def test_a_products_name_tells_what_is_unknown(tmp_path: Path, name: str, arch: str | None, memory: float | None) -> None:

@@ -136,10 +136,11 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def _accelerators(raw: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     found: list[dict[str, Any]] = []
+    environment = raw["environment"]
     if raw["nvidia_smi"]:
-        found += gpu.nvidia(raw["nvidia_smi"], "nvidia-smi", raw["nvidia_compute_cap"])
+        found += gpu.visible(gpu.nvidia(raw["nvidia_smi"], "nvidia-smi", raw["nvidia_compute_cap"]), environment.get("CUDA_VISIBLE_DEVICES"))
     if raw["rocm_smi"]:
-        found += gpu.rocm(raw["rocm_smi"], "rocm-smi")
+        found += gpu.visible(gpu.rocm(raw["rocm_smi"], "rocm-smi"), environment.get("ROCR_VISIBLE_DEVICES"))
     if found:
         return found
     # A device without a tool that describes it is unknown, not absent.

@@ -143,6 +143,19 @@ def _gib(text: str | None) -> float | None:
     return round(number / {"B": 2**30, "K": 2**20, "M": 2**10, "G": 1}[unit], 1)
 
 
+def visible(found: list[dict[str, Any]], stated: str | None) -> list[dict[str, Any]]:
+    """The accelerators that the environment leaves to this process.
+
+    Args:
+        found: all that the tool describes.
+        stated: the variable with their places (`0,2`); other forms, and places that are not there, leave all visible.
+    """
+    places = (stated or "").split(",")
+    if not all(place.strip().isdigit() and int(place) < len(found) for place in places):
+        return found
+    return [found[int(place)] for place in places]
+
+
 def on_bus(devices: Iterable[Sequence[str]], makers: Iterable[str]) -> bool:
     """Whether the PCI bus shows a display or processing controller of a maker of accelerators.
 

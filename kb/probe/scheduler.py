@@ -51,9 +51,24 @@ def _sinfo(lines: list[str], header: str, where: str) -> dict[str, Any]:
     mine = [row for row in rows if row["PARTITION"].rstrip("*") == chosen]
     found["nodes"] = partitions[chosen] or None
     found["cpu.cores"] = _same(mine, "CPUS")
+    if devices := _devices(mine):
+        found["gpus"] = devices[0]
     megabytes = _same(mine, "MEMORY")
     found["memory_gib"] = round(megabytes / 1024, 1) if megabytes else None
     return found
+
+
+def _devices(rows: list[dict[str, str]]) -> list[list[dict[str, Any]]]:
+    """The accelerators of a node by the column GRES, where all rows agree: one list, which may be empty; no list where nobody knows."""
+    stated = {row.get("GRES", "") for row in rows}
+    if len(stated) != 1 or stated == {""}:
+        return []
+    found: list[dict[str, Any]] = []
+    for entry in next(iter(stated)).split(","):
+        words = re.sub(r"\(.*", "", entry).split(":")
+        if words[0] == "gpu" and words[-1].isdigit():
+            found += [{"model": words[1]} if len(words) == 3 else {}] * int(words[-1])
+    return [found]
 
 
 def _same(rows: list[dict[str, str]], column: str) -> int | None:
