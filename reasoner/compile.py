@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import pyoxigraph as ox
 
+from kb import __version__
 from kb.errors import BadInput, OntuneError
 from kb.snapshot import FULL, PLANNING, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
@@ -38,7 +38,7 @@ def compile_snapshot(additions: Sequence[Path] | None = None) -> Snapshot:
     """
     shipped, added = shipped_sources(), added_sources(additions)
     sha256 = content_hash([*shipped, *added])
-    release = version("ontune")
+    release = __version__
     key = hashlib.sha256(f"{sha256} {release} {_code_hash()}".encode()).hexdigest()
 
     def build(folder: Path) -> SnapshotInfo:
@@ -64,7 +64,7 @@ def identity_of(store: KnowledgeStore) -> dict[str, str]:
     found = {
         key: next(iter(store.objects(SNAPSHOT.value, on(name))), "") for key, name in (("version", "version"), ("sha256", "sourcesHash"))
     }
-    return found if found["sha256"] else {"version": version("ontune"), "sha256": store.content_hash()}
+    return found if found["sha256"] else {"version": __version__, "sha256": store.content_hash()}
 
 
 def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> tuple[KnowledgeStore, list[str]]:

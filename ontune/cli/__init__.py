@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from kb import __version__
 from kb.errors import BadInput, OntuneError, nearest
 
 # In the order of use; a command is offered where its module exists.
@@ -68,9 +69,7 @@ app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, context_settings={"help_
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
-        print(f"ontune {version('ontune')}")
+        print(f"ontune {__version__}")
         raise typer.Exit
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,6 +57,22 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+@app.command("lint")
+def lint_recipe(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An Apptainer definition or a Dockerfile.")],
+    format: Annotated[str, choice("--format", "table", "json", help="How to print what was found.")] = "table",
+) -> None:
+    """Check a recipe against its grammar and the rules of the knowledge base. Nothing in it is run. Exit code 2 where something is an error."""
+    from generators.lint import lint
+
+    smells = lint(file)
+    document = {"file": str(file), "smells": [asdict(smell) for smell in smells]}
+    rows = [(str(smell.line or ""), smell.severity, smell.text, smell.repair) for smell in smells]
+    emit(document, format, lambda: emit_rows(rows, ("line", "severity", "smell", "repair")))
+    if any(smell.severity == "error" for smell in smells):
+        raise typer.Exit(2)
 
 
 def _words(text: str) -> list[str]:
