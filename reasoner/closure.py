@@ -44,6 +44,7 @@ class ClosureRule:
         axioms: kinds of the axioms that it reads.
         patterns: what it reads about individuals.
         select: the query for the properties and classes that `patterns` stand for; empty where none depends on an axiom.
+        settled: whether its own conclusions give it nothing new.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class ClosureRule:
     axioms: frozenset[Kind]
     patterns: tuple[Pattern, ...]
     select: str
+    settled: bool
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def _saturate(store: ox.Store, graph: ox.NamedNode, rules: Sequence[ClosureRule]
             if rule.axioms & kinds:
                 reads.pop(other, None)
                 due.add(other)
-            elif other in reads and ((watched := reads[other]) is None or watched & kinds):
+            elif other in reads and ((watched := reads[other]) is None or watched & kinds) and not (other == number and rule.settled):
                 due.add(other)
     return rounds
 
@@ -217,7 +219,8 @@ def _read(path: Path) -> ClosureRule:
     asked = sorted({f"?{name}" for pattern in about if (name := _variable(pattern)) and f"?{name}" in bound})
     select = f"SELECT DISTINCT {' '.join(asked) or '*'} WHERE {{ {' '.join(pattern.text for pattern in certain)} }}" if certain else ""
     kinds = frozenset(kind for pattern in axioms for kind in _axiom_kinds(pattern))
-    return ClosureRule(path, tuple(name.strip() for name in named.split(",")), construct, kinds, about, select)
+    names = tuple(name.strip() for name in named.split(","))
+    return ClosureRule(path, names, construct, kinds, about, select, settled="\n# settled: " in text)
 
 
 def _is_axiom(pattern: Pattern) -> bool:

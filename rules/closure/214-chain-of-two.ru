@@ -9,7 +9,7 @@ WHERE {
   ?chained owl:propertyChainAxiom ?first .
   ?first rdf:first ?p ; rdf:rest ?second .
   ?second rdf:first ?q ; rdf:rest rdf:nil .
-  ?x ?p ?y .
   ?y ?q ?z .
+  ?x ?p ?y .
   FILTER NOT EXISTS { ?x ?chained ?z }
 }
