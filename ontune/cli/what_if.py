@@ -35,7 +35,8 @@ def _print(answer: dict[str, Any]) -> None:
     if not answer["changes"]:
         print("nothing changes")
     rows = [
-        (change["decision"], change["from"], change["to"], "\n".join(reason["text"] for reason in change["reasons"])) for change in answer["changes"]
+        (change["decision"], change["from"], change["to"], "\n".join(dict.fromkeys(reason["text"] for reason in change["reasons"])))
+        for change in answer["changes"]
     ]
     if rows:
         emit_rows(rows, ("decision", "from", "to", "why"))

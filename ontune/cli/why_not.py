@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ontune.cli.output import choice, emit, emit_rows
+from ontune.cli.output import choice, emit
 from ontune.cli.request import RequestArguments, takes_request
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -26,9 +26,9 @@ def why_not(
 
     def render() -> None:
         print(f"{answer['decision']}={answer['option']}: {answer['status']}")
-        rows = [(reason["kind"], reason["text"], "\n".join(reason["sources"])) for reason in answer["reasons"]]
-        emit_rows(rows, ("kind", "reason", "source"))
-        if answer["repair"]:
-            emit_rows([(repair["change"], repair["then"]) for repair in answer["repair"]], ("change", "then"))
+        for reason in answer["reasons"]:
+            print(f"  {reason['kind']}: {reason['text']}", *reason["sources"], sep="\n    ")
+        for repair in answer["repair"]:
+            print(f"  {repair['change']}: {repair['then']}")
 
     emit(answer, format, render)
