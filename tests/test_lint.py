@@ -1,0 +1,159 @@
+"""Linting: the grammar is Apptainer's own, every rule fires on a case and keeps quiet on another, and nothing that is read is run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import plans
+import pytest
+from conftest import ROOT, require
+
+import bench.apptainer
+from generators.bundle import write_bundle
+from generators.lint import lint
+from kb.errors import BadInput
+
+BASE = "Bootstrap: docker\nFrom: debian:12\n"
+
+ACCEPTED = {
+    "header": BASE,
+    "case": "BOOTSTRAP: docker\nfrom: debian:12\n%POST\n echo\n",
+    "comments": "# one\n\nBootstrap: docker # two\n# three\nFrom: debian:12\n\n# four\n%post\n# five\n",
+    "arguments": "Bootstrap: docker\nFrom: debian:{{ release }}\n%arguments\nrelease=12\n%post\n# {{ unused }}\n",
+    "section arguments": BASE + "%post -c /bin/bash\n echo\n",
+    "percents": BASE + "%%post\n echo\n",
+    "numbered header": BASE + "OtherURL1: https://x\n",
+    "apps": BASE + "%appinstall one\n echo\n%apprun one\n echo\n",
+    "stages": "Bootstrap: docker\nFrom: debian:12\nStage: one\nBootstrap: docker\nFrom: debian:12\nStage: two\n%files from one\n /a /b\n",
+    "repeated sections": BASE + "%post\n echo one\n%post\n echo two\n",
+    "no end of line": BASE + "%post\n echo",
+    "carriage returns": BASE.replace("\n", "\r\n") + "%post\r\n echo\r\n",
+    "empty section": BASE + "%help\n%post\n",
+    "continued": BASE + "%post\n echo one \\\n   two\n",
+}
+REFUSED = {
+    "empty": "",
+    "only comments": "# nothing\n",
+    "no header": "%post\n echo\n",
+    "indented first section": "  %post\n echo\n",
+    "no bootstrap": "From: debian:12\n",
+    "unknown agent": "Bootstrap: dcoker\nFrom: debian:12\n",
+    "unknown header": BASE + "Form: debian:12\n",
+    "header without value": BASE + "Stage\n",
+    "missing number": BASE + "OtherURL: https://x\n",
+    "unknown section": BASE + "%pots\n echo\n",
+    "indented section": BASE + "  %post\n echo\n",
+    "tab after section": BASE + "%post\t-c\n echo\n",
+    "percent in a here-document": BASE + "%post\n cat <<END\n%d\nEND\n",
+    "percent after a continuation": BASE + "%post\n echo \\\n%d\n",
+    "app without a name": BASE + "%appinstall\n echo\n",
+    "argument without a value": "Bootstrap: docker\nFrom: debian:{{ release }}\n",
+    "argument in a script": BASE + "%post\n echo {{ release }} # {{ other }}\n",
+}
+JUDGEMENTS = ("while parsing definition", "is not defined through", "invalid build source", "no bootstrap specification", "all must have headers")
+
+
+@pytest.fixture(scope="module")
+def apptainer() -> str:
+    """The program of a working Apptainer."""
+    found = bench.apptainer.find()
+    require("Apptainer", found)
+    assert found is not None
+    return found.program
+
+
+@pytest.mark.parametrize("case", ACCEPTED | REFUSED)
+def test_the_grammar_is_apptainers(case: str, tmp_path: Path, apptainer: str) -> None:
+    file = tmp_path / "case.def"
+    file.write_bytes((ACCEPTED | REFUSED)[case].encode())
+    command = [apptainer, "build", "--fakeroot", "--force", "never.sif", file.name]
+    unreachable = {**os.environ, "https_proxy": "http://127.0.0.1:9"}
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=unreachable).stderr
+    assert any(judgement in said for judgement in JUDGEMENTS) == (case in REFUSED), said
+
+
+@pytest.mark.parametrize("case", ACCEPTED | REFUSED)
+def test_lint_judges_as_apptainer_does(case: str, tmp_path: Path) -> None:
+    file = tmp_path / "case.def"
+    file.write_bytes((ACCEPTED | REFUSED)[case].encode())
+    if case in ACCEPTED:
+        lint(file)
+    else:
+        with pytest.raises(BadInput, match=r"case\.def"):
+            lint(file)
+
+
+# For each rule, a recipe that it fires on and one that it does not.
+RULES = {
+    "base-tag-moves": ("Bootstrap: docker\nFrom: debian\n", BASE),
+    "base-without-digest": (BASE, f"Bootstrap: docker\nFrom: debian:12@sha256:{'ab' * 32}\n"),
+    "remote-code-run": (BASE + "%post\n curl -sL https://x | sudo bash -s\n", BASE + "%post\n curl -o x https://x; sha256sum -c sums; bash x\n"),
+    "transport-unchecked": (BASE + "%post\n wget -q --no-check-certificate https://x\n", BASE + "%post\n wget https://x\n"),
+    "python-package-unpinned": (BASE + "%post\n pip install -q torch\n", BASE + "%post\n pip3 install -r r torch==2.4 'numpy==2.0' && echo a\n"),
+    "source-unpinned": (BASE + "%post\n git clone https://x/y\n", BASE + "%post\n git clone https://x/y\n cd y && git checkout abc\n"),
+    "tuned-for-the-builder": (BASE + "%post\n gcc -march=native x.c\n", BASE + "%post\n gcc -march=native x.c\n%labels\n isa x86-64-v3\n"),
+    "cuda-base-against-wheel": (
+        "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\nRUN pip install torch==2.4 --index-url https://x/whl/cu118\n",
+        "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\nRUN pip install torch==2.4 --index-url https://x/whl/cu121\n",
+    ),
+    "secret-in-recipe": (BASE + "%environment\n export API_KEY=abcdef123\n", BASE + "%environment\n export API_KEY=$API_KEY\n"),
+    "variable-lost": ("FROM debian:12\nRUN export A=1\n", "FROM debian:12\nRUN export A=1; make\n"),
+    "package-lists-left": (BASE + "%post\n apt-get -q update\n", BASE + "%post\n apt-get update\n rm -rf /var/lib/apt/lists/*\n"),
+    "test-missing": (BASE, BASE + "%test\n true\n"),
+    "labels-missing": (BASE, "FROM debian:12\nLABEL a=b\n"),
+}
+
+
+def rules_of(tmp_path: Path, text: str) -> set[str]:
+    file = tmp_path / ("case.def" if text.lower().startswith("bootstrap") else "Dockerfile")
+    file.write_text(text)
+    return {smell.rule for smell in lint(file)}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_each_rule_fires_and_keeps_quiet(rule: str, tmp_path: Path) -> None:
+    fires, quiet = RULES[rule]
+    assert rule in rules_of(tmp_path, fires)
+    assert rule not in rules_of(tmp_path, quiet)
+
+
+def test_every_rule_has_its_cases() -> None:
+    assert {path.stem for path in (ROOT / "rules" / "recipes").glob("*.rq")} == set(RULES)
+
+
+@pytest.mark.parametrize("framework", plans.FRAMEWORKS)
+@pytest.mark.parametrize("base", plans.BASES)
+def test_what_is_generated_has_no_smell_but_the_missing_digest(framework: str, base: str, tmp_path: Path) -> None:
+    bundle = write_bundle(plans.plan(framework, base), tmp_path / "bundle")
+    found = {smell.rule for name in ("ontune.def", "Dockerfile") for smell in lint(bundle.folder / name)}
+    assert found <= {"base-without-digest"}
+
+
+def test_a_smell_names_its_line_and_masks_the_secret(tmp_path: Path) -> None:
+    file = tmp_path / "Dockerfile"
+    file.write_text("FROM debian:12\n# a comment\nRUN apt-get install -y \\\n  # inside\n  curl\nENV DB_PASSWORD=hunter2hunter2\n")
+    smell = next(smell for smell in lint(file) if smell.rule == "secret-in-recipe")
+    assert (smell.line, smell.severity) == (6, "error")
+    assert "hunter2" not in smell.text
+
+
+def test_dockerfiles_are_read_with_stages_and_here_documents(tmp_path: Path) -> None:
+    text = "ARG TAG=12\nFROM debian:${TAG} AS build\nRUN <<EOF\ncurl https://x | sh\nEOF\nFROM build\nCOPY --from=build a b\n"
+    assert rules_of(tmp_path, text) == {"remote-code-run", "labels-missing"}
+
+
+@pytest.mark.parametrize("text", ["", "RUN x\nFROM y\n", "FROM x\nRUM y\n", "FROM x\n\0"])
+def test_what_is_no_dockerfile_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "Dockerfile"
+    file.write_text(text)
+    with pytest.raises(BadInput, match="Dockerfile"):
+        lint(file)
+
+
+def test_nothing_that_is_read_is_run(tmp_path: Path) -> None:
+    file = tmp_path / "x.def"
+    file.write_text(BASE + f"%setup\n touch {tmp_path}/CANARY\n%post\n $(touch {tmp_path}/CANARY) `touch {tmp_path}/CANARY`\n" + "x" * 300_000 + "\n")
+    lint(file)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.def"]
