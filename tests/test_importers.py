@@ -14,8 +14,8 @@ from kb import paths
 from kb.errors import BadInput
 from kb.importers import IMPORTERS, import_source
 from kb.importers.archspec import SHIPPED, import_archspec
-from kb.importers.normalise import normalised
 from kb.named import values_of
+from kb.normalise import normalised
 from kb.shapes import violations
 from kb.terms import PREFIXES, RDF_TYPE, local_name, on
 

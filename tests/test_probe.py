@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kb.errors import BadInput, OntuneError, RunFailed
-from kb.probe import cores, cpu, cpuinfo, libc, memory, node, probe, recognised, registry, scheduler, storage
+from kb.probe import cores, cpu, cpuinfo, libc, memory, mpi, node, probe, recognised, registry, scheduler, storage
 
 SPEC = importlib.util.find_spec("archspec")
 assert SPEC is not None and SPEC.origin is not None
@@ -202,6 +202,20 @@ def test_libc_and_distribution() -> None:
     assert libc.glibc("glibc 2.36") == "2.36"
     assert libc.glibc(None) is None
     assert libc.distribution('NAME="Rocky Linux"\nID="rocky"\nVERSION_ID="9.4"\n') == "rocky 9.4"
+
+
+@pytest.mark.parametrize(
+    ("printed", "environment", "found"),
+    [
+        ("mpirun (Open MPI) 4.1.4\n\nReport bugs to http://www.open-mpi.org/community/help/\n", {}, "openmpi 4.1.4"),
+        ("HYDRA build details:\n    Version:                                 4.0.2\n", {}, "mpich 4.0.2"),
+        ("Something else 1.0\n", {}, None),
+        (None, {}, "none"),
+        (None, {"MODULEPATH": "/opt/modules"}, None),
+    ],
+)
+def test_the_mpi_of_the_host(printed: str | None, environment: dict[str, str], found: str | None) -> None:
+    assert mpi.implementation(printed, environment) == found
 
 
 def test_subordinate_ids_of_the_user_only() -> None:

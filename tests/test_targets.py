@@ -9,6 +9,7 @@ from pathlib import Path
 import pyoxigraph as ox
 import pytest
 
+from kb import paths
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
 from kb.probe import probe
@@ -202,6 +203,16 @@ def test_an_unknown_workload_suggests_the_nearest() -> None:
 
 
 # ---- the table of keys
+
+
+def test_what_settles_a_capability_is_a_key_of_the_probe() -> None:
+    known = {path.removesuffix("[]") for path in fact_keys("hardware").all_paths()}
+    stated = set()
+    for path in paths.shipped("facts").rglob("*.ttl"):
+        for quad in ox.parse(path=str(path), format=ox.RdfFormat.TURTLE, base_iri=path.as_uri()):
+            if quad.predicate.value == on("probedBy"):
+                stated.add(quad.object.value)
+    assert stated and stated <= known
 
 
 def test_every_key_of_the_contract_is_there() -> None:

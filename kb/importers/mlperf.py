@@ -17,8 +17,8 @@ from typing import Any
 
 from kb import user_files
 from kb.errors import BadInput
-from kb.importers.normalise import normalised
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
+from kb.normalise import normalised
 from kb.shapes import violations
 from kb.terms import version_key
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from kb import paths, user_files
 from kb.errors import BadInput
-from kb.importers.normalise import normalised
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
+from kb.normalise import normalised
 from kb.sources import shipped_sources
 from kb.store import KnowledgeStore
 from kb.terms import local_name, on, version_key

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb import paths, user_files
 from kb.fact_keys import fact_keys
-from kb.probe import collect, cores, cpu, cpuinfo, gpu, libc, memory, node, recognised, scheduler, storage, wheels
+from kb.probe import collect, cores, cpu, cpuinfo, gpu, libc, memory, mpi, node, recognised, scheduler, storage, wheels
 
 if TYPE_CHECKING:
     from kb.target import Target
@@ -122,6 +122,7 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
         "exclusive": node.exclusive(environment, topology, one_minute),
         "load": one_minute,
         "interconnect": node.interconnect(raw["networks"]),
+        "mpi": mpi.implementation(raw["mpi"], environment),
         "wheels": wheels.offered(raw["wheels"]),
         "storage": {
             "tmpdir": class_of(kind_of(raw["tmpdir"])),

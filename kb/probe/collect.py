@@ -12,7 +12,7 @@ import pwd
 import shutil
 import sys
 
-ENVIRONMENT = ("SLURM_", "PBS_", "NCPUS", "TMPDIR", "PIP_", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+ENVIRONMENT = ("SLURM_", "PBS_", "NCPUS", "TMPDIR", "PIP_", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "MODULEPATH")
 FILES = {
     "cpuinfo": "/proc/cpuinfo",
     "meminfo": "/proc/meminfo",
@@ -27,6 +27,7 @@ FILES = {
 }
 LIMITS = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", "memory.max", "memory.limit_in_bytes")
 QUERIES = {
+    "mpi": [["mpirun", "--version"]],
     "nvidia_smi": [["nvidia-smi", "-q", "-x"]],
     "nvidia_compute_cap": [["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]],
     "rocm_smi": [

@@ -1,4 +1,4 @@
-"""Declared normalisations (`kb/facts/normalisations.ttl`): differing spellings of one value, brought to one form."""
+"""Declared normalisations (`kb/facts/normalisations.ttl`): differing spellings of one value, from a probe or an import, brought to one form."""
 
 from __future__ import annotations
 
