@@ -1,0 +1,141 @@
+"""One text of a rule concludes the same triples in the own executor, in pyshifty and in pySHACL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyoxigraph as ox
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kb.sources import Source, shipped_sources
+from kb.store import KnowledgeStore
+from kb.target import load_target
+from kb.terms import PREFIXES
+from kb.workload import load_workload
+from reasoner.compile import compile_sources
+from reasoner.derive import REQUEST
+from reasoner.request import make_facts
+from reasoner.rules import load_rules, run_rules
+from tests.oracles.shacl_rules import by_pyshacl, by_shifty, ntriples
+
+HEADER = "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items())
+RULE_FOLDERS = ("rules/prefixes.ttl", "rules/derivations/", "rules/conflicts/")
+
+
+@pytest.fixture(scope="module")
+def shipped() -> KnowledgeStore:
+    return compile_sources(shipped_sources())[0]
+
+
+@pytest.fixture(scope="module")
+def shipped_rules() -> list[ox.Quad]:
+    store = KnowledgeStore()
+    for source in shipped_sources():
+        if source.name.startswith(RULE_FOLDERS) and source.path.suffix == ".ttl":
+            store.load_source(source)
+    return list(store.store)
+
+
+def concluded(store: KnowledgeStore, facts: list[ox.Quad]) -> set[str]:
+    """What the own executor concludes of a request; the store is left as it was."""
+    store.add(facts)
+    try:
+        news = [quad.subject for quad in facts if isinstance(quad.subject, ox.NamedNode)]
+        added = run_rules(store, load_rules(store), REQUEST, news)
+        store.remove(added)
+        return {line for line in ntriples(added).splitlines() if line}
+    finally:
+        store.remove(facts)
+
+
+def read_by_rules(store: KnowledgeStore) -> list[ox.Quad]:
+    """The part of the knowledge base that the rules can read, so that the reference engine need not index the rest."""
+    predicates = {found.predicate for rule in load_rules(store) for found in (*rule.reads, *rule.negates)}
+    assert None not in predicates
+    return [quad for quad in store.store if quad.predicate.value in predicates]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["genoa-node", "eos-h100"])
+def test_shipped_rules_conclude_the_same_everywhere(shipped: KnowledgeStore, shipped_rules: list[ox.Quad], target: str) -> None:
+    facts = make_facts(load_workload("resnet50", shipped), load_target(target, shipped))
+    own = concluded(shipped, facts)
+    data = [*read_by_rules(shipped), *facts]
+    assert len(own) > 50
+    assert by_shifty(data, shipped_rules) == own
+    assert by_pyshacl(data, shipped_rules) == own
+
+
+LEVELS = 3
+NODES = ["kb:n0", "kb:n1", "kb:n2", "kb:n3"]
+CLASSES = ["on:C0", "on:C1", "on:C2"]
+NUMBERS = ["1", "2", "3"]
+
+
+@st.composite
+def patterns(draw: st.DrawFn, subject: str, target: str, highest: int) -> str:
+    """A triple pattern about what the strata up to `highest` (0: facts) are about."""
+    if draw(st.integers(0, 4)) == 0:
+        return f"{subject} a {CLASSES[draw(st.integers(0, highest)) % len(CLASSES)]} ."
+    return f"{subject} on:p{draw(st.integers(0, highest))} {draw(st.sampled_from([target, *NODES[:2]]))} ."
+
+
+@st.composite
+def rule_texts(draw: st.DrawFn, level: int) -> str:
+    """A rule that concludes into stratum `level`, reads it and those below, and negates only those below."""
+    body = [draw(patterns("$this", "?x", level))]
+    for _ in range(draw(st.integers(0, 2))):
+        body.append(draw(patterns(draw(st.sampled_from(["$this", "?x"])), draw(st.sampled_from(["?x", "?y"])), level)))
+    kind = draw(st.sampled_from(["", "", "union", "optional", "values", "number", "bound"]))
+    if kind == "union":
+        body.append(f"{{ {draw(patterns('$this', '?z', level))} }} UNION {{ {draw(patterns('?x', '?z', level))} }}")
+    if kind == "optional":
+        body.append(f"OPTIONAL {{ {draw(patterns('$this', '?z', level - 1))} }} FILTER(BOUND(?z) || ?x != $this)")
+    if kind == "values":
+        body.append(f"VALUES ?x {{ {' '.join(NODES[:3])} }}")
+    if kind == "number":
+        body.append(f"$this on:number ?n . FILTER(?n >= {draw(st.sampled_from(NUMBERS))})")
+    if kind == "bound":
+        body.append("BIND($this AS ?w) FILTER(?w != ?x)")
+    if draw(st.booleans()):
+        inner = draw(patterns(draw(st.sampled_from(["$this", "?x"])), draw(st.sampled_from(["?x", "?free"])), level - 1))
+        nested = f" FILTER NOT EXISTS {{ {draw(patterns('?free', '$this', level - 1))} }}" if draw(st.integers(0, 2)) == 0 else ""
+        body.append(f"FILTER NOT EXISTS {{ {inner}{nested} }}")
+    head = draw(st.sampled_from([f"$this on:p{level} ?x", f"$this a {CLASSES[level % len(CLASSES)]}", f"$this on:p{level} {NODES[0]}"]))
+    return f"CONSTRUCT {{ {head} }} WHERE {{ {' '.join(body)} }}"
+
+
+@st.composite
+def rule_bases(draw: st.DrawFn) -> str:
+    """Facts and rules of several strata, on shapes with different targets."""
+    nodes, values = st.sampled_from(NODES), st.sampled_from(NODES)
+    facts = [f"{s} on:p0 {o} ." for s, o in draw(st.lists(st.tuples(nodes, values), min_size=1, max_size=6))]
+    facts += [f"{s} a {c} ." for s, c in draw(st.lists(st.tuples(nodes, st.sampled_from(CLASSES)), max_size=3))]
+    facts += [f"{s} on:number {n} ." for s, n in draw(st.lists(st.tuples(nodes, st.sampled_from(NUMBERS)), max_size=3))]
+    lines = [
+        "on:A sh:targetSubjectsOf on:p0 . on:B sh:targetObjectsOf on:p0 . on:C sh:targetClass on:C0 . on:D sh:targetNode kb:n0 , kb:n1 .",
+        "on:A a sh:NodeShape . on:B a sh:NodeShape . on:C a sh:NodeShape . on:D a sh:NodeShape .",
+    ]
+    for number in range(draw(st.integers(1, 5))):
+        level = draw(st.integers(1, LEVELS - 1))
+        text = draw(rule_texts(level))
+        lines.append(f"on:{draw(st.sampled_from('ABCD'))} sh:rule rule:r{number} .")
+        lines.append(f'rule:r{number} a sh:SPARQLRule ; sh:order {level} ; sh:prefixes on:prefixes ; sh:construct "{text}" .')
+    return "\n".join([*facts, *lines])
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(text=rule_bases())
+def test_generated_rules_conclude_the_same_everywhere(text: str, shipped_rules: list[ox.Quad], tmp_path: Path) -> None:
+    file = tmp_path / "rules.ttl"
+    file.write_text(HEADER + text, encoding="utf-8")
+    store = KnowledgeStore()
+    store.add(quad for quad in shipped_rules if quad.graph_name.value.endswith("prefixes.ttl"))
+    store.load_source(Source(file, "rules.ttl"))
+    given_quads = list(store.store)
+    own = {line for line in ntriples(run_rules(store, load_rules(store))).splitlines() if line}
+    own -= set(ntriples(given_quads).splitlines())
+    assert by_shifty(given_quads, given_quads) == own
+    assert by_pyshacl(given_quads, given_quads) == own
