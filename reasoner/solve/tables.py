@@ -84,12 +84,29 @@ def prepare(domains: Mapping[str, Sequence[str]], factors: Iterable[Factor]) -> 
         alone, base = merged.pop((decision,), ({}, 0))
         found = {option: alone.get((option,), None if base is None else 0) for option in options}
         live[decision] = {option: weight for option, weight in found.items() if weight is not None}
+    _drop_unsupported(live, [(scope, named) for scope, (named, base) in merged.items() if base is None])
     tables = []
     for scope, (named, base) in merged.items():
         known = [live[decision].keys() for decision in scope]
         kept = {key: weight for key, weight in named.items() if all(option in options for option, options in zip(key, known, strict=True))}
         tables.append(Table(scope, kept, base is None, math.prod(map(len, known))))
     return Prepared(live, tables, None if nothing_left else constant + (weights.get(()) or 0))
+
+
+def _drop_unsupported(live: dict[str, Options], closed: Sequence[tuple[Key, Mapping[Key, int | None]]]) -> None:
+    """Leave out options that some table of allowed combinations allows in none: they shrink every table, and nothing feasible has them."""
+    waiting = list(closed)
+    while waiting:
+        shrunk = set()
+        for scope, named in waiting:
+            options = [live[decision] for decision in scope]
+            allowed = [key for key, weight in named.items() if weight is not None and all(map(dict.__contains__, options, key))]
+            for i, decision in enumerate(scope):
+                supported = {key[i] for key in allowed}
+                if len(supported) < len(live[decision]):
+                    live[decision] = {option: weight for option, weight in live[decision].items() if option in supported}
+                    shrunk.add(decision)
+        waiting = [(scope, named) for scope, named in closed if shrunk.intersection(scope)]
 
 
 def pick(positions: Sequence[int]) -> Callable[[Key], Key]:
