@@ -112,7 +112,7 @@ class Reasoner:
                 knowledge=self.knowledge,
                 on_request=tuple(on_request(reasons, self._consent_rules)),
             )
-        return replace(plan, unknowns=tuple(changes(self.store, self.rules, self.menu, request, resolved, reasons.taken)))
+        return replace(plan, unknowns=tuple(changes(self.store, self.rules, self.menu, request, resolved, reasons.problem.derived, reasons.taken)))
 
     def why_not(self, option: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
         """Why a plan does not take an option: `decision`, `option`, `status` (chosen, conflict or beaten), `reasons`, `repair [{change, then}]`.

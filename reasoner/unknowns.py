@@ -11,7 +11,7 @@ import pyoxigraph as ox
 
 from kb.store import KnowledgeStore
 from kb.terms import on
-from reasoner.derive import REQUEST, REQUEST_GRAPH, derive
+from reasoner.derive import REQUEST, REQUEST_GRAPH, Derived, derive
 from reasoner.ground import ground
 from reasoner.menu import Menu
 from reasoner.request import Request, Resolved, resolve
@@ -23,9 +23,13 @@ _TRUTH_VALUES = "SELECT DISTINCT ?key WHERE { ?property on:factKey ?key ; rdfs:r
 
 
 def changes(
-    store: KnowledgeStore, rules: Sequence[Rule], menu: Menu, request: Request, resolved: Resolved, taken: dict[str, str]
+    store: KnowledgeStore, rules: Sequence[Rule], menu: Menu, request: Request, resolved: Resolved, derived: Derived, taken: dict[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """For each unknown fact of the target that would change the plan: `{fact, would_change, probe}`."""
+    """For each unknown fact of the target that would change the plan: `{fact, would_change, probe}`.
+
+    Args:
+        derived, taken: what follows from the request with its unknown facts, and the configuration chosen for it.
+    """
     unknown = request.target.unknown()
     if not unknown:
         return
@@ -35,8 +39,10 @@ def changes(
     truth_values = {row["key"] for row in store.select(_TRUTH_VALUES)}
     for key in unknown:
         for guess, facts in _guesses(store, menu, request, resolved, key, capabilities.get(key, []), key in truth_values):
-            derived = derive(store, rules, facts)
-            problem = ground(menu, derived, resolved.criteria, resolved.pins, resolved.forbid)
+            guessed = derive(store, rules, facts)
+            if guessed == derived:
+                continue  # nothing hangs on it
+            problem = ground(menu, guessed, resolved.criteria, resolved.pins, resolved.forbid)
             solution = solve(problem.domains, [*problem.hard, *problem.soft])
             other = solution.best() if solution.feasible else {}
             names = menu.name
