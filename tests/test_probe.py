@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import http.server
 import importlib.util
 import json
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kb.errors import BadInput, OntuneError, RunFailed
-from kb.probe import cores, cpu, cpuinfo, libc, memory, mpi, node, probe, recognised, registry, scheduler, storage
+from kb.probe import _from_raw, collect, cores, cpu, cpuinfo, libc, memory, mpi, node, probe, recognised, registry, scheduler, storage
 
 SPEC = importlib.util.find_spec("archspec")
 assert SPEC is not None and SPEC.origin is not None
@@ -338,6 +339,17 @@ def test_a_dump_mixes_nothing_of_this_machine_in(tmp_path: Path) -> None:
     target = probe(cpuinfo=DUMPS[0], nvidia_smi=tmp_path / "smi.xml")
     assert target.name == DUMPS[0].stem and len(target.facts["gpus"]) == 1
     assert {"glibc", "memory_gib", "wheels", "cpu.usable_cores"} <= set(target.unknown())
+
+
+def test_a_kernel_that_tells_nothing_leaves_facts_unknown() -> None:
+    raw = dict(collect.collect([]), cpuinfo=None, meminfo=None, loadavg=None, mountinfo=None, siblings=[], os_release=None, wheels=None)
+    facts = _from_raw(raw)
+    assert (facts["cpu"]["microarchitecture"], facts["memory_gib"], facts["load"], facts["os"], facts["wheels"]) == (None, None, None, None, None)
+    assert facts["cpu"]["usable_cores"] >= 1
+
+
+def test_the_collector_is_written_for_old_pythons() -> None:
+    ast.parse(Path(collect.__file__).read_text(), feature_version=(3, 6))
 
 
 def test_the_collector_runs_alone(tmp_path: Path) -> None:

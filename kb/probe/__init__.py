@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb import paths, user_files
+from kb.errors import BadInput
 from kb.fact_keys import fact_keys
 from kb.probe import collect, cores, cpu, cpuinfo, gpu, libc, memory, mpi, node, recognised, scheduler, storage, wheels
 
@@ -100,7 +101,7 @@ def _from_dumps(processor: Path | None, nvidia: Path | None, rocm: Path | None, 
 
 def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
     environment, limits, mounts = raw["environment"], raw["limits"], raw["mountinfo"]
-    processor = cpu.facts(cpuinfo.parse(raw["cpuinfo"] or "", "/proc/cpuinfo"), raw["machine"], raw["byte_order"])
+    processor = cpu.facts(_processor(raw["cpuinfo"]), raw["machine"], raw["byte_order"])
     topology = cpuinfo.count(raw["cpuinfo"] or "")
     processor["cores"] = topology
     processor["physical_cores"] = cores.physical(raw["siblings"]) or processor["physical_cores"]
@@ -133,6 +134,14 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
         "user_namespaces": node.user_namespaces(raw["max_user_namespaces"], raw["unprivileged_userns"], raw["restrict_userns"]),
         "subuids": node.subordinate_ids(raw["subuid"], raw.get("user")),
     }
+
+
+def _processor(text: str | None) -> cpu.Processor:
+    """What the running kernel says of its processor: on some systems and in some sandboxes nothing, which is no error."""
+    try:
+        return cpuinfo.parse(text or "", "/proc/cpuinfo")
+    except BadInput:
+        return cpu.Processor({})
 
 
 def _accelerators(raw: Mapping[str, Any]) -> list[dict[str, Any]] | None:

@@ -16,6 +16,9 @@ from typing import Any
 
 from kb.errors import OntuneError
 
+# Level, microarchitecture, confidence.
+Identity = tuple[str | None, str | None, float | None]
+_UNKNOWN: Identity = (None, None, None)
 # Below this share of common features nothing is likely.
 _LEAST_AGREEMENT = 0.5
 
@@ -103,7 +106,7 @@ def facts(processor: Processor, machine: str | None = None, byte_order: str | No
     fields = processor.fields
     family = machine or _family(fields, byte_order)
     features = _features(fields)
-    level, likely, confidence = _identify(family, fields, features, machine or byte_order) if family else (None, None, None)
+    level, likely, confidence = _identify(family, fields, features, machine or byte_order) if family else _UNKNOWN
     return {
         "isa_level": level,
         "microarchitecture": likely,
@@ -150,45 +153,60 @@ def _family(fields: dict[str, str], byte_order: str | None) -> str | None:
     return None
 
 
-def _identify(
-    family: str, fields: dict[str, str], features: frozenset[str], byte_order_told: str | None
-) -> tuple[str | None, str | None, float | None]:
+def _identify(family: str, fields: dict[str, str], features: frozenset[str], byte_order_told: str | None) -> Identity:
+    """By generation, by name, or by features: what the architecture's kernel port tells."""
     known = microarchitectures()
     if family not in known:
-        return None, None, None
+        return _UNKNOWN
     candidates = [each for each in known.values() if each.name == family or family in each.ancestors]
-    vendor = _vendor(fields)
     if power := re.match(r"POWER(\d+)", fields.get("cpu") or fields.get("model name") or ""):
-        runs = [each for each in candidates if each.generation <= int(power[1])]
-        best = max(runs, key=lambda each: each.rank)
-        known_order = family if fields.get("architecture") or byte_order_told else None
-        return known_order, best.name, 1.0 if known_order and best.generation == int(power[1]) else 0.5
-    names = {_plain_name(word) for text in (fields.get("uarch", ""), fields.get("model name", "")) for word in re.split(r"[\s,]", text)}
+        order_is_known = "architecture" in fields or byte_order_told is not None
+        return _by_generation(family if order_is_known else None, int(power[1]), candidates)
+    names = {_plain_name(word) for key in ("uarch", "model name") for word in re.split(r"[\s,]", fields.get(key, ""))}
     runs = [each for each in candidates if _has_all(features, each, family)]
-    by_name = [each for each in runs if each.vendor != "generic" and _plain_name(each.name) in names]
-    if by_name and not by_name[0].features:
-        return family, by_name[0].name, 1.0
+    named = [each for each in runs if each.vendor != "generic" and _plain_name(each.name) in names]
+    if named and not named[0].features:
+        return family, named[0].name, 1.0
     if not features:
         return family, None, None
-    told = [each for each in runs if each.vendor == "generic" and (each.features or each.name == family)]
-    level = max(told, key=lambda each: each.rank, default=None)
-    if level is None:
-        return None, None, None
-    kin = [each for each in candidates if each.vendor == vendor and level.name in each.ancestors]
+    return _by_features(family, fields, features, candidates, runs, named)
+
+
+def _by_generation(level: str | None, generation: int, candidates: list[Microarchitecture]) -> Identity:
+    best = max((each for each in candidates if each.generation <= generation), key=lambda each: each.rank)
+    return level, best.name, 1.0 if level and best.generation == generation else 0.5
+
+
+def _by_features(
+    family: str,
+    fields: dict[str, str],
+    features: frozenset[str],
+    candidates: list[Microarchitecture],
+    runs: list[Microarchitecture],
+    named: list[Microarchitecture],
+) -> Identity:
+    """The highest level of which every feature is there, and the vendor's microarchitecture with which the most features agree."""
+    levels = [each for each in runs if each.vendor == "generic" and (each.features or each.name == family)]
+    if not levels:
+        return _UNKNOWN
+    level = max(levels, key=_rank)
+    kin = [each for each in candidates if each.vendor == _vendor(fields) and level.name in each.ancestors]
+    likely = [each for each in named if each in kin] or kin
     if "cpu implementer" in fields:
         # Arm processors name their part; where the dump was cut before it, the features alone do not tell two of them apart.
         part = fields.get("cpu part", "").lower()
-        named = [each for each in kin if part and each.part == part] or [each for each in kin if part and each in runs]
-    else:
-        named = [each for each in by_name if each in kin] or kin
-    best = max(named, key=lambda each: (_agreement(features, each, kin), *each.rank), default=level)
-    agreement = _agreement(features, best, kin)
-    if best is level or agreement < _LEAST_AGREEMENT:
+        likely = [each for each in kin if part and each.part == part] or [each for each in kin if part and each in runs]
+    best = max(likely, key=lambda each: (_agreement(features, each, kin), *each.rank), default=None)
+    if best is None or _agreement(features, best, kin) < _LEAST_AGREEMENT:
         return level.name, None, None
     if best in runs and best.part:
         # A known part has the level that its vendor built it to, which no feature flag states.
-        level = max((known[name] for name in best.ancestors if known[name].vendor == "generic"), key=lambda each: each.rank, default=level)
-    return level.name, best.name, round(agreement, 2)
+        level = max((each for each in candidates if each.vendor == "generic" and each.name in best.ancestors), key=_rank)
+    return level.name, best.name, round(_agreement(features, best, kin), 2)
+
+
+def _rank(each: Microarchitecture) -> tuple[int, int]:
+    return each.rank
 
 
 def _has_all(features: frozenset[str], wanted: Microarchitecture, family: str) -> bool:
