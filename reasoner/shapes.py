@@ -20,6 +20,7 @@ Engine = Literal["shifty", "pyshacl"]
 ENGINES: Final[tuple[Engine, ...]] = ("shifty", "pyshacl")
 
 _SH: Final = PREFIXES["sh"]
+_OF_RULES: Final = {_SH + "rule", _SH + "construct"}  # they are checked for themselves, and validation does not run them
 _ALL: Final = "CONSTRUCT { ?s ?p ?o } WHERE { ?s ?p ?o }"
 _RESULTS: Final = """
 SELECT ?focus ?path ?value ?message ?shape ?severity ?component WHERE {
@@ -71,7 +72,7 @@ def validate(data: ox.Store, shapes: ox.Store, engine: Engine = "shifty") -> lis
 def validate_store(store: KnowledgeStore, engine: Engine = "shifty") -> list[Violation]:
     """Validate a knowledge base against the shapes among its own sources (`rules/` and additions)."""
     shapes = ox.Store()
-    shapes.bulk_extend(quad for quad in store.store if _holds_shapes(quad.graph_name))
+    shapes.bulk_extend(quad for quad in store.store if _holds_shapes(quad.graph_name) and quad.predicate.value not in _OF_RULES)
     return validate(store.store, shapes, engine)
 
 

@@ -1,0 +1,118 @@
+"""SHACL validation: the same results from both engines, on hand-made data and on mutated slices of what is shipped; misspelt terms."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pyoxigraph as ox
+import pytest
+
+from kb.errors import BadInput, OntuneError
+from kb.sources import Source, shipped_sources
+from kb.store import KnowledgeStore
+from kb.terms import PREFIXES, RDF_TYPE
+from reasoner.shapes import Engine, Violation, unknown_shacl_terms, validate, validate_store
+
+SHAPES = """
+@prefix sh: <http://www.w3.org/ns/shacl#> . @prefix : <http://example.org/> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+:prefixes sh:declare [ sh:prefix "ex" ; sh:namespace "http://example.org/"^^xsd:anyURI ] .
+:Machine a sh:NodeShape ; sh:targetClass :Host ; sh:property :cores , :label ; sh:property [ sh:path ( :gpu :memory ) ; sh:datatype xsd:integer ] ;
+    sh:sparql [ sh:prefixes :prefixes ; sh:message "more GPUs than cores" ;
+        sh:select "SELECT $this ?value WHERE { $this ex:gpus ?value ; ex:cores ?cores . FILTER(?value > ?cores) }" ] .
+:cores a sh:PropertyShape ; sh:path :cores ; sh:minCount 1 ; sh:maxCount 1 ; sh:message "one number of cores" .
+:label a sh:PropertyShape ; sh:path :label ; sh:minCount 1 ; sh:severity sh:Warning ; sh:message "a label" .
+"""
+DATA = """
+@prefix : <http://example.org/> .
+:good a :Host ; :cores 8 ; :gpus 2 ; :label "good" ; :gpu [ :memory 80 ] .
+:bad a :Host ; :cores 2 , 4 ; :gpus 3 ; :gpu [ :memory "eighty" ] .
+"""
+
+
+def store_of(turtle: str) -> ox.Store:
+    store = ox.Store()
+    store.load(turtle, format=ox.RdfFormat.TURTLE)
+    return store
+
+
+def told(violations: list[Violation]) -> list[tuple[str, ...]]:
+    """Without the messages: where a shape has none, each engine words its own."""
+    return [(one.focus, one.path, one.shape, one.severity, one.value, one.component) for one in violations]
+
+
+@pytest.mark.parametrize("engine", ["shifty", "pyshacl"])
+def test_both_engines_find_the_same_four_results(engine: Engine) -> None:
+    found = validate(store_of(DATA), store_of(SHAPES), engine)
+    host = "http://example.org/bad"
+    assert [(one.focus, one.severity, one.component) for one in found] == [
+        (host, "Violation", "DatatypeConstraintComponent"),
+        (host, "Violation", "SPARQLConstraintComponent"),
+        (host, "Violation", "MaxCountConstraintComponent"),
+        (host, "Warning", "MinCountConstraintComponent"),
+    ]
+    assert [one.message for one in found[1:]] == ["more GPUs than cores", "one number of cores", "a label"]
+    assert [one.value for one in found[:2]] == ["eighty", "3"]
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    with pytest.raises(BadInput, match="did you mean 'pyshacl'"):
+        validate(store_of(DATA), store_of(SHAPES), "pyshacle")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("engine", ["shifty", "pyshacl"])
+def test_a_shape_that_cannot_be_evaluated_is_an_error_and_not_silence(engine: Engine) -> None:
+    broken = SHAPES.replace("FILTER(?value > ?cores)", "FILTER(?value >")
+    with pytest.raises(OntuneError):
+        validate(store_of(DATA), store_of(broken), engine)
+
+
+def test_unknown_shacl_terms_are_found_by_file_and_line(tmp_path: Path) -> None:
+    file = tmp_path / "shapes.ttl"
+    file.write_text(SHAPES.replace("sh:minCount 1 ; sh:maxCount", "sh:minCount 1 ;\n sh:maxcount"))
+    assert unknown_shacl_terms([file]) == [(file, 8, "sh:maxcount")]
+    file.write_text(SHAPES)
+    assert unknown_shacl_terms([file]) == []
+
+
+def test_terms_of_shacl_1_2_are_unknown(tmp_path: Path) -> None:
+    file = tmp_path / "shapes.ttl"
+    file.write_text(SHAPES + ":x sh:property [ sh:path :p ; sh:subsetOf :q ] .")
+    assert [term for _, _, term in unknown_shacl_terms([file])] == ["sh:subsetOf"]
+
+
+def test_shipped_files_use_no_unknown_term() -> None:
+    assert unknown_shacl_terms([source.path for source in shipped_sources() if source.path.suffix == ".ttl"]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(50))
+def test_engines_agree_on_mutated_slices(seed: int) -> None:
+    store = mutated_slice(random.Random(seed))
+    assert told(validate_store(store, "shifty")) == told(validate_store(store, "pyshacl"))
+
+
+def mutated_slice(chance: random.Random) -> KnowledgeStore:
+    """The core ontology, all shapes, and one file of facts, targets or rules, in which some triples are lost, doubled or changed."""
+    sources = [source for source in shipped_sources() if source.path.suffix == ".ttl"]
+    kept = [source for source in sources if source.name.startswith(("ontology/core", "rules/shapes/", "rules/prefixes"))]
+    small = [source for source in sources if source not in kept and source.path.stat().st_size < 40_000 and not source.name.startswith("ontology/")]
+    store = KnowledgeStore()
+    for source in kept:
+        store.load_source(source)
+    chosen: Source = chance.choice(small)
+    store.load_source(chosen)
+    quads = sorted(store.store.quads_for_pattern(None, None, None, ox.NamedNode(chosen.graph)), key=str)
+    for quad in chance.sample(quads, min(6, len(quads))):
+        change = chance.choice(["lose", "double", "text", "class"])
+        if change == "lose":
+            store.remove([quad])
+        elif change == "double":
+            store.add([ox.Quad(quad.subject, quad.predicate, ox.Literal("another"), quad.graph_name)])
+        elif change == "text":
+            store.remove([quad])
+            store.add([ox.Quad(quad.subject, quad.predicate, ox.Literal("wrong"), quad.graph_name)])
+        else:
+            kind = ox.NamedNode(PREFIXES["on"] + chance.choice(["Target", "ConflictRule", "Effect", "Option"]))
+            store.add([ox.Quad(quad.subject, ox.NamedNode(RDF_TYPE), kind, quad.graph_name)])
+    return store
