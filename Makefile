@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 3
 export ONTUNE_FRAMEWORKS = $(abspath $(FRAMEWORKS))
-export PATH := $(CURDIR)/.tools/apptainer/usr/bin:$(PATH)
+export PATH := $(CURDIR)/.tools/apptainer/usr/bin:$(abspath $(BIN)):$(PATH)
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -33,9 +33,10 @@ types: venv-dev
 tests: venv-dev
 	@$(BIN)/python -m pytest $(PYTEST)
 
-tools: venv-dev  ## Apptainer, Slurm, PyTorch and TensorFlow for the tests
+tools: venv-dev  ## Apptainer, Slurm, Java, PyTorch and TensorFlow for the tests
 	@tools/install-apptainer.sh
 	@tools/install-slurm.sh
+	@tools/install-java.sh
 	@PYTHON=$(abspath $(BIN)/python) tools/make-frameworks.sh $(FRAMEWORKS)
 
 venv: $(VENV)/.installed  ## the virtual environment with Ontune

@@ -110,7 +110,7 @@ def parsed(apptainer: str, definition: Path) -> str:
 
 
 def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
-    require("shellcheck", shutil.which("shellcheck"), "apt-get install shellcheck")
+    require("shellcheck", shutil.which("shellcheck"), "make venv-dev")
     plan = plans.plan("pytorch", "debian-12", DEVICE, TORCHRUN, name="it's $(odd) `name`")
     wishes = {"modules": ["apptainer/1.4"], "binds": ["/scratch/it's:/data"], "array": "0-3%2", "requeue_seconds": 120, "gpus": 2, "exclusive": True}
     bundle = write_bundle(plan, tmp_path / "bundle", wishes=wishes)
