@@ -78,10 +78,11 @@ class Apptainer:
         command = ["singularity", "build", "--fakeroot", "--force", "--mksquashfs-args", SQUEEZE]
         command += [word for name, value in (arguments or {}).items() for word in ("--build-arg", f"{name}={value}")]
         command += [word for bind in binds for word in ("--bind", bind)]
+        command += [str(image.resolve()), str(definition.resolve())]  # before the folder changes
         last: list[str] = []
         with log.open("w", encoding="utf-8") as file, self._reachable(definition.parent):
             try:
-                for line in stream_command([*command, str(image.resolve()), str(definition.resolve())], output_type="both"):
+                for line in stream_command(command, output_type="both"):
                     file.write(line)
                     last = [*last[1 - _LAST_LINES :], line]
                     tell(line)
@@ -89,10 +90,10 @@ class Apptainer:
                 raise RunFailed(f"building {image.name} failed (exit code {error.returncode}):\n{''.join(last)}whole log: {log}") from None
 
     def execute(self, image: Path, command: Sequence[str], *, binds: Sequence[str] = ()) -> str:
-        """What a short command in an image prints. Raises RunFailed where it fails."""
+        """What a short command in an image prints, apart from the host's variables and files. Raises RunFailed where it fails."""
         from spython.main import Client
 
-        options = [*self.run_flags, "--cleanenv"]
+        options = [*self.run_flags, "--containall"]
         with self._reachable(Path.cwd()):
             done = Client.execute(str(image), list(command), bind=list(binds), options=options, return_result=True, quiet=True)
         message = done["message"] if isinstance(done["message"], str) else "".join(done["message"])

@@ -57,7 +57,8 @@ class Series:
 
     def ratio(self, variant: str, baseline: str) -> Ratio | None:
         """The throughput of a variant against another one's; None where no round has both."""
-        return paired_ratio(self.throughputs(variant), self.throughputs(baseline))
+        ours, theirs = ({one.round: one.throughput for one in self.of(name)} for name in (variant, baseline))
+        return paired_ratio(list(ours.values()), [theirs.get(number) for number in ours])
 
 
 def measure(

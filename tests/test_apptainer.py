@@ -1,0 +1,165 @@
+"""Real Apptainer: generated recipes are built and run, and nothing of the builder stays in an image."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import plans
+import pytest
+from conftest import require
+
+import bench.apptainer
+from bench import site_settings
+from bench.apptainer import Apptainer
+from bench.build import Built, make_base
+from bench.runners.apptainer import ApptainerRunner
+from generators.bundle import Bundle, write_bundle
+from kb.errors import RunFailed
+
+pytestmark = pytest.mark.apptainer
+
+QUICK = ("--windows", "1", "--window-seconds", "0.2", "--warmup-steps", "1")
+SECRET = "wholly-confidential"
+
+
+@pytest.fixture(scope="session")
+def apptainer() -> Apptainer:
+    """The installed Apptainer."""
+    found = bench.apptainer.find()
+    require("Apptainer", found)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def built(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Bundle, Built]]:
+    """Bundles with their images, one for each framework, built once."""
+    folder, known = tmp_path_factory.mktemp("bundles"), dict[str, tuple[Bundle, Built]]()
+
+    def build(framework: str) -> tuple[Bundle, Built]:
+        if framework not in known:
+            bundle = write_bundle(plans.plan(framework), folder / framework)
+            known[framework] = bundle, ApptainerRunner(apptainer).prepare(bundle)
+        return known[framework]
+
+    return build
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["pytorch", "tensorflow"])
+def test_a_generated_image_trains_with_every_option_in_effect(framework: str, apptainer: Apptainer, built: Callable, tmp_path: Path) -> None:
+    bundle, image = built(framework)
+    ran = ApptainerRunner(apptainer).run(bundle, QUICK, tmp_path / "result.json", 1)
+    assert ran.outcome == "done" and ran.result is not None, ran.complaint
+    assert ran.result["throughput"] > 0 and ran.result["parameter_count"] == 1_199_882
+    effect = ran.result["in_effect"]
+    assert effect["precision"] == "bf16" and effect["usable_cpus"] == 1 and effect["threads"] == 1
+    assert effect["preloaded"] == {"libtcmalloc_minimal.so.4": True}
+    assert effect["environment"]["OMP_NUM_THREADS"] == "1"
+    wanted = {package.name: package.value for package in bundle.recipe.python_packages}
+    assert ran.result["versions"][framework.replace("pytorch", "torch")] in wanted.values()
+    assert image.bytes == bundle.image.stat().st_size
+
+
+@pytest.mark.slow
+def test_an_image_is_built_once_for_a_recipe(apptainer: Apptainer, built: Callable, tmp_path: Path) -> None:
+    bundle, first = built("pytorch")
+    again = write_bundle(bundle.plan, tmp_path / "again")
+    begin = time.monotonic()
+    assert ApptainerRunner(apptainer).prepare(again) == first
+    assert time.monotonic() - begin < 5
+    assert again.image.samefile(first.path) or again.image.stat().st_size == first.bytes
+
+
+@pytest.mark.slow
+def test_labels_tell_which_plan_an_image_was_built_for(apptainer: Apptainer, built: Callable) -> None:
+    bundle, image = built("pytorch")
+    labels = apptainer.inspect(Path(image.path))["labels"]
+    assert isinstance(labels, dict)
+    assert labels["ontune.plan-id"] == bundle.plan.plan_id and labels["ontune.knowledge-sha256"] == bundle.plan.knowledge["sha256"]
+
+
+@pytest.mark.slow
+def test_the_bash_job_runs_the_image(apptainer: Apptainer, built: Callable, tmp_path: Path) -> None:
+    bundle, _ = built("pytorch")
+    variables = {**os.environ, "PATH": f"{apptainer.folder}:{os.environ['PATH']}", "ONTUNE_CONTAINER_FLAGS": " ".join(apptainer.run_flags)}
+    command = [str(bundle.folder / "job.sh"), *QUICK, "--output", "result.json"]
+    done = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "result.json").stat().st_size > 100
+
+
+@pytest.mark.slow
+def test_a_run_that_takes_too_long_is_a_result(apptainer: Apptainer, built: Callable, tmp_path: Path) -> None:
+    bundle, _ = built("pytorch")
+    ran = ApptainerRunner(apptainer, limit_seconds=4).run(bundle, ("--windows", "100"), tmp_path / "result.json", None)
+    assert (ran.outcome, ran.result) == ("timed-out", None) and ran.seconds < 20
+    wrong = ApptainerRunner(apptainer).run(bundle, ("--setting", "precision=fp7"), tmp_path / "result.json", None)
+    assert wrong.outcome == "failed" and "fp7" in wrong.complaint
+
+
+PROBING = """Bootstrap: localimage
+From: {{ base }}
+
+%arguments
+    base=nowhere
+
+%post
+    . /mnt/ontune/environment.sh
+    grep -q index.invalid "$PIP_CONFIG_FILE" && echo 'pip is told'
+    test -r "$SSL_CERT_FILE" && echo 'certificates are there'
+    apt-config dump | grep -q 'APT::Sandbox::User "root"' && echo 'apt is told'
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends libtcmalloc-minimal4 && echo 'apt installs'
+"""
+
+
+def test_the_builders_settings_reach_post_and_do_not_stay(apptainer: Apptainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificates = tmp_path / "ca.pem"
+    certificates.write_text(f"{SECRET} certificate")
+    monkeypatch.setenv("PIP_INDEX_URL", f"https://{SECRET}@index.invalid/simple")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates))
+    for name in ("PIP_CERT", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    definition, image, log = tmp_path / "probing.def", tmp_path / "probing.sif", tmp_path / "log"
+    definition.write_text(PROBING)
+    base = make_base("bookworm")
+    with site_settings.lent(None, tmp_path) as binds:
+        apptainer.build(definition, image, log, arguments={"base": str(base)}, binds=binds)
+    said = log.read_text()
+    for line in ("pip is told", "certificates are there", "apt is told", "apt installs"):
+        assert f"\n{line}\n" in said
+    search = f"grep -rlsF {SECRET} / --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev; env; ls -A /mnt; test -e /usr/lib/*/libtcmalloc_minimal.so.4"
+    found = apptainer.execute(image, ["sh", "-c", search])
+    assert [line for line in found.splitlines() if line.startswith("/")] == []
+    assert not [word for word in (SECRET, "mnt/ontune", "PIP_CONFIG_FILE", "APT_CONFIG") if word in found]
+
+
+def test_a_failed_build_tells_its_last_lines_and_leaves_no_image(apptainer: Apptainer, tmp_path: Path) -> None:
+    definition, image, log = tmp_path / "broken.def", tmp_path / "broken.sif", tmp_path / "log"
+    definition.write_text(PROBING.split("%post")[0] + "%post\n    echo 'this is why' >&2\n    exit 7\n")
+    with pytest.raises(RunFailed, match="this is why") as error:
+        apptainer.build(definition, image, log, arguments={"base": str(make_base("bookworm"))})
+    assert str(log) in str(error.value) and "exit status 7" in str(error.value)
+    assert not image.exists()
+
+
+def test_what_is_no_image_is_named(apptainer: Apptainer, tmp_path: Path) -> None:
+    (tmp_path / "no.sif").write_text("not an image")
+    with pytest.raises(RunFailed, match=r"no\.sif"):
+        apptainer.inspect(tmp_path / "no.sif")
+    with pytest.raises(RunFailed, match=r"no\.sif"):
+        apptainer.execute(tmp_path / "no.sif", ["true"])
+
+
+def test_a_base_keeps_nothing_of_the_machine() -> None:
+    require("Apptainer", bench.apptainer.find())
+    base = make_base("bookworm")
+    assert not (base / "etc/resolv.conf").exists() and not (base / "etc/hostname").exists()
+    assert list((base / "dev").iterdir()) == [] and (base / "mnt").is_dir()
+    sources = (base / "etc/apt/sources.list").read_text()
+    assert " bookworm main" in sources and "@" not in sources and "signed-by" not in sources
+    assert all("Acquire::http" not in path.read_text() for path in (base / "etc/apt/apt.conf.d").iterdir())
