@@ -77,16 +77,17 @@ NUMBERS = ["1", "2", "3"]
 @st.composite
 def patterns(draw: st.DrawFn, subject: str, target: str, highest: int) -> str:
     """A triple pattern about what the strata up to `highest` (0: facts) are about."""
-    if draw(st.integers(0, 4)) == 0:
-        return f"{subject} a {CLASSES[draw(st.integers(0, highest)) % len(CLASSES)]} ."
-    return f"{subject} on:p{draw(st.integers(0, highest))} {draw(st.sampled_from([target, *NODES[:2]]))} ."
+    level = draw(st.sampled_from([0, *range(highest + 1)]))
+    if draw(st.sampled_from([False] * 4 + [True])):
+        return f"{subject} a {CLASSES[level]} ."
+    return f"{subject} on:p{level} {draw(st.sampled_from([target, target, target, target, NODES[0]]))} ."
 
 
 @st.composite
 def rule_texts(draw: st.DrawFn, level: int) -> str:
     """A rule that concludes into stratum `level`, reads it and those below, and negates only those below."""
     body = [draw(patterns("$this", "?x", level))]
-    for _ in range(draw(st.integers(0, 2))):
+    for _ in range(draw(st.sampled_from([0, 0, 1, 2]))):
         body.append(draw(patterns(draw(st.sampled_from(["$this", "?x"])), draw(st.sampled_from(["?x", "?y"])), level)))
     kind = draw(st.sampled_from(["", "", "union", "optional", "values", "number", "bound"]))
     if kind == "union":
@@ -99,11 +100,11 @@ def rule_texts(draw: st.DrawFn, level: int) -> str:
         body.append(f"$this on:number ?n . FILTER(?n >= {draw(st.sampled_from(NUMBERS))})")
     if kind == "bound":
         body.append("BIND($this AS ?w) FILTER(?w != ?x)")
-    if draw(st.booleans()):
+    if draw(st.sampled_from([False, False, True])):
         inner = draw(patterns(draw(st.sampled_from(["$this", "?x"])), draw(st.sampled_from(["?x", "?free"])), level - 1))
         nested = f" FILTER NOT EXISTS {{ {draw(patterns('?free', '$this', level - 1))} }}" if draw(st.integers(0, 2)) == 0 else ""
         body.append(f"FILTER NOT EXISTS {{ {inner}{nested} }}")
-    head = draw(st.sampled_from([f"$this on:p{level} ?x", f"$this a {CLASSES[level % len(CLASSES)]}", f"$this on:p{level} {NODES[0]}"]))
+    head = draw(st.sampled_from([f"$this on:p{level} ?x", f"$this a {CLASSES[level]}", f"$this on:p{level} {NODES[0]}"]))
     return f"CONSTRUCT {{ {head} }} WHERE {{ {' '.join(body)} }}"
 
 
@@ -111,14 +112,14 @@ def rule_texts(draw: st.DrawFn, level: int) -> str:
 def rule_bases(draw: st.DrawFn) -> str:
     """Facts and rules of several strata, on shapes with different targets."""
     nodes, values = st.sampled_from(NODES), st.sampled_from(NODES)
-    facts = [f"{s} on:p0 {o} ." for s, o in draw(st.lists(st.tuples(nodes, values), min_size=1, max_size=6))]
-    facts += [f"{s} a {c} ." for s, c in draw(st.lists(st.tuples(nodes, st.sampled_from(CLASSES)), max_size=3))]
-    facts += [f"{s} on:number {n} ." for s, n in draw(st.lists(st.tuples(nodes, st.sampled_from(NUMBERS)), max_size=3))]
+    facts = [f"{s} on:p0 {o} ." for s, o in draw(st.lists(st.tuples(nodes, values), min_size=5, max_size=9))]
+    facts += [f"{s} a {c} ." for s, c in draw(st.lists(st.tuples(nodes, st.sampled_from(CLASSES)), min_size=1, max_size=4))]
+    facts += [f"{s} on:number {n} ." for s, n in draw(st.lists(st.tuples(nodes, st.sampled_from(NUMBERS)), min_size=2, max_size=4))]
     lines = [
         "on:A sh:targetSubjectsOf on:p0 . on:B sh:targetObjectsOf on:p0 . on:C sh:targetClass on:C0 . on:D sh:targetNode kb:n0 , kb:n1 .",
         "on:A a sh:NodeShape . on:B a sh:NodeShape . on:C a sh:NodeShape . on:D a sh:NodeShape .",
     ]
-    for number in range(draw(st.integers(1, 5))):
+    for number in range(draw(st.integers(3, 6))):
         level = draw(st.integers(1, LEVELS - 1))
         text = draw(rule_texts(level))
         lines.append(f"on:{draw(st.sampled_from('ABCD'))} sh:rule rule:r{number} .")
@@ -126,7 +127,8 @@ def rule_bases(draw: st.DrawFn) -> str:
     return "\n".join([*facts, *lines])
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=rule_bases())
 def test_generated_rules_conclude_the_same_everywhere(text: str, shipped_rules: list[ox.Quad], tmp_path: Path) -> None:
     file = tmp_path / "rules.ttl"
