@@ -136,7 +136,7 @@ def files_of(
     asked = job.Job.for_plan(plan, wishes)
     for scheduler in jobs:
         texts[job.FILES[scheduler]] = job.write(recipe, scheduler, asked)
-    workload = script.files(recipe) if recipe.program.script else _payload()
+    workload = script.files(recipe) if recipe.program.own else _payload()
     files = {f"workload/{name}": content for name, content in workload.items()} | {name: text.encode() for name, text in texts.items()}
     if bill:
         files["sbom.spdx.json"] = sbom.write(recipe, files, packages).encode()

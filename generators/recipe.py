@@ -53,6 +53,7 @@ class Program:
         network: the shipped network, empty for a user's script.
         parameters: the network's parameters, such as the batch.
         script: the user's script as a path, empty for a shipped network.
+        command: a command of the user's, whose program stays in the folder that the job is submitted from.
         arguments: the script's arguments.
         files: further files of the script, as paths.
         requirements: the user's file of Python requirements as a path, or empty.
@@ -64,10 +65,16 @@ class Program:
     network: str = ""
     parameters: tuple[tuple[str, str], ...] = ()
     script: str = ""
+    command: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     requirements: str = ""
     data: str = ""
+
+    @property
+    def own(self) -> bool:
+        """Whether the user's own program is run, and no shipped network."""
+        return bool(self.script or self.command)
 
     @property
     def script_name(self) -> str:
@@ -203,11 +210,12 @@ def _program(plan: Plan, where: str) -> Program:
     title = quoting.plain(workload.get("name") or workload.get("network") or "workload", f"{where}: name")
     framework = quoting.name("word", _option(plan, "framework", where), f"{where}: framework")
     data = quoting.value(workload.get("data") or "", f"{where}: data")
-    if script := workload.get("script"):
+    if workload.get("script") or workload.get("command"):
         return Program(
             title,
             framework,
-            script=quoting.value(script, f"{where}: script"),
+            script=quoting.value(workload.get("script") or "", f"{where}: script"),
+            command=_listed(workload.get("command") or (), f"{where}: command"),
             arguments=_listed(workload.get("arguments") or (), f"{where}: arguments"),
             files=_listed(workload.get("files") or (), f"{where}: files"),
             requirements=quoting.value(workload.get("requirements") or "", f"{where}: requirements"),

@@ -24,7 +24,7 @@ def files(recipe: Recipe) -> dict[str, bytes]:
         BadInput: a file cannot be read, or two have the same name.
     """
     found = {SETTINGS_MODULE: run_script.write_settings(recipe).encode()}
-    for path in map(Path, (recipe.program.script, *recipe.program.files)):
+    for path in map(Path, filter(None, (recipe.program.script, *recipe.program.files))):
         if path.name in found:
             raise BadInput(str(path), "a file of this name is in the workload already", expected="different names")
         found[path.name] = _content(path)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kb.errors import BadInput
 from ontune.cli.output import choice, emit, emit_rows
 from ontune.cli.request import RequestArguments, pairs, takes_request
+
+if TYPE_CHECKING:
+    from reasoner.plan import Plan
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -22,6 +25,7 @@ def recipe(
     request: RequestArguments,
     context: typer.Context,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="The folder of the bundle; new, empty, or a bundle.")] = None,
+    from_modak: Annotated[Path | None, typer.Option(metavar="FILE", help="Take workload and job from a request to MODAK (.json, .opt).")] = None,
     to: Annotated[str, typer.Option(metavar="FORMAT,...", help="Recipes to write.")] = "apptainer,dockerfile",
     job: Annotated[str, typer.Option(metavar="SCHEDULER,...", help="Job scripts to write.")] = "bash,slurm,pbs",
     locked: Annotated[bool, typer.Option("--locked", help="Let pip resolve every Python package now; the build enforces their hashes.")] = False,
@@ -36,7 +40,12 @@ def recipe(
         raise BadInput("--output", "nothing is said of where the bundle goes", expected="-o DIR")
     from generators.bundle import write_bundle
 
-    if request.plan_file is not None:
+    jobs = _words(job)
+    asked = {name: _value(text) for name, text in pairs(ask or [], "--ask", "NAME=VALUE").items()}
+    if from_modak is not None:
+        plan, scheduler, wanted = _plan_for_modak(request, from_modak)
+        jobs, asked = [scheduler] if scheduler in jobs else jobs, wanted | asked
+    elif request.plan_file is not None:
         from ontune.cli.request import read_plan
 
         plan = read_plan(request.plan_file)
@@ -44,8 +53,7 @@ def recipe(
         reasoner = request.reasoner()
         workload, target, wishes = request.question(reasoner)
         plan = reasoner.plan(workload, target, **wishes)
-    asked = {name: _value(text) for name, text in pairs(ask or [], "--ask", "NAME=VALUE").items()}
-    bundle = write_bundle(plan, output, _words(to), _words(job), wishes=asked, locked=locked, force=force)
+    bundle = write_bundle(plan, output, _words(to), jobs, wishes=asked, locked=locked, force=force)
     files = sorted(str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file())
     document = {"plan_id": plan.plan_id, "folder": str(bundle.folder), "files": files}
     emit(document, format, lambda: emit_rows([(file,) for file in files], (f"written to {bundle.folder}",)))
@@ -57,6 +65,25 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _plan_for_modak(request: RequestArguments, file: Path) -> tuple[Plan, str, dict[str, Any]]:
+    """The plan for a request to MODAK, the scheduler that it is for, and what it asks of that."""
+    from generators.modak import read_request
+
+    if request.workload is not None:
+        raise BadInput("--from-modak", "cannot be combined with --workload", expected="one of them")
+    reasoner = request.reasoner()
+    wanted = read_request(file, reasoner.full_store)
+    for note in wanted.notes:
+        typer.echo(f"{file.name}: {note}", err=True)
+    if wanted.target and request.target == "local":
+        request = replace(request, target=wanted.target)
+    target, asked = request.asked_target(reasoner), dict(wanted.wishes)
+    if wanted.accelerated and not target.facts.get("gpus"):
+        typer.echo(f"{file.name}: it asks for an accelerator, and target {target.name} has none: name the machine with --target", err=True)
+        asked.pop("gpus", None)
+    return reasoner.plan(wanted.workload, target, **request.wishes()), wanted.scheduler, asked
 
 
 @app.command("lint")

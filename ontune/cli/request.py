@@ -90,10 +90,13 @@ class RequestArguments:
             return question_of(self._given_plan(self.plan_file))
         if self.workload is None:
             raise BadInput("--workload", "nothing is said of what is trained", expected="-w NAME or FILE; `ontune query workloads` lists names")
-        from kb.target import load_target
         from kb.workload import load_workload
 
-        wishes = {
+        return load_workload(self.workload, reasoner.store), self.asked_target(reasoner), self.wishes()
+
+    def wishes(self) -> dict[str, Any]:
+        """What is asked of the plan beside workload and target, as `Reasoner.plan` takes it."""
+        return {
             "site": self.site,
             "framework": self.framework,
             "pins": pairs(self.pin or (), "--pin", "DECISION=OPTION"),
@@ -103,8 +106,12 @@ class RequestArguments:
             "allow": tuple(self.allow or ()),
             "top": self.top,
         }
-        target = load_target(self.target, reasoner.store).with_overrides(pairs(self.set_ or (), "--set", "KEY=VALUE"))
-        return load_workload(self.workload, reasoner.store), target, wishes
+
+    def asked_target(self, reasoner: Reasoner) -> Target:
+        """The target with the facts that `--set` replaces. Raises BadInput where it is unknown or malformed."""
+        from kb.target import load_target
+
+        return load_target(self.target, reasoner.store).with_overrides(pairs(self.set_ or (), "--set", "KEY=VALUE"))
 
     def _given_plan(self, path: Path) -> Plan:
         given = [entry.name.rstrip("_") for entry in fields(self) if getattr(self, entry.name) != entry.default]
