@@ -142,6 +142,21 @@ def test_lscpu_text_and_json_say_the_same() -> None:
     assert (plain["microarchitecture"], counts) == ("neoverse_v2", [144, 144, 2, 2])
 
 
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 300), st.booleans())
+def test_lscpu_text_cut_anywhere_is_never_another_machine(length: int, as_lines: bool) -> None:
+    text = LSCPU.format(flags="fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp ssbs sve sve2")
+    whole = cpu.facts(cpuinfo.parse(text, "lscpu"))
+    kept = "".join(text.splitlines(keepends=True)[: length % 11]) if as_lines else text[:length]
+    try:
+        found = cpu.facts(cpuinfo.parse(kept, "lscpu"))
+    except BadInput as error:
+        assert "lscpu" in str(error)
+        return
+    assert found["microarchitecture"] in (None, whole["microarchitecture"], *cpu.microarchitectures()["neoverse_v2"].ancestors)
+    assert all(found[key] in (None, whole[key]) for key in ("cores", "physical_cores", "sockets", "numa_nodes"))
+
+
 @pytest.mark.parametrize("order", ["Little", "Big"])
 def test_lscpu_tells_the_byte_order_of_power(order: str) -> None:
     architecture = "ppc64le" if order == "Little" else "ppc64"
