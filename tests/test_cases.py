@@ -53,7 +53,8 @@ def fired(case: str) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
     store = reasoner().store
     with derivation(store, reasoner().rules, resolve(request, reasoner().menu, store).facts):
         derived = read_derived(store)
-        by_rule = {quad.graph_name.value for quad in store.store.quads_for_pattern(REQUEST, None, None, None) if isinstance(quad.graph_name, ox.NamedNode)}
+        concluded = store.store.quads_for_pattern(REQUEST, None, None, None)
+        by_rule = {quad.graph_name.value for quad in concluded if isinstance(quad.graph_name, ox.NamedNode)}
     names = {short(iri) for iri in by_rule | derived.applies}
     return frozenset(names), {local_name(option): tuple(map(short, rules)) for option, rules in derived.excludes.items()}
 
