@@ -28,9 +28,9 @@ class Network:
 
 
 NETWORKS = {
-    "mnist-cnn": Network("image", {"batch": 128, "image_size": 28, "channels": 1, "classes": 10, "learning_rate": 1e-3}, 12, 0.95),
+    "mnist-cnn": Network("image", {"batch": 128, "image_size": 28, "channels": 1, "classes": 10, "learning_rate": 1e-3}, 6, 0.95),
     "resnet50": Network("image", {"batch": 32, "image_size": 64, "channels": 3, "classes": 1000, "learning_rate": 1e-3}, 12, 0.90),
-    "transformer": Network("tokens", {"batch": 32, "sequence": 128, "vocabulary": 256, "classes": 10, "learning_rate": 3e-4}, 12, 0.90),
+    "transformer": Network("tokens", {"batch": 32, "sequence": 128, "vocabulary": 256, "classes": 10, "learning_rate": 1e-3}, 12, 0.90),
     "mlp": Network("image", {"batch": 128, "image_size": 28, "channels": 1, "classes": 10, "learning_rate": 1e-3}, 12, 0.95),
     "lstm": Network("series", {"batch": 32, "sequence": 128, "features": 8, "classes": 10, "learning_rate": 1e-3}, 12, 0.90),
 }

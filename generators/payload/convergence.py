@@ -14,6 +14,7 @@ import json
 import statistics
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from catalogue import RequestError, network
@@ -54,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     reached = all(pair[precision] >= chosen.quality for pair in pairs for precision in ("fp32", options.precision))
     result = {
         **{key: report[key] for key in ("framework", "network", "parameters", "versions")},
+        "date": datetime.now(UTC).date().isoformat(),
+        "cpu": _cpu(),
         "precision": options.precision,
         "data": "digits",
         "metric": "accuracy",
@@ -71,6 +74,13 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         sys.stdout.write(text)
     return 0 if result["holds"] else 1
+
+
+def _cpu() -> str:
+    """The CPU as the kernel names it, with family and model, because virtual machines shorten the name."""
+    fields = dict(line.split("\t: ") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if "\t: " in line)
+    known = {key.strip(): value for key, value in fields.items()}
+    return f"{known.get('model name', 'unknown')} (family {known.get('cpu family', '?')}, model {known.get('model', '?')})"
 
 
 def _train(options: argparse.Namespace, precision: str, seed: int) -> subprocess.CompletedProcess[str]:

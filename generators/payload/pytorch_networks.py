@@ -106,6 +106,8 @@ class Transformer(nn.Module):
     def __init__(self, vocabulary: int, sequence: int, classes: int) -> None:
         super().__init__()
         self.tokens = nn.Embedding(vocabulary, 256)
+        # Of one size: with the usual unit variance for tokens, small positions are lost in them.
+        nn.init.normal_(self.tokens.weight, std=0.02)
         self.positions = nn.Parameter(torch.randn(sequence, 256) * 0.02)
         layer = nn.TransformerEncoderLayer(256, 4, 1024, dropout=0.1, activation="gelu", batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, 4, norm=nn.LayerNorm(256), enable_nested_tensor=False)

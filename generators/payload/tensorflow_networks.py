@@ -70,7 +70,7 @@ class Positions(layers.Layer):
 def transformer(vocabulary: int, sequence: int, head: layers.Layer) -> keras.Model:
     """An encoder of 4 layers (d 256, 4 heads, feed-forward 1024) over tokens, averaged for a class."""
     tokens = keras.Input((sequence,), dtype="int64")
-    x = Positions()(layers.Embedding(vocabulary, 256)(tokens))
+    x = Positions()(layers.Embedding(vocabulary, 256, embeddings_initializer=keras.initializers.RandomNormal(stddev=0.02))(tokens))
     for _ in range(4):
         normal = layers.LayerNormalization(epsilon=1e-5)(x)
         attended = layers.MultiHeadAttention(4, 64, dropout=0.1)(normal, normal)

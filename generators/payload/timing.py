@@ -49,17 +49,21 @@ def measure(step: Callable[[], None], synchronise: Callable[[], None], batch: in
     step()
     synchronise()
     first_step_seconds = time.perf_counter() - begin
+    begin = time.perf_counter()
     for _ in range(warmup_steps):
         step()
     synchronise()
+    # An accelerator works behind the program's back: a window must wait for it, but not after every step, which would leave it idle.
+    step_seconds = (time.perf_counter() - begin) / warmup_steps if warmup_steps else first_step_seconds
+    steps_between = max(1, int(window_seconds / 10 / step_seconds))
     start = CpuClock.read()
     series = []
     for _ in range(windows):
         steps, begin = 0, time.perf_counter()
         while True:
-            step()
-            steps += 1
-            # An accelerator works behind the program's back: without waiting for it, a window would count steps that are only queued.
+            for _ in range(steps_between):
+                step()
+            steps += steps_between
             synchronise()
             seconds = time.perf_counter() - begin
             if seconds >= window_seconds:

@@ -17,6 +17,12 @@ def _archspec(path: Path) -> ImportReport:
     return import_archspec(path)
 
 
+def _convergence(path: Path) -> ImportReport:
+    from kb.importers.convergence import import_convergence
+
+    return import_convergence(path)
+
+
 def _wheel(path: Path) -> ImportReport:
     from kb.importers.wheel import import_wheel
 
@@ -35,15 +41,21 @@ def _modak(path: Path) -> ImportReport:
     return import_modak(path)
 
 
-IMPORTERS: dict[str, Callable[[Path], ImportReport]] = {"archspec": _archspec, "mlperf": _mlperf, "modak": _modak, "wheel": _wheel}
+IMPORTERS: dict[str, Callable[[Path], ImportReport]] = {
+    "archspec": _archspec,
+    "convergence": _convergence,
+    "mlperf": _mlperf,
+    "modak": _modak,
+    "wheel": _wheel,
+}
 
 
 def import_source(name: str, path: Path) -> ImportReport:
     """Read a source of a known kind.
 
     Args:
-        name: `archspec`, `mlperf`, `modak` or `wheel`.
-        path: the file, or for `mlperf` and `modak` the folder.
+        name: `archspec`, `convergence`, `mlperf`, `modak` or `wheel`.
+        path: the file, or for `convergence`, `mlperf` and `modak` the folder.
 
     Raises:
         BadInput: the kind is unknown, or the source is missing or is not of that kind.

@@ -1,0 +1,80 @@
+"""Results of paired training runs -> Turtle: convergence evidence for a precision, by framework and kind of network.
+
+The results are the JSON files that the workload programs write (`generators/payload/convergence.py`). Only those that hold, with enough pairs, become
+evidence; every other one is a finding.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kb.errors import BadInput
+from kb.importers.report import ImportReport, document, iri_name, literal, statement
+from kb.workload import load_workload
+
+LEAST_PAIRS = 5
+
+
+def import_convergence(path: Path) -> ImportReport:
+    """The evidence in a folder of results, or in one.
+
+    Raises:
+        BadInput: a file is not such a result, or its network is no workload that is known.
+    """
+    statements, findings, days, versions = [], [], set[str](), set[str]()
+    for file in sorted(path.glob("*.json")) if path.is_dir() else [path]:
+        result = _read(file)
+        try:
+            pairs = len(result["pairs"])
+            if not result["holds"] or pairs < LEAST_PAIRS:
+                why = f"{pairs} pairs, of {LEAST_PAIRS} that are needed" if result["holds"] else "the quality was not reached within the margin"
+                findings.append(f"{file.name}: no evidence for {result['precision']} in {result['network']} with {result['framework']}: {why}")
+                continue
+            statements.append(_evidence(result, load_workload(result["network"]).to_json()["traits"]))
+            days.add(result["date"])
+            versions |= {f"pkg:pypi/{name}@{version.partition('+')[0]}" for name, version in result["versions"].items() if name != "python"}
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInput(str(file), "is not a result of paired runs", expected="what convergence.py writes", given=repr(error)) from error
+    if not statements:
+        return ImportReport("", [*findings, f"{path}: nothing that holds"])
+    return ImportReport(document("paired training runs on the digits", sorted(versions), statements, max(days)), findings)
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadInput(str(file), "cannot be read as JSON", expected="what convergence.py writes") from error
+    if not isinstance(result, dict):
+        raise BadInput(str(file), "is not a result of paired runs", expected="an object")
+    return result
+
+
+def _evidence(result: Mapping[str, Any], traits: list[str]) -> str:
+    precision, framework, network = (iri_name(str(result[key])) for key in ("precision", "framework", "network"))
+    sizes = ", ".join(f"{name} {value:g}" for name, value in result["parameters"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    story = f"{result['epochs']} epochs, {result['validation_samples']} samples held out; {sizes}; {versions}; {result['cpu']}."
+    facts = [
+        f"a on:ConvergenceEvidence ; rdfs:label {literal(f'{precision} reaches the quality of fp32: {network}, {framework}')}@en",
+        f"on:option kb:{precision} ; on:given kb:{framework}",
+        f"on:when {' , '.join(f'sit:{iri_name(trait)}' for trait in sorted(traits))}",
+        f"on:dataSet {literal(result['data'])} ; on:metric {literal(result['metric'])} ; on:seeds {len(result['pairs'])}",
+        f"on:leastQuality {_decimal(result['quality'])} ; on:margin {_decimal(result['margin'])}",
+        f"on:meanDifference {_decimal(result['mean_difference'])}",
+        *(
+            f"on:pair [ a on:SeedPair ; on:seed {int(pair['seed'])} ; on:exactQuality {_decimal(pair['fp32'])} ;"
+            f" on:optionQuality {_decimal(pair[result['precision']])} ]"
+            for pair in result["pairs"]
+        ),
+        f"skos:definition {literal(story)}@en",
+    ]
+    return statement(f"obs:convergence-{precision}-{framework}-{network}", facts)
+
+
+def _decimal(number: float) -> str:
+    """Turtle's decimal: without an exponent, with a point."""
+    return f"{float(number):.4f}"
