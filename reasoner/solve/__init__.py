@@ -8,6 +8,7 @@ the cost follows how the decisions interact and not the product of their options
 * `elimination`: the forward pass, which leaves for every decision a table of what its options are worth.
 * `ranking`: configurations, best first.
 * `marginals`: the backward pass, which gives the best value of every option.
+* `search`: whether anything is feasible at all, without large tables.
 * `relaxation`: what cannot hold together, and the least that must be given up.
 """
 

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from reasoner.solve.elimination import eliminate
 from reasoner.solve.problem import Factor
+from reasoner.solve.search import Search
 
 
-def minimal_conflict(domains: Mapping[str, Sequence[str]], hard: Sequence[Factor], *, max_rows: int = 1_000_000) -> list[Factor]:
+def minimal_conflict(domains: Mapping[str, Sequence[str]], hard: Sequence[Factor]) -> list[Factor]:
     """A set of factors that cannot hold together, none of which can be left out; in the order given, later ones preferred.
 
     The deletion filter, in halving steps: large harmless parts go at once. The set is empty where the problem is feasible, or where a decision has no
     option at all.
 
     Raises:
-        ValueError, TooWide: as `reasoner.solve.solve`.
+        ValueError: a factor names a decision that has no domain.
     """
+    return _minimal(Search(domains, hard), hard)
+
+
+def _minimal(search: Search, hard: Sequence[Factor]) -> list[Factor]:
     core = list(hard)
-    if _feasible(domains, core, max_rows):
+    if search.feasible(core):
         return []
     step = max(1, len(core) // 2)
     while step:
         start = 0
         while start < len(core):
             without = core[:start] + core[start + step :]
-            if _feasible(domains, without, max_rows):
+            if search.feasible(without):
                 start += step
             else:
                 core = without
@@ -38,8 +42,6 @@ def smallest_relaxations(
     hard: Sequence[Factor],
     may_change: Callable[[Factor], bool],
     limit: int = 10,
-    *,
-    max_rows: int = 1_000_000,
 ) -> list[tuple[Factor, ...]]:
     """All sets of the least number of changeable factors without which the problem is feasible.
 
@@ -55,11 +57,12 @@ def smallest_relaxations(
         help.
 
     Raises:
-        ValueError, TooWide: as `reasoner.solve.solve`.
+        ValueError: a factor names a decision that has no domain.
     """
     changeable = [i for i, factor in enumerate(hard) if may_change(factor)]
     fixed = [factor for i, factor in enumerate(hard) if i not in set(changeable)]
-    if not _feasible(domains, fixed, max_rows):
+    search = Search(domains, hard)
+    if not search.feasible(fixed):
         return []
     position = {factor: i for i, factor in enumerate(hard)}
     conflicts: list[frozenset[int]] = []
@@ -70,7 +73,7 @@ def smallest_relaxations(
         for given_up in level:
             known = next((conflict for conflict in conflicts if not conflict & given_up), None)
             if known is None:
-                core = minimal_conflict(domains, [factor for i, factor in enumerate(hard) if i not in given_up], max_rows=max_rows)
+                core = _minimal(search, [factor for i, factor in enumerate(hard) if i not in given_up])
                 known = frozenset(position[factor] for factor in core).intersection(changeable)
                 if not known:
                     found.append(given_up)
@@ -80,6 +83,3 @@ def smallest_relaxations(
         level = list(following)
     return [tuple(hard[i] for i in sorted(given_up)) for given_up in found[:limit]]
 
-
-def _feasible(domains: Mapping[str, Sequence[str]], hard: Sequence[Factor], max_rows: int) -> bool:
-    return eliminate(domains, hard, max_rows).feasible

@@ -89,7 +89,9 @@ def prepare(domains: Mapping[str, Sequence[str]], factors: Iterable[Factor]) -> 
     for scope, (named, base) in merged.items():
         known = [live[decision].keys() for decision in scope]
         kept = {key: weight for key, weight in named.items() if all(option in options for option, options in zip(key, known, strict=True))}
-        tables.append(Table(scope, kept, base is None, math.prod(map(len, known))))
+        table = Table(scope, kept, base is None, math.prod(map(len, known)))
+        if table.density < 1 or any(kept.values()):
+            tables.append(table)
     return Prepared(live, tables, None if nothing_left else constant + (weights.get(()) or 0))
 
 
