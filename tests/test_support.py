@@ -39,7 +39,8 @@ def whole() -> Plan:
 
 def lines(plan: Plan, folder: Path) -> set[str]:
     write_bundle(plan, folder)
-    return {line.strip() for name in ("ontune.def", "run.sh", "requirements.txt") for line in (folder / name).read_text(encoding="utf-8").splitlines()}
+    texts = ((folder / name).read_text(encoding="utf-8") for name in ("ontune.def", "run.sh", "requirements.txt"))
+    return {line.strip() for text in texts for line in text.splitlines()}
 
 
 @pytest.mark.parametrize(
