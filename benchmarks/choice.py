@@ -1,7 +1,8 @@
 """How long the exact choice takes, as decisions and interactions grow; prints a table, and JSON with `--json FILE`.
 
 Problems are random but seeded: decisions of 3 to 8 options; every option but the first has an effect, every interaction has conflicts (never
-between two first options, so that something is feasible) and joint effects on its pairs of options. A run is warm: the best of the repetitions is what the machine can do, the median is what it does beside others.
+between two first options, so that something is feasible) and joint effects on its pairs of options. A run is warm: the best of the repetitions is
+what the machine can do, the median is what it does beside others.
 """
 
 from __future__ import annotations

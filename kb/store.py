@@ -103,7 +103,8 @@ class KnowledgeStore:
         if own:
             return tuple(dict.fromkeys(own))
         rows = self.select(
-            "SELECT DISTINCT ?source ?resource WHERE { GRAPH ?file { ?resource ?p ?o } ?file a on:SourceFile ; prov:wasDerivedFrom ?source } ORDER BY ?source",
+            """SELECT DISTINCT ?source ?resource WHERE { GRAPH ?file { ?resource ?p ?o } ?file a on:SourceFile ; prov:wasDerivedFrom ?source }
+            ORDER BY ?source""",
             {"resource": ox.NamedNode(iri)},
         )
         return tuple(row["source"] for row in rows)
