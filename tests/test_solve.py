@@ -178,3 +178,8 @@ def best_of_each_option(over: Domains, ranked: list[tuple[int, dict[str, str]]])
 
 def as_set(ranked: list[tuple[int, dict[str, str]]]) -> set[tuple[int, tuple[tuple[str, str], ...]]]:
     return {(worth, tuple(sorted(configuration.items()))) for worth, configuration in ranked}
+
+
+def test_a_factor_about_no_decision_can_forbid_everything() -> None:
+    harmless, never = Factor(("d0",), {("o0",): 3}), Factor((), {(): None})
+    assert minimal_conflict({"d0": ["o0"]}, [harmless, never]) == [never]
