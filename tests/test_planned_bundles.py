@@ -1,0 +1,58 @@
+"""Bundles of real plans: for every shipped target and workload, from the knowledge base to a definition that Apptainer's parser accepts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+from conftest import require
+
+import bench.apptainer
+from generators.bundle import files_of, write_bundle
+from generators.lint import lint
+from kb.target import load_target, target_names
+from kb.workload import load_workload, workload_names
+from reasoner.plan import Plan
+from reasoner.reasoner import Reasoner
+
+
+@cache
+def reasoner() -> Reasoner:
+    return Reasoner([])
+
+
+def planned(workload: str, target: str) -> Plan:
+    store = reasoner().store
+    return reasoner().plan(load_workload(workload, store), load_target(target, store))
+
+
+@pytest.mark.parametrize(("target", "flag"), [("v100-node", "--nv"), ("mi300x-8", "--rocm"), ("zen5-virtual", "")])
+def test_a_job_brings_in_the_accelerator_that_the_plan_computes_on(target: str, flag: str) -> None:
+    files = files_of(planned("resnet50", target), ("apptainer",), ("bash", "slurm", "pbs"), bill=False)
+    for name in ("job.sh", "job.slurm", "job.pbs"):
+        found = {word for word in ("--nv", "--rocm") if f" run {word} " in files[name].decode()}
+        assert found == ({flag} if flag else set())
+    assert ("#SBATCH --gres=gpu:" in files["job.slurm"].decode()) == bool(flag)
+
+
+@pytest.mark.slow
+@pytest.mark.apptainer
+def test_apptainer_parses_the_definition_of_every_plan(tmp_path: Path) -> None:
+    apptainer = bench.apptainer.find()
+    require("Apptainer", apptainer)
+    assert apptainer is not None
+    targets, workloads = target_names(reasoner().store), workload_names(reasoner().store)
+    assert len(targets) >= 20
+    assert len(workloads) >= 6
+    for target in targets:
+        for workload in workloads:
+            bundle = write_bundle(planned(workload, target), tmp_path / f"{target}-{workload}", formats=("apptainer", "dockerfile"))
+            smells = {smell.rule for name in ("ontune.def", "Dockerfile") for smell in lint(bundle.folder / name)}
+            assert smells <= {"base-without-digest"}, f"{workload} on {target}"
+            command = [apptainer.program, "build", "--fakeroot", "--force", "never.sif", "ontune.def"]
+            unreachable = {**os.environ, "https_proxy": "http://127.0.0.1:9"}
+            done = subprocess.run(command, cwd=bundle.folder, capture_output=True, text=True, check=False, env=unreachable)
+            assert "conveyor failed to get" in done.stderr, f"{workload} on {target}: {done.stderr[-500:]}"
