@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -46,8 +47,12 @@ def ask() -> Iterator[Ask]:
                 time.sleep(0.1)
         yield send
     finally:
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
         server.terminate()
         server.communicate(timeout=20)
+        assert server.returncode == 0
+        assert children
+        assert not any(Path(f"/proc/{child}").exists() for child in children)
 
 
 def test_it_plans_and_answers(ask: Ask) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -34,6 +36,8 @@ def serve(
     from reasoner.compile import compile_snapshot
     from reasoner.reasoner import Reasoner
 
+    # uvicorn raises the signal that ended it once more: as an exception, so that the SPARQL server is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     reasoner = Reasoner()
     with sparql_endpoint(compile_snapshot().full) as endpoint:
         hosts = _LOOPBACK if host in _LOOPBACK else ()
