@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import demo_report, process, site_settings
+from bench import demo, demo_report, process, site_settings
 from bench.measure import Series, Variant, measure
 from bench.observation import Observation, load, record
 from bench.runners import RunResult, measured_environment, read_result
@@ -29,6 +29,9 @@ from bench.wheels import Interpreter, collect
 from generators.bundle import Bundle
 from kb import paths
 from kb.errors import BadInput, RunFailed
+from kb.target import load_target
+from kb.workload import load_workload
+from reasoner.reasoner import Reasoner
 
 # ---- child processes
 
@@ -333,7 +336,21 @@ def test_the_builders_settings_are_lent_and_taken_back(tmp_path: Path, monkeypat
         pass
 
 
-# ---- the report
+# ---- the demonstration
+
+
+def test_the_demonstration_begins_with_the_baseline_and_ends_with_the_plan() -> None:
+    reasoner = Reasoner()
+    workload, target = load_workload("mnist-cnn", reasoner.store), load_target("local", reasoner.store)
+    short = list(demo.contenders(reasoner, workload, target, full=False))
+    full = list(demo.contenders(reasoner, workload, target, full=True))
+    assert short[0].name == full[0].name == "B0" and short[0].numerics == "exact"
+    assert short[-1].name == full[-1].name == "plan"
+    assert {"B0", "B1", "B2"} <= {one.name for one in full} and next(one for one in full if one.name == "B2").numerics == "mixed"
+    usual = short[0].plan.option("framework")
+    assert all(one.plan.option("framework") == usual for one in short[:-1])
+    assert len({one.plan.plan_id for one in full}) == len(full)
+
 
 
 def test_the_report_keeps_exact_gains_apart_and_the_users_framework_first() -> None:

@@ -37,6 +37,7 @@ MpiDefault=none
 ReturnToService=2
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 JobRequeue=1
+EnforcePartLimits=ANY
 StateSaveLocation=$STATE/controller
 SlurmdSpoolDir=$STATE/node
 SlurmctldPidFile=$STATE/slurmctld.pid
