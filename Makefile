@@ -36,6 +36,7 @@ tests: venv-dev
 tools: venv-dev  ## Apptainer, Slurm, Java, PyTorch and TensorFlow for the tests
 	@tools/install-apptainer.sh
 	@tools/install-slurm.sh
+	@tools/install-shellcheck.sh
 	@tools/install-java.sh
 	@PYTHON=$(abspath $(BIN)/python) tools/make-frameworks.sh $(FRAMEWORKS)
 
