@@ -76,6 +76,12 @@ def test_a_flag_for_the_container_reaches_every_job() -> None:
     assert "apptainer run --nv" in texts["ontune.def"]
 
 
+def test_what_no_script_can_do_is_said_in_every_job() -> None:
+    texts = written(plans.plan("pytorch", "debian-12", plans.taken("data_path", "data-node-local", plans.application("flag", "stage-data", "node-local"))))
+    assert all("# Left to whoever submits, data_path: data-node-local: stage-data node-local." in texts[name] for name in FILES.values())
+    assert not any(" run stage-data" in text for text in texts.values())
+
+
 def test_two_options_share_a_variable_and_disagree_on_a_version() -> None:
     more = plans.taken("profiler", "x", plans.application("env", "LD_PRELOAD", "libx.so.1"))
     assert "export LD_PRELOAD='libtcmalloc_minimal.so.4 libx.so.1'" in written(plans.plan("pytorch", "debian-12", more))["run.sh"]
