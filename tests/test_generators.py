@@ -77,7 +77,8 @@ def test_a_flag_for_the_container_reaches_every_job() -> None:
 
 
 def test_what_no_script_can_do_is_said_in_every_job() -> None:
-    texts = written(plans.plan("pytorch", "debian-12", plans.taken("data_path", "data-node-local", plans.application("flag", "stage-data", "node-local"))))
+    staged = plans.taken("data_path", "data-node-local", plans.application("flag", "stage-data", "node-local"))
+    texts = written(plans.plan("pytorch", "debian-12", staged))
     assert all("# Left to whoever submits, data_path: data-node-local: stage-data node-local." in texts[name] for name in FILES.values())
     assert not any(" run stage-data" in text for text in texts.values())
 
