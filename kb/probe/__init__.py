@@ -109,7 +109,7 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
     processor["numa_nodes"] = raw["numa_nodes"] or None
     kind_of = functools.partial(storage.filesystem, mounts)
     class_of = functools.partial(storage.storage_class, classes=recognised.storage_classes())
-    one_minute = node.load(raw["loadavg"])
+    foreign = node.load(raw["loadavg"])
     return {
         "cpu": processor,
         "gpus": _accelerators(raw),
@@ -120,8 +120,8 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
         "runtimes": recognised.runtimes(raw["programs"]),
         "scheduler": scheduler.present(raw["programs"], environment),
         "nodes": int(environment["SLURM_JOB_NUM_NODES"]) if environment.get("SLURM_JOB_NUM_NODES", "").isdigit() else 1,
-        "exclusive": node.exclusive(environment, topology, one_minute),
-        "load": one_minute,
+        "exclusive": node.exclusive(environment, topology, foreign),
+        "load": foreign,
         "interconnect": node.interconnect(raw["networks"]),
         "mpi": mpi.implementation(raw["mpi"], environment),
         "wheels": wheels.offered(raw["wheels"]),

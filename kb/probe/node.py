@@ -5,22 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-# Above this load, one process and a tenth of the machine, somebody else is computing: the probe itself is one process.
-_OWN_PROCESSES, _FOREIGN_SHARE = 1.0, 0.1
+# Above this many foreign processes, or this share of the machine, somebody else is computing.
+_FOREIGN_PROCESSES, _FOREIGN_SHARE = 0.5, 0.1
 
 
 def load(loadavg: str | None) -> float | None:
-    """Runnable processes over the last minute; None where the system does not tell."""
-    first = (loadavg or "").split()[:1]
-    return float(first[0]) if first and re.fullmatch(r"\d+(\.\d+)?", first[0]) else None
+    """Processes of others that compute: the lesser of the last minute's average and of those runnable now beside the probe.
+
+    The average alone would still show what the user's own installation has just done, the moment alone what runs for an instant. None where the
+    system does not tell.
+    """
+    found = re.match(r"(\d+(?:\.\d+)?) \S+ \S+ (\d+)/", loadavg or "")
+    return min(float(found[1]), max(0.0, float(found[2]) - 1)) if found else None
 
 
-def exclusive(environment: Mapping[str, str], topology: int | None, one_minute_load: float | None) -> bool | None:
+def exclusive(environment: Mapping[str, str], topology: int | None, foreign_load: float | None) -> bool | None:
     """True inside an allocation of the whole node, False where foreign load shows, otherwise None: nobody can tell from inside."""
     given = environment.get("SLURM_CPUS_ON_NODE", "")
     if environment.get("SLURM_JOB_ID") and given.isdigit() and topology:
         return int(given) >= topology
-    if one_minute_load is not None and one_minute_load > max(_OWN_PROCESSES, _FOREIGN_SHARE * (topology or 1)):
+    if foreign_load is not None and foreign_load > max(_FOREIGN_PROCESSES, _FOREIGN_SHARE * (topology or 1)):
         return False
     return None
 
