@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from kb.terms import local_name, on
@@ -27,13 +27,12 @@ def why_not(reasons: Reasons, option: str) -> dict[str, Any]:
         repair = [{"change": pin, "then": f"{menu.name[option]} is taken, at {ratio:.2f} of the chosen plan"}]
         return {**answer, "status": "beaten", "reasons": [asdict(reason) for reason in reasons.against(option)], "repair": repair}
     asked = Factor((decision,), {(option,): 0}, None, Cause("pin", option))
-    core = minimal_conflict(menu.options, [asked, *_every_hard_factor(reasons)])
+    hard = [asked, *(_spoken_of(factor, option) for factor in _every_hard_factor(reasons))]
+    core = minimal_conflict(menu.options, hard)
     found = _said(reasons, [factor for factor in core if factor is not asked])
     repair = [
         {"change": " and ".join(_lifted(reasons, factor) for factor in lifted), "then": f"{menu.name[option]} becomes possible"}
-        for lifted in smallest_relaxations(
-            menu.options, [asked, *_every_hard_factor(reasons)], lambda factor: factor is not asked and _changeable(factor)
-        )
+        for lifted in smallest_relaxations(menu.options, hard, lambda factor: factor is not asked and _changeable(factor))
     ]
     return {**answer, "status": "conflict", "reasons": [asdict(reason) for reason in found or reasons.against(option)], "repair": repair}
 
@@ -49,6 +48,13 @@ def infeasible_message(reasons: Reasons) -> str:
 
 def _every_hard_factor(reasons: Reasons) -> list[Factor]:
     return [*reasons.every_hard_factor, *exclusion_factors(reasons.problem)]
+
+
+def _spoken_of(factor: Factor, option: str) -> Factor:
+    """The factor with its cause about one option, where it is about several of which this is one."""
+    cause = factor.reason
+    about = isinstance(cause, Cause) and option in (cause.option, *cause.others)
+    return replace(factor, reason=Cause(cause.kind, option, cause.ids)) if about and isinstance(cause, Cause) else factor
 
 
 def _said(reasons: Reasons, factors: Sequence[Factor]) -> list[Reason]:

@@ -39,6 +39,7 @@ eff:jit a on:Effect ; on:option kb:jit ; on:ratio 1.3 ; on:low 1.2 ; on:high 1.4
 on:timeToSamples a on:Criterion ; skos:notation "time" ; on:sums on:setupSeconds ; on:over on:throughput .
 kb:slow on:megabytes 1 . kb:malloc on:megabytes 5 . kb:tcmalloc on:megabytes 9 . kb:hack on:megabytes 9 .
 on:imageSize a on:Criterion ; skos:notation "image-size" ; on:sums on:megabytes .
+kb:glow a on:Option ; on:optionOf kb:compiler ; on:ended "2023" .
 kb:ngraph a on:Option ; on:optionOf kb:compiler ; on:ended "2020" .
 cap:native-bf16 rdfs:label "bf16 in hardware" ; on:probedBy "cpu.features" .
 eff:bf16 a on:Effect ; on:option kb:bf16 ; on:when sit:Training ; on:ratio 1.6 ; on:low 1.4 ; on:high 1.8 ; dct:source <https://example.org/bf16> .
@@ -141,6 +142,8 @@ def test_without_its_support_a_choice_falls(tmp_path: Path, workload: Workload, 
 def test_why_not(reasoner: Reasoner, workload: Workload) -> None:
     conflict = reasoner.why_not("fp8", workload, target("bf16"))
     assert (conflict["status"], conflict["repair"][0]["change"]) == ("conflict", "a target that gives fp8")
+    [ended] = reasoner.why_not("ngraph", workload, target("bf16"))["reasons"]
+    assert ended["text"] == "ngraph ended in 2020"
     beaten = reasoner.why_not("slow", workload, target("bf16"))
     assert beaten["status"] == "beaten"
     assert "https://example.org/slow" in beaten["reasons"][0]["sources"]
