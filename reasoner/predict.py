@@ -71,7 +71,9 @@ def alternatives(reasons: Reasons, top: int) -> Iterator[dict[str, Any]]:
         if rank == top or not _told_apart(reasons, last, value):
             continue
         rank, last = rank + 1, value
-        domains = {**problem.domains, menu.decision_of(option): [option]}
+        # Every option of a configuration is in one at least as good: what is worth less by itself cannot be part of it.
+        domains = {decision: [other for other, worth in values.items() if worth >= value] for decision, values in reasons.marginals.items()}
+        domains[menu.decision_of(option)] = [option]
         best = solve(domains, [*problem.hard, *problem.soft]).best()
         changed = {menu.name[decision]: menu.name[other] for decision, other in best.items() if other != reasons.taken[decision]}
         ratio = compare(problem, criterion, best, reasons.taken)
