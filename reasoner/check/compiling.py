@@ -8,11 +8,13 @@ import pyoxigraph as ox
 
 from kb.errors import OntuneError
 from kb.store import KnowledgeStore
-from kb.terms import FILE, local_name
+from kb.terms import FILE, PREFIXES, local_name
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
 from reasoner.closure import close
 from reasoner.rules import load_rules, run_rules
 from reasoner.shapes import Engine, unknown_shacl_terms, validate_store
+
+_OF_AXIOMS = (PREFIXES["owl"], PREFIXES["rdfs"])
 
 
 def load(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
@@ -34,7 +36,8 @@ def compile_(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     knowledge.compiled.add(knowledge.stated.store)
     report = close(knowledge.compiled.store, ox.NamedNode(FILE + "closure"))
     for found in report.inconsistencies:
-        subject = next((premise.subject.value for premise in found.premises if isinstance(premise.subject, ox.NamedNode)), "")
+        facts_first = sorted(found.premises, key=lambda premise: premise.predicate.value.startswith(_OF_AXIOMS))
+        subject = next((premise.subject.value for premise in facts_first if isinstance(premise.subject, ox.NamedNode)), "")
         yield knowledge.finding(subject, f"contradiction ({found.rule}): {found.message}")
     run_rules(knowledge.compiled, [rule for rule in load_rules(knowledge.compiled) if not rule.per_request])
 

@@ -45,7 +45,7 @@ def _problems(text: str, declared: dict[str, str]) -> Iterator[str]:
     for pattern in rule.head:
         if pattern.subject not in ("$this", "?this"):
             yield f"its head speaks of {pattern.subject}; a head's subject is $this"
-        if any(token.startswith(("_:", "[")) for token in (pattern.subject, *pattern.path, pattern.object)):
-            yield "its head makes a blank node; a rule makes no new node"
+    if re.search(r"\[|_:", bare.partition("WHERE")[0]):
+        yield "its head makes a blank node; a rule makes no new node"
     if "$this" not in bare.partition("WHERE")[2]:
         yield "its body does not mention $this, so that it would conclude the same of everything"
