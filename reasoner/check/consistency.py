@@ -7,6 +7,7 @@ instead of HermiT, which costs a Java start each time.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
 import time
@@ -91,7 +92,8 @@ def classify(axioms: Sequence[Axiom]) -> tuple[bool, list[str]]:
         raise ReasonerMissing("HermiT is run through owlready2, which is not installed: pip install owlready2") from error
     world = owlready2.World()
     text = "".join(f"{triple} .\n" for axiom in axioms for triple in axiom)
-    world.get_ontology("urn:ontune:checked").load(fileobj=io.BytesIO(text.encode()), format="ntriples")
+    with contextlib.redirect_stderr(io.StringIO()):  # it warns of names that are property and individual at once, which OWL 2 DL allows
+        world.get_ontology("urn:ontune:checked").load(fileobj=io.BytesIO(text.encode()), format="ntriples")
     try:
         owlready2.sync_reasoner_hermit(world, debug=0, ignore_unsupported_datatypes=True)
     except owlready2.OwlReadyInconsistentOntologyError:
