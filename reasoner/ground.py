@@ -193,19 +193,34 @@ def _within(narrow: Effect, wide: Effect) -> bool:
 
 def _soft_factors(problem: Problem, criteria: tuple[str, ...]) -> tuple[list[Factor], int]:
     """The criteria, the most important first, then the fewest departures from defaults, then the order of the options, packed into one sum."""
-    menu = problem.menu
     units = _tie_break_units(problem)
     unit = units[0] * (len(problem.domains) + 1)
     factors = [
-        Factor((decision,), {(option,): -step * i - (units[0] if option != menu.default[decision] else 0) for i, option in enumerate(options)}, None)
+        Factor((decision,), {(option,): -step * i for i, option in enumerate(options)}, None)
         for (decision, options), step in zip(problem.domains.items(), units[1:], strict=True)
     ]
+    factors += _departures(problem, units[0])
     for criterion in reversed(criteria):
         weights = list(_criterion_factors(problem, criterion))
         factors += [Factor(scope, {key: value * unit for key, value in table.items()}, 0) for scope, table in weights]
         first_unit = unit
         unit *= 1 + 2 * sum(max((abs(value) for value in table.values()), default=0) for _, table in weights)
     return factors, first_unit
+
+
+def _departures(problem: Problem, unit: int) -> Iterator[Factor]:
+    """One unit for each decision that departs from its default; which option that is may depend on the framework taken."""
+    menu = problem.menu
+    for decision, options in problem.domains.items():
+        default = menu.default[decision]
+        documented = {taken: option for taken, defaults in menu.default_with.items() for option in defaults if menu.decision_of(option) == decision}
+        table: dict[tuple[str, ...], int | None]
+        if not documented:
+            yield Factor((decision,), {(option,): -unit for option in options if option != default}, 0)
+            continue
+        other = menu.decision_of(next(iter(documented)))
+        table = {(option, taken): -unit for taken in problem.domains[other] for option in options if option != documented.get(taken, default)}
+        yield Factor((decision, other), table, 0)
 
 
 def _tie_break_units(problem: Problem) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -110,6 +111,11 @@ class Menu:
     def decision_of(self, option: str) -> str:
         """The decision that an option takes."""
         return self.info[option].decision
+
+    def default_beside(self, decision: str, taken: Mapping[str, str]) -> str:
+        """The default of a decision beside other options taken: a framework may document another one than what holds without it."""
+        documented = (option for other in taken.values() for option in self.default_with.get(other, ()) if self.decision_of(option) == decision)
+        return next(documented, self.default[decision])
 
     @cached_property
     def by_name(self) -> dict[str, list[str]]:

@@ -141,7 +141,7 @@ class Reasons:
         return found[:3]
 
     def _default(self, decision: str, option: str) -> list[Reason]:
-        default = self.menu.default[decision]
+        default = self.menu.default_beside(decision, self.taken)
         if option == default:
             return [Reason("default", self.menu.name[decision], "the default: nothing known is better here", self.sources(option))]
         ratio = self.ratio(default)

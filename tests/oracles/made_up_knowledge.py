@@ -142,7 +142,7 @@ class Meaning:
         accepted = option.name in self.knowledge.allowed
         return {
             "": False,
-            "ended": True,
+            "ended": not accepted,
             "for inference": "Training" in self.situations,
             "lossy": not accepted,
             "hack": not accepted,

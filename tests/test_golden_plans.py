@@ -1,0 +1,74 @@
+"""Plans for every shipped target and workload: as reviewed in `golden/plans.tsv`, and each with reasons that name their sources.
+
+After a change of the knowledge, `python tests/test_golden_plans.py` writes the table anew; read its difference line by line before committing it.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from kb.target import load_target, target_names
+from kb.workload import load_workload, workload_names
+from reasoner.plan import Plan
+from reasoner.reasoner import Reasoner
+
+TABLE = Path(__file__).parent / "golden" / "plans.tsv"
+
+
+@cache
+def reasoner() -> Reasoner:
+    return Reasoner([])
+
+
+@cache
+def plan(target: str, workload: str) -> Plan:
+    return reasoner().plan(load_workload(workload, reasoner().store), load_target(target, reasoner().store))
+
+
+def shipped() -> list[tuple[str, str]]:
+    return [(target, workload) for target in target_names() for workload in workload_names()]
+
+
+def row(target: str, workload: str) -> str:
+    """Target, workload, the wheel, every departure from a default, and the ratio to the default configuration."""
+    chosen = plan(target, workload)
+    defaults = {reasoner().menu.name[decision]: reasoner().menu.name[option] for decision, option in reasoner().menu.default.items()}
+    departures = [
+        f"{taken.decision}={taken.option}"
+        for taken in chosen.decisions
+        if taken.decision not in ("framework_release", "wheel") and taken.option != defaults[taken.decision]
+    ]
+    ratio = chosen.prediction["vs_default"]["value"]
+    return "\t".join([target, workload, chosen.option("wheel"), " ".join(departures) or "-", f"{ratio:.2f}"])
+
+
+def table() -> str:
+    head = "\t".join(["target", "workload", "wheel", "departures from defaults", "x default"])
+    return "\n".join([head, *(row(*pair) for pair in shipped())]) + "\n"
+
+
+def test_there_are_enough_targets_and_workloads() -> None:
+    assert len(target_names()) >= 20
+    assert len(workload_names()) >= 6
+
+
+def test_plans_are_as_reviewed() -> None:
+    assert table().splitlines() == TABLE.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("target", target_names())
+def test_every_choice_and_every_rejection_has_a_reason_with_a_source(target: str) -> None:
+    for workload in workload_names():
+        for taken in plan(target, workload).decisions:
+            assert any(reason.sources for reason in taken.reasons), (target, workload, taken.decision)
+            for gone in taken.rejected:
+                assert any(reason.sources for reason in gone.reasons), (target, workload, taken.decision, gone.option, gone.reasons)
+
+
+if __name__ == "__main__":
+    TABLE.write_text(table(), encoding="utf-8")
+    print(f"{len(shipped())} plans written to {TABLE}", file=sys.stderr)
