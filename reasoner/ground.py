@@ -194,7 +194,7 @@ def _within(narrow: Effect, wide: Effect) -> bool:
 def _soft_factors(problem: Problem, criteria: tuple[str, ...]) -> tuple[list[Factor], int]:
     """The criteria, the most important first, then the fewest departures from defaults, then the order of the options, packed into one sum."""
     units = _tie_break_units(problem)
-    unit = units[0] * (len(problem.domains) + 1)
+    unit = units[0] * (sum(problem.menu.departure_cost.values()) + 1)
     factors = [
         Factor((decision,), {(option,): -step * i for i, option in enumerate(options)}, None)
         for (decision, options), step in zip(problem.domains.items(), units[1:], strict=True)
@@ -209,17 +209,17 @@ def _soft_factors(problem: Problem, criteria: tuple[str, ...]) -> tuple[list[Fac
 
 
 def _departures(problem: Problem, unit: int) -> Iterator[Factor]:
-    """One unit for each decision that departs from its default; which option that is may depend on the framework taken."""
+    """What departing from its default costs each decision; which option that is may depend on the framework taken."""
     menu = problem.menu
     for decision, options in problem.domains.items():
-        default = menu.default[decision]
+        default, cost = menu.default[decision], unit * menu.departure_cost[decision]
         documented = {taken: option for taken, defaults in menu.default_with.items() for option in defaults if menu.decision_of(option) == decision}
         table: dict[tuple[str, ...], int | None]
         if not documented:
-            yield Factor((decision,), {(option,): -unit for option in options if option != default}, 0)
+            yield Factor((decision,), {(option,): -cost for option in options if option != default}, 0)
             continue
         other = menu.decision_of(next(iter(documented)))
-        table = {(option, taken): -unit for taken in problem.domains[other] for option in options if option != documented.get(taken, default)}
+        table = {(option, taken): -cost for taken in problem.domains[other] for option in options if option != documented.get(taken, default)}
         yield Factor((decision, other), table, 0)
 
 

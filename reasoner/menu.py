@@ -14,7 +14,8 @@ from kb.terms import local_name, on
 SCALE = 10_000
 """Weights are integers: the logarithm of a ratio in units of 1/10,000, so that sums are exact and every engine agrees."""
 
-_DECISIONS = """SELECT ?d ?name ?default WHERE { ?d a on:Decision ; on:default ?default ; sh:order ?order . OPTIONAL { ?d skos:notation ?name } }
+_DECISIONS = """SELECT ?d ?name ?default ?cost WHERE { ?d a on:Decision ; on:default ?default ; sh:order ?order .
+  OPTIONAL { ?d skos:notation ?name } OPTIONAL { ?d on:departureCost ?cost } }
   ORDER BY ?order ?d"""
 _OPTIONS = """SELECT ?o ?d ?name ?label ?key ?rank WHERE { ?o on:optionOf ?d . OPTIONAL { ?o skos:notation ?name } OPTIONAL { ?o rdfs:label ?label }
   OPTIONAL { ?o on:versionKey ?key } OPTIONAL { ?o sh:order ?rank } }"""
@@ -90,9 +91,11 @@ class Menu:
 
     def __init__(self, store: KnowledgeStore) -> None:
         self.default: dict[str, str] = {}
+        self.departure_cost: dict[str, int] = {}
         self.name: dict[str, str] = {}
         for row in store.select(_DECISIONS):
             self.default[row["d"]] = row["default"]
+            self.departure_cost[row["d"]] = int(row.get("cost", 1))
             self.name[row["d"]] = row.get("name", local_name(row["d"]))
         self.options: dict[str, list[str]] = {decision: [] for decision in self.default}
         self.info: dict[str, OptionInfo] = {}
