@@ -124,7 +124,8 @@ def run_rules(
             fresh = [quad for rule in waiting for quad in _conclusions(store, rule, request, values)]
             store.add(fresh)
             added += fresh
-            waiting = [rule for rule in stratum if _touched(rule, fresh)]
+            new = {Signature(quad.predicate.value, _class_of(quad)) for quad in fresh}
+            waiting = [rule for rule in stratum if any(read.meets(found) for read in rule.reads for found in new)]
     return added
 
 
@@ -170,12 +171,6 @@ def _conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None
         triples = itertools.chain.from_iterable(store.construct(_with_focus(rule.construct, f"{narrowed} {focus}")) for focus in rule.focus)
     quads = {ox.Quad(triple.subject, triple.predicate, triple.object, graph) for triple in triples}
     return [quad for quad in quads if quad not in store.store]
-
-
-def _touched(rule: Rule, fresh: Sequence[ox.Quad]) -> bool:
-    """Whether new quads can give the rule new matches."""
-    new = {Signature(quad.predicate.value, _class_of(quad)) for quad in fresh}
-    return any(read.meets(found) for read in rule.reads for found in new)
 
 
 def _class_of(quad: ox.Quad) -> str | None:
