@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reasoner.derive import Derived
@@ -154,17 +154,23 @@ def _supply(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Fact
                 asked[scope][option].append({other: suppliers[other] & live for other in scope[1:]})
                 needed[scope].add(need)
     for (decision, *others), needs in asked.items():
-        table: dict[tuple[str, ...], int | None] = {}
-        for option in domains[decision]:
-            wanted = needs.get(option, [])
-            if len(others) == 1:
-                fitting = [set.intersection(*(supply[others[0]] for supply in wanted))] if wanted else [set(domains[others[0]])]
-                table.update({(option, other): 0 for other in fitting[0]})
-            else:
-                for taken in itertools.product(*(domains[other] for other in others)):
-                    if all(any(one in supply[other] for other, one in zip(others, taken, strict=True)) for supply in wanted):
-                        table[(option, *taken)] = 0
-        yield Factor((decision, *others), table, None, Cause("supply", "", tuple(sorted(needed[(decision, *others)]))))
+        every = list(itertools.product(*(domains[other] for other in others)))
+        forbidden = {(option, *taken): None for option, wanted in needs.items() for taken in _lacking(wanted, others, every)}
+        cause = Cause("supply", "", tuple(sorted(needed[(decision, *others)])))
+        if 2 * len(forbidden) > len(domains[decision]) * len(every):
+            allowed = {(option, *taken): 0 for option in domains[decision] for taken in every if (option, *taken) not in forbidden}
+            yield Factor((decision, *others), allowed, None, cause)
+        elif forbidden:
+            yield Factor((decision, *others), forbidden, 0, cause)
+
+
+def _lacking(wanted: Sequence[Mapping[str, set[str]]], others: Sequence[str], every: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """The combinations of other decisions in which something wanted is not supplied."""
+    if len(others) == 1:
+        fitting = set.intersection(*(supply[others[0]] for supply in wanted))
+        return (taken for taken in every if taken[0] not in fitting)
+    supplies = [[supply[other] for other in others] for supply in wanted]
+    return (taken for taken in every if not all(any(map(set.__contains__, supply, taken)) for supply in supplies))
 
 
 def _terms(menu: Menu, derived: Derived, criterion: str) -> Iterator[Term]:

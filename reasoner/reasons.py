@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from functools import cached_property
@@ -189,9 +190,10 @@ class Reasons:
                 if weight is None and isinstance(factor.reason, Cause):
                     return tuple(self.cause(factor.reason))
                 continue
-            if factor.otherwise is not None:
+            if not isinstance(factor.reason, Cause) or factor.reason.kind != "supply":
                 continue
-            rows = [row for row, weight in factor.table.items() if row[at] == option and weight is not None]
+            peers = [[option] if i == at else self.menu.options[other] for i, other in enumerate(factor.scope)]
+            rows = [row for row in itertools.product(*peers) if factor.table.get(row, factor.otherwise) is not None]
             culprits = {peer: None for row in rows for peer in row if self._impossible(peer)}
             if all(any(self._impossible(peer) for peer in row if peer != option) for row in rows):
                 found = [reason for peer in culprits if peer != option for reason in self._first(peer)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -84,7 +84,7 @@ def prepare(domains: Mapping[str, Sequence[str]], factors: Iterable[Factor]) -> 
         alone, base = merged.pop((decision,), ({}, 0))
         found = {option: alone.get((option,), None if base is None else 0) for option in options}
         live[decision] = {option: weight for option, weight in found.items() if weight is not None}
-    _drop_unsupported(live, [(scope, named) for scope, (named, base) in merged.items() if base is None])
+    _drop_unsupported(live, [(scope, named, base is None) for scope, (named, base) in merged.items()])
     tables = []
     for scope, (named, base) in merged.items():
         known = [live[decision].keys() for decision in scope]
@@ -95,20 +95,23 @@ def prepare(domains: Mapping[str, Sequence[str]], factors: Iterable[Factor]) -> 
     return Prepared(live, tables, None if nothing_left else constant + (weights.get(()) or 0))
 
 
-def _drop_unsupported(live: dict[str, Options], closed: Sequence[tuple[Key, Mapping[Key, int | None]]]) -> None:
-    """Leave out options that some table of allowed combinations allows in none: they shrink every table, and nothing feasible has them."""
-    waiting = list(closed)
+def _drop_unsupported(live: dict[str, Options], tables: Sequence[tuple[Key, Mapping[Key, int | None], bool]]) -> None:
+    """Leave out options that some table allows in no combination: they shrink every table, and nothing feasible has them."""
+    waiting = [(scope, named, closed) for scope, named, closed in tables if closed or None in named.values()]
+    every = waiting
     while waiting:
         shrunk = set()
-        for scope, named in waiting:
+        for scope, named, closed in waiting:
             options = [live[decision] for decision in scope]
-            allowed = [key for key, weight in named.items() if weight is not None and all(map(dict.__contains__, options, key))]
+            told = [key for key, weight in named.items() if (weight is not None) == closed and all(map(dict.__contains__, options, key))]
             for i, decision in enumerate(scope):
-                supported = {key[i] for key in allowed}
-                if len(supported) < len(live[decision]):
-                    live[decision] = {option: weight for option, weight in live[decision].items() if option in supported}
+                count = Counter(key[i] for key in told)
+                full = 1 if closed else math.prod(len(others) for others in (*options[:i], *options[i + 1 :]))
+                kept = {option: weight for option, weight in live[decision].items() if (count[option] >= full) == closed}
+                if len(kept) < len(live[decision]):
+                    live[decision] = kept
                     shrunk.add(decision)
-        waiting = [(scope, named) for scope, named in closed if shrunk.intersection(scope)]
+        waiting = [(scope, named, closed) for scope, named, closed in every if shrunk.intersection(scope)]
 
 
 def pick(positions: Sequence[int]) -> Callable[[Key], Key]:
@@ -138,6 +141,10 @@ def _merge(scope: Key, factors: Sequence[Factor]) -> tuple[dict[Key, int | None]
 
     The base is None where all others are forbidden; weights are then above nothing.
     """
+    if len(factors) == 1 and factors[0].scope == scope and not factors[0].otherwise:
+        (alone,) = factors
+        closed_alone = alone.otherwise is None
+        return {key: weight for key, weight in alone.table.items() if weight is not None or not closed_alone}, alone.otherwise
     tables = []
     for factor in factors:
         reorder = pick([factor.scope.index(decision) for decision in scope])
