@@ -51,8 +51,8 @@ def concluded(store: KnowledgeStore, facts: list[ox.Quad]) -> set[str]:
 
 
 def read_by_rules(store: KnowledgeStore) -> list[ox.Quad]:
-    """The part of the knowledge base that the rules can read, so that the reference engine need not index the rest."""
-    predicates = {found.predicate for rule in load_rules(store) for found in (*rule.reads, *rule.negates)}
+    """The part of the knowledge base that the rules read or have concluded, so that the reference engine need not index the rest."""
+    predicates = {found.predicate for rule in load_rules(store) for found in (*rule.reads, *rule.negates, *rule.concludes)}
     assert None not in predicates
     return [quad for quad in store.store if quad.predicate.value in predicates]
 
