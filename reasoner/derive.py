@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ import pyoxigraph as ox
 
 from kb.store import KnowledgeStore
 from kb.terms import RDF_TYPE, on
-from reasoner.rules import Rule, run_rules
+from reasoner.rules import Rule, reached_by, run_rules
 
 REQUEST = ox.NamedNode("urn:ontune:request")
 TARGET = ox.NamedNode("urn:ontune:target")
@@ -48,18 +48,46 @@ def derive(store: KnowledgeStore, rules: Sequence[Rule], facts: Sequence[ox.Quad
         return read_derived(store)
 
 
+Vary = Callable[[Sequence[ox.Quad]], Derived]
+"""What would be concluded from other facts of the same request."""
+
+
 @contextmanager
-def derivation(store: KnowledgeStore, rules: Sequence[Rule], facts: Sequence[ox.Quad]) -> Iterator[None]:
-    """The store with a request's facts and conclusions in it, for as long as the block runs; other requests wait."""
+def derivation(store: KnowledgeStore, rules: Sequence[Rule], facts: Sequence[ox.Quad]) -> Iterator[Vary]:
+    """The store with a request's facts and conclusions in it, for as long as the block runs; other requests wait.
+
+    Yields:
+        a function that tells what would be concluded from other facts; only the rules that the difference can reach are run again.
+    """
     with store.lock:
-        added = [quad for quad in facts if quad not in store.store]
-        store.add(added)
+        own = [quad for quad in facts if quad not in store.store]
+        conclusions: list[ox.Quad] = []
+
+        def vary(others: Sequence[ox.Quad]) -> Derived:
+            come = [quad for quad in others if quad not in store.store]
+            gone = list(set(own).difference(others))
+            again = reached_by([*come, *gone], rules)
+            graphs = {rule.iri for rule in again}
+            gone += [quad for quad in conclusions if isinstance(quad.graph_name, ox.NamedNode) and quad.graph_name.value in graphs]
+            store.remove(gone)
+            store.add(come)
+            try:
+                come += run_rules(store, again, REQUEST, _named_subjects(others))
+                return read_derived(store)
+            finally:
+                store.remove(come)
+                store.add(gone)
+
+        store.add(own)
         try:
-            news = [quad.subject for quad in facts if isinstance(quad.subject, ox.NamedNode)]
-            added += run_rules(store, rules, REQUEST, news)
-            yield
+            conclusions += run_rules(store, rules, REQUEST, _named_subjects(facts))
+            yield vary
         finally:
-            store.remove(added)
+            store.remove([*own, *conclusions])
+
+
+def _named_subjects(quads: Sequence[ox.Quad]) -> list[ox.NamedNode]:
+    return [quad.subject for quad in quads if isinstance(quad.subject, ox.NamedNode)]
 
 
 def read_derived(store: KnowledgeStore, request: ox.NamedNode = REQUEST) -> Derived:

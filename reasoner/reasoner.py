@@ -17,7 +17,7 @@ from kb.terms import local_name, on
 from kb.workload import Workload
 from reasoner.compile import compile_snapshot, compile_without, identity_of
 from reasoner.consent import on_request
-from reasoner.derive import derivation, derive, read_derived
+from reasoner.derive import Vary, derivation, derive, read_derived
 from reasoner.explain import explain
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
@@ -98,8 +98,8 @@ class Reasoner:
 
     def plan_request(self, request: Request) -> Plan:
         """As `plan`, for a request object."""
-        with self._reasoned(request) as (reasons, resolved):
-            plan = Plan(
+        with self._reasoned(request) as (reasons, resolved, vary):
+            return Plan(
                 plan_id=request.identity(self.knowledge["sha256"]),
                 workload=request.workload.to_json(),
                 target={"name": request.target.name, **request.target.facts},
@@ -108,11 +108,10 @@ class Reasoner:
                 decisions=tuple(self._decision(decision, reasons) for decision in self.menu.options),
                 prediction=prediction(self.store, reasons.problem, reasons.taken, resolved, request),
                 alternatives=tuple(alternatives(reasons, request.top)),
-                unknowns=(),
+                unknowns=tuple(changes(self.store, vary, self.menu, request, resolved, reasons.problem.derived, reasons.taken)),
                 knowledge=self.knowledge,
                 on_request=tuple(on_request(reasons, self._consent_rules)),
             )
-        return replace(plan, unknowns=tuple(changes(self.store, self.rules, self.menu, request, resolved, reasons.problem.derived, reasons.taken)))
 
     def why_not(self, option: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
         """Why a plan does not take an option: `decision`, `option`, `status` (chosen, conflict or beaten), `reasons`, `repair [{change, then}]`.
@@ -125,7 +124,7 @@ class Reasoner:
             NoFeasiblePlan: no configuration meets the request.
         """
         wanted = find_option(self.menu, option, "OPTION")
-        with self._reasoned(make_request(workload, target, **choices)) as (reasons, _):
+        with self._reasoned(make_request(workload, target, **choices)) as (reasons, *_):
             return why_not(reasons, wanted)
 
     def explain(self, subject: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
@@ -138,7 +137,7 @@ class Reasoner:
             BadInput: a name is unknown.
             NoFeasiblePlan: no configuration meets the request.
         """
-        with self._reasoned(make_request(workload, target, **choices)) as (reasons, _):
+        with self._reasoned(make_request(workload, target, **choices)) as (reasons, *_):
             return explain(reasons, self.rules, subject)
 
     def what_if(
@@ -191,17 +190,17 @@ class Reasoner:
         return impossible
 
     @contextmanager
-    def _reasoned(self, request: Request) -> Iterator[tuple[Reasons, Resolved]]:
+    def _reasoned(self, request: Request) -> Iterator[tuple[Reasons, Resolved, Vary]]:
         """The solved request, with its facts and conclusions in the store for as long as the block runs."""
         resolved = resolve(request, self.menu, self.store)
-        with derivation(self.store, self.rules, resolved.facts):
+        with derivation(self.store, self.rules, resolved.facts) as vary:
             problem = ground(self.menu, read_derived(self.store), resolved.criteria, resolved.pins, resolved.forbid)
             solution = self._solve(request, resolved, problem)
             taken = solution.best() if solution.feasible else {}
             reasons = Reasons(self.store, self.rules, problem, solution, taken, self._sources)
             if not solution.feasible:
                 raise NoFeasiblePlan(infeasible_message(reasons))
-            yield reasons, resolved
+            yield reasons, resolved, vary
 
     def _solve(self, request: Request, resolved: Resolved, problem: Problem) -> Solved:
         if resolved.setup is None:

@@ -17,7 +17,7 @@ import pyoxigraph as ox
 from kb.errors import BadInput
 from kb.store import KnowledgeStore, Term
 from kb.terms import RDF_TYPE, local_name, on
-from reasoner.rule_text import RuleText, Signature, read_pattern, read_rule, signatures
+from reasoner.rule_text import RuleText, Signature, expand, read_pattern, read_rule, signatures
 
 _RULES = """
 SELECT ?rule ?construct ?order ?class ?subjectsOf ?objectsOf ?node ?label ?message WHERE {
@@ -76,6 +76,28 @@ class Rule:
         return tuple(found for pattern in self.text.body if pattern.negated for found in signatures(pattern))
 
 
+    @cached_property
+    def steps(self) -> tuple[_Step, ...]:
+        """The patterns that every match satisfies and whose predicate is named."""
+        found = []
+        for pattern in self.text.where:
+            predicate, value = expand(pattern.path[0]), expand(pattern.object)
+            if predicate != pattern.path[0]:
+                iri = None if value == pattern.object else ox.NamedNode(value)
+                found.append(_Step(pattern.subject, ox.NamedNode(predicate), iri, pattern.object))
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A triple pattern: a variable, a predicate, and an object that is an IRI (`value`) or else anything (`object`, as text)."""
+
+    subject: str
+    predicate: ox.NamedNode
+    value: ox.NamedNode | None
+    object: str
+
+
 def load_rules(store: KnowledgeStore) -> list[Rule]:
     """Every active rule that a shape carries, by stratum, then by IRI.
 
@@ -124,9 +146,24 @@ def run_rules(
             fresh = [quad for rule in waiting for quad in _conclusions(store, rule, request, values)]
             store.add(fresh)
             added += fresh
-            new = {Signature(quad.predicate.value, _class_of(quad)) for quad in fresh}
+            new = _signatures_of(fresh)
             waiting = [rule for rule in stratum if any(read.meets(found) for read in rule.reads for found in new)]
     return added
+
+
+def reached_by(quads: Iterable[ox.Quad], rules: Sequence[Rule]) -> list[Rule]:
+    """The rules whose conclusions may change when these quads come or go, directly or through other rules; in the order given."""
+    changed = _signatures_of(quads)
+    reached: set[str] = set()
+    growing = True
+    while growing:
+        growing = False
+        for rule in rules:
+            if rule.iri not in reached and any(read.meets(one) for read in rule.reads for one in changed):
+                reached.add(rule.iri)
+                changed.update(rule.concludes)
+                growing = True
+    return [rule for rule in rules if rule.iri in reached]
 
 
 def matches(store: KnowledgeStore, rule: Rule, this: Term, bindings: Mapping[str, Term] | None = None) -> list[dict[str, Term]]:
@@ -165,6 +202,8 @@ def _conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None
     graph = ox.NamedNode(rule.iri)
     triples: Iterable[ox.Triple]
     if request is not None and rule.per_request:
+        if not _can_match(store, rule, request):
+            return []
         triples = store.construct(rule.construct, {_THIS: request})
     else:
         narrowed = news if request is not None else ""
@@ -173,8 +212,26 @@ def _conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None
     return [quad for quad in quads if quad not in store.store]
 
 
-def _class_of(quad: ox.Quad) -> str | None:
-    return quad.object.value if quad.predicate.value == RDF_TYPE and isinstance(quad.object, ox.NamedNode) else None
+def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
+    """Whether the steps of a rule that lead away from its focus node are there: most rules that do not fire are known by that, without a query."""
+    reached: dict[str, list[ox.NamedNode | ox.BlankNode]] = {f"${_THIS}": [this], f"?{_THIS}": [this]}
+    for step in rule.steps:
+        if step.subject not in reached:
+            continue
+        quads = [quad for node in reached[step.subject] for quad in store.store.quads_for_pattern(node, step.predicate, step.value, None)]
+        if not quads:
+            return False
+        if step.object not in reached:
+            reached[step.object] = [quad.object for quad in quads if isinstance(quad.object, ox.NamedNode | ox.BlankNode)]
+    return True
+
+
+def _signatures_of(quads: Iterable[ox.Quad]) -> set[Signature]:
+    """What patterns can match the quads; objects count for classes only, or there would be as many signatures as quads."""
+    return {
+        Signature(quad.predicate.value, quad.object.value if quad.predicate.value == RDF_TYPE and isinstance(quad.object, ox.NamedNode) else None)
+        for quad in quads
+    }
 
 
 def _with_focus(construct: str, focus: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +11,10 @@ import pyoxigraph as ox
 
 from kb.store import KnowledgeStore
 from kb.terms import on
-from reasoner.derive import REQUEST, REQUEST_GRAPH, Derived, derive
+from reasoner.derive import REQUEST, REQUEST_GRAPH, Derived, Vary
 from reasoner.ground import ground
 from reasoner.menu import Menu
 from reasoner.request import Request, Resolved, resolve
-from reasoner.rules import Rule
 from reasoner.solve import solve
 
 _CAPABILITIES = "SELECT ?key ?capability WHERE { ?capability on:probedBy ?key . ?option on:needs ?capability }"
@@ -23,11 +22,12 @@ _TRUTH_VALUES = "SELECT DISTINCT ?key WHERE { ?property on:factKey ?key ; rdfs:r
 
 
 def changes(
-    store: KnowledgeStore, rules: Sequence[Rule], menu: Menu, request: Request, resolved: Resolved, derived: Derived, taken: dict[str, str]
+    store: KnowledgeStore, vary: Vary, menu: Menu, request: Request, resolved: Resolved, derived: Derived, taken: dict[str, str]
 ) -> Iterator[dict[str, Any]]:
     """For each unknown fact of the target that would change the plan: `{fact, would_change, probe}`.
 
     Args:
+        vary: see `reasoner.derive.derivation`.
         derived, taken: what follows from the request with its unknown facts, and the configuration chosen for it.
     """
     unknown = request.target.unknown()
@@ -39,7 +39,7 @@ def changes(
     truth_values = {row["key"] for row in store.select(_TRUTH_VALUES)}
     for key in unknown:
         for guess, facts in _guesses(store, menu, request, resolved, key, capabilities.get(key, []), key in truth_values):
-            guessed = derive(store, rules, facts)
+            guessed = vary(facts)
             if guessed == derived:
                 continue  # nothing hangs on it
             problem = ground(menu, guessed, resolved.criteria, resolved.pins, resolved.forbid)

@@ -17,10 +17,10 @@ from kb.paths import shipped
 from kb.sources import Source
 from kb.store import KnowledgeStore
 from kb.terms import PREFIXES, RDF_TYPE, local_name, on
-from reasoner.derive import REQUEST, REQUEST_GRAPH, WORKLOAD, derive
+from reasoner.derive import REQUEST, REQUEST_GRAPH, WORKLOAD, derivation, derive
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
-from reasoner.rules import load_rules, run_rules
+from reasoner.rules import Rule, load_rules, run_rules
 from reasoner.solve import Solution, solve
 from tests.oracles import brute_force, clingo_oracle
 from tests.oracles.made_up_knowledge import Knowledge, Meaning, Option, Statement
@@ -94,7 +94,7 @@ def shipped_rules() -> list[ox.Quad]:
     return list(store.store)
 
 
-def plan(knowledge: Knowledge, folder: Path) -> tuple[Problem, Solution]:
+def load(knowledge: Knowledge, folder: Path) -> tuple[KnowledgeStore, list[Rule]]:
     file = folder / "made-up.ttl"
     file.write_text(knowledge.turtle(), encoding="utf-8")
     store = KnowledgeStore()
@@ -102,16 +102,24 @@ def plan(knowledge: Knowledge, folder: Path) -> tuple[Problem, Solution]:
     store.load_source(Source(file, "made-up.ttl"))
     rules = load_rules(store)
     run_rules(store, [rule for rule in rules if not rule.per_request])
+    return store, rules
 
+
+def request_facts(knowledge: Knowledge, traits: frozenset[str]) -> list[ox.Quad]:
     def fact(subject: ox.NamedNode, predicate: str, value: str) -> ox.Quad:
         return ox.Quad(subject, ox.NamedNode(predicate), ox.NamedNode(value), REQUEST_GRAPH)
 
     facts = [fact(REQUEST, RDF_TYPE, on("Request")), fact(REQUEST, on("workload"), WORKLOAD.value)]
-    facts += [fact(WORKLOAD, on("trait"), PREFIXES["sit"] + trait) for trait in knowledge.traits]
-    facts += [fact(REQUEST, on("allows"), PREFIXES["kb"] + option) for option in knowledge.allowed]
+    facts += [fact(WORKLOAD, on("trait"), PREFIXES["sit"] + trait) for trait in traits]
+    return facts + [fact(REQUEST, on("allows"), PREFIXES["kb"] + option) for option in knowledge.allowed]
+
+
+def plan(knowledge: Knowledge, folder: Path) -> tuple[Problem, Solution]:
+    store, rules = load(knowledge, folder)
     pins = {PREFIXES["kb"] + decision: PREFIXES["kb"] + option for decision, option in knowledge.pins.items()}
     forbid = [PREFIXES["kb"] + option for option in knowledge.forbid]
-    problem = ground(Menu(store), derive(store, rules, facts), (on("throughput"),), pins, forbid)
+    derived = derive(store, rules, request_facts(knowledge, knowledge.traits))
+    problem = ground(Menu(store), derived, (on("throughput"),), pins, forbid)
     return problem, solve(problem.domains, [*problem.hard, *problem.soft])
 
 
@@ -139,3 +147,14 @@ def test_plans_as_the_turtle_means(knowledge: Knowledge, tmp_path: Path) -> None
         full = {PREFIXES["kb"] + decision: PREFIXES["kb"] + one for decision, one in configuration.items()}
         assert marginals[option] == brute_force.value([*problem.hard, *problem.soft], full)
         assert problem.weight(full, on("throughput")) == meaning.worth(configuration)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(knowledge=knowledge_bases(), others=st.lists(subsets(SITUATIONS, 3), min_size=2, max_size=2))
+def test_a_variant_of_a_request_concludes_what_it_would_alone(knowledge: Knowledge, others: list[frozenset[str]], tmp_path: Path) -> None:
+    store, rules = load(knowledge, tmp_path)
+    before = set(store.store)
+    alone = [derive(store, rules, request_facts(knowledge, traits)) for traits in others]
+    with derivation(store, rules, request_facts(knowledge, knowledge.traits)) as vary:
+        assert [vary(request_facts(knowledge, traits)) for traits in others] == alone
+    assert set(store.store) == before
