@@ -139,19 +139,20 @@ def exclusion_factors(problem: Problem) -> Iterator[Factor]:
 def _supply(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Factor]:
     """What the options of a decision need of the options of others: one factor for each set of decisions that can supply it together."""
     menu, given = problem.menu, problem.derived.provides
-    live = {option for options in domains.values() for option in options}
-    asked: dict[tuple[str, ...], dict[str, list[dict[str, set[str]]]]] = defaultdict(lambda: defaultdict(list))
+    live = {decision: frozenset(options) for decision, options in domains.items()}
+    supplies: dict[str, dict[str, frozenset[str]]] = {}
+    asked: dict[tuple[str, ...], dict[str, list[Mapping[str, frozenset[str]]]]] = defaultdict(lambda: defaultdict(list))
     needed: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for decision, options in domains.items():
         for option in options:
             for need in sorted(menu.needs.get(option, set()) - given):
-                suppliers: dict[str, set[str]] = defaultdict(set)
-                for provider in menu.providers.get(need, ()):
-                    suppliers[menu.decision_of(provider)].add(provider)
-                if not suppliers or option in suppliers.get(decision, ()):
+                if need not in supplies:
+                    supplies[need] = {other: found & live[other] for other, found in menu.suppliers(need).items()}
+                supply = supplies[need]
+                if not supply or option in supply.get(decision, ()):
                     continue  # nobody supplies it: the option is excluded alone
-                scope = (decision, *sorted(suppliers.keys() - {decision}))
-                asked[scope][option].append({other: suppliers[other] & live for other in scope[1:]})
+                scope = (decision, *(other for other in supply if other != decision))
+                asked[scope][option].append(supply)
                 needed[scope].add(need)
     for (decision, *others), needs in asked.items():
         every = list(itertools.product(*(domains[other] for other in others)))
@@ -164,13 +165,13 @@ def _supply(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Fact
             yield Factor((decision, *others), forbidden, 0, cause)
 
 
-def _lacking(wanted: Sequence[Mapping[str, set[str]]], others: Sequence[str], every: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+def _lacking(wanted: Sequence[Mapping[str, frozenset[str]]], others: Sequence[str], every: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
     """The combinations of other decisions in which something wanted is not supplied."""
     if len(others) == 1:
-        fitting = set.intersection(*(supply[others[0]] for supply in wanted))
+        fitting = frozenset.intersection(*(supply[others[0]] for supply in wanted))
         return (taken for taken in every if taken[0] not in fitting)
     supplies = [[supply[other] for other in others] for supply in wanted]
-    return (taken for taken in every if not all(any(map(set.__contains__, supply, taken)) for supply in supplies))
+    return (taken for taken in every if not all(any(map(frozenset.__contains__, supply, taken)) for supply in supplies))
 
 
 def _terms(menu: Menu, derived: Derived, criterion: str) -> Iterator[Term]:

@@ -104,6 +104,7 @@ class Menu:
         self.provides = _sets(store, "SELECT ?k ?v WHERE { ?k on:optionOf ?d ; on:provides ?v }")
         self.default_with = _sets(store, "SELECT ?k ?v WHERE { ?v on:defaultWith ?k }")
         self.providers: dict[str, set[str]] = defaultdict(set)
+        self._suppliers: dict[str, dict[str, frozenset[str]]] = {}
         for option in self.info:
             for capability in (option, *self.provides.get(option, ())):
                 self.providers[capability].add(option)
@@ -119,6 +120,15 @@ class Menu:
         """The default of a decision beside other options taken: a framework may document another one than what holds without it."""
         documented = (option for other in taken.values() for option in self.default_with.get(other, ()) if self.decision_of(option) == decision)
         return next(documented, self.default[decision])
+
+    def suppliers(self, need: str) -> dict[str, frozenset[str]]:
+        """The options that provide something, by the decisions that they take, in the order of the decisions' IRIs."""
+        if need not in self._suppliers:
+            found: dict[str, set[str]] = defaultdict(set)
+            for option in self.providers.get(need, ()):
+                found[self.decision_of(option)].add(option)
+            self._suppliers[need] = {decision: frozenset(found[decision]) for decision in sorted(found)}
+        return self._suppliers[need]
 
     @cached_property
     def by_name(self) -> dict[str, list[str]]:
