@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reasoner.solve import Factor, TooWide, lexicographic, minimal_conflict, smallest_relaxations, solve
@@ -78,6 +78,19 @@ def test_ranks_every_configuration_once_best_first(problem: Problem) -> None:
     assert as_set(found) == as_set(expected)
 
 
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(problem=problems())
+def test_options_that_a_table_treats_alike_may_be_taken_together(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reasoner.solve.kinds._MANY", 2)
+    over, all_factors = problem
+    expected = brute_force.ranked(over, all_factors)
+    solution = solve(over, all_factors)
+    found = list(solution.ranked())
+    assert [worth for worth, _ in found] == [worth for worth, _ in expected]
+    assert as_set(found) == as_set(expected)
+    assert solution.marginals() == best_of_each_option(over, expected)
+
+
 @settings(max_examples=300, deadline=None)
 @given(prohibitions())
 def test_minimal_conflict_cannot_hold_and_every_part_is_needed(problem: Problem) -> None:
@@ -141,11 +154,11 @@ def test_what_is_allowed_generates_candidates() -> None:
 
 def test_a_table_that_is_too_large_is_refused_with_the_decisions() -> None:
     over = {f"d{i}": [f"o{j}" for j in range(10)] for i in range(4)}
-    everything = Factor(tuple(over), {("o1",) * 4: 1})
+    everything = Factor(tuple(over), {taken: number for number, taken in enumerate(itertools.product(*over.values()))})
     with pytest.raises(TooWide, match="d0") as refusal:
         solve(over, [everything], max_rows=1000)
     assert set(refusal.value.decisions) == set(over)
-    assert solve(over, [everything], max_rows=10_000).value == 1
+    assert solve(over, [everything], max_rows=10_000).value == 9_999
 
 
 def test_weights_are_exact_however_large() -> None:

@@ -5,6 +5,8 @@ and a list of *factors* (weights on combinations of options; a combination witho
 the cost follows how the decisions interact and not the product of their options:
 
 * `problem`: factors, and how ranked criteria become one sum.
+* `tables`, `kinds`: factors merged, and options that a factor treats alike taken together.
+* `order`: which decision is settled next.
 * `elimination`: the forward pass, which leaves for every decision a table of what its options are worth.
 * `ranking`: configurations, best first.
 * `marginals`: the backward pass, which gives the best value of every option.
@@ -17,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from reasoner.solve.elimination import Elimination, TooWide, eliminate
+from reasoner.solve.kinds import without_kinds
 from reasoner.solve.marginals import marginals
 from reasoner.solve.problem import Factor, Lexicographic, lexicographic
 from reasoner.solve.ranking import ranked
@@ -43,7 +46,7 @@ class Solution:
         widest = max(elimination.buckets, key=lambda bucket: bucket.rows, default=None)
         self.width = max((len(bucket.context) for bucket in elimination.buckets), default=0)
         self.largest_table = widest.rows if widest else 0
-        self.widest = (*widest.context, widest.decision) if widest else ()
+        self.widest = without_kinds((*widest.context, widest.decision)) if widest else ()
 
     def best(self) -> dict[str, str]:
         """The best configuration, decision to option.

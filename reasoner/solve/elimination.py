@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kb.errors import OntuneError
+from reasoner.solve.kinds import with_kinds, without_kinds
 from reasoner.solve.order import Order, best_preference
 from reasoner.solve.problem import Factor
 from reasoner.solve.tables import Key, Options, Table, pick, prepare
@@ -73,7 +74,7 @@ class Elimination:
 def eliminate(domains: Mapping[str, Sequence[str]], factors: Iterable[Factor], max_rows: int) -> Elimination:
     """Settle every decision. Arguments and errors are those of `reasoner.solve.solve`."""
     prepared = prepare(domains, factors)
-    live, tables = prepared.live, prepared.tables
+    live, tables = with_kinds(prepared.live, prepared.tables)
     buckets: list[Bucket] = []
     if prepared.constant is None or not all(live.values()):
         return Elimination(domains, (), False, 0)
@@ -181,7 +182,7 @@ def _bounded(rows: Iterable[Row], scope: Key, max_rows: int) -> list[Row]:
         kept.append(row)
         count += len(row[1])
         if count > max_rows:
-            raise TooWide(scope, max_rows)
+            raise TooWide(without_kinds(scope), max_rows)
     return kept
 
 
