@@ -192,16 +192,17 @@ class Reasons:
                 continue
             if not isinstance(factor.reason, Cause) or factor.reason.kind != "supply":
                 continue
-            peers = [[option] if i == at else self.menu.options[other] for i, other in enumerate(factor.scope)]
-            rows = [row for row in itertools.product(*peers) if factor.table.get(row, factor.otherwise) is not None]
-            culprits = {peer: None for row in rows for peer in row if self._impossible(peer)}
-            if all(any(self._impossible(peer) for peer in row if peer != option) for row in rows):
-                found = [reason for peer in culprits if peer != option for reason in self._first(peer)]
+            possible = [[option] if i == at else self.marginals[other] for i, other in enumerate(factor.scope)]
+            if all(factor.table.get(row, factor.otherwise) is None for row in itertools.product(*possible)):
+                peers = [[option] if i == at else self.menu.options[other] for i, other in enumerate(factor.scope)]
+                rows = [row for row in itertools.product(*peers) if factor.table.get(row, factor.otherwise) is not None]
+                culprits = dict.fromkeys(peer for row in rows for peer in row if peer != option and self._impossible(peer))
+                found = list(itertools.islice((reason for peer in culprits for reason in self._first(peer)), 3))
                 if found:
                     head = ", ".join(self.menu.name[other] for other in factor.scope if other != decision)
                     return (
                         Reason("fact", self.menu.name[option], f"no option of {head} that goes with it is possible", self.sources(option)),
-                        *found[:3],
+                        *found,
                     )
         return ()
 
