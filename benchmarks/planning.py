@@ -37,12 +37,14 @@ def new_process(workload: str, target: str, repeat: int) -> dict[str, Any]:
     """`ontune plan` in a new process: the best and the median wall time in seconds, and which heavy packages it imports."""
     command = [sys.executable, "-c", "from ontune.cli import main; main()", "plan", "-w", workload, "-t", target, "--format", "json"]
     taken = []
-    for _ in range(repeat + 1):
-        start = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        taken.append(time.perf_counter() - start)
-    warm = taken[1:]  # the first may compile the snapshot
-    traced = subprocess.run([command[0], "-X", "importtime", *command[1:]], check=True, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as compiled:  # as installed: with the bytecode that pip writes
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPYCACHEPREFIX": compiled}
+        for _ in range(repeat + 1):
+            start = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+            taken.append(time.perf_counter() - start)
+        traced = subprocess.run([command[0], "-X", "importtime", *command[1:]], check=True, capture_output=True, text=True, env=environment)
+    warm = taken[1:]  # the first compiles bytecode and may compile the snapshot
     imported = set(re.findall(r"\|\s+([\w.]+)$", traced.stderr, flags=re.MULTILINE))
     return {"best_s": min(warm), "median_s": statistics.median(warm), "modules": len(imported), "heavy": sorted(imported.intersection(_HEAVY))}
 

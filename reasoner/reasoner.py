@@ -27,7 +27,7 @@ from reasoner.plan import Application, DecisionTaken, How, Plan
 from reasoner.predict import alternatives, default_configuration, prediction
 from reasoner.reasons import Reasons
 from reasoner.request import Request, Resolved, find_option, resolve
-from reasoner.rules import Rule, load_rules
+from reasoner.rules import Rule, load_rules, read_rules
 from reasoner.solve import solve
 from reasoner.unknowns import changes
 from reasoner.whatif import difference
@@ -63,7 +63,7 @@ class Reasoner:
     @cached_property
     def rules(self) -> list[Rule]:
         """Every rule of the knowledge base."""
-        return load_rules(self.store)
+        return load_rules(self.store) if self.snapshot is None else read_rules(self.store)
 
     @cached_property
     def menu(self) -> Menu:

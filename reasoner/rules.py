@@ -105,6 +105,17 @@ def load_rules(store: KnowledgeStore) -> list[Rule]:
         BadInput: a rule's text has another form than `CONSTRUCT { head } WHERE { body }`, or it rests on the absence of what follows from its own
             conclusions, or of what the same or a later stratum concludes.
     """
+    rules = read_rules(store)
+    _refuse_unstratified(rules)
+    return rules
+
+
+def read_rules(store: KnowledgeStore) -> list[Rule]:
+    """As `load_rules`, for a knowledge base that was compiled and so is known to be stratified.
+
+    Raises:
+        BadInput: a rule's text has another form than `CONSTRUCT { head } WHERE { body }`.
+    """
     rules = []
     for (iri, construct, order, label, message), rows in itertools.groupby(
         store.select(_RULES), lambda row: tuple(row.get(key, "") for key in ("rule", "construct", "order", "label", "message"))
@@ -118,9 +129,7 @@ def load_rules(store: KnowledgeStore) -> list[Rule]:
         except ValueError as error:
             raise BadInput(f"rule {local_name(iri)}", str(error)) from error
         rules.append(rule)
-    rules.sort(key=lambda rule: (rule.order, rule.iri))
-    _refuse_unstratified(rules)
-    return rules
+    return sorted(rules, key=lambda rule: (rule.order, rule.iri))
 
 
 def run_rules(
