@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--workload", default="mnist-cnn")
     parser.add_argument("--target", default="genoa-node")
     parser.add_argument("--rounds", type=int, default=100, help="plans for each size of the knowledge")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 10, 100])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 10], help="how many times the shipped knowledge")
     parser.add_argument("--warm-over", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
