@@ -45,7 +45,7 @@ def _completed(gpu: dict[str, Any], known: Iterable[Product]) -> dict[str, Any]:
     known = list(known)
     fitting = [product for product in known if product.words <= name]
     closest = max((len(product.words) for product in fitting), default=0)
-    # A scheduler says less than a driver: `h100` may be any of several products, of which only what they share is told.
+    # A scheduler says less than a driver: its short name may be any of several products, of which only what they share is told.
     candidates = [
         product.facts for product in known if (product in fitting and len(product.words) == closest) or (not fitting and name <= product.words)
     ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pyoxigraph as ox
 
 from kb.errors import BadInput
 from kb.store import KnowledgeStore
 from kb.target import Target
-from kb.terms import RDF_TYPE, on
+from kb.terms import PREFIXES, RDF_TYPE, local_name, on
 from kb.workload import Workload
 from reasoner.derive import REQUEST, REQUEST_GRAPH, TARGET, WORKLOAD
 from reasoner.menu import Menu
@@ -42,10 +42,6 @@ class Request:
     numerics: str | None = None
     allow: tuple[str, ...] = ()
     top: int = 5
-
-    def with_pin(self, decision: str, option: str) -> Request:
-        """The same request with one more option asked for."""
-        return replace(self, pins={**self.pins, decision: option})
 
     def identity(self, knowledge: str) -> str:
         """The hash of request, target facts and knowledge: the plan's id."""
@@ -147,8 +143,6 @@ def _named_instance(store: KnowledgeStore, class_iri: str, name: str, where: str
 
 
 def _notation(store: KnowledgeStore, iri: str) -> str:
-    from kb.terms import PREFIXES, local_name
-
     return next(iter(store.objects(iri, PREFIXES["skos"] + "notation")), local_name(iri))
 
 
