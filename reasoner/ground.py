@@ -9,6 +9,7 @@ merely overlap multiply.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,7 +116,7 @@ def hard_factors(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator
         yield Factor((decision,), {(option,): 0}, None, Cause("pin", option))
     for option in sorted(problem.forbid):
         yield Factor((menu.decision_of(option),), {(option,): None}, 0, Cause("forbid", option))
-    yield from _supply(problem, domains)
+    yield from _supply_factors(problem, domains)
     for iri in sorted(derived.applies & menu.conflicts.keys()):
         conflict = menu.conflicts[iri]
         others = [decision for decision, _ in conflict.given]
@@ -136,42 +137,82 @@ def exclusion_factors(problem: Problem) -> Iterator[Factor]:
         yield Factor((decision,), table, 0, Cause(kind, first, (iri,), tuple(others)))
 
 
-def _supply(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Factor]:
-    """What the options of a decision need of the options of others: one factor for each set of decisions that can supply it together."""
-    menu, given = problem.menu, problem.derived.provides
+@dataclass(frozen=True)
+class Supply:
+    """What options of one decision need of the options of others.
+
+    Attributes:
+        decision: whose options have the needs.
+        others: the decisions whose options can meet them.
+        wanted: for each option that has such needs, what meets each of them: by decision the options any of which will do.
+        needs: all needs.
+    """
+
+    decision: str
+    others: tuple[str, ...]
+    wanted: dict[str, list[Mapping[str, frozenset[str]]]]
+    needs: frozenset[str]
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """All decisions concerned."""
+        return self.decision, *self.others
+
+    def rows(self, option: str, peers: Sequence[Sequence[str]]) -> Iterable[tuple[str, ...]]:
+        """The combinations of `peers` (options of the other decisions) in which everything that the option wants is supplied."""
+        wanted = self.wanted.get(option)
+        if wanted is None:
+            return itertools.product(*peers)
+        if len(self.others) == 1:
+            fitting = frozenset.intersection(*(supply[self.others[0]] for supply in wanted))
+            return ((peer,) for peer in peers[0] if peer in fitting)
+        columns = [[supply[other] for other in self.others] for supply in wanted]
+        return (taken for taken in itertools.product(*peers) if all(any(map(frozenset.__contains__, column, taken)) for column in columns))
+
+
+def supplies(menu: Menu, given: frozenset[str], domains: Mapping[str, Sequence[str]]) -> Iterator[Supply]:
+    """The needs that only other decisions can meet: one for each set of decisions that can meet them together.
+
+    Args:
+        given: what the target provides.
+        domains: the options of each decision; those that are not in it meet nothing.
+    """
     live = {decision: frozenset(options) for decision, options in domains.items()}
-    supplies: dict[str, dict[str, frozenset[str]]] = {}
-    asked: dict[tuple[str, ...], dict[str, list[Mapping[str, frozenset[str]]]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[str, dict[str, frozenset[str]]] = {}
+    wanted: dict[tuple[str, ...], dict[str, list[Mapping[str, frozenset[str]]]]] = defaultdict(lambda: defaultdict(list))
     needed: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for decision, options in domains.items():
         for option in options:
-            for need in sorted(menu.needs.get(option, set()) - given):
-                if need not in supplies:
-                    supplies[need] = {other: found & live[other] for other, found in menu.suppliers(need).items()}
-                supply = supplies[need]
+            for need in menu.needs_in_order.get(option, ()):
+                if need in given:
+                    continue
+                supply = found.get(need)
+                if supply is None:
+                    supply = found[need] = {other: options & live[other] for other, options in menu.suppliers(need).items()}
                 if not supply or option in supply.get(decision, ()):
                     continue  # nobody supplies it: the option is excluded alone
                 scope = (decision, *(other for other in supply if other != decision))
-                asked[scope][option].append(supply)
+                wanted[scope][option].append(supply)
                 needed[scope].add(need)
-    for (decision, *others), needs in asked.items():
-        every = list(itertools.product(*(domains[other] for other in others)))
-        forbidden = {(option, *taken): None for option, wanted in needs.items() for taken in _lacking(wanted, others, every)}
-        cause = Cause("supply", "", tuple(sorted(needed[(decision, *others)])))
-        if 2 * len(forbidden) > len(domains[decision]) * len(every):
-            allowed = {(option, *taken): 0 for option in domains[decision] for taken in every if (option, *taken) not in forbidden}
-            yield Factor((decision, *others), allowed, None, cause)
-        elif forbidden:
-            yield Factor((decision, *others), forbidden, 0, cause)
+    for scope, by_option in wanted.items():
+        yield Supply(scope[0], scope[1:], dict(by_option), frozenset(needed[scope]))
 
 
-def _lacking(wanted: Sequence[Mapping[str, frozenset[str]]], others: Sequence[str], every: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
-    """The combinations of other decisions in which something wanted is not supplied."""
-    if len(others) == 1:
-        fitting = frozenset.intersection(*(supply[others[0]] for supply in wanted))
-        return (taken for taken in every if taken[0] not in fitting)
-    supplies = [[supply[other] for other in others] for supply in wanted]
-    return (taken for taken in every if not all(any(map(frozenset.__contains__, supply, taken)) for supply in supplies))
+def _supply_factors(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Factor]:
+    """What the options of a decision need of the options of others, as what is allowed or as what is forbidden, whichever is shorter."""
+    for supply in supplies(problem.menu, problem.derived.provides, domains):
+        options, peers = domains[supply.decision], [domains[other] for other in supply.others]
+        fitting = {option: set(supply.rows(option, peers)) for option in supply.wanted}
+        combinations = math.prod(map(len, peers))
+        allowed = sum(map(len, fitting.values())) + (len(options) - len(fitting)) * combinations
+        cause = Cause("supply", "", tuple(sorted(supply.needs)))
+        rows: dict[tuple[str, ...], int | None]
+        if 2 * allowed < len(options) * combinations:
+            rows = {(option, *taken): 0 for option in options for taken in fitting.get(option) or supply.rows(option, peers)}
+            yield Factor(supply.scope, rows, None, cause)
+        elif allowed < len(options) * combinations:
+            rows = {(option, *taken): None for option, fits in fitting.items() for taken in itertools.product(*peers) if taken not in fits}
+            yield Factor(supply.scope, rows, 0, cause)
 
 
 def _terms(menu: Menu, derived: Derived, criterion: str) -> Iterator[Term]:

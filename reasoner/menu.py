@@ -101,6 +101,7 @@ class Menu:
         self.info: dict[str, OptionInfo] = {}
         self._read_options(store)
         self.needs = _sets(store, "SELECT ?k ?v WHERE { ?k on:optionOf ?d ; on:needs ?v }")
+        self.needs_in_order = {option: tuple(sorted(needs)) for option, needs in self.needs.items()}
         self.provides = _sets(store, "SELECT ?k ?v WHERE { ?k on:optionOf ?d ; on:provides ?v }")
         self.default_with = _sets(store, "SELECT ?k ?v WHERE { ?v on:defaultWith ?k }")
         self.providers: dict[str, set[str]] = defaultdict(set)

@@ -30,6 +30,9 @@ class Solved(Protocol):
     def marginals(self) -> dict[str, dict[str, int]]:
         """The best value of every feasible option."""
 
+    def best_with(self, decision: str, option: str) -> dict[str, str]:
+        """The best configuration with an option."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -69,6 +72,21 @@ class ShortestTime:
                 for option, value in values.items():
                     best[option] = max(best.get(option, -self._problem.unit << 62), self._value(seconds, value))
         return found
+
+    def best_with(self, decision: str, option: str) -> dict[str, str]:
+        """The configuration of the shortest time with an option of a decision.
+
+        Raises:
+            ValueError: no feasible configuration has it.
+        """
+        having = [
+            (self._value(seconds, value), solution)
+            for seconds, solution in self._cases
+            if (value := solution.marginals()[decision].get(option)) is not None
+        ]
+        if not having:
+            raise ValueError(f"no feasible configuration has '{option}'")
+        return max(having, key=lambda case: case[0])[1].best_with(decision, option)
 
     def _solve_cases(self, setup: Mapping[str, float]) -> Iterator[tuple[float, Solution]]:
         levels: list[list[tuple[str, float, list[str]]]] = []

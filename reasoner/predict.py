@@ -16,7 +16,6 @@ from reasoner.menu import SCALE
 from reasoner.observed import nearest_observation
 from reasoner.reasons import Reasons
 from reasoner.request import Request, Resolved
-from reasoner.solve import solve
 
 
 def prediction(store: KnowledgeStore, problem: Problem, taken: dict[str, str], resolved: Resolved, request: Request) -> dict[str, Any]:
@@ -71,10 +70,7 @@ def alternatives(reasons: Reasons, top: int) -> Iterator[dict[str, Any]]:
         if rank == top or not _told_apart(reasons, last, value):
             continue
         rank, last = rank + 1, value
-        # Every option of a configuration is in one at least as good: what is worth less by itself cannot be part of it.
-        domains = {decision: [other for other, worth in values.items() if worth >= value] for decision, values in reasons.marginals.items()}
-        domains[menu.decision_of(option)] = [option]
-        best = solve(domains, [*problem.hard, *problem.soft]).best()
+        best = reasons.best_with(option)
         changed = {menu.name[decision]: menu.name[other] for decision, other in best.items() if other != reasons.taken[decision]}
         ratio = compare(problem, criterion, best, reasons.taken)
         yield {"rank": rank, "options": changed, "vs_best": {key: round(value, 3) for key, value in ratio.items()}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -12,13 +13,12 @@ import pyoxigraph as ox
 from kb.store import KnowledgeStore
 from kb.terms import local_name, on
 from reasoner.derive import REQUEST
-from reasoner.ground import Cause, Problem, Term, hard_factors
+from reasoner.ground import Cause, Problem, Supply, Term, supplies
 from reasoner.menu import SCALE, Effect
 from reasoner.objective import Solved
 from reasoner.plan import Reason, Rejected
 from reasoner.rule_text import expand
 from reasoner.rules import Rule, matches, message
-from reasoner.solve import Factor
 
 _NEARLY_EQUAL = 1e-4
 
@@ -51,11 +51,6 @@ class Reasons:
         """For every option that some feasible configuration has, the value of the best one."""
         return self._solution.marginals()
 
-    @cached_property
-    def every_hard_factor(self) -> list[Factor]:
-        """What forbids combinations, over the full domains, so that nothing is left out in silence."""
-        return list(hard_factors(self.problem, self.menu.options))
-
     def chosen(self, decision: str) -> tuple[Reason, ...]:
         """Why the chosen option of a decision was taken."""
         option = self.taken[decision]
@@ -85,6 +80,10 @@ class Reasons:
         """The best configuration with an option, as a ratio of the first criterion to the chosen one; None where none is feasible."""
         value = self.marginals[self.menu.decision_of(option)].get(option)
         return None if value is None else math.exp(round((value - self.best) / self.problem.unit) / SCALE)
+
+    def best_with(self, option: str) -> dict[str, str]:
+        """The best configuration with an option that some feasible configuration has."""
+        return self._solution.best_with(self.menu.decision_of(option), option)
 
     def cause(self, cause: Cause) -> list[Reason]:
         """A hard factor's cause in words."""
@@ -179,32 +178,45 @@ class Reasons:
         return (Reason("effect" if speaking else "default", self.menu.name[option], text, origin), *speaking)
 
     def _blocked(self, option: str) -> tuple[Reason, ...]:
-        """For an option that no feasible configuration has: a factor of which every row with it holds an excluded option, and why those are."""
+        """For an option that no feasible configuration has: what must be supplied, of which every supplier is impossible, and why those are."""
         decision = self.menu.decision_of(option)
-        for factor in self.every_hard_factor:
-            if decision not in factor.scope:
+        pinned = self.problem.pins.get(decision, option)
+        if pinned != option:
+            return tuple(self.cause(Cause("pin", pinned)))
+        if option in self.problem.forbid:
+            return tuple(self.cause(Cause("forbid", option)))
+        if alone := [iri for iri in self._conflicts_about.get(option, ()) if not self.menu.conflicts[iri].given]:
+            return tuple(self.cause(Cause("conflict", option, (alone[0],))))
+        for supply in self._supplies_about.get(decision, ()):
+            possible = [[option] if one == decision else list(self.marginals[one]) for one in supply.scope]
+            if any(True for peer in possible[0] for _ in supply.rows(peer, possible[1:])):
                 continue
-            at = factor.scope.index(decision)
-            if len(factor.scope) == 1:
-                weight = factor.table.get((option,), factor.otherwise)
-                if weight is None and isinstance(factor.reason, Cause):
-                    return tuple(self.cause(factor.reason))
-                continue
-            if not isinstance(factor.reason, Cause) or factor.reason.kind != "supply":
-                continue
-            possible = [[option] if i == at else self.marginals[other] for i, other in enumerate(factor.scope)]
-            if all(factor.table.get(row, factor.otherwise) is None for row in itertools.product(*possible)):
-                peers = [[option] if i == at else self.menu.options[other] for i, other in enumerate(factor.scope)]
-                rows = [row for row in itertools.product(*peers) if factor.table.get(row, factor.otherwise) is not None]
-                culprits = dict.fromkeys(peer for row in rows for peer in row if peer != option and self._impossible(peer))
-                found = list(itertools.islice((reason for peer in culprits for reason in self._first(peer)), 3))
-                if found:
-                    head = ", ".join(self.menu.name[other] for other in factor.scope if other != decision)
-                    return (
-                        Reason("fact", self.menu.name[option], f"no option of {head} that goes with it is possible", self.sources(option)),
-                        *found,
-                    )
+            every = [[option] if one == decision else self.menu.options[one] for one in supply.scope]
+            rows = ((first, *row) for first in every[0] for row in supply.rows(first, every[1:]))
+            culprits = dict.fromkeys(peer for row in rows for peer in row if peer != option and self._impossible(peer))
+            found = list(itertools.islice((reason for peer in culprits for reason in self._first(peer)), 3))
+            if found:
+                head = ", ".join(self.menu.name[one] for one in supply.scope if one != decision)
+                text = f"no option of {head} that goes with it is possible"
+                return Reason("fact", self.menu.name[option], text, self.sources(option)), *found
         return ()
+
+    @cached_property
+    def _conflicts_about(self) -> dict[str, list[str]]:
+        """The conflicts that apply, by their option."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for iri in sorted(self.problem.derived.applies & self.menu.conflicts.keys()):
+            found[self.menu.conflicts[iri].option].append(iri)
+        return found
+
+    @cached_property
+    def _supplies_about(self) -> dict[str, list[Supply]]:
+        """For each decision what options of it need, or can be needed for; over all options, so that nothing is left out in silence."""
+        found: dict[str, list[Supply]] = defaultdict(list)
+        for supply in supplies(self.menu, self.problem.derived.provides, self.menu.options):
+            for decision in supply.scope:
+                found[decision].append(supply)
+        return found
 
     def _impossible(self, option: str) -> bool:
         decision = self.menu.decision_of(option)

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from kb.terms import local_name, on
-from reasoner.ground import Cause, exclusion_factors
+from reasoner.ground import Cause, exclusion_factors, hard_factors
 from reasoner.plan import Reason
 from reasoner.reasons import Reasons
 from reasoner.solve import Factor, minimal_conflict, smallest_relaxations
@@ -47,7 +47,8 @@ def infeasible_message(reasons: Reasons) -> str:
 
 
 def _every_hard_factor(reasons: Reasons) -> list[Factor]:
-    return [*reasons.every_hard_factor, *exclusion_factors(reasons.problem)]
+    # Over the full domains, so that nothing is left out in silence.
+    return [*hard_factors(reasons.problem, reasons.menu.options), *exclusion_factors(reasons.problem)]
 
 
 def _spoken_of(factor: Factor, option: str) -> Factor:

@@ -10,6 +10,7 @@ the cost follows how the decisions interact and not the product of their options
 * `elimination`: the forward pass, which leaves for every decision a table of what its options are worth.
 * `ranking`: configurations, best first.
 * `marginals`: the backward pass, which gives the best value of every option.
+* `completion`: the best configuration through an option.
 * `search`: whether anything is feasible at all, without large tables.
 * `relaxation`: what cannot hold together, and the least that must be given up.
 """
@@ -17,10 +18,12 @@ the cost follows how the decisions interact and not the product of their options
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
+from reasoner.solve.completion import completion
 from reasoner.solve.elimination import Elimination, TooWide, eliminate
 from reasoner.solve.kinds import without_kinds
-from reasoner.solve.marginals import marginals
+from reasoner.solve.marginals import Backward, backward
 from reasoner.solve.problem import Factor, Lexicographic, lexicographic
 from reasoner.solve.ranking import ranked
 from reasoner.solve.relaxation import minimal_conflict, smallest_relaxations
@@ -64,7 +67,19 @@ class Solution:
 
     def marginals(self) -> dict[str, dict[str, int]]:
         """For each decision the value of the best configuration with each option; an option that no feasible configuration has is absent."""
-        return marginals(self._elimination)
+        return self._backward.marginals
+
+    def best_with(self, decision: str, option: str) -> dict[str, str]:
+        """The best configuration with an option of a decision.
+
+        Raises:
+            ValueError: no feasible configuration has it.
+        """
+        return completion(self._elimination, self._backward.reach, decision, option)
+
+    @cached_property
+    def _backward(self) -> Backward:
+        return backward(self._elimination)
 
 
 def solve(domains: Mapping[str, Sequence[str]], factors: Sequence[Factor], *, max_rows: int = 1_000_000) -> Solution:

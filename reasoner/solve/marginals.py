@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from reasoner.solve.elimination import Bucket, Elimination
 from reasoner.solve.tables import Key, Options, pick
 
 
-def marginals(elimination: Elimination) -> dict[str, dict[str, int]]:
-    """For each decision the value of the best configuration with each option; an option that no feasible configuration has is absent."""
+@dataclass(frozen=True)
+class Backward:
+    """The backward pass.
+
+    Attributes:
+        marginals: for each decision the value of the best configuration with each option; an option that no feasible configuration has is absent.
+        reach: for each bucket and each combination of its context, the value of the best configuration with that combination.
+    """
+
+    marginals: dict[str, dict[str, int]]
+    reach: Sequence[Mapping[Key, int]]
+
+
+def backward(elimination: Elimination) -> Backward:
+    """What the best configuration with each option is worth."""
     if not elimination.feasible:
-        return {decision: {} for decision in elimination.domains}
+        return Backward({decision: {} for decision in elimination.domains}, ())
     buckets = elimination.buckets
-    # For each bucket and each combination of its context: the value of the best configuration with that combination.
     reach: list[Mapping[Key, int]] = [{(): elimination.value} for _ in buckets]
     found: dict[str, Options] = {}
     for bucket, with_context in zip(reversed(buckets), reversed(reach), strict=True):
@@ -27,10 +40,11 @@ def marginals(elimination: Elimination) -> dict[str, dict[str, int]]:
         for i, projection in zip(bucket.inner, projections, strict=False):
             reach[i] = projection.by_context()
         found[bucket.decision] = projections[0].by_option()
-    return {
+    marginals = {
         decision: {option: found[decision][option] for option in options if option in found[decision]}
         for decision, options in elimination.domains.items()
     }
+    return Backward(marginals, reach)
 
 
 class _Projection:
