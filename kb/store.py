@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,4 +132,10 @@ class KnowledgeStore:
 
     def _run(self, text: str, bindings: Mapping[str, Term] | None) -> Any:
         substitutions: Any = {ox.Variable(name): value for name, value in (bindings or {}).items()}
-        return self.store.query(text, prefixes=PREFIXES, use_default_graph_as_union=True, substitutions=substitutions or None)
+        return self.store.query(text, prefixes=_prefixes_in(text), use_default_graph_as_union=True, substitutions=substitutions or None)
+
+
+@lru_cache(maxsize=4096)
+def _prefixes_in(text: str) -> dict[str, str]:
+    """Those of our prefixes that a query may use: declaring them all costs as much as a small query."""
+    return {prefix: namespace for prefix, namespace in PREFIXES.items() if f"{prefix}:" in text}

@@ -164,7 +164,7 @@ class Supply:
         if wanted is None:
             return itertools.product(*peers)
         if len(self.others) == 1:
-            fitting = frozenset.intersection(*(supply[self.others[0]] for supply in wanted))
+            fitting = wanted[0][self.others[0]]
             return ((peer,) for peer in peers[0] if peer in fitting)
         columns = [[supply[other] for other in self.others] for supply in wanted]
         return (taken for taken in itertools.product(*peers) if all(any(map(frozenset.__contains__, column, taken)) for column in columns))
@@ -194,8 +194,12 @@ def supplies(menu: Menu, given: frozenset[str], domains: Mapping[str, Sequence[s
                 scope = (decision, *(other for other in supply if other != decision))
                 wanted[scope][option].append(supply)
                 needed[scope].add(need)
-    for scope, by_option in wanted.items():
-        yield Supply(scope[0], scope[1:], dict(by_option), frozenset(needed[scope]))
+    for (decision, *others), by_option in wanted.items():
+        if len(others) == 1:  # one option must meet them all
+            (other,) = others
+            for met in by_option.values():
+                met[:] = [{other: frozenset.intersection(*(supply[other] for supply in met))}]
+        yield Supply(decision, tuple(others), dict(by_option), frozenset(needed[(decision, *others)]))
 
 
 def _supply_factors(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Factor]:

@@ -18,7 +18,7 @@ from reasoner.menu import SCALE, Effect
 from reasoner.objective import Solved
 from reasoner.plan import Reason, Rejected
 from reasoner.rule_text import expand
-from reasoner.rules import Rule, matches, message
+from reasoner.rules import Rule, matches, message, slots
 
 _NEARLY_EQUAL = 1e-4
 
@@ -239,12 +239,16 @@ class Reasons:
         rule = self._rules.get(iri)
         if rule is None:
             return {}
+        excluded = [option for option, rules in self.problem.derived.excludes.items() if iri in rules]
         said: dict[str, str] = {}
         for pattern in rule.text.head:
             if expand(pattern.path[0]) != on("excludes"):
                 continue
-            for bindings in matches(self.store, rule, REQUEST):
-                value = bindings.get(pattern.object[1:]) if pattern.object[0] in "?$" else ox.NamedNode(expand(pattern.object))
+            variable = pattern.object[1:] if pattern.object[0] in "?$" else ""
+            if variable and slots(rule) <= {variable}:
+                return {option: message(rule, {variable: ox.Literal(self.menu.name.get(option, option))}) for option in excluded}
+            for bindings in matches(self.store, rule, REQUEST, variables=sorted({variable, *slots(rule)} - {""})):
+                value = bindings.get(variable) if variable else ox.NamedNode(expand(pattern.object))
                 if isinstance(value, ox.NamedNode):
                     names: dict[str, ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple] = {
                         key: ox.Literal(self.menu.name[term.value]) if isinstance(term, ox.NamedNode) and term.value in self.menu.name else term

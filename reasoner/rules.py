@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,10 +72,29 @@ class Rule:
         return tuple(found for pattern in (*focus, *self.text.body) for found in signatures(pattern))
 
     @cached_property
+    def _read_objects(self) -> dict[str | None, set[str | None]]:
+        """What it reads: the objects of each predicate, None standing for any."""
+        objects: dict[str | None, set[str | None]] = defaultdict(set)
+        for read in self.reads:
+            objects[read.predicate].add(read.object)
+        return dict(objects)
+
+    def reads_any(self, found: Iterable[Signature]) -> bool:
+        """Whether body or focus can match something of what was found."""
+        read = self._read_objects
+        for one in found:
+            if one.predicate is None:
+                return True
+            for predicate in (one.predicate, None):
+                objects = read.get(predicate)
+                if objects and (one.object is None or None in objects or one.object in objects):
+                    return True
+        return False
+
+    @cached_property
     def negates(self) -> tuple[Signature, ...]:
         """What the body asks to be absent."""
         return tuple(found for pattern in self.text.body if pattern.negated for found in signatures(pattern))
-
 
     @cached_property
     def steps(self) -> tuple[_Step, ...]:
@@ -156,7 +176,7 @@ def run_rules(
             store.add(fresh)
             added += fresh
             new = _signatures_of(fresh)
-            waiting = [rule for rule in stratum if any(read.meets(found) for read in rule.reads for found in new)]
+            waiting = [rule for rule in stratum if rule.reads_any(new)]
     return added
 
 
@@ -168,18 +188,26 @@ def reached_by(quads: Iterable[ox.Quad], rules: Sequence[Rule]) -> list[Rule]:
     while growing:
         growing = False
         for rule in rules:
-            if rule.iri not in reached and any(read.meets(one) for read in rule.reads for one in changed):
+            if rule.iri not in reached and rule.reads_any(changed):
                 reached.add(rule.iri)
                 changed.update(rule.concludes)
                 growing = True
     return [rule for rule in rules if rule.iri in reached]
 
 
-def matches(store: KnowledgeStore, rule: Rule, this: Term, bindings: Mapping[str, Term] | None = None) -> list[dict[str, Term]]:
-    """The bindings of a rule's body for one focus node: what it fired on."""
+def matches(
+    store: KnowledgeStore, rule: Rule, this: Term, bindings: Mapping[str, Term] | None = None, variables: Iterable[str] = ()
+) -> list[dict[str, Term]]:
+    """The bindings of a rule's body for one focus node: what it fired on.
+
+    Args:
+        bindings: values that some variables must have.
+        variables: those that are asked for; without any, all.
+    """
     given = {name: term for name, term in {_THIS: this, **(bindings or {})}.items() if isinstance(term, ox.NamedNode | ox.Literal)}
     values = f"VALUES ({' '.join(f'?{name}' for name in given)}) {{ ({' '.join(str(term) for term in given.values())}) }}"
-    return store.terms(_with_focus(_as_select(rule.construct), values))
+    asked = " ".join(f"?{name}" for name in variables)
+    return store.terms(_with_focus(_as_select(rule.construct, f"DISTINCT {asked}" if asked else "*"), values))
 
 
 def message(rule: Rule, bindings: dict[str, Term]) -> str:
@@ -190,6 +218,11 @@ def message(rule: Rule, bindings: dict[str, Term]) -> str:
         return slot[0] if value is None or isinstance(value, ox.Triple) else readable(value)
 
     return _SLOT.sub(fill, rule.message or rule.label or local_name(rule.iri))
+
+
+def slots(rule: Rule) -> frozenset[str]:
+    """The variables that the message of a rule names."""
+    return frozenset(slot[1] for slot in _SLOT.finditer(rule.message))
 
 
 def readable(term: Term) -> str:
@@ -247,8 +280,8 @@ def _with_focus(construct: str, focus: str) -> str:
     return re.sub(r"\bWHERE\s*\{", lambda match: f"{match[0]} {focus} ", construct, count=1, flags=re.IGNORECASE)
 
 
-def _as_select(construct: str) -> str:
-    return re.sub(r"\bCONSTRUCT\s*\{[^{}]*\}\s*WHERE", "SELECT * WHERE", construct, count=1, flags=re.IGNORECASE | re.DOTALL)
+def _as_select(construct: str, variables: str) -> str:
+    return re.sub(r"\bCONSTRUCT\s*\{[^{}]*\}\s*WHERE", f"SELECT {variables} WHERE", construct, count=1, flags=re.IGNORECASE | re.DOTALL)
 
 
 def _refuse_unstratified(rules: Sequence[Rule]) -> None:
