@@ -212,7 +212,10 @@ def _emit(key: Key, facts: Mapping[str, Any], node: ox.NamedNode, graph: ox.Name
         else:
             if member.count_property:
                 found.append(ox.Quad(node, member.count_property, ox.Literal(len(value)), graph))
-            for n, element in enumerate(value if member.many else [value]):
+            elements = value if member.many else [value]
+            if member.count_property and member.members and all(element == elements[0] for element in elements):
+                elements = elements[:1]  # the count says how often
+            for n, element in enumerate(elements):
                 if member.members:
                     child = ox.NamedNode(f"{node.value}/{name}/{n}")
                     found.append(ox.Quad(node, member.property, child, graph))
