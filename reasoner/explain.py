@@ -34,7 +34,7 @@ def explain(reasons: Reasons, rules: Sequence[Rule], subject: str) -> Proof:
     """
     menu = reasons.menu
     decisions = {menu.name[decision]: decision for decision in menu.options}
-    prover = Prover(reasons.store, rules)
+    prover = Prover(reasons.derivation.in_store(), rules)
     if subject in decisions:
         return _of_option(reasons, prover, reasons.taken[decisions[subject]])
     if subject in menu.by_name or subject.partition("=")[0] in decisions:

@@ -17,7 +17,7 @@ from kb.terms import local_name, on
 from kb.workload import Workload
 from reasoner.compile import compile_snapshot, compile_without, identity_of
 from reasoner.consent import on_request
-from reasoner.derive import Vary, derivation, derive, read_derived
+from reasoner.derive import Derivation, Deriver
 from reasoner.explain import explain
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
@@ -75,6 +75,10 @@ class Reasoner:
         return frozenset(self.store.instances(on("ConsentRule")))
 
     @cached_property
+    def _deriver(self) -> Deriver:
+        return Deriver(self.store, self.rules)
+
+    @cached_property
     def full_store(self) -> KnowledgeStore:
         """Every triple of the knowledge base, for queries and explanations."""
         if self.snapshot is None:
@@ -98,7 +102,7 @@ class Reasoner:
 
     def plan_request(self, request: Request) -> Plan:
         """As `plan`, for a request object."""
-        with self._reasoned(request) as (reasons, resolved, vary):
+        with self._reasoned(request) as (reasons, resolved, derivation):
             return Plan(
                 plan_id=request.identity(self.knowledge["sha256"]),
                 workload=request.workload.to_json(),
@@ -108,7 +112,7 @@ class Reasoner:
                 decisions=tuple(self._decision(decision, reasons) for decision in self.menu.options),
                 prediction=prediction(self.store, reasons.problem, reasons.taken, resolved, request),
                 alternatives=tuple(alternatives(reasons, request.top)),
-                unknowns=tuple(changes(self.store, vary, self.menu, request, resolved, reasons.problem.derived, reasons.taken)),
+                unknowns=tuple(changes(self.store, derivation, self.menu, request, resolved, reasons.taken)),
                 knowledge=self.knowledge,
                 on_request=tuple(on_request(reasons, self._consent_rules)),
             )
@@ -178,8 +182,7 @@ class Reasoner:
     def _unpinnable(self, request: Request, pins: Mapping[str, str]) -> list[str]:
         """Decisions whose pinned option is not possible here (a wheel that cannot be installed, say): the baseline leaves them to the planner."""
         resolved = resolve(request, self.menu, self.store)
-        derived = derive(self.store, self.rules, resolved.facts)
-        problem = ground(self.menu, derived, resolved.criteria, {}, ())
+        problem = ground(self.menu, self._deriver.derive(resolved.facts), resolved.criteria, {}, ())
         marginals = solve(problem.domains, problem.hard).marginals()
         names = {self.menu.name[decision]: decision for decision in self.menu.options}
         impossible = []
@@ -190,17 +193,17 @@ class Reasoner:
         return impossible
 
     @contextmanager
-    def _reasoned(self, request: Request) -> Iterator[tuple[Reasons, Resolved, Vary]]:
-        """The solved request, with its facts and conclusions in the store for as long as the block runs."""
+    def _reasoned(self, request: Request) -> Iterator[tuple[Reasons, Resolved, Derivation]]:
+        """The solved request; other requests wait for as long as the block runs."""
         resolved = resolve(request, self.menu, self.store)
-        with derivation(self.store, self.rules, resolved.facts) as vary:
-            problem = ground(self.menu, read_derived(self.store), resolved.criteria, resolved.pins, resolved.forbid)
+        with self._deriver.at(resolved.facts) as derivation:
+            problem = ground(self.menu, derivation.derived, resolved.criteria, resolved.pins, resolved.forbid)
             solution = self._solve(request, resolved, problem)
             taken = solution.best() if solution.feasible else {}
-            reasons = Reasons(self.store, self.rules, problem, solution, taken, self._sources)
+            reasons = Reasons(self.store, self.rules, derivation, problem, solution, taken, self._sources)
             if not solution.feasible:
                 raise NoFeasiblePlan(infeasible_message(reasons))
-            yield reasons, resolved, vary
+            yield reasons, resolved, derivation
 
     def _solve(self, request: Request, resolved: Resolved, problem: Problem) -> Solved:
         if resolved.setup is None:

@@ -12,21 +12,22 @@ import pyoxigraph as ox
 
 from kb.store import KnowledgeStore
 from kb.terms import local_name, on
-from reasoner.derive import REQUEST
+from reasoner.derive import Derivation
 from reasoner.ground import Cause, Problem, Supply, Term, supplies
 from reasoner.menu import SCALE, Effect
 from reasoner.objective import Solved
 from reasoner.plan import Reason, Rejected
 from reasoner.rule_text import expand
-from reasoner.rules import Rule, matches, message, slots
+from reasoner.rules import Rule, message, slots
 
 _NEARLY_EQUAL = 1e-4
 
 
 class Reasons:
-    """Reasons for one solved request. The request's facts must be in the store (see `reasoner.derive.derivation`).
+    """Reasons for one solved request.
 
     Args:
+        derivation: what follows from the request; it must still be open (see `reasoner.derive.Deriver.at`).
         taken: the chosen configuration, decision to option.
         sources: a cache of sources by resource, shared between requests.
     """
@@ -35,12 +36,13 @@ class Reasons:
         self,
         store: KnowledgeStore,
         rules: Sequence[Rule],
+        derivation: Derivation,
         problem: Problem,
         solution: Solved,
         taken: dict[str, str],
         sources: dict[str, tuple[str, ...]],
     ) -> None:
-        self.store, self.problem, self.menu = store, problem, problem.menu
+        self.store, self.derivation, self.problem, self.menu = store, derivation, problem, problem.menu
         self.taken, self.best = taken, solution.value
         self._rules = {rule.iri: rule for rule in rules}
         self._solution, self._sources = solution, sources
@@ -247,7 +249,7 @@ class Reasons:
             variable = pattern.object[1:] if pattern.object[0] in "?$" else ""
             if variable and slots(rule) <= {variable}:
                 return {option: message(rule, {variable: ox.Literal(self.menu.name.get(option, option))}) for option in excluded}
-            for bindings in matches(self.store, rule, REQUEST, variables=sorted({variable, *slots(rule)} - {""})):
+            for bindings in self.derivation.matches(rule, sorted({variable, *slots(rule)} - {""})):
                 value = bindings.get(variable) if variable else ox.NamedNode(expand(pattern.object))
                 if isinstance(value, ox.NamedNode):
                     names: dict[str, ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple] = {

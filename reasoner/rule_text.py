@@ -97,6 +97,8 @@ def read_pattern(text: str) -> Pattern | None:
 
 def signatures(pattern: Pattern) -> list[Signature]:
     """What a pattern can match, with prefixes expanded: one signature for each predicate of its path."""
+    if "!" in pattern.path:
+        return [Signature(None, None)]
     target = None if expand(pattern.object) == pattern.object else expand(pattern.object)
     names = [token for token in pattern.path if token[0] not in "/|^*+?!()" or len(token) > 1]
     return [Signature(None if name[0] in "?$" else expand(name), target if len(pattern.path) == 1 else None) for name in names]

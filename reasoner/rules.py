@@ -72,6 +72,13 @@ class Rule:
         return tuple(found for pattern in (*focus, *self.text.body) for found in signatures(pattern))
 
     @cached_property
+    def distinct_reads(self) -> tuple[Signature, ...]:
+        """What it reads, each once; where it reads any predicate, that alone."""
+        if any(read.predicate is None for read in self.reads):
+            return (Signature(None, None),)
+        return tuple(dict.fromkeys(self.reads))
+
+    @cached_property
     def _read_objects(self) -> dict[str | None, set[str | None]]:
         """What it reads: the objects of each predicate, None standing for any."""
         objects: dict[str | None, set[str | None]] = defaultdict(set)
@@ -167,32 +174,41 @@ def run_rules(
         the quads added, each in the graph of its rule.
     """
     added: list[ox.Quad] = []
-    values = f"VALUES $this {{ {' '.join(map(str, dict.fromkeys(news)))} }}"
+    focus = focus_values(news)
     for _, group in itertools.groupby(rules, key=lambda rule: rule.order):
         stratum = list(group)
         waiting = stratum
         while waiting:
-            fresh = [quad for rule in waiting for quad in _conclusions(store, rule, request, values)]
+            fresh = [quad for rule in waiting for quad in conclusions(store, rule, request, focus) if quad not in store.store]
             store.add(fresh)
             added += fresh
-            new = _signatures_of(fresh)
+            new = signatures_of(fresh)
             waiting = [rule for rule in stratum if rule.reads_any(new)]
     return added
 
 
-def reached_by(quads: Iterable[ox.Quad], rules: Sequence[Rule]) -> list[Rule]:
-    """The rules whose conclusions may change when these quads come or go, directly or through other rules; in the order given."""
-    changed = _signatures_of(quads)
-    reached: set[str] = set()
-    growing = True
-    while growing:
-        growing = False
-        for rule in rules:
-            if rule.iri not in reached and rule.reads_any(changed):
-                reached.add(rule.iri)
-                changed.update(rule.concludes)
-                growing = True
-    return [rule for rule in rules if rule.iri in reached]
+def focus_values(nodes: Iterable[ox.NamedNode]) -> str:
+    """SPARQL that lets `$this` be one of some nodes."""
+    return f"VALUES $this {{ {' '.join(map(str, dict.fromkeys(nodes)))} }}"
+
+
+def conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, focus: str) -> list[ox.Quad]:
+    """What one rule concludes now, each quad once, in the graph of the rule.
+
+    Args:
+        request: the focus node of the request's rules; without it only rules that need none may be asked.
+        focus: with a request, what `focus_values` gives for the nodes that the other rules have to look at.
+    """
+    graph = ox.NamedNode(rule.iri)
+    triples: Iterable[ox.Triple]
+    if request is not None and rule.per_request:
+        if not _can_match(store, rule, request):
+            return []
+        triples = store.construct(rule.construct, {_THIS: request})
+    else:
+        narrowed = focus if request is not None else ""
+        triples = itertools.chain.from_iterable(store.construct(_with_focus(rule.construct, f"{narrowed} {pattern}")) for pattern in rule.focus)
+    return list({ox.Quad(triple.subject, triple.predicate, triple.object, graph) for triple in triples})
 
 
 def matches(
@@ -240,20 +256,6 @@ def _focus(row: dict[str, str]) -> str:
     return f"VALUES $this {{ <{row['node']}> }}" if "node" in row else ""
 
 
-def _conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, news: str) -> list[ox.Quad]:
-    graph = ox.NamedNode(rule.iri)
-    triples: Iterable[ox.Triple]
-    if request is not None and rule.per_request:
-        if not _can_match(store, rule, request):
-            return []
-        triples = store.construct(rule.construct, {_THIS: request})
-    else:
-        narrowed = news if request is not None else ""
-        triples = itertools.chain.from_iterable(store.construct(_with_focus(rule.construct, f"{narrowed} {focus}")) for focus in rule.focus)
-    quads = {ox.Quad(triple.subject, triple.predicate, triple.object, graph) for triple in triples}
-    return [quad for quad in quads if quad not in store.store]
-
-
 def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
     """Whether the steps of a rule that lead away from its focus node are there: most rules that do not fire are known by that, without a query."""
     reached: dict[str, list[ox.NamedNode | ox.BlankNode]] = {f"${_THIS}": [this], f"?{_THIS}": [this]}
@@ -268,7 +270,7 @@ def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
     return True
 
 
-def _signatures_of(quads: Iterable[ox.Quad]) -> set[Signature]:
+def signatures_of(quads: Iterable[ox.Quad]) -> set[Signature]:
     """What patterns can match the quads; objects count for classes only, or there would be as many signatures as quads."""
     return {
         Signature(quad.predicate.value, quad.object.value if quad.predicate.value == RDF_TYPE and isinstance(quad.object, ox.NamedNode) else None)

@@ -11,7 +11,7 @@ import pyoxigraph as ox
 
 from kb.store import KnowledgeStore
 from kb.terms import on
-from reasoner.derive import REQUEST, REQUEST_GRAPH, Derived, Vary
+from reasoner.derive import REQUEST, REQUEST_GRAPH, Derivation
 from reasoner.ground import ground
 from reasoner.menu import Menu
 from reasoner.request import Request, Resolved, resolve
@@ -22,13 +22,13 @@ _TRUTH_VALUES = "SELECT DISTINCT ?key WHERE { ?property on:factKey ?key ; rdfs:r
 
 
 def changes(
-    store: KnowledgeStore, vary: Vary, menu: Menu, request: Request, resolved: Resolved, derived: Derived, taken: dict[str, str]
+    store: KnowledgeStore, derivation: Derivation, menu: Menu, request: Request, resolved: Resolved, taken: dict[str, str]
 ) -> Iterator[dict[str, Any]]:
     """For each unknown fact of the target that would change the plan: `{fact, would_change, probe}`.
 
     Args:
-        vary: see `reasoner.derive.derivation`.
-        derived, taken: what follows from the request with its unknown facts, and the configuration chosen for it.
+        derivation: what follows from the request with its unknown facts.
+        taken: the configuration chosen for it.
     """
     unknown = request.target.unknown()
     if not unknown:
@@ -39,8 +39,8 @@ def changes(
     truth_values = {row["key"] for row in store.select(_TRUTH_VALUES)}
     for key in unknown:
         for guess, facts in _guesses(store, menu, request, resolved, key, capabilities.get(key, []), key in truth_values):
-            guessed = vary(facts)
-            if guessed == derived:
+            guessed = derivation.vary(facts)
+            if guessed == derivation.derived:
                 continue  # nothing hangs on it
             problem = ground(menu, guessed, resolved.criteria, resolved.pins, resolved.forbid)
             solution = solve(problem.domains, [*problem.hard, *problem.soft])
