@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
-from reasoner.ground import ground
+from reasoner.derive import Derived
+from reasoner.menu import Menu
 from reasoner.predict import compare
 from reasoner.reasons import Reasons
-from reasoner.solve import solve
+
+SolveAgain = Callable[[Derived], dict[str, str]]
+"""The best configuration if something else held for the request; empty where none is feasible then."""
 
 
-def on_request(reasons: Reasons, consent_rules: frozenset[str]) -> Iterator[dict[str, Any]]:
-    """For each option that nothing but a missing consent excludes and that would make the plan better: `{decision, option, vs_best, accept}`.
+def awaiting_consent(menu: Menu, derived: Derived, consent_rules: Collection[str]) -> list[str]:
+    """The options that nothing but a missing consent excludes, and of which an effect is known.
 
     Args:
         consent_rules: IRIs of the conflict rules that a user's word lifts.
     """
+    spoken_of = {menu.effects[iri].option for iri in derived.applies & menu.effects.keys()}
+    return [option for option, rules in derived.excludes.items() if option in spoken_of and consent_rules and set(rules) <= set(consent_rules)]
+
+
+def on_request(reasons: Reasons, options: Collection[str], solve_again: SolveAgain) -> Iterator[dict[str, Any]]:
+    """For each option that the user would have to accept and that would make the plan better: `{decision, option, vs_best, accept}`.
+
+    Args:
+        solve_again: solves the problem in which an option is accepted, where the solution at hand does not tell.
+    """
     problem, menu = reasons.problem, reasons.menu
     criterion = next(iter(problem.terms))
-    spoken_of = {menu.effects[iri].option for iri in problem.derived.applies & menu.effects.keys()}
-    for option, rules in problem.derived.excludes.items():
-        if not set(rules) <= consent_rules or option not in spoken_of:
-            continue
-        accepted = {other: by for other, by in problem.derived.excludes.items() if other != option}
-        freer = ground(menu, replace(problem.derived, excludes=accepted), tuple(problem.terms), problem.pins, problem.forbid)
-        solution = solve(freer.domains, [*freer.hard, *freer.soft])
-        best = solution.best() if solution.feasible else {}
-        decision = menu.decision_of(option)
-        if best.get(decision) == option:
-            ratio = compare(freer, criterion, best, reasons.taken)
+    for option in options:
+        if option in problem.tentative:
+            better = reasons.better_with([option])
+        else:
+            accepted = {other: by for other, by in problem.derived.excludes.items() if other != option}
+            better = solve_again(replace(problem.derived, excludes=accepted))
+        if better is not None and better.get(menu.decision_of(option)) == option:
+            decision = menu.decision_of(option)
+            ratio = compare(problem, criterion, better, reasons.taken)
             yield {
                 "decision": menu.name[decision],
                 "option": menu.name[option],

@@ -1,7 +1,8 @@
 """What the rules conclude for one request: capabilities, situations, exclusions, and the effects and conflicts that apply.
 
-What a rule concludes depends on what the knowledge base says, which is fixed, and on those facts of the request that it can read. A rule that has seen
-the same facts before is therefore not asked again, whichever request they came with; and the request enters the store only when a rule has to be asked.
+What a rule concludes depends on what the knowledge base says, which is fixed, and on those facts of the request that it can read. A rule that has
+seen the same facts before is therefore not asked again, whichever request they came with; and the request enters the store only when a rule has to be
+asked.
 """
 
 from __future__ import annotations

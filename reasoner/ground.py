@@ -56,6 +56,8 @@ class Problem:
         soft: what is maximised, with the tie-breaks packed below it.
         terms: the effects that count, by criterion.
         unit: one unit of weight of the first criterion in the packed sum.
+        tentative: excluded options that are in the domains all the same, so that one solution tells what they would be worth.
+        penalty: what each of them costs, which is more than everything else can differ.
     """
 
     menu: Menu
@@ -68,6 +70,8 @@ class Problem:
     unit: int
     pins: Mapping[str, str] = field(default_factory=dict)
     forbid: frozenset[str] = frozenset()
+    tentative: frozenset[str] = frozenset()
+    penalty: int = 0
 
     def weight(self, configuration: dict[str, str], criterion: str) -> int:
         """The sum of the terms of a criterion for a configuration (decision to option)."""
@@ -82,7 +86,14 @@ class Problem:
         ]
 
 
-def ground(menu: Menu, derived: Derived, criteria: tuple[str, ...], pins: Mapping[str, str], forbid: Iterable[str] = ()) -> Problem:
+def ground(
+    menu: Menu,
+    derived: Derived,
+    criteria: tuple[str, ...],
+    pins: Mapping[str, str],
+    forbid: Iterable[str] = (),
+    tentative: Iterable[str] = (),
+) -> Problem:
     """The choice problem of a request.
 
     Args:
@@ -91,22 +102,31 @@ def ground(menu: Menu, derived: Derived, criteria: tuple[str, ...], pins: Mappin
         criteria: IRIs of the criteria, the most important first.
         pins: decision to option, as asked by the user.
         forbid: options that the user does not want.
+        tentative: excluded options of which one solution shall tell, too, what they would be worth.
     """
-    forbidden = frozenset(forbid)
+    excluded = excluded_by(menu, derived)
+    weighed = frozenset(tentative)
+    domains = {
+        decision: [option for option in options if option not in excluded or option in weighed] for decision, options in menu.options.items()
+    }
+    terms = {criterion: list(_terms(menu, derived, criterion)) for criterion in criteria}
+    problem = Problem(menu, derived, domains, excluded, [], [], terms, 1, dict(pins), frozenset(forbid), weighed)
+    problem.hard = list(hard_factors(problem, domains))
+    _add_soft_factors(problem, criteria)
+    return problem
+
+
+def excluded_by(menu: Menu, derived: Derived) -> dict[str, list[Cause]]:
+    """The options that something excludes alone, with the causes: rules, and needs that nothing here meets."""
     excluded: dict[str, list[Cause]] = defaultdict(list)
     for option, rules in derived.excludes.items():
         if option in menu.info:
             excluded[option].append(Cause("rule", option, rules))
-    for option, needs in menu.needs.items():
-        missing = tuple(sorted(need for need in needs - derived.provides if not menu.providers.get(need)))
+    for option, needs in menu.needs_unsupplied.items():
+        missing = tuple(need for need in needs if need not in derived.provides)
         if missing:
             excluded[option].append(Cause("needs", option, missing))
-    domains = {decision: [option for option in options if option not in excluded] for decision, options in menu.options.items()}
-    terms = {criterion: list(_terms(menu, derived, criterion)) for criterion in criteria}
-    problem = Problem(menu, derived, domains, dict(excluded), [], [], terms, 1, dict(pins), forbidden)
-    problem.hard = list(hard_factors(problem, domains))
-    problem.soft, problem.unit = _soft_factors(problem, criteria)
-    return problem
+    return dict(excluded)
 
 
 def hard_factors(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Factor]:
@@ -243,21 +263,22 @@ def _within(narrow: Effect, wide: Effect) -> bool:
     return all(decision in context and context[decision] <= options for decision, options in wide.given)
 
 
-def _soft_factors(problem: Problem, criteria: tuple[str, ...]) -> tuple[list[Factor], int]:
+def _add_soft_factors(problem: Problem, criteria: tuple[str, ...]) -> None:
     """The criteria, the most important first, then the fewest departures from defaults, then the order of the options, packed into one sum."""
     units = _tie_break_units(problem)
     unit = units[0] * (sum(problem.menu.departure_cost.values()) + 1)
-    factors = [
+    problem.soft = [
         Factor((decision,), {(option,): -step * i for i, option in enumerate(options)}, None)
         for (decision, options), step in zip(problem.domains.items(), units[1:], strict=True)
     ]
-    factors += _departures(problem, units[0])
+    problem.soft += _departures(problem, units[0])
     for criterion in reversed(criteria):
         weights = list(_criterion_factors(problem, criterion))
-        factors += [Factor(scope, {key: value * unit for key, value in table.items()}, 0) for scope, table in weights]
-        first_unit = unit
+        problem.soft += [Factor(scope, {key: value * unit for key, value in table.items()}, 0) for scope, table in weights]
+        problem.unit = unit
         unit *= 1 + 2 * sum(max((abs(value) for value in table.values()), default=0) for _, table in weights)
-    return factors, first_unit
+    problem.penalty = 4 * unit
+    problem.soft += [Factor((problem.menu.decision_of(option),), {(option,): -problem.penalty}, 0) for option in sorted(problem.tentative)]
 
 
 def _departures(problem: Problem, unit: int) -> Iterator[Factor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -16,8 +16,8 @@ from kb.target import Target
 from kb.terms import local_name, on
 from kb.workload import Workload
 from reasoner.compile import compile_snapshot, compile_without, identity_of
-from reasoner.consent import on_request
-from reasoner.derive import Derivation, Deriver
+from reasoner.consent import awaiting_consent, on_request
+from reasoner.derive import Derived, Deriver
 from reasoner.explain import explain
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
@@ -29,7 +29,7 @@ from reasoner.reasons import Reasons
 from reasoner.request import Request, Resolved, find_option, resolve
 from reasoner.rules import Rule, load_rules, read_rules
 from reasoner.solve import solve
-from reasoner.unknowns import changes
+from reasoner.unknowns import Guess, Guesses, changes
 from reasoner.whatif import difference
 from reasoner.whynot import infeasible_message, why_not
 
@@ -79,6 +79,10 @@ class Reasoner:
         return Deriver(self.store, self.rules)
 
     @cached_property
+    def _guesses(self) -> Guesses:
+        return Guesses(self.store, self.menu)
+
+    @cached_property
     def full_store(self) -> KnowledgeStore:
         """Every triple of the knowledge base, for queries and explanations."""
         if self.snapshot is None:
@@ -102,7 +106,12 @@ class Reasoner:
 
     def plan_request(self, request: Request) -> Plan:
         """As `plan`, for a request object."""
-        with self._reasoned(request) as (reasons, resolved, derivation):
+        with self._reasoned(request) as (reasons, resolved, guesses):
+
+            def solve_again(derived: Derived) -> dict[str, str]:
+                solution = self._solve(request, resolved, self._ground(resolved, derived))
+                return solution.best() if solution.feasible else {}
+
             return Plan(
                 plan_id=request.identity(self.knowledge["sha256"]),
                 workload=request.workload.to_json(),
@@ -112,9 +121,9 @@ class Reasoner:
                 decisions=tuple(self._decision(decision, reasons) for decision in self.menu.options),
                 prediction=prediction(self.store, reasons.problem, reasons.taken, resolved, request),
                 alternatives=tuple(alternatives(reasons, request.top)),
-                unknowns=tuple(changes(self.store, derivation, self.menu, request, resolved, reasons.taken)),
+                unknowns=tuple(changes(reasons, guesses, solve_again)),
                 knowledge=self.knowledge,
-                on_request=tuple(on_request(reasons, self._consent_rules)),
+                on_request=tuple(on_request(reasons, awaiting_consent(self.menu, reasons.problem.derived, self._consent_rules), solve_again)),
             )
 
     def why_not(self, option: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
@@ -193,17 +202,25 @@ class Reasoner:
         return impossible
 
     @contextmanager
-    def _reasoned(self, request: Request) -> Iterator[tuple[Reasons, Resolved, Derivation]]:
+    def _reasoned(self, request: Request) -> Iterator[tuple[Reasons, Resolved, list[Guess]]]:
         """The solved request; other requests wait for as long as the block runs."""
         resolved = resolve(request, self.menu, self.store)
         with self._deriver.at(resolved.facts) as derivation:
-            problem = ground(self.menu, derivation.derived, resolved.criteria, resolved.pins, resolved.forbid)
+            guesses = list(self._guesses.about(request, resolved, derivation, self.store))
+            tentative = {option for guess in guesses for option in guess.admits or ()}
+            tentative.update(awaiting_consent(self.menu, derivation.derived, self._consent_rules))
+            # A time is no sum, so it cannot be told apart from a penalty.
+            problem = self._ground(resolved, derivation.derived, tentative if resolved.setup is None else ())
             solution = self._solve(request, resolved, problem)
-            taken = solution.best() if solution.feasible else {}
+            feasible = solution.feasible and solution.value > -problem.penalty // 2
+            taken = solution.best() if feasible else {}
             reasons = Reasons(self.store, self.rules, derivation, problem, solution, taken, self._sources)
-            if not solution.feasible:
+            if not feasible:
                 raise NoFeasiblePlan(infeasible_message(reasons))
-            yield reasons, resolved, derivation
+            yield reasons, resolved, guesses
+
+    def _ground(self, resolved: Resolved, derived: Derived, tentative: Iterable[str] = ()) -> Problem:
+        return ground(self.menu, derived, resolved.criteria, resolved.pins, resolved.forbid, tentative)
 
     def _solve(self, request: Request, resolved: Resolved, problem: Problem) -> Solved:
         if resolved.setup is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 
 import pyoxigraph as ox
@@ -50,7 +50,14 @@ class Reasons:
 
     @cached_property
     def marginals(self) -> dict[str, dict[str, int]]:
-        """For every option that some feasible configuration has, the value of the best one."""
+        """For every option that some feasible configuration has, the value of the best one; none of them holds a tentative option."""
+        return {
+            decision: {option: value for option, value in values.items() if value > -self.problem.penalty // 2}
+            for decision, values in self._every_marginal.items()
+        }
+
+    @cached_property
+    def _every_marginal(self) -> dict[str, dict[str, int]]:
         return self._solution.marginals()
 
     def chosen(self, decision: str) -> tuple[Reason, ...]:
@@ -86,6 +93,13 @@ class Reasons:
     def best_with(self, option: str) -> dict[str, str]:
         """The best configuration with an option that some feasible configuration has."""
         return self._solution.best_with(self.menu.decision_of(option), option)
+
+    def better_with(self, tentative: Collection[str]) -> dict[str, str] | None:
+        """The best configuration with one of some tentative options, all of one decision, where it is better than what was taken."""
+        decision = next((self.menu.decision_of(option) for option in tentative), "")
+        worth = self._every_marginal.get(decision, {})
+        value, option = max(((worth[option] + self.problem.penalty, option) for option in tentative if option in worth), default=(self.best, ""))
+        return self._solution.best_with(decision, option) if value > self.best else None
 
     def cause(self, cause: Cause) -> list[Reason]:
         """A hard factor's cause in words."""

@@ -16,7 +16,7 @@ import yaml
 from kb.target import Target, load_target
 from kb.terms import PREFIXES, local_name, on
 from kb.workload import Workload, load_workload
-from reasoner.derive import REQUEST, derivation, read_derived
+from reasoner.derive import REQUEST, Deriver
 from reasoner.reasoner import Reasoner
 from reasoner.request import Request, resolve
 
@@ -27,6 +27,11 @@ CASES: dict[str, dict[str, str]] = TABLE["cases"]
 @cache
 def reasoner() -> Reasoner:
     return Reasoner([])
+
+
+@cache
+def deriver() -> Deriver:
+    return Deriver(reasoner().store, reasoner().rules)
 
 
 def target(name: str) -> Target:
@@ -51,9 +56,9 @@ def fired(case: str) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
     allowed = (wishes["allow"],) if "allow" in wishes else ()
     request = Request(workload(workload_name), target(target_name), numerics=wishes.get("numerics"), allow=allowed)
     store = reasoner().store
-    with derivation(store, reasoner().rules, resolve(request, reasoner().menu, store).facts):
-        derived = read_derived(store)
-        concluded = store.store.quads_for_pattern(REQUEST, None, None, None)
+    with deriver().at(resolve(request, reasoner().menu, store).facts) as derivation:
+        derived = derivation.derived
+        concluded = list(derivation.in_store().store.quads_for_pattern(REQUEST, None, None, None))
         by_rule = {quad.graph_name.value for quad in concluded if isinstance(quad.graph_name, ox.NamedNode)}
     names = {short(iri) for iri in by_rule | derived.applies}
     return frozenset(names), {local_name(option): tuple(map(short, rules)) for option, rules in derived.excludes.items()}

@@ -17,7 +17,7 @@ from kb.paths import shipped
 from kb.sources import Source
 from kb.store import KnowledgeStore
 from kb.terms import PREFIXES, RDF_TYPE, local_name, on
-from reasoner.derive import REQUEST, REQUEST_GRAPH, WORKLOAD, derivation, derive
+from reasoner.derive import REQUEST, REQUEST_GRAPH, WORKLOAD, Deriver
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
 from reasoner.rules import Rule, load_rules, run_rules
@@ -118,7 +118,7 @@ def plan(knowledge: Knowledge, folder: Path) -> tuple[Problem, Solution]:
     store, rules = load(knowledge, folder)
     pins = {PREFIXES["kb"] + decision: PREFIXES["kb"] + option for decision, option in knowledge.pins.items()}
     forbid = [PREFIXES["kb"] + option for option in knowledge.forbid]
-    derived = derive(store, rules, request_facts(knowledge, knowledge.traits))
+    derived = Deriver(store, rules).derive(request_facts(knowledge, knowledge.traits))
     problem = ground(Menu(store), derived, (on("throughput"),), pins, forbid)
     return problem, solve(problem.domains, [*problem.hard, *problem.soft])
 
@@ -144,6 +144,7 @@ def test_plans_as_the_turtle_means(knowledge: Knowledge, tmp_path: Path) -> None
     marginals = {option: value for options in solution.marginals().values() for option, value in options.items()}
     assert marginals.keys() == best_with.keys()
     for option, configuration in best_with.items():
+        assert short(solution.best_with(problem.menu.decision_of(option), option)) == configuration
         full = {PREFIXES["kb"] + decision: PREFIXES["kb"] + one for decision, one in configuration.items()}
         assert marginals[option] == brute_force.value([*problem.hard, *problem.soft], full)
         assert problem.weight(full, on("throughput")) == meaning.worth(configuration)
@@ -154,7 +155,7 @@ def test_plans_as_the_turtle_means(knowledge: Knowledge, tmp_path: Path) -> None
 def test_a_variant_of_a_request_concludes_what_it_would_alone(knowledge: Knowledge, others: list[frozenset[str]], tmp_path: Path) -> None:
     store, rules = load(knowledge, tmp_path)
     before = set(store.store)
-    alone = [derive(store, rules, request_facts(knowledge, traits)) for traits in others]
-    with derivation(store, rules, request_facts(knowledge, knowledge.traits)) as vary:
-        assert [vary(request_facts(knowledge, traits)) for traits in others] == alone
+    alone = [Deriver(store, rules).derive(request_facts(knowledge, traits)) for traits in others]
+    with Deriver(store, rules).at(request_facts(knowledge, knowledge.traits)) as derivation:
+        assert [derivation.vary(request_facts(knowledge, traits)) for traits in others] == alone
     assert set(store.store) == before

@@ -11,7 +11,7 @@ from kb.errors import BadInput
 from kb.sources import Source
 from kb.store import KnowledgeStore
 from kb.terms import PREFIXES, RDF_TYPE, on
-from reasoner.derive import REQUEST, REQUEST_GRAPH, derive
+from reasoner.derive import REQUEST, REQUEST_GRAPH, Deriver
 from reasoner.rule_text import expand, read_rule, signatures
 from reasoner.rules import load_rules, matches, message, run_rules
 
@@ -92,7 +92,7 @@ def test_rules_of_the_whole_knowledge_base_look_at_what_a_request_brings(tmp_pat
         + rule("one", "CONSTRUCT { $this on:provides cap:new } WHERE { $this on:target ?t }", 1),
     )
     facts = [ox.Quad(REQUEST, ox.NamedNode(on("target")), ox.NamedNode("urn:t"), REQUEST_GRAPH)]
-    assert derive(store, load_rules(store), facts).provides == {expand("cap:new"), expand("cap:old")}
+    assert Deriver(store, load_rules(store)).derive(facts).provides == {expand("cap:new"), expand("cap:old")}
 
 
 def test_a_request_leaves_no_trace(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_request_leaves_no_trace(tmp_path: Path) -> None:
         ox.Quad(target, ox.NamedNode(on("dislikes")), ox.NamedNode(expand("kb:eager")), REQUEST_GRAPH),
     ]
     rules = load_rules(store)
-    derived = derive(store, rules, facts)
+    derived = Deriver(store, rules).derive(facts)
     assert derived.excludes == {expand("kb:eager"): (expand("rule:one"),)}
     assert set(store.store) == before
     store.add(facts)
