@@ -157,82 +157,20 @@ def exclusion_factors(problem: Problem) -> Iterator[Factor]:
         yield Factor((decision,), table, 0, Cause(kind, first, (iri,), tuple(others)))
 
 
-@dataclass(frozen=True)
-class Supply:
-    """What options of one decision need of the options of others.
-
-    Attributes:
-        decision: whose options have the needs.
-        others: the decisions whose options can meet them.
-        wanted: for each option that has such needs, what meets each of them: by decision the options any of which will do.
-        needs: all needs.
-    """
-
-    decision: str
-    others: tuple[str, ...]
-    wanted: dict[str, list[Mapping[str, frozenset[str]]]]
-    needs: frozenset[str]
-
-    @property
-    def scope(self) -> tuple[str, ...]:
-        """All decisions concerned."""
-        return self.decision, *self.others
-
-    def rows(self, option: str, peers: Sequence[Sequence[str]]) -> Iterable[tuple[str, ...]]:
-        """The combinations of `peers` (options of the other decisions) in which everything that the option wants is supplied."""
-        wanted = self.wanted.get(option)
-        if wanted is None:
-            return itertools.product(*peers)
-        if len(self.others) == 1:
-            fitting = wanted[0][self.others[0]]
-            return ((peer,) for peer in peers[0] if peer in fitting)
-        columns = [[supply[other] for other in self.others] for supply in wanted]
-        return (taken for taken in itertools.product(*peers) if all(any(map(frozenset.__contains__, column, taken)) for column in columns))
-
-
-def supplies(menu: Menu, given: frozenset[str], domains: Mapping[str, Sequence[str]]) -> Iterator[Supply]:
-    """The needs that only other decisions can meet: one for each set of decisions that can meet them together.
-
-    Args:
-        given: what the target provides.
-        domains: the options of each decision; those that are not in it meet nothing.
-    """
-    live = {decision: frozenset(options) for decision, options in domains.items()}
-    found: dict[str, dict[str, frozenset[str]]] = {}
-    wanted: dict[tuple[str, ...], dict[str, list[Mapping[str, frozenset[str]]]]] = defaultdict(lambda: defaultdict(list))
-    needed: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    for decision, options in domains.items():
-        for option in options:
-            for need in menu.needs_in_order.get(option, ()):
-                if need in given:
-                    continue
-                supply = found.get(need)
-                if supply is None:
-                    supply = found[need] = {other: options & live[other] for other, options in menu.suppliers(need).items()}
-                if not supply or option in supply.get(decision, ()):
-                    continue  # nobody supplies it: the option is excluded alone
-                scope = (decision, *(other for other in supply if other != decision))
-                wanted[scope][option].append(supply)
-                needed[scope].add(need)
-    for (decision, *others), by_option in wanted.items():
-        if len(others) == 1:  # one option must meet them all
-            (other,) = others
-            for met in by_option.values():
-                met[:] = [{other: frozenset.intersection(*(supply[other] for supply in met))}]
-        yield Supply(decision, tuple(others), dict(by_option), frozenset(needed[(decision, *others)]))
-
-
-def _supply_factors(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Factor]:
+def _supply_factors(problem: Problem, domains: Mapping[str, Sequence[str]]) -> Iterator[Factor]:
     """What the options of a decision need of the options of others, as what is allowed or as what is forbidden, whichever is shorter."""
-    for supply in supplies(problem.menu, problem.derived.provides, domains):
+    live = {decision: frozenset(options) for decision, options in domains.items()}
+    for supply in problem.menu.supplies.given(problem.derived.provides):
         options, peers = domains[supply.decision], [domains[other] for other in supply.others]
-        fitting = {option: set(supply.rows(option, peers)) for option in supply.wanted}
+        live_peers = [live[other] for other in supply.others]
+        fitting = {option: supply.allowed(option, live_peers) for option in options if option in supply.wanted}
         combinations = math.prod(map(len, peers))
         allowed = sum(map(len, fitting.values())) + (len(options) - len(fitting)) * combinations
-        cause = Cause("supply", "", tuple(sorted(supply.needs)))
+        cause = Cause("supply", "", supply.needs)
         rows: dict[tuple[str, ...], int | None]
         if 2 * allowed < len(options) * combinations:
-            rows = {(option, *taken): 0 for option in options for taken in fitting.get(option) or supply.rows(option, peers)}
+            rows = {(option, *taken): 0 for option, fits in fitting.items() for taken in fits}
+            rows |= {(option, *taken): 0 for option in options if option not in fitting for taken in itertools.product(*peers)}
             yield Factor(supply.scope, rows, None, cause)
         elif allowed < len(options) * combinations:
             rows = {(option, *taken): None for option, fits in fitting.items() for taken in itertools.product(*peers) if taken not in fits}

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from kb.store import KnowledgeStore
 from kb.terms import local_name, on
+from reasoner.supply import Supplies
 
 SCALE = 10_000
 """Weights are integers: the logarithm of a ratio in units of 1/10,000, so that sums are exact and every engine agrees."""
@@ -132,6 +133,11 @@ class Menu:
                 found[self.decision_of(option)].add(option)
             self._suppliers[need] = {decision: frozenset(found[decision]) for decision in sorted(found)}
         return self._suppliers[need]
+
+    @cached_property
+    def supplies(self) -> Supplies:
+        """What options need of the options of other decisions."""
+        return Supplies(self)
 
     @cached_property
     def by_name(self) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from functools import cached_property
 
 import pyoxigraph as ox
@@ -13,12 +13,13 @@ import pyoxigraph as ox
 from kb.store import KnowledgeStore
 from kb.terms import local_name, on
 from reasoner.derive import Derivation
-from reasoner.ground import Cause, Problem, Supply, Term, supplies
+from reasoner.ground import Cause, Problem, Term
 from reasoner.menu import SCALE, Effect
 from reasoner.objective import Solved
 from reasoner.plan import Reason, Rejected
 from reasoner.rule_text import expand
 from reasoner.rules import Rule, message, slots
+from reasoner.supply import Supply
 
 _NEARLY_EQUAL = 1e-4
 
@@ -204,11 +205,9 @@ class Reasons:
         if alone := [iri for iri in self._conflicts_about.get(option, ()) if not self.menu.conflicts[iri].given]:
             return tuple(self.cause(Cause("conflict", option, (alone[0],))))
         for supply in self._supplies_about.get(decision, ()):
-            possible = [[option] if one == decision else list(self.marginals[one]) for one in supply.scope]
-            if any(True for peer in possible[0] for _ in supply.rows(peer, possible[1:])):
+            if supply.is_met(decision, option, self._possible):
                 continue
-            every = [[option] if one == decision else self.menu.options[one] for one in supply.scope]
-            rows = ((first, *row) for first in every[0] for row in supply.rows(first, every[1:]))
+            rows = supply.rows_with(decision, option, self.menu.options)
             culprits = dict.fromkeys(peer for row in rows for peer in row if peer != option and self._impossible(peer))
             found = list(itertools.islice((reason for peer in culprits for reason in self._first(peer)), 3))
             if found:
@@ -216,6 +215,11 @@ class Reasons:
                 text = f"no option of {head} that goes with it is possible"
                 return Reason("fact", self.menu.name[option], text, self.sources(option)), *found
         return ()
+
+    @cached_property
+    def _possible(self) -> dict[str, Set[str]]:
+        """The options that some feasible configuration has, by decision."""
+        return {decision: values.keys() for decision, values in self.marginals.items()}
 
     @cached_property
     def _conflicts_about(self) -> dict[str, list[str]]:
@@ -229,7 +233,7 @@ class Reasons:
     def _supplies_about(self) -> dict[str, list[Supply]]:
         """For each decision what options of it need, or can be needed for; over all options, so that nothing is left out in silence."""
         found: dict[str, list[Supply]] = defaultdict(list)
-        for supply in supplies(self.menu, self.problem.derived.provides, self.menu.options):
+        for supply in self.menu.supplies.given(self.problem.derived.provides):
             for decision in supply.scope:
                 found[decision].append(supply)
         return found
