@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -46,25 +46,27 @@ class Derived:
     excludes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+Read = tuple[str | None, str | None]
+"""What a pattern reads: a predicate and the IRI of an object; None stands for any."""
+
+
 @dataclass(frozen=True)
 class _Conclusions:
     """What one rule concludes from some facts.
 
     Attributes:
+        number: stands for these conclusions, and for no others.
         quads: in the graph of the rule.
         signatures: what patterns can match them.
-        said: those about the request whose object is a resource, as `(predicate, object, graph)`.
+        reads: those of the rules' reads that can match them.
+        said: what they say of the request: by predicate the resources that are objects.
     """
 
+    number: int
     quads: frozenset[ox.Quad]
     signatures: frozenset[Signature]
-    said: tuple[tuple[str, str, str], ...]
-
-    @classmethod
-    def of(cls, quads: Iterable[ox.Quad]) -> _Conclusions:
-        """The same, read off quads."""
-        distinct = frozenset(quads)
-        return cls(distinct, frozenset(signatures_of(distinct)), tuple(_said(distinct)))
+    reads: frozenset[Read]
+    said: Mapping[str, Sequence[str]]
 
 
 class Deriver:
@@ -78,10 +80,10 @@ class Deriver:
     def __init__(self, store: KnowledgeStore, rules: Sequence[Rule]) -> None:
         self.store = store
         self.strata = [list(group) for _, group in itertools.groupby(rules, key=lambda rule: rule.order)]
-        self.reads = {rule.iri: [(read.predicate, read.object) for read in rule.distinct_reads] for rule in rules}
-        self.read_by_any = {read for reads in self.reads.values() for read in reads}
-        self.concluded: dict[tuple[object, ...], _Conclusions] = {}
-        self.matched: dict[tuple[object, ...], list[dict[str, Term]]] = {}
+        self.reads: dict[str, list[Read]] = {rule.iri: [(read.predicate, read.object) for read in rule.distinct_reads] for rule in rules}
+        self._read_by_any = frozenset(read for reads in self.reads.values() for read in reads)
+        self._concluded: dict[Hashable, _Conclusions] = {}
+        self._matched: dict[Hashable, list[dict[str, Term]]] = {}
         self._numbers: dict[frozenset[ox.Quad], int] = {}
         self._lent: set[ox.Quad] = set()
 
@@ -94,7 +96,7 @@ class Deriver:
         """
         with self.store.lock:
             if len(self._numbers) > _REMEMBERED:
-                for memory in (self._numbers, self.concluded, self.matched):
+                for memory in (self._numbers, self._concluded, self._matched):
                     memory.clear()
             try:
                 yield Derivation(self, facts)
@@ -106,9 +108,30 @@ class Deriver:
         with self.at(facts) as derivation:
             return derivation.derived
 
-    def number_of(self, quads: frozenset[ox.Quad]) -> int:
-        """A number that stands for a set of quads, and for no other."""
-        return self._numbers.setdefault(quads, len(self._numbers))
+    def given(self, facts: Sequence[ox.Quad]) -> dict[Read, int]:
+        """For everything that rules read, a number that stands for the facts that it matches, and for no others."""
+        found: dict[Read, list[ox.Quad]] = defaultdict(list)
+        for quad in facts:
+            for read in self._reads_of(quad):
+                found[read].append(quad)
+        return {read: self._numbers.setdefault(frozenset(quads), len(self._numbers)) for read, quads in found.items()}
+
+    def conclusions(self, rule: Rule, key: Hashable, derivation: Derivation) -> _Conclusions:
+        """What a rule concludes; `key` stands for all that it can read."""
+        found = self._concluded.get(key)
+        if found is None:
+            quads = frozenset(conclusions(derivation.in_store(), rule, REQUEST, derivation.focus))
+            reads = frozenset(read for quad in quads for read in self._reads_of(quad))
+            number = -1 - len(self._concluded)  # facts have the other numbers
+            found = self._concluded[key] = _Conclusions(number, quads, frozenset(signatures_of(quads)), reads, _said(quads))
+        return found
+
+    def matches(self, rule: Rule, key: Hashable, variables: Sequence[str], derivation: Derivation) -> Sequence[Mapping[str, Term]]:
+        """What a rule fires on; `key` stands for all that it can read."""
+        found = self._matched.get((key, *variables))
+        if found is None:
+            found = self._matched[(key, *variables)] = matches(derivation.in_store(), rule, REQUEST, variables=variables)
+        return found
 
     def lend(self, quads: set[ox.Quad]) -> None:
         """Let the store hold these quads beside the knowledge base, and no others."""
@@ -118,34 +141,40 @@ class Deriver:
             self.store.add(new)
             self._lent = (self._lent & quads).union(new)
 
+    def _reads_of(self, quad: ox.Quad) -> list[Read]:
+        predicate, value = quad.predicate.value, quad.object
+        possible = ((predicate, None), (predicate, value.value if isinstance(value, ox.NamedNode) else ""), (None, None))
+        return [read for read in possible if read in self._read_by_any]
+
 
 class Derivation:
     """A request's facts with all that the rules conclude from them.
 
     Attributes:
         derived: what holds for the request.
+        focus: SPARQL that binds `$this` to the nodes that came with the request.
     """
 
     def __init__(self, deriver: Deriver, facts: Sequence[ox.Quad]) -> None:
         self._deriver = deriver
-        self._quads: set[ox.Quad] = set()
-        self._read: dict[tuple[str | None, str | None], set[ox.Quad]] = defaultdict(set)
-        self._numbers: dict[tuple[str | None, str | None], int] = {}
-        self._focus = focus_values(quad.subject for quad in facts if isinstance(quad.subject, ox.NamedNode))
-        self._add(facts)
-        said = dict.fromkeys(_said(facts))
+        self._facts = facts
+        self.focus = focus_values(quad.subject for quad in facts if isinstance(quad.subject, ox.NamedNode))
+        self._seen: dict[Read, tuple[int, ...]] = {read: (number,) for read, number in deriver.given(facts).items()}
+        self._concluded: dict[str, _Conclusions] = {}
         for stratum in deriver.strata:
             waiting = stratum
             while waiting:
-                found = [self._conclusions(rule) for rule in waiting]
+                found = [(rule.iri, deriver.conclusions(rule, self._key(rule), self)) for rule in waiting]
                 new: set[Signature] = set()
-                for conclusions_of_one in found:
-                    if not conclusions_of_one.quads <= self._quads:
-                        self._add(conclusions_of_one.quads)
-                        said |= dict.fromkeys(conclusions_of_one.said)
-                        new |= conclusions_of_one.signatures
+                for rule, concluded in found:
+                    before = self._concluded.get(rule)
+                    if concluded.quads and concluded is not before and not (before and concluded.quads <= before.quads):
+                        self._concluded[rule] = concluded
+                        new |= concluded.signatures
+                        for read in concluded.reads:
+                            self._seen[read] = (*self._seen.get(read, ()), concluded.number)
                 waiting = [rule for rule in stratum if rule.reads_any(new)] if new else []
-        self.derived = _derived(said)
+        self.derived = _derived({REQUEST_GRAPH.value: _said(facts)} | {rule: concluded.said for rule, concluded in self._concluded.items()})
 
     def vary(self, facts: Sequence[ox.Quad]) -> Derived:
         """What would be concluded from other facts of the same request."""
@@ -153,65 +182,45 @@ class Derivation:
 
     def matches(self, rule: Rule, variables: Sequence[str]) -> Sequence[Mapping[str, Term]]:
         """The values of some variables for which a rule of the request fired."""
-        key = (self._key(rule), *variables)
-        found = self._deriver.matched.get(key)
-        if found is None:
-            found = self._deriver.matched[key] = matches(self.in_store(), rule, REQUEST, variables=variables)
-        return found
+        return self._deriver.matches(rule, self._key(rule), variables, self)
 
     def in_store(self) -> KnowledgeStore:
         """The knowledge base with the request's facts and conclusions in it."""
-        self._deriver.lend(self._quads)
+        self._deriver.lend(set(self._facts).union(*(concluded.quads for concluded in self._concluded.values())))
         return self._deriver.store
 
-    def _conclusions(self, rule: Rule) -> _Conclusions:
-        key = self._key(rule)
-        found = self._deriver.concluded.get(key)
-        if found is None:
-            found = _Conclusions.of(conclusions(self.in_store(), rule, REQUEST, self._focus))
-            self._deriver.concluded[key] = found
-        return found
-
-    def _key(self, rule: Rule) -> tuple[object, ...]:
+    def _key(self, rule: Rule) -> Hashable:
         """What decides the conclusions of a rule: itself, and the facts that it can read."""
-        numbers = self._numbers
-        return rule.iri, self._focus, *[numbers[read] if read in numbers else self._number(read) for read in self._deriver.reads[rule.iri]]
-
-    def _number(self, read: tuple[str | None, str | None]) -> int:
-        quads = self._quads if read[0] is None else self._read.get(read, ())
-        number = self._numbers[read] = self._deriver.number_of(frozenset(quads))
-        return number
-
-    def _add(self, quads: Collection[ox.Quad]) -> None:
-        self._quads.update(quads)
-        self._numbers.pop((None, None), None)
-        read_by_any = self._deriver.read_by_any
-        for quad in quads:
-            predicate, value = quad.predicate.value, quad.object
-            for read in ((predicate, None), (predicate, value.value if isinstance(value, ox.NamedNode) else "")):
-                if read in read_by_any:
-                    self._read[read].add(quad)
-                    self._numbers.pop(read, None)
+        seen = self._seen
+        return rule.iri, self.focus, *[seen.get(read) for read in self._deriver.reads[rule.iri]]
 
 
-def read_derived(quads: Iterable[ox.Quad], request: ox.NamedNode = REQUEST) -> Derived:
-    """Read what is concluded of a request off the quads about it."""
-    return _derived(_said(quads, request))
-
-
-def _said(quads: Iterable[ox.Quad], request: ox.NamedNode = REQUEST) -> Iterator[tuple[str, str, str]]:
+def read_derived(quads: Iterable[ox.Quad], request: ox.NamedNode) -> Derived:
+    """What holds for a request, by the quads about it."""
+    by_graph: dict[str, list[ox.Quad]] = defaultdict(list)
     for quad in quads:
-        if quad.subject == request and isinstance(quad.object, ox.NamedNode) and isinstance(quad.graph_name, ox.NamedNode):
-            yield quad.predicate.value, quad.object.value, quad.graph_name.value
+        if isinstance(quad.graph_name, ox.NamedNode):
+            by_graph[quad.graph_name.value].append(quad)
+    return _derived({graph: _said(found, request) for graph, found in by_graph.items()})
 
 
-def _derived(said: Iterable[tuple[str, str, str]]) -> Derived:
-    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for predicate, value, graph in said:
-        found[predicate][value].append(graph)
-    return Derived(
-        provides=frozenset(found[on("provides")]),
-        situations=frozenset(found[RDF_TYPE]),
-        applies=frozenset(found[on("applies")]),
-        excludes={option: tuple(sorted(rules)) for option, rules in sorted(found[on("excludes")].items())},
-    )
+def _said(quads: Iterable[ox.Quad], request: ox.NamedNode = REQUEST) -> dict[str, list[str]]:
+    """What quads say of a request: by predicate the resources that are objects."""
+    said: dict[str, list[str]] = defaultdict(list)
+    for quad in quads:
+        if quad.subject == request and isinstance(quad.object, ox.NamedNode):
+            said[quad.predicate.value].append(quad.object.value)
+    return dict(said)
+
+
+def _derived(said: Mapping[str, Mapping[str, Sequence[str]]]) -> Derived:
+    """What holds for a request, by what each graph says of it."""
+
+    def every(predicate: str) -> frozenset[str]:
+        return frozenset(itertools.chain.from_iterable(by_predicate.get(predicate, ()) for by_predicate in said.values()))
+
+    excludes: dict[str, list[str]] = defaultdict(list)
+    for graph in sorted(said):
+        for option in said[graph].get(on("excludes"), ()):
+            excludes[option].append(graph)
+    return Derived(every(on("provides")), every(RDF_TYPE), every(on("applies")), {option: tuple(excludes[option]) for option in sorted(excludes)})

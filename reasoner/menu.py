@@ -112,6 +112,10 @@ class Menu:
                 self.providers[capability].add(option)
         alone = {option: tuple(need for need in needs if not self.providers.get(need)) for option, needs in self.needs_in_order.items()}
         self.needs_unsupplied = {option: needs for option, needs in alone.items() if needs}
+        self.waiting_for: dict[str, list[str]] = defaultdict(list)
+        for option, needs in self.needs_unsupplied.items():
+            for need in needs:
+                self.waiting_for[need].append(option)
         self._read_statements(store)
         self.costs = self._read_costs(store)
         self.rate_of = {row["c"]: row["rate"] for row in store.select("SELECT ?c ?rate WHERE { ?c a on:Criterion ; on:over ?rate }")}

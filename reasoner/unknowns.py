@@ -12,7 +12,6 @@ import pyoxigraph as ox
 from kb.store import KnowledgeStore
 from kb.terms import on
 from reasoner.derive import REQUEST, REQUEST_GRAPH, Derivation, Derived
-from reasoner.ground import excluded_by
 from reasoner.menu import Menu
 from reasoner.reasons import Reasons
 from reasoner.request import Request, Resolved, resolve
@@ -72,12 +71,14 @@ class Guesses:
             yield Guess(key, value, guessed, self._admits(derivation.derived, guessed))
 
     def _admits(self, derived: Derived, guessed: Derived) -> frozenset[str] | None:
+        menu = self._menu
         given = guessed.provides - derived.provides
         same = guessed.applies == derived.applies and guessed.excludes == derived.excludes and guessed.provides > derived.provides
-        if not same or any(self._menu.suppliers(capability) for capability in given):
+        if not same or any(menu.suppliers(capability) for capability in given):
             return None
-        admitted = excluded_by(self._menu, derived).keys() - excluded_by(self._menu, guessed).keys()
-        return frozenset(admitted) if len({self._menu.decision_of(option) for option in admitted}) <= 1 else None
+        waiting = {option for capability in given for option in menu.waiting_for.get(capability, ()) if option not in guessed.excludes}
+        admitted = frozenset(option for option in waiting if guessed.provides.issuperset(menu.needs_unsupplied[option]))
+        return admitted if len({menu.decision_of(option) for option in admitted}) <= 1 else None
 
 
 def changes(reasons: Reasons, guesses: Sequence[Guess], solve_again: Callable[[Derived], dict[str, str]]) -> Iterator[dict[str, Any]]:
