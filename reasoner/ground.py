@@ -201,37 +201,63 @@ def _within(narrow: Effect, wide: Effect) -> bool:
     return all(decision in context and context[decision] <= options for decision, options in wide.given)
 
 
+class _Sum:
+    """Weights of options alone and of combinations, added up: one factor for each set of decisions in the end."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._position = {decision: i for i, decision in enumerate(problem.domains)}
+        self._tables: dict[tuple[str, ...], dict[tuple[str, ...], int]] = {(decision,): {} for decision in problem.domains}
+
+    def add(self, scope: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...], int]], unit: int) -> None:
+        """Add weights, in a unit; combinations with options outside the domains may be among them."""
+        order = sorted(range(len(scope)), key=lambda i: self._position[scope[i]])
+        ordered = tuple(scope[i] for i in order)
+        table = self._tables.setdefault(ordered, {})
+        in_place = ordered == scope
+        for key, weight in rows:
+            key = key if in_place else tuple(key[i] for i in order)
+            table[key] = table.get(key, 0) + weight * unit
+
+    def factors(self) -> list[Factor]:
+        """One factor for each set of decisions."""
+        return [Factor(scope, table) for scope, table in self._tables.items() if table]
+
+
 def _add_soft_factors(problem: Problem, criteria: tuple[str, ...]) -> None:
     """The criteria, the most important first, then the fewest departures from defaults, then the order of the options, packed into one sum."""
+    total = _Sum(problem)
     units = _tie_break_units(problem)
+    for (decision, options), step in zip(problem.domains.items(), units[1:], strict=True):
+        total.add((decision,), (((option,), -i) for i, option in enumerate(options)), step)
+    for scope, rows in _departures(problem):
+        total.add(scope, rows, units[0])
     unit = units[0] * (sum(problem.menu.departure_cost.values()) + 1)
-    problem.soft = [
-        Factor((decision,), {(option,): -step * i for i, option in enumerate(options)}, None)
-        for (decision, options), step in zip(problem.domains.items(), units[1:], strict=True)
-    ]
-    problem.soft += _departures(problem, units[0])
     for criterion in reversed(criteria):
-        weights = list(_criterion_factors(problem, criterion))
-        problem.soft += [Factor(scope, {key: value * unit for key, value in table.items()}, 0) for scope, table in weights]
         problem.unit = unit
-        unit *= 1 + 2 * sum(max((abs(value) for value in table.values()), default=0) for _, table in weights)
+        most = 0
+        for scope, table in _criterion_tables(problem, criterion):
+            total.add(scope, table.items(), problem.unit)
+            most += max(map(abs, table.values()), default=0)
+        unit *= 1 + 2 * most
     problem.penalty = 4 * unit
-    problem.soft += [Factor((problem.menu.decision_of(option),), {(option,): -problem.penalty}, 0) for option in sorted(problem.tentative)]
+    for option in problem.tentative:
+        total.add((problem.menu.decision_of(option),), [((option,), -1)], problem.penalty)
+    problem.soft = total.factors()
 
 
-def _departures(problem: Problem, unit: int) -> Iterator[Factor]:
+def _departures(problem: Problem) -> Iterator[tuple[tuple[str, ...], Iterable[tuple[tuple[str, ...], int]]]]:
     """What departing from its default costs each decision; which option that is may depend on the framework taken."""
     menu = problem.menu
     for decision, options in problem.domains.items():
-        default, cost = menu.default[decision], unit * menu.departure_cost[decision]
-        documented = {taken: option for taken, defaults in menu.default_with.items() for option in defaults if menu.decision_of(option) == decision}
-        table: dict[tuple[str, ...], int | None]
+        default, cost = menu.default[decision], menu.departure_cost[decision]
+        documented = menu.documented_defaults.get(decision)
         if not documented:
-            yield Factor((decision,), {(option,): -cost for option in options if option != default}, 0)
+            yield (decision,), [((option,), -cost) for option in options if option != default]
             continue
         other = menu.decision_of(next(iter(documented)))
-        table = {(option, taken): -cost for taken in problem.domains[other] for option in options if option != documented.get(taken, default)}
-        yield Factor((decision, other), table, 0)
+        pairs = itertools.product(options, problem.domains[other])
+        yield (decision, other), [((option, taken), -cost) for option, taken in pairs if option != documented.get(taken, default)]
 
 
 def _tie_break_units(problem: Problem) -> list[int]:
@@ -240,15 +266,16 @@ def _tie_break_units(problem: Problem) -> list[int]:
     return list(itertools.accumulate(reversed(sizes), lambda product, size: product * size, initial=1))[::-1]
 
 
-def _criterion_factors(problem: Problem, criterion: str) -> Iterator[tuple[tuple[str, ...], dict[tuple[str, ...], int]]]:
+def _criterion_tables(problem: Problem, criterion: str) -> Iterator[tuple[tuple[str, ...], dict[tuple[str, ...], int]]]:
+    """What a criterion makes of options and combinations."""
     menu = problem.menu
     for term in problem.terms[criterion]:
         effect = term.effect
         combinations = itertools.product(*(sorted(options) for _, options in effect.given))
         scope = (menu.decision_of(effect.option), *(decision for decision, _ in effect.given))
         yield scope, {(effect.option, *combination): term.weight for combination in combinations}
-    for decision, options in problem.domains.items():
-        amounts = menu.costs.get(criterion, {})
+    amounts = menu.costs.get(criterion, {})
+    for decision, options in problem.domains.items() if amounts else ():
         table: dict[tuple[str, ...], int] = {(option,): -round(SCALE * amounts[option]) for option in options if option in amounts}
         if table:
             yield (decision,), table

@@ -139,6 +139,15 @@ class Menu:
         return self._suppliers[need]
 
     @cached_property
+    def documented_defaults(self) -> dict[str, dict[str, str]]:
+        """For each decision of which another option than the default is documented as default beside some options: by those, that option."""
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        for taken, defaults in self.default_with.items():
+            for option in defaults:
+                found[self.decision_of(option)][taken] = option
+        return dict(found)
+
+    @cached_property
     def supplies(self) -> Supplies:
         """What options need of the options of other decisions."""
         return Supplies(self)

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 
 from kb.errors import OntuneError
 from reasoner.solve.kinds import with_kinds, without_kinds
-from reasoner.solve.order import Order, best_preference
+from reasoner.solve.order import PREFERENCES, Order, rows_in_all
 from reasoner.solve.problem import Factor
 from reasoner.solve.tables import Key, Options, Table, pick, prepare
 
 Row = tuple[Key, Options]
+
+_SMALL = 5_000
+"""Rows of a table that cost less than the search for a better order."""
 
 
 class TooWide(OntuneError):
@@ -74,26 +77,32 @@ class Elimination:
 def eliminate(domains: Mapping[str, Sequence[str]], factors: Iterable[Factor], max_rows: int) -> Elimination:
     """Settle every decision. Arguments and errors are those of `reasoner.solve.solve`."""
     prepared = prepare(domains, factors)
-    live, tables = with_kinds(prepared.live, prepared.tables)
-    buckets: list[Bucket] = []
-    if prepared.constant is None or not all(live.values()):
+    if prepared.constant is None or not all(prepared.live.values()):
         return Elimination(domains, (), False, 0)
-    value = prepared.constant
+    live, tables = with_kinds(prepared.live, prepared.tables)
     sizes = {decision: len(options) for decision, options in live.items()}
-    order = Order(sizes, best_preference(sizes, tables), tables)
+    try:
+        return _eliminate(domains, live, Order(sizes, PREFERENCES[0], tables), prepared.constant, min(max_rows, _SMALL))
+    except TooWide:
+        best = min(PREFERENCES, key=lambda preference: rows_in_all(sizes, tables, preference))
+        return _eliminate(domains, live, Order(sizes, best, tables), prepared.constant, max_rows)
+
+
+def _eliminate(domains: Mapping[str, Sequence[str]], live: Mapping[str, Options], order: Order[Table], value: int, max_rows: int) -> Elimination:
+    buckets: list[Bucket] = []
     while order:
         decision = order.next()
-        bucket = _settle(decision, [table for table in tables if decision in table.scope], live, max_rows)
+        bucket = _settle(decision, order.about(decision), live, max_rows)
         buckets.append(bucket)
         if not bucket.best:
             return Elimination(domains, tuple(buckets), False, 0)
-        tables = [table for table in tables if decision not in table.scope]
+        left = None
         if bucket.context:
-            combinations = math.prod(sizes[other] for other in bucket.context)
-            tables.append(Table(bucket.context, bucket.best, True, combinations, origin=len(buckets) - 1))
+            combinations = math.prod(len(live[other]) for other in bucket.context)
+            left = Table(bucket.context, bucket.best, True, combinations, origin=len(buckets) - 1)
         else:
             value += bucket.best[()]
-        order.touched(bucket.context, tables)
+        order.settle(decision, left)
     return Elimination(domains, tuple(buckets), True, value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -82,36 +82,59 @@ def prepare(domains: Mapping[str, Sequence[str]], factors: Iterable[Factor]) -> 
     live: dict[str, Options] = {}
     for decision, options in domains.items():
         alone, base = merged.pop((decision,), ({}, 0))
-        found = {option: alone.get((option,), None if base is None else 0) for option in options}
-        live[decision] = {option: weight for option, weight in found.items() if weight is not None}
-    _drop_unsupported(live, [(scope, named, base is None) for scope, (named, base) in merged.items()])
+        otherwise = None if base is None else 0
+        live[decision] = {option: weight for option in options if (weight := alone.get((option,), otherwise)) is not None}
     tables = []
-    for scope, (named, base) in merged.items():
-        known = [live[decision].keys() for decision in scope]
-        kept = {key: weight for key, weight in named.items() if all(option in options for option, options in zip(key, known, strict=True))}
-        table = Table(scope, kept, base is None, math.prod(map(len, known)))
-        if table.density < 1 or any(kept.values()):
+    for scope, (named, closed) in _supported(live, {scope: (named, base is None) for scope, (named, base) in merged.items()}).items():
+        table = Table(scope, named, closed, math.prod(len(live[decision]) for decision in scope))
+        if table.density < 1 or any(named.values()):
             tables.append(table)
     return Prepared(live, tables, None if nothing_left else constant + (weights.get(()) or 0))
 
 
-def _drop_unsupported(live: dict[str, Options], tables: Sequence[tuple[Key, Mapping[Key, int | None], bool]]) -> None:
-    """Leave out options that some table allows in no combination: they shrink every table, and nothing feasible has them."""
-    waiting = [(scope, named, closed) for scope, named, closed in tables if closed or None in named.values()]
-    every = waiting
+_Rows = dict[Key, int | None]
+
+
+def _supported(live: dict[str, Options], tables: dict[Key, tuple[_Rows, bool]]) -> dict[Key, tuple[_Rows, bool]]:
+    """The tables without the combinations that are not live; options that a table allows in no combination are left out of `live`.
+
+    They would shrink every table, and nothing feasible has them.
+    """
+    left = dict(tables)
+    waiting: Iterable[Key] = tables
     while waiting:
-        shrunk = set()
-        for scope, named, closed in waiting:
+        shrunk: set[str] = set()
+        for scope in waiting:
+            named, closed = left[scope]
             options = [live[decision] for decision in scope]
-            told = [key for key, weight in named.items() if (weight is not None) == closed and all(map(dict.__contains__, options, key))]
-            for i, decision in enumerate(scope):
-                count = Counter(key[i] for key in told)
-                full = 1 if closed else math.prod(len(others) for others in (*options[:i], *options[i + 1 :]))
-                kept = {option: weight for option, weight in live[decision].items() if (count[option] >= full) == closed}
-                if len(kept) < len(live[decision]):
-                    live[decision] = kept
+            kept = _live_rows(named, options)
+            left[scope] = kept, closed
+            for decision, supported in zip(scope, _supported_options(kept, options, closed), strict=False):
+                if len(supported) < len(live[decision]):
+                    live[decision] = {option: weight for option, weight in live[decision].items() if option in supported}
                     shrunk.add(decision)
-        waiting = [(scope, named, closed) for scope, named, closed in every if shrunk.intersection(scope)]
+        waiting = [scope for scope in left if not shrunk.isdisjoint(scope)]
+    return left
+
+
+def _live_rows(named: _Rows, options: Sequence[Options]) -> _Rows:
+    if len(options) == 2:
+        first, second = options
+        return {key: weight for key, weight in named.items() if key[0] in first and key[1] in second}
+    return {key: weight for key, weight in named.items() if all(map(dict.__contains__, options, key))}
+
+
+def _supported_options(rows: _Rows, options: Sequence[Options], closed: bool) -> Sequence[Set[str]]:
+    """For each decision the options that are allowed in some combination; nothing where all are."""
+    if closed:
+        return [set(column) for column in zip(*rows, strict=True)] if rows else [set()] * len(options)
+    forbidden = [key for key, weight in rows.items() if weight is None]
+    sizes = [len(one) for one in options]
+    if not forbidden or len(forbidden) * max(sizes) < math.prod(sizes):
+        return ()  # too few to rule out an option
+    full = [math.prod(sizes[:i] + sizes[i + 1 :]) for i in range(len(sizes))]
+    counts = [Counter(column) for column in zip(*forbidden, strict=True)]
+    return [{option for option in one if count[option] < most} for one, count, most in zip(options, counts, full, strict=True)]
 
 
 def pick(positions: Sequence[int]) -> Callable[[Key], Key]:
