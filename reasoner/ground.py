@@ -13,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from reasoner.derive import Derived
 from reasoner.menu import SCALE, Effect, Menu
@@ -79,11 +80,20 @@ class Problem:
 
     def counted(self, configuration: dict[str, str], criterion: str) -> list[Term]:
         """The terms that count for a configuration."""
-        return [
-            term
-            for term in self.terms.get(criterion, ())
-            if configuration.get(self.menu.decision_of(term.effect.option)) == term.effect.option and term.effect.holds(configuration)
-        ]
+        return [term for option in configuration.values() for term in self.counted_of(option, configuration, criterion)]
+
+    def counted_of(self, option: str, configuration: Mapping[str, str], criterion: str) -> list[Term]:
+        """The terms of an option that count for it beside the other options of a configuration."""
+        return [term for term in self._terms_of[criterion].get(option, ()) if term.effect.holds(configuration)]
+
+    @cached_property
+    def _terms_of(self) -> dict[str, dict[str, list[Term]]]:
+        """The terms by criterion and option."""
+        found: dict[str, dict[str, list[Term]]] = defaultdict(lambda: defaultdict(list))
+        for criterion, terms in self.terms.items():
+            for term in terms:
+                found[criterion][term.effect.option].append(term)
+        return found
 
 
 def ground(

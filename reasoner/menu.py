@@ -46,7 +46,7 @@ class Statement:
         """`given` as a dictionary."""
         return dict(self.given)
 
-    def holds(self, configuration: dict[str, str]) -> bool:
+    def holds(self, configuration: Mapping[str, str]) -> bool:
         """Whether the options that must stand beside it are taken."""
         return all(configuration.get(decision) in options for decision, options in self.given)
 

@@ -27,16 +27,40 @@ class Start:
     throughput: float
 
 
-def nearest_observation(store: KnowledgeStore, menu: Menu, request: Request, taken: Mapping[str, str]) -> Start | None:
-    """The observation of the same workload, on the same microarchitecture with as many cores, that differs in the fewest options from `taken`."""
-    cpu = request.target.facts.get("cpu") or {}
-    near = [
-        _start(menu, measured)
-        for measured in [*own_observations(), *_shipped(store)]
-        if (measured.workload, measured.microarchitecture, measured.cores)
-        == (request.workload.name, cpu.get("microarchitecture"), cpu.get("usable_cores"))
-    ]
-    return min(near, key=lambda start: sum(option != taken[decision] for decision, option in start.configuration.items()), default=None)
+class Observed:
+    """The runs that predictions can start from: those of the knowledge base, read once, and the user's own, read anew each time.
+
+    Args:
+        menu: the decisions and options that runs took, by their names.
+    """
+
+    def __init__(self, store: KnowledgeStore, menu: Menu) -> None:
+        self._menu = menu
+        self._decisions = {menu.name[decision]: decision for decision in menu.options}
+        self._options = {(menu.name[info.decision], info.name): info.iri for info in menu.info.values()}
+        self._shipped: dict[_Place, list[Measured]] = defaultdict(list)
+        for measured in _shipped(store):
+            self._shipped[_place(measured)].append(measured)
+
+    def nearest(self, request: Request, taken: Mapping[str, str]) -> Start | None:
+        """The run of the same workload, on the same microarchitecture with as many cores, that differs in the fewest options from `taken`."""
+        cpu = request.target.facts.get("cpu") or {}
+        place = request.workload.name, cpu.get("microarchitecture"), cpu.get("usable_cores")
+        own = [measured for measured in own_observations() if _place(measured) == place]
+        near = [self._start(measured) for measured in [*own, *self._shipped.get(place, ())]]
+        return min(near, key=lambda start: sum(option != taken[decision] for decision, option in start.configuration.items()), default=None)
+
+    def _start(self, measured: Measured) -> Start:
+        """With IRIs for names; what a run does not tell, or names that are known no longer, count as defaults."""
+        took = {self._decisions[name]: self._options[name, option] for name, option in measured.options.items() if (name, option) in self._options}
+        return Start(measured.id, {**self._menu.default, **took}, measured.throughput)
+
+
+_Place = tuple[str, str | None, int | None]
+
+
+def _place(measured: Measured) -> _Place:
+    return measured.workload, measured.microarchitecture, measured.cores
 
 
 def _shipped(store: KnowledgeStore) -> list[Measured]:
@@ -48,11 +72,3 @@ def _shipped(store: KnowledgeStore) -> list[Measured]:
     return [
         Measured(iri, row["workload"], row["uarch"], int(row["cores"]), options[iri], float(row["throughput"])) for iri, row in sorted(rows.items())
     ]
-
-
-def _start(menu: Menu, measured: Measured) -> Start:
-    """With IRIs for names; what a run does not tell, or names that are known no longer, count as defaults."""
-    decisions = {menu.name[decision]: decision for decision in menu.options}
-    known = {(menu.name[info.decision], info.name): info.iri for info in menu.info.values()}
-    took = {decisions[name]: known[name, option] for name, option in measured.options.items() if (name, option) in known}
-    return Start(measured.id, {**menu.default, **took}, measured.throughput)

@@ -10,19 +10,18 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kb.store import KnowledgeStore
 from reasoner.ground import Problem, Term
 from reasoner.menu import SCALE
-from reasoner.observed import nearest_observation
+from reasoner.observed import Observed
 from reasoner.reasons import Reasons
 from reasoner.request import Request, Resolved
 
 
-def prediction(store: KnowledgeStore, problem: Problem, taken: dict[str, str], resolved: Resolved, request: Request) -> dict[str, Any]:
+def prediction(observed: Observed, problem: Problem, taken: dict[str, str], resolved: Resolved, request: Request) -> dict[str, Any]:
     """The `prediction` of a plan: throughput in samples/s (null where nothing near was measured), and the ratio to the default configuration."""
     criterion = resolved.criteria[-1]
     default = default_configuration(problem, resolved.pins)
-    measured = nearest_observation(store, problem.menu, request, taken)
+    measured = observed.nearest(request, taken)
     throughput: dict[str, Any] = {"value": None, "unit": "samples/s", "low": None, "high": None}
     if measured is not None:
         ratio = compare(problem, criterion, taken, measured.configuration)

@@ -22,7 +22,7 @@ from reasoner.explain import explain
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
 from reasoner.objective import Job, ShortestTime, Solved
-from reasoner.observed import nearest_observation
+from reasoner.observed import Observed
 from reasoner.plan import Application, DecisionTaken, How, Plan
 from reasoner.predict import alternatives, default_configuration, prediction
 from reasoner.reasons import Reasons
@@ -79,6 +79,10 @@ class Reasoner:
         return Deriver(self.store, self.rules)
 
     @cached_property
+    def _observed(self) -> Observed:
+        return Observed(self.store, self.menu)
+
+    @cached_property
     def _guesses(self) -> Guesses:
         return Guesses(self.store, self.menu)
 
@@ -119,7 +123,7 @@ class Reasoner:
                 objective=request.objective,
                 numerics=request.numerics or self._numerics(reasons.taken),
                 decisions=tuple(self._decision(decision, reasons) for decision in self.menu.options),
-                prediction=prediction(self.store, reasons.problem, reasons.taken, resolved, request),
+                prediction=prediction(self._observed, reasons.problem, reasons.taken, resolved, request),
                 alternatives=tuple(alternatives(reasons, request.top)),
                 unknowns=tuple(changes(reasons, guesses, solve_again)),
                 knowledge=self.knowledge,
@@ -225,7 +229,7 @@ class Reasoner:
     def _solve(self, request: Request, resolved: Resolved, problem: Problem) -> Solved:
         if resolved.setup is None:
             return solve(problem.domains, [*problem.hard, *problem.soft])
-        start = nearest_observation(self.store, self.menu, request, default_configuration(problem, resolved.pins))
+        start = self._observed.nearest(request, default_configuration(problem, resolved.pins))
         samples = request.workload.facts.get("samples")
         if start is None or not samples:
             missing = "a measured throughput of this workload on this machine: run `ontune bench` first" if samples else "`samples` in the workload"

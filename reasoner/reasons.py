@@ -143,8 +143,7 @@ class Reasons:
 
     def _terms_of(self, option: str) -> list[Term]:
         """The terms that count for an option beside the other options taken, those of the first criterion first."""
-        configuration = {**self.taken, self.menu.decision_of(option): option}
-        return [term for criterion in self.problem.terms for term in self.problem.counted(configuration, criterion) if term.effect.option == option]
+        return [term for criterion in self.problem.terms for term in self.problem.counted_of(option, self.taken, criterion)]
 
     def _dependants(self, option: str) -> list[Reason]:
         """The chosen options that need what only this one provides."""
@@ -259,14 +258,13 @@ class Reasons:
         rule = self._rules.get(iri)
         if rule is None:
             return {}
-        excluded = [option for option, rules in self.problem.derived.excludes.items() if iri in rules]
         said: dict[str, str] = {}
         for pattern in rule.text.head:
             if expand(pattern.path[0]) != on("excludes"):
                 continue
             variable = pattern.object[1:] if pattern.object[0] in "?$" else ""
             if variable and slots(rule) <= {variable}:
-                return {option: message(rule, {variable: ox.Literal(self.menu.name.get(option, option))}) for option in excluded}
+                return {option: message(rule, {variable: ox.Literal(self.menu.name.get(option, option))}) for option in self._excluded_by[iri]}
             for bindings in self.derivation.matches(rule, sorted({variable, *slots(rule)} - {""})):
                 value = bindings.get(variable) if variable else ox.NamedNode(expand(pattern.object))
                 if isinstance(value, ox.NamedNode):
@@ -276,6 +274,15 @@ class Reasons:
                     }
                     said.setdefault(value.value, message(rule, names))  # type: ignore[arg-type]
         return said
+
+    @cached_property
+    def _excluded_by(self) -> dict[str, list[str]]:
+        """The options that each rule excludes."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for option, rules in self.problem.derived.excludes.items():
+            for rule in rules:
+                found[rule].append(option)
+        return found
 
     def _conflict(self, iri: str) -> str:
         conflict = self.menu.conflicts[iri]
