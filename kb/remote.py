@@ -1,20 +1,30 @@
-"""A knowledge base behind any SPARQL 1.1 endpoint."""
+"""A knowledge base behind any SPARQL 1.1 endpoint.
+
+Who must identify themselves put a token into `ONTUNE_ENDPOINT_TOKEN`, or a name and a password into `ONTUNE_ENDPOINT_USER` and
+`ONTUNE_ENDPOINT_PASSWORD`: on the command line others could read them. `ONTUNE_ENDPOINT_TIMEOUT` is how many seconds an answer may take.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+from http import HTTPStatus
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 import pyoxigraph as ox
 
 from kb.errors import BadInput
 from kb.store import KnowledgeStore
-from kb.terms import PREFIXES
+from kb.terms import PREFIXES, on
 
 _TIMEOUT_SECONDS = 60
+_TOKEN, _USER, _PASSWORD, _TIMEOUT = (f"ONTUNE_ENDPOINT_{name}" for name in ("TOKEN", "USER", "PASSWORD", "TIMEOUT"))
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 _EVERYTHING = "SELECT ?graph ?subject ?predicate ?object WHERE { GRAPH ?graph { ?subject ?predicate ?object } }"
+_EXPECTED = "a compiled knowledge base, as `ontune serve` offers it"
 _MAKERS = {"uri": ox.NamedNode, "bnode": ox.BlankNode}
 
 
@@ -40,8 +50,10 @@ def read_remote(endpoint: str) -> KnowledgeStore:
     store = KnowledgeStore()
     rows = select_remote(endpoint, _EVERYTHING)["results"]["bindings"]
     if not rows:
-        raise BadInput(endpoint, "the endpoint has no named graphs", expected="a compiled knowledge base, as `ontune serve` offers it")
+        raise BadInput(endpoint, "the endpoint has no named graphs", expected=_EXPECTED)
     store.add(ox.Quad(_term(row["subject"]), _term(row["predicate"]), _term(row["object"]), _term(row["graph"])) for row in rows)
+    if not any(store.instances(on("Decision"))):
+        raise BadInput(endpoint, "what the endpoint holds is no knowledge base of Ontune", expected=_EXPECTED)
     return store
 
 
@@ -51,17 +63,54 @@ def _ask(endpoint: str, text: str, format: str) -> bytes:
     if urlsplit(endpoint).scheme not in ("http", "https"):
         raise BadInput("--endpoint", f"'{endpoint}' is no address", expected="http://... or https://...")
     prologue = " ".join(f"PREFIX {prefix}: <{namespace}>" for prefix, namespace in PREFIXES.items())
+    seconds = _timeout()
     client = SPARQLWrapper(endpoint, returnFormat=format)
     client.setMethod(POST)
-    client.setTimeout(_TIMEOUT_SECONDS)
+    client.setTimeout(seconds)
     client.setQuery(f"{prologue} {text}")
+    if authorization := _authorization(endpoint):
+        client.addCustomHttpHeader("Authorization", authorization)
     try:
         return bytes(client.query().response.read())
+    except SPARQLExceptions.Unauthorized as error:
+        raise BadInput(endpoint, "the endpoint does not let you in", expected=f"a token in {_TOKEN}, or {_USER} and {_PASSWORD}") from error
     except SPARQLExceptions.SPARQLWrapperException as error:
         raise BadInput(endpoint, f"the endpoint refuses the query: {' '.join(str(error).split())}") from error
+    except TimeoutError as error:
+        raise _too_slow(endpoint, seconds) from error
     except (URLError, OSError) as error:
+        if isinstance(getattr(error, "reason", None), TimeoutError):
+            raise _too_slow(endpoint, seconds) from error
+        if isinstance(error, HTTPError) and error.code == HTTPStatus.FORBIDDEN:
+            raise BadInput(endpoint, "the endpoint lets you in, and forbids the query") from error
         problem = f"the endpoint does not answer: {getattr(error, 'reason', error)}"
         raise BadInput(endpoint, problem, expected="a running SPARQL 1.1 endpoint") from error
+
+
+def _authorization(endpoint: str) -> str:
+    """The header that identifies the user; empty where nothing is set."""
+    token, user, password = (os.environ.get(name, "") for name in (_TOKEN, _USER, _PASSWORD))
+    if not token and not user:
+        return ""
+    address = urlsplit(endpoint)
+    if address.scheme != "https" and address.hostname not in _THIS_MACHINE:
+        raise BadInput(endpoint, "a password or token would travel unencrypted", expected="https://...")
+    if any(sign < " " for sign in f"{token}{user}{password}"):
+        raise BadInput(_TOKEN if token else _USER, "it has control characters", expected="one line of text")
+    return f"Bearer {token}" if token else "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _timeout() -> int:
+    text = os.environ.get(_TIMEOUT, "")
+    if not text:
+        return _TIMEOUT_SECONDS
+    if not text.isdecimal() or int(text) == 0:
+        raise BadInput(_TIMEOUT, f"'{text}' is no time", expected="a whole number of seconds")
+    return int(text)
+
+
+def _too_slow(endpoint: str, seconds: int) -> BadInput:
+    return BadInput(endpoint, f"the endpoint did not answer within {seconds} s", expected=f"a faster one, or more seconds in {_TIMEOUT}")
 
 
 def _term(value: dict[str, str]) -> Any:

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,29 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+@contextmanager
+def running(command: Sequence[str | Path], port: int) -> Iterator[str]:
+    """A server's address, for as long as the block runs."""
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@contextmanager
+def served(folder: Path, port: int) -> Iterator[str]:
+    """The query address of an oxigraph server on a folder."""
+    with running([SERVER, "serve-read-only", "--location", folder, "--bind", f"127.0.0.1:{port}"], port) as address:
+        yield f"{address}/query"
+
+
 @pytest.fixture(scope="module")
 def reasoner() -> Reasoner:
     return Reasoner([])
@@ -38,19 +62,8 @@ def endpoint(reasoner: Reasoner, tmp_path_factory: pytest.TempPathFactory) -> It
     assert reasoner.snapshot is not None
     folder, port = tmp_path_factory.mktemp("served"), free_port()
     subprocess.run([SERVER, "load", "--location", folder, "--file", reasoner.snapshot.full], check=True, capture_output=True)
-    server = subprocess.Popen(
-        [SERVER, "serve-read-only", "--location", folder, "--bind", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}/query"
-    finally:
-        server.terminate()
-        server.wait(10)
+    with served(folder, port) as address:
+        yield address
 
 
 def test_a_plan_from_an_endpoint_is_the_plan_from_the_snapshot(reasoner: Reasoner, endpoint: str) -> None:
@@ -73,3 +86,35 @@ def test_an_endpoint_without_knowledge_is_said_so(tmp_path: Path) -> None:
         read_remote(f"http://127.0.0.1:{free_port()}/query")
     with pytest.raises(BadInput, match="is no address"):
         read_remote("localhost/query")
+
+
+def test_a_slow_endpoint_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/query"
+        monkeypatch.setenv("ONTUNE_ENDPOINT_TIMEOUT", "1")
+        with pytest.raises(BadInput, match="did not answer within 1 s"):
+            read_remote(address)
+        monkeypatch.setenv("ONTUNE_ENDPOINT_TIMEOUT", "soon")
+        with pytest.raises(BadInput, match="whole number of seconds"):
+            read_remote(address)
+
+
+def test_an_endpoint_with_other_triples_is_said_so(endpoint: str, tmp_path: Path) -> None:
+    folder, port = tmp_path / "other", free_port()
+    triples = tmp_path / "other.nq"
+    triples.write_text("<urn:a> <urn:b> <urn:c> <urn:g> .\n", encoding="utf-8")
+    subprocess.run([SERVER, "load", "--location", folder, "--file", triples], check=True, capture_output=True)
+    with served(folder, port) as other, pytest.raises(BadInput, match="no knowledge base of Ontune"):
+        read_remote(other)
+
+
+def test_who_must_identify_themselves_can(reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "ontune", "serve", "--port", str(port), "--token", "open sesame"]
+    with running(command, port) as address:
+        with pytest.raises(BadInput, match="does not let you in"):
+            read_remote(f"{address}/sparql")
+        monkeypatch.setenv("ONTUNE_ENDPOINT_TOKEN", "open sesame")
+        assert read_remote(f"{address}/sparql").content_hash()
+        with pytest.raises(BadInput, match="unencrypted"):
+            read_remote("http://example.org/sparql")
