@@ -19,6 +19,8 @@ RUN_TIME = {"cores": "cores", "devices": "devices"}
 """Placeholders of values that only a run can fill, with the shell variables that `run.sh` gives them."""
 
 _BUILD_ARGUMENTS = {"localimage": ("base",), "debootstrap": ("mirror",)}
+BOOTSTRAPS = ("docker", "oras", "library", *_BUILD_ARGUMENTS)
+"""The kinds of base that the writers tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
