@@ -1,4 +1,4 @@
-"""Why a line of a generated file stands there: the file is written once more without each part of its plan, and what then differs comes from that part.
+"""Why a line of a generated file stands there: files are written again with each part of the plan changed, and what then differs comes from that part.
 
 Nothing has to be kept beside the templates, and nothing can disagree with them: an origin is what a line really depends on.
 """
@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +61,7 @@ class WrittenLine:
     origins: tuple[Origin, ...]
 
 
-def explain(
-    reasoner: Reasoner, subject: str, workload: Workload, target: Target, *, plan: Plan | None = None, **wishes: Any
-) -> dict[str, Any]:
+def explain(reasoner: Reasoner, subject: str, workload: Workload, target: Target, *, plan: Plan | None = None, **wishes: Any) -> dict[str, Any]:
     """The proof tree for a decision, an option, or a line of a generated file, as `Reasoner.explain` gives it.
 
     Args:
@@ -98,51 +96,55 @@ def find(plan: Plan, subject: str, names: list[str] | None = None) -> list[Writt
     Raises:
         BadInput: there is none; `names` are what else a user may have meant.
     """
-    written = lines_of(plan)
-    if (place := _PLACE.fullmatch(subject)) and any(line.file == place[1] for line in written):
-        found = [line for line in written if (line.file, line.number) == (place[1], int(place[2]))]
-        last = max(line.number for line in written if line.file == place[1])
-        if not found:
+    texts, text = _texts(plan), subject.strip()
+    if (place := _PLACE.fullmatch(subject)) and place[1] in texts:
+        wanted = {(place[1], int(place[2]))}
+        if not 1 <= int(place[2]) <= (last := len(texts[place[1]])):
             raise BadInput("SUBJECT", f"{place[1]} has {last} lines", expected=f"{place[1]}:1 to {place[1]}:{last}")
-        return found
-    text = subject.strip()
-    found = [line for line in written if line.text.strip() == text] or [line for line in written if len(text) > 2 and text in line.text]
-    if not found:
+    else:
+        places = [(file, number, line) for file, lines in texts.items() for number, line in enumerate(lines, 1)]
+        wanted = {(file, number) for file, number, line in places if line.strip() == text}
+        wanted = wanted or {(file, number) for file, number, line in places if len(text) > 2 and text in line}
+    if not wanted:
         expected = "a decision, an option, or a line of a generated file (its text, or a place such as ontune.def:12)"
         raise BadInput("SUBJECT", f"nothing is known as '{subject:.80}'", expected=expected, given=subject, known=names or [])
-    return found
+    return [line for line in lines_of(plan, {file for file, _ in wanted}) if (line.file, line.number) in wanted]
 
 
-def lines_of(plan: Plan) -> list[WrittenLine]:
-    """Every line of every text that is generated from a plan, with its origins."""
-    texts = _texts(plan)
+def lines_of(plan: Plan, files: Collection[str] = ()) -> list[WrittenLine]:
+    """Every line of the texts that are generated from a plan (all, or those of `files`), with its origins."""
+    # Reasons make up nearly all of a plan, and no text depends on them.
+    decisions = tuple(dataclasses.replace(taken, reasons=(), rejected=()) for taken in plan.decisions)
+    plan = dataclasses.replace(plan, decisions=decisions, alternatives=(), unknowns=(), on_request=())
+    texts = _texts(plan, files)
     origins: dict[tuple[str, int], dict[Origin, None]] = {}
     for origin, changed in _changed(plan):
         for other in changed:
             with contextlib.suppress(BadInput):  # nothing can be written without some parts: they are changed in another way
-                after = _texts(other)
+                after = _texts(other, files)
                 for file, lines in texts.items():
                     for index in _differing(lines, after.get(file, [])):
                         origins.setdefault((file, index), {})[origin] = None
     return [
-        WrittenLine(file, index + 1, line, tuple(origins.get((file, index), ())))
-        for file, lines in texts.items()
-        for index, line in enumerate(lines)
+        WrittenLine(file, index + 1, line, tuple(origins.get((file, index), ()))) for file, lines in texts.items() for index, line in enumerate(lines)
     ]
 
 
-def _texts(plan: Plan) -> dict[str, list[str]]:
+def _texts(plan: Plan, files: Collection[str] = ()) -> dict[str, list[str]]:
     """The generated texts, as lines. Programs are copied, not generated, but for the module that applies options."""
-    files = files_of(plan, tuple(FORMATS), tuple(job.FILES), bill=False)
-    generated = (name for name in files if name != "plan.json" and (not name.startswith("workload/") or name.endswith("/ontune_settings.py")))
-    return {name: files[name].decode().splitlines() for name in generated}
+    formats, jobs = ([kind for kind, name in known.items() if not files or name in files] for known in (FORMATS, job.FILES))
+    written = files_of(plan, formats, jobs, bill=False)
+    generated = (name for name in written if name != "plan.json" and (not name.startswith("workload/") or name.endswith("/ontune_settings.py")))
+    return {name: written[name].decode().splitlines() for name in generated if not files or name in files}
 
 
 def _changed(plan: Plan) -> Iterator[tuple[Origin, list[Plan]]]:
     """Each part of a plan, with the plans that differ in that part alone."""
     for number, taken in enumerate(plan.decisions):
         if taken.apply or taken.decision == "framework":
-            changed = [dataclasses.replace(plan, decisions=(*plan.decisions[:number], way, *plan.decisions[number + 1 :])) for way in _otherwise(taken)]
+            changed = [
+                dataclasses.replace(plan, decisions=(*plan.decisions[:number], way, *plan.decisions[number + 1 :])) for way in _otherwise(taken)
+            ]
             yield Origin("option", f"{taken.decision}={taken.option}"), changed
     for key, kind in (("workload", "request"), ("target", "fact")):
         for path, value, without in _parts(getattr(plan, key)):

@@ -22,7 +22,9 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @takes_request
 def explain(
     request: RequestArguments,
-    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="A decision, an option, or a line of a generated file: its text, or ontune.def:12.")],
+    subject: Annotated[
+        str, typer.Argument(metavar="SUBJECT", help="A decision, an option, or a line of a generated file: its text, or ontune.def:12.")
+    ],
     format: Annotated[str, choice("--format", *_FORMATS, help="As a tree, JSON, PROV-O in Turtle, or a drawing for Graphviz.")] = "table",
 ) -> None:
     """Prove a line of a plan: from the option to rules and effects, to facts, to sources and observations."""
