@@ -113,8 +113,8 @@ def find(plan: Plan, subject: str, names: list[str] | None = None) -> list[Writt
 
 def lines_of(plan: Plan, files: Collection[str] = ()) -> list[WrittenLine]:
     """Every line of the texts that are generated from a plan (all, or those of `files`), with its origins."""
-    # Reasons make up nearly all of a plan, and no text depends on them.
-    decisions = tuple(dataclasses.replace(taken, reasons=(), rejected=()) for taken in plan.decisions)
+    # The reasons against other options make up nearly all of a plan, and no text depends on them.
+    decisions = tuple(dataclasses.replace(taken, rejected=()) for taken in plan.decisions)
     plan = dataclasses.replace(plan, decisions=decisions, alternatives=(), unknowns=(), on_request=())
     texts = _texts(plan, files)
     origins: dict[tuple[str, int], dict[Origin, None]] = {}

@@ -101,6 +101,9 @@ class Recipe:
         flags: flags of the container's runtime.
         steps: what a job does around the training, such as staging its data.
         launchers: commands that start the training program's processes.
+        build_packages: Debian packages that only the installation of Python packages needs, such as compilers.
+        python: the version of the interpreter that the Python packages are for, empty where the plan does not say.
+        sources: where the knowledge behind the options comes from.
     """
 
     plan_id: str
@@ -115,6 +118,9 @@ class Recipe:
     flags: tuple[Entry, ...]
     steps: tuple[Entry, ...]
     launchers: tuple[Entry, ...]
+    build_packages: tuple[Entry, ...] = ()
+    python: str = ""
+    sources: tuple[str, ...] = ()
 
     @classmethod
     def from_plan(cls, plan: Plan, where: str = "plan") -> Self:
@@ -141,20 +147,32 @@ class Recipe:
             flags=tuple(entry for entry in flags if entry.name.startswith("-")),
             steps=tuple(entry for entry in flags if not entry.name.startswith("-")),
             launchers=entries("launcher", "word"),
+            build_packages=_build_packages(plan, f"{where}: workload: build_packages"),
+            python=next((quoting.name("word", taken.option, f"{where}: python") for taken in plan.decisions if taken.decision == "python"), ""),
+            sources=_sources(plan, where),
         )
 
     @property
     def labels(self) -> dict[str, str]:
         """The image's labels: the keys of the Open Container Initiative, the plan and the knowledge it came from."""
-        base = self.header("From")
+        base = "" if self.build_arguments else self.header("From")
         return {
             "org.opencontainers.image.title": f"{self.program.title} ({self.program.framework})",
             "org.opencontainers.image.description": f"Training environment of plan {self.plan_id}",
             "org.opencontainers.image.vendor": "Ontune",
-            **({"org.opencontainers.image.base.name": base} if base and not self.build_arguments else {}),
+            "org.opencontainers.image.version": self.plan_id,
+            **({"org.opencontainers.image.base.name": base.partition("@")[0]} if base else {}),
+            **({"org.opencontainers.image.base.digest": base.partition("@")[2]} if "@" in base else {}),
             "ontune.plan-id": self.plan_id,
             "ontune.knowledge-sha256": self.knowledge,
+            **({"ontune.sources": " ".join(self.sources)} if self.sources else {}),
         }
+
+    @property
+    def packages_to_install(self) -> tuple[Entry, ...]:
+        """Debian packages for the run and for the installation."""
+        needed = {package.name for package in self.system_packages}
+        return (*self.system_packages, *(package for package in self.build_packages if package.name not in needed))
 
     @property
     def build_arguments(self) -> tuple[str, ...]:
@@ -164,6 +182,18 @@ class Recipe:
     def header(self, key: str) -> str:
         """The value of the definition's header `key`, or empty."""
         return next((entry.value for entry in self.headers if entry.name.lower() == key.lower()), "")
+
+
+def _build_packages(plan: Plan, where: str) -> tuple[Entry, ...]:
+    names = _listed(plan.workload.get("build_packages") or (), where)
+    return tuple(Entry(quoting.name("system package", name, where), "", "workload: build_packages") for name in names)
+
+
+def _sources(plan: Plan, where: str) -> tuple[str, ...]:
+    """The sources behind the options that do something, as words of a label."""
+    reasons = [(taken, reason) for taken in plan.decisions if taken.apply for reason in taken.reasons]
+    found = {quoting.plain(source, f"{where}: {taken.decision}: sources") for taken, reason in reasons for source in reason.sources}
+    return tuple(sorted(source for source in found if " " not in source))
 
 
 def _because(taken: DecisionTaken, where: str) -> str:

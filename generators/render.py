@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import quoting
+from .limits import unapplied
 from .recipe import PREFIX, RUN_TIME, Entry, Recipe
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def _environment() -> jinja2.Environment:
         "python": repr,
         "plain": lambda text, where: quoting.plain(text, where),
         "because": _because,
+        "unapplied": unapplied,
     }
     return environment
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from ontune.cli.output import choice, emit, emit_rows
 from ontune.cli.request import RequestArguments, pairs, takes_request
 
 if TYPE_CHECKING:
+    from generators.bundle import Bundle
     from reasoner.plan import Plan
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -54,9 +56,23 @@ def recipe(
         workload, target, wishes = request.question(reasoner)
         plan = reasoner.plan(workload, target, **wishes)
     bundle = write_bundle(plan, output, _words(to), jobs, wishes=asked, locked=locked, force=force)
+    for line in _left_to_others(bundle, _words(to)):
+        typer.echo(line, err=True)
     files = sorted(str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file())
     document = {"plan_id": plan.plan_id, "folder": str(bundle.folder), "files": files}
     emit(document, format, lambda: emit_rows([(file,) for file in files], (f"written to {bundle.folder}",)))
+
+
+def _left_to_others(bundle: Bundle, formats: list[str]) -> Iterator[str]:
+    """What an output of the bundle does not apply, and what the user's own script has to call for."""
+    from generators.bundle import FORMATS
+    from generators.limits import unapplied
+
+    recipe = bundle.recipe
+    for output, file in {**{name: FORMATS[name] for name in formats}, "install": "install.sh"}.items():
+        yield from (f"{file}: not applied: {line}" for line in unapplied(recipe, output))
+    if recipe.program.own and recipe.settings:
+        yield f"your script applies these by one call of ontune_settings.apply: {', '.join(setting.because for setting in recipe.settings)}"
 
 
 def _value(text: str) -> Any:
