@@ -1,4 +1,4 @@
-"""Why a line of a generated file stands there: files are written again with each part of the plan changed, and what then differs comes from that part.
+"""Why a line of a generated file is there: files are written again with each part of the plan changed, and what then differs comes from that part.
 
 Nothing has to be kept beside the templates, and nothing can disagree with them: an origin is what a line really depends on.
 """
@@ -141,17 +141,16 @@ def _texts(plan: Plan, files: Collection[str] = ()) -> dict[str, list[str]]:
 def _changed(plan: Plan) -> Iterator[tuple[Origin, list[Plan]]]:
     """Each part of a plan, with the plans that differ in that part alone."""
     for number, taken in enumerate(plan.decisions):
-        if taken.apply or taken.decision == "framework":
-            changed = [
-                dataclasses.replace(plan, decisions=(*plan.decisions[:number], way, *plan.decisions[number + 1 :])) for way in _otherwise(taken)
-            ]
-            yield Origin("option", f"{taken.decision}={taken.option}"), changed
+        changed = [dataclasses.replace(plan, decisions=(*plan.decisions[:number], way, *plan.decisions[number + 1 :])) for way in _otherwise(taken)]
+        yield Origin("option", f"{taken.decision}={taken.option}"), changed
     for key, kind in (("workload", "request"), ("target", "fact")):
         for path, value, without in _parts(getattr(plan, key)):
             others = [_replaced(getattr(plan, key), path, _another(value)), without]
             name = ": ".join((key, *path))
             yield Origin(kind, name, str(value)), [dataclasses.replace(plan, **{key: other}) for other in others]  # type: ignore[arg-type]
     yield Origin("plan", "plan_id", plan.plan_id), [dataclasses.replace(plan, plan_id=_OTHER)]
+    unsourced = tuple(dataclasses.replace(taken, reasons=()) for taken in plan.decisions)
+    yield Origin("plan", "reasons", "their sources"), [dataclasses.replace(plan, decisions=unsourced)]
     yield Origin("plan", "knowledge", plan.knowledge.get("sha256", "")), [dataclasses.replace(plan, knowledge={})]
 
 

@@ -108,7 +108,6 @@ def test_every_option_is_in_effect_in_the_image(name: str, checked: Callable[[st
 
 def test_channels_last_reaches_the_kernels(checked: Callable[[str], tuple[Bundle, dict[str, Any]]]) -> None:
     assert set(checked("pytorch-bf16")[1]["libraries"]["layouts"]) == {"acdb"}
-    assert "acdb" not in checked("pytorch-inductor")[1]["libraries"]["layouts"]
 
 
 def test_idle_threads_wait_as_planned(checked: Callable[[str], tuple[Bundle, dict[str, Any]]]) -> None:
@@ -120,15 +119,13 @@ def test_idle_threads_wait_as_planned(checked: Callable[[str], tuple[Bundle, dic
 def test_glibc_asks_for_huge_pages(apptainer: Apptainer, checked: Callable[[str], tuple[Bundle, dict[str, Any]]]) -> None:
     bundle, _ = checked("tensorflow-hugepages")
     ask = "import re; b = bytearray(1 << 26); print(len(re.findall(r'^VmFlags:.* hg', open('/proc/self/smaps').read(), re.M)))"
-    assert int(apptainer.execute(bundle.image, ["python", "-c", ask])) > 0
+    assert int(apptainer.execute(bundle.image, ["python", "-c", ask]).split()[0]) > 0
     plain, _ = checked("pytorch-bf16")
-    assert int(apptainer.execute(plain.image, ["env", "-u", "LD_PRELOAD", "python", "-c", ask])) == 0
+    assert int(apptainer.execute(plain.image, ["env", "-u", "LD_PRELOAD", "python", "-c", ask]).split()[0]) == 0
 
 
 @pytest.mark.parametrize("name", ["pytorch-bf16", "tensorflow-hugepages"])
-def test_an_image_of_a_plan_trains(
-    name: str, apptainer: Apptainer, checked: Callable[[str], tuple[Bundle, dict[str, Any]]], tmp_path: Path
-) -> None:
+def test_an_image_of_a_plan_trains(name: str, apptainer: Apptainer, checked: Callable[[str], tuple[Bundle, dict[str, Any]]], tmp_path: Path) -> None:
     bundle, _ = checked(name)
     quick = ("--windows", "1", "--window-seconds", "0.2", "--warmup-steps", "1")
     ran = ApptainerRunner(apptainer).run(bundle, quick, tmp_path / "result.json", 1)
