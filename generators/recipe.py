@@ -51,7 +51,7 @@ class Program:
 
     Attributes:
         title: the workload's name.
-        framework: the framework's short name.
+        framework: the framework's short name, empty for a command that trains nothing.
         network: the shipped network, empty for a user's script.
         parameters: the network's parameters, such as the batch.
         script: the user's script as a path, empty for a shipped network.
@@ -60,6 +60,8 @@ class Program:
         files: further files of the script, as paths.
         requirements: the user's file of Python requirements as a path, or empty.
         data: what it trains on: `synthetic`, `digits` or a folder; empty for the program's default.
+        build_source: where the source of the command's program is fetched from, or empty.
+        build_command: the shell command that builds it in the image, or empty.
     """
 
     title: str
@@ -72,6 +74,8 @@ class Program:
     files: tuple[str, ...] = ()
     requirements: str = ""
     data: str = ""
+    build_source: str = ""
+    build_command: str = ""
 
     @property
     def own(self) -> bool:
@@ -157,8 +161,8 @@ class Recipe:
         """The image's labels: the keys of the Open Container Initiative, the plan and the knowledge it came from."""
         base = "" if self.build_arguments else self.header("From")
         return {
-            "org.opencontainers.image.title": f"{self.program.title} ({self.program.framework})",
-            "org.opencontainers.image.description": f"Training environment of plan {self.plan_id}",
+            "org.opencontainers.image.title": f"{self.program.title} ({self.program.framework})" if self.program.framework else self.program.title,
+            "org.opencontainers.image.description": f"{'Training environment' if self.program.framework else 'Environment'} of plan {self.plan_id}",
             "org.opencontainers.image.vendor": "Ontune",
             "org.opencontainers.image.version": self.plan_id,
             **({"org.opencontainers.image.base.name": base.partition("@")[0]} if base else {}),
@@ -240,7 +244,8 @@ def _joined(before: Entry, after: Entry, where: str) -> Entry:
 def _program(plan: Plan, where: str) -> Program:
     workload = plan.workload
     title = quoting.plain(workload.get("name") or workload.get("network") or "workload", f"{where}: name")
-    framework = quoting.name("word", _option(plan, "framework", where), f"{where}: framework")
+    trains_nothing = workload.get("command") and not any(taken.decision == "framework" for taken in plan.decisions)
+    framework = "" if trains_nothing else quoting.name("word", _option(plan, "framework", where), f"{where}: framework")
     data = quoting.value(workload.get("data") or "", f"{where}: data")
     if workload.get("script") or workload.get("command"):
         return Program(
@@ -252,9 +257,15 @@ def _program(plan: Plan, where: str) -> Program:
             files=_listed(workload.get("files") or (), f"{where}: files"),
             requirements=quoting.value(workload.get("requirements") or "", f"{where}: requirements"),
             data=data,
+            build_source=_source(workload.get("build_source") or "", f"{where}: build_source"),
+            build_command=quoting.value(workload.get("build_command") or "", f"{where}: build_command"),
         )
     network = quoting.name("word", workload.get("network") or workload.get("name"), f"{where}: network")
     return Program(title, framework, network, _parameters(workload, where), data=data)
+
+
+def _source(address: object, where: str) -> str:
+    return quoting.name("source", address, where) if address else ""
 
 
 def _parameters(workload: Mapping[str, Any], where: str) -> tuple[tuple[str, str], ...]:

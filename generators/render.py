@@ -43,6 +43,7 @@ def _environment() -> jinja2.Environment:
         "shell": quoting.shell,
         "at_run_time": lambda text: quoting.shell(text, RUN_TIME),
         "arguments": _arguments,
+        "command_word": quoting.command_word,
         "definition": quoting.definition,
         "dockerfile": quoting.dockerfile,
         "comment": quoting.comment,

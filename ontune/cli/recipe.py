@@ -86,20 +86,28 @@ def _value(text: str) -> Any:
 def _plan_for_modak(request: RequestArguments, file: Path) -> tuple[Plan, str, dict[str, Any]]:
     """The plan for a request to MODAK, the scheduler that it is for, and what it asks of that."""
     from generators.modak import read_request
+    from generators.modak_parallel import plan_of
+    from kb.workload import load_workload
 
-    if request.workload is not None:
-        raise BadInput("--from-modak", "cannot be combined with --workload", expected="one of them")
     reasoner = request.reasoner()
     wanted = read_request(file, reasoner.full_store)
+    if not wanted.workload.facts.get("command") and request.workload is None:
+        raise BadInput(str(file), "nothing is said of what is run", expected="application: executable; or -w, which says what is trained")
+    if wanted.workload.facts.get("command") and request.workload is not None:
+        raise BadInput("--workload", f"{file.name} says what is run", expected="one of them")
     for note in wanted.notes:
         typer.echo(f"{file.name}: {note}", err=True)
+    if wanted.parallel is not None:
+        plan = plan_of(wanted.parallel, wanted.workload, wanted.scheduler, reasoner.full_store, reasoner.knowledge, str(file))
+        return plan, wanted.scheduler, dict(wanted.wishes)
     if wanted.target and request.target == "local":
         request = replace(request, target=wanted.target)
     target, asked = request.asked_target(reasoner), dict(wanted.wishes)
     if wanted.accelerated and not target.facts.get("gpus"):
         typer.echo(f"{file.name}: it asks for an accelerator, and target {target.name} has none: name the machine with --target", err=True)
         asked.pop("gpus", None)
-    return reasoner.plan(wanted.workload, target, **request.wishes()), wanted.scheduler, asked
+    workload = wanted.workload if request.workload is None else load_workload(request.workload, reasoner.store)
+    return reasoner.plan(workload, target, **request.wishes()), wanted.scheduler, asked
 
 
 @app.command("lint")
