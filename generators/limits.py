@@ -20,6 +20,13 @@ def unapplied(recipe: Recipe, output: str) -> tuple[str, ...]:
 
 
 def _apptainer(recipe: Recipe) -> Iterator[tuple[Entry, str]]:
+    why = {
+        "base": "only whoever builds knows where it lies: --build-arg base=... names it",
+        "mirror": "the base is made from the packages of its release: --build-arg mirror=... names their archive",
+    }
+    for argument in recipe.build_arguments:
+        told = ("From", "Suite") if argument == "base" else ("From",)
+        yield from ((header, why[argument]) for header in recipe.headers if header.name in told)
     yield from ((flag, "the image cannot hold it; jobs give it when they run the image") for flag in recipe.flags)
     yield from _around_the_training(recipe)
 
