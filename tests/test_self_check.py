@@ -20,11 +20,11 @@ import libraries  # noqa: E402
 SAID = """onednn_verbose,v1,info,oneDNN v3.12.0 (commit 80afa71049cd69a3df32adcccb623b12cd7baa22)
 onednn_verbose,v1,info,cpu,runtime:OpenMP,nthr:2
 onednn_verbose,v1,info,cpu,isa:Intel AVX-512 with Intel DL Boost and bfloat16 support
-onednn_verbose,v1,primitive,info,template:operation,engine,primitive,implementation,prop_kind,memory_descriptors,attributes,auxiliary,problem_desc,exec_time
-onednn_verbose,v1,primitive,exec,cpu,reorder,jit:uni,undef,src:bf16::blocked:acdb::f0 dst:bf16::blocked:Adcb16a::f0,attr-scratchpad:user,,32x1x3x3,0.002
-onednn_verbose,v1,primitive,exec,cpu,convolution,brg_conv_fwd:avx512_core_bf16,forward_training,src:bf16:a:blocked:acdb::f0 wei:bf16:a:blocked:Acdb16a::f0,,,mb2,0.1
-onednn_verbose,v1,primitive,exec,cpu,inner_product,x64:gemm:jit,forward_training,src:f32::blocked:ab::f0 wei:f32::blocked:ba::f0,attr-scratchpad:user,,mb128ic128oc10,25.8
-onednn_verbose,v1,primitive,exec,cpu,gemm_api,,undef,src_f32::blocked:ab:f0 wei_f32::blocked:ba:f0 dst_f32::blocked:ab:f0,,,128x10:10x128,0.09
+onednn_verbose,v1,primitive,info,template:operation,engine,primitive,implementation,prop_kind,memory_descriptors
+onednn_verbose,v1,primitive,exec,cpu,reorder,jit:uni,undef,src:bf16::blocked:acdb::f0 dst:bf16::blocked:Adcb16a::f0,,,32x1x3x3,0.002
+onednn_verbose,v1,primitive,exec,cpu,convolution,brg_conv_fwd:avx512_core_bf16,forward_training,src:bf16:a:blocked:acdb::f0,,,mb2,0.1
+onednn_verbose,v1,primitive,exec,cpu,inner_product,x64:gemm:jit,forward_training,src:f32::blocked:ab::f0 wei:f32::blocked:ba::f0,,,mb128,25.8
+onednn_verbose,v1,primitive,exec,cpu,gemm_api,,undef,src_f32::blocked:ab:f0 wei_f32::blocked:ba:f0,,,128x10:10x128,0.09
 OPENMP DISPLAY ENVIRONMENT BEGIN
   _OPENMP = '201511'
   [host] OMP_WAIT_POLICY = 'PASSIVE'
