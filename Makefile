@@ -33,10 +33,11 @@ types: venv-dev
 tests: venv-dev
 	@$(BIN)/python -m pytest $(PYTEST)
 
-tools: venv-dev  ## Apptainer, Slurm, Java, PyTorch and TensorFlow for the tests
+tools: venv-dev  ## Apptainer, buildah, Slurm, Java, PyTorch and TensorFlow for the tests
 	@tools/install-apptainer.sh
 	@tools/install-slurm.sh
 	@tools/install-shellcheck.sh
+	@tools/install-buildah.sh
 	@tools/install-java.sh
 	@PYTHON=$(abspath $(BIN)/python) tools/make-frameworks.sh $(FRAMEWORKS)
 

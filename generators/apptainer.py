@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+
 from kb.errors import BadInput
 
 from .job import runtime_flags
-from .recipe import Recipe
+from .recipe import PREFIX, Recipe
 from .render import render
+
+_BUILD, _FINAL = "build", "final"
 
 
 def write(recipe: Recipe, files: tuple[str, ...], *, locked: bool = False) -> str:
-    """The definition's text.
+    """The definition's text. It has two stages where packages are needed to install others and not to run: the image is the second one.
 
     Args:
         recipe: what the image holds.
@@ -22,4 +27,23 @@ def write(recipe: Recipe, files: tuple[str, ...], *, locked: bool = False) -> st
     """
     if not recipe.header("Bootstrap"):
         raise BadInput("plan", "no option names a container base", expected="an option that gives the header 'Bootstrap'")
-    return render("ontune.def.j2", recipe, files=files, locked=locked, runtime_flags=runtime_flags(recipe))
+    text = render("ontune.def.j2", recipe, files=files, locked=locked, runtime_flags=runtime_flags(recipe))
+    return _in_two_stages(text, recipe) if recipe.build_packages else text
+
+
+def _in_two_stages(text: str, recipe: Recipe) -> str:
+    """The first stage installs everything; the second takes the result and adds only the system packages that a run needs."""
+    comments, header, *sections = re.split(r"(?m)^(?=%|Bootstrap:)", text)
+    by_name = {section.split()[0]: section for section in sections}
+    to_run = dataclasses.replace(recipe, build_packages=())
+    install = f"set -eu\nprefix={PREFIX}\n{render('install_system_packages.sh.j2', to_run)}"
+    final = by_name | {
+        "%files": f"%files from {_BUILD}\n    {PREFIX} {PREFIX}\n\n",
+        "%post": "%post\n" + "".join(f"    {line}\n" for line in install.splitlines()) + "\n",
+    }
+    first = [_with_stage(header, _BUILD), *(by_name[name] for name in ("%arguments", "%files", "%post") if name in by_name)]
+    return "".join([comments, *first, _with_stage(header, _FINAL), *final.values()])
+
+
+def _with_stage(header: str, name: str) -> str:
+    return f"{header.rstrip()}\nStage: {name}\n\n"

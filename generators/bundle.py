@@ -120,13 +120,15 @@ def files_of(
     recipe = Recipe.from_plan(plan)
     in_image = ("requirements.txt", *(["requirements.lock"] if locked else []), "run.sh", "usable_cores.sh", "workload")
     requirements = run_script.write_requirements(recipe, script.requirements(recipe))
-    packages = lock.resolve(requirements, plan.option("python"), [index.value for index in recipe.indexes]) if locked else ()
+    packages = lock.resolve(requirements, recipe.python, [index.value for index in recipe.indexes]) if locked else ()
     texts = {
         "requirements.txt": requirements,
         "install.sh": run_script.write_install(recipe, locked=locked),
         "run.sh": run_script.write_run(recipe),
         "usable_cores.sh": run_script.write_usable_cores(recipe),
     }
+    if recipe.program.build_command:
+        texts["build_program.sh"] = run_script.write_build_program(recipe)
     if locked:
         texts["requirements.lock"] = lock.write(recipe, packages)
     if "apptainer" in formats:

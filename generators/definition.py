@@ -1,10 +1,16 @@
-"""Read Apptainer definitions by the grammar of `apptainer build`, and Dockerfiles, as numbered lines with their role. Nothing that is read is run."""
+"""Read Apptainer definitions as `apptainer build` reads them, as numbered lines with their role. Nothing that is read is run.
+
+The grammar is that of Apptainer 1.4, whose documentation leaves much of it open; the tests hold this reader against the program itself. In its order:
+the text is cut into stages before each line that begins with `Bootstrap:`; a stage is a header, then sections, each from a line whose first word
+begins with `%`; then every `{{ name }}` outside of comments is replaced by its default in the stage's `%arguments`, and the stage is read again.
+"""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kb.errors import BadInput
 
@@ -16,19 +22,20 @@ APP_SECTIONS = frozenset((
 ))  # fmt: skip
 HEADERS = frozenset((
     "bootstrap", "from", "includecmd", "mirrorurl", "updateurl", "osversion", "include", "library", "registry", "namespace", "stage",
-    "product", "user", "regcode", "productpgp", "registerurl", "modules", "fingerprints", "confurl", "setopt",
+    "product", "user", "regcode", "productpgp", "registerurl", "modules", "otherurl&n", "fingerprints", "confurl", "setopt",
 ))  # fmt: skip
 AGENTS = frozenset((
     "library", "oras", "shub", "docker", "docker-archive", "docker-daemon", "oci", "oci-archive", "localimage", "yum", "dnf", "debootstrap",
     "arch", "busybox", "zypper", "scratch",
 ))  # fmt: skip
-INSTRUCTIONS = frozenset((
-    "from", "run", "cmd", "label", "maintainer", "expose", "env", "add", "copy", "entrypoint", "volume", "user", "workdir", "arg",
-    "onbuild", "stopsignal", "healthcheck", "shell",
-))  # fmt: skip
-_NUMBERED = re.compile(r"otherurl\d+")
-_STAGE = re.compile(r"^bootstrap:", re.IGNORECASE)
-_ARGUMENT = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_NEED_FROM = frozenset(("library", "oras", "shub", "docker", "docker-archive", "docker-daemon", "oci", "oci-archive"))
+LONGEST_SECTION = 65_535
+"""Bytes of a section together with the line behind it."""
+
+_STAGE = re.compile(r"^bootstrap:", re.IGNORECASE | re.MULTILINE)
+_ARGUMENT = re.compile(r"\{\{[\t\n\f\r ]*(\w+)[\t\n\f\r ]*\}\}", re.ASCII)
+_COMMENTED = re.compile(r"#[^!]")
+_FILE_WORD = re.compile(r"""([^\s"']*\{\{\s*\w+\s*\}\}*[^\s{}"']*)+|([^\s"']+|"([^"]*)"|'([^']*))""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,75 +57,180 @@ class Line:
     text: str
 
 
+@dataclass(slots=True)
+class _Part:
+    """A header (whose `title` is empty) or a section, with its lines and the number of its first one."""
+
+    number: int
+    title: str
+    lines: list[str] = field(default_factory=list)
+
+
 def read_definition(text: str, where: str) -> list[Line]:
     """The lines of an Apptainer definition.
 
     Raises:
         BadInput: `apptainer build` would not accept it; the message names file and line.
     """
+    stages = []
+    for number, stage in _stages(text):
+        if _checked(stage, number, where):
+            stages.append((number, stage))
     found: list[Line] = []
-    stage, section, argument = -1, "header", ""
-    seen: set[tuple[int, str]] = set()
-    for number, line in _joined(text, "%"):
-        here, word = f"{where}:{number}", line.split(maxsplit=1)[0] if line.split() else ""
-        if _STAGE.match(line):
-            stage, section, argument = stage + 1, "header", ""
-        if word.startswith("%"):
-            section, argument = _section(line, first=not seen and section == "header" and not found, where=here)
-            seen.add((stage, section))
-            continue
-        if not word or (word.startswith("#") and section == "header"):
-            continue
-        if section == "header":
-            key, value = _header(line, here)
-            found.append(Line(number, max(stage, 0), section, key, value))
-        elif not word.startswith("#"):
-            found.append(Line(number, max(stage, 0), section, argument, line.strip()))
-    _check_stages(found, where)
-    _check_arguments(text, found, where)
+    names: set[str] = set()
+    for place, (number, stage) in enumerate(stages):
+        replaced = _with_defaults(stage, number, where)
+        _check_base(_checked(replaced, number, where), number, names, where)
+        found += _lines(replaced, number, place)
+    if not found:
+        raise BadInput(where, "an empty definition", expected="Bootstrap as the first header")
+    for line in found:
+        words = line.key.split("#")[0].split()
+        if line.section == "files" and len(words) == 2 and words[1] not in names:
+            raise BadInput(f"{where}:{line.number}", f"no stage is called {words[1]:.40}", given=words[1], known=names)
     return found
 
 
-def read_dockerfile(text: str, where: str) -> list[Line]:
-    """The lines of a Dockerfile.
+def _stages(text: str) -> Iterator[tuple[int, str]]:
+    """Each stage with the number of its first line; what stands before the first one is a stage too."""
+    cuts = [0, *(match.start() for match in _STAGE.finditer(text)), len(text)]
+    for begin, end in itertools.pairwise(cuts):
+        if begin < end:
+            yield text.count("\n", 0, begin) + 1, text[begin:end]
 
-    Raises:
-        BadInput: an unknown instruction, or none before which a base is named; the message names file and line.
-    """
-    found: list[Line] = []
-    stage, terminator = -1, ""
-    for number, line in _joined(text):
-        stripped = line.strip()
-        if terminator:
-            if stripped == terminator:
-                terminator = ""
-            elif stripped:
-                found.append(Line(number, max(stage, 0), "run", "", stripped))
+
+def _parts(text: str, number: int) -> list[_Part]:
+    """The header and the sections of a stage, line by line."""
+    parts = [_Part(number, "")]
+    lines = text.split("\n")
+    for offset, raw in enumerate(lines[:-1] if lines[-1] == "" else lines):
+        line = raw.removesuffix("\r")
+        if line.split() and line.split()[0].startswith("%"):
+            parts.append(_Part(number + offset, line))
+        else:
+            parts[-1].lines.append(line)
+    return parts
+
+
+def _checked(text: str, number: int, where: str) -> dict[str, str]:
+    """The header of a stage; empty where the stage says nothing at all. Raises BadInput for what Apptainer's parser refuses."""
+    parts = _parts(text, number)
+    for part, after in zip(parts, [*parts[1:], _Part(0, "")], strict=True):
+        size = sum(len(line.encode()) + 1 for line in (*([part.title] if part.title else []), *part.lines)) + len(after.title.encode())
+        if size > LONGEST_SECTION:
+            problem = f"{size} bytes are too many for Apptainer's parser"
+            raise BadInput(f"{where}:{part.number}", problem, expected=f"at most {LONGEST_SECTION} in a section")
+    header = dict(_headers(parts[0], where))
+    said = False
+    for position, part in enumerate(parts[1:]):
+        first = position == 0 and not any(line.strip() for line in parts[0].lines)
+        _check_section(part, first=first, where=where)
+        said = said or any(line.strip() for line in part.lines) or not part.title.startswith("%arguments")
+    if not header and said:
+        raise BadInput(f"{where}:{number}", "a stage without its base", expected="Bootstrap as its first header")
+    return header
+
+
+def _headers(part: _Part, where: str) -> Iterator[tuple[str, str]]:
+    held_key, held = "", ""
+    for offset, raw in enumerate(part.lines):
+        line, here = raw.strip(), f"{where}:{part.number + offset}"
+        if not line or line.startswith("#"):
+            if held_key and any(later.strip() for later in part.lines[offset:]):
+                raise BadInput(here, f"header {held_key:.40} is continued and ends here", expected="the rest of its value")
             continue
-        if not stripped or stripped.startswith("#"):
+        line = line.split("#")[0]
+        if held:
+            key, value = held_key, held + line.strip()
+        else:
+            name, colon, rest = line.partition(":")
+            if not colon:
+                raise BadInput(here, f"header {name.strip():.40} has no value", expected="KEY: VALUE")
+            key, value = name.strip().lower(), rest.strip()
+        held_key, held = "", ""
+        if value.endswith("\\"):
+            held_key, held = key, value[:-1]
+            held = held[:-2] + "\n" if held.endswith("\\n") else held
             continue
-        instruction, _, rest = stripped.partition(" ")
-        name = instruction.lower()
-        if name not in INSTRUCTIONS:
-            raise BadInput(f"{where}:{number}", f"unknown instruction {instruction:.40}", given=name, known=INSTRUCTIONS)
-        if stage < 0 and name not in ("from", "arg"):
-            raise BadInput(f"{where}:{number}", f"{instruction} before any base", expected="FROM first")
-        stage += name == "from"
-        found.append(Line(number, max(stage, 0), name, "", rest.strip()))
-        if (begin := re.search(r"<<-?['\"]?(\w+)", rest)) and name in ("run", "copy", "add"):
-            terminator = begin.group(1)
-    if stage < 0:
-        raise BadInput(where, "names no base", expected="FROM")
-    return found
+        if key not in HEADERS and re.sub(r"\d+$", "&n", key, flags=re.ASCII) not in HEADERS:
+            raise BadInput(here, f"unknown header {key:.40}", given=key, known=HEADERS)
+        yield key, value
 
 
-def _joined(text: str, boundary: str = "") -> Iterator[tuple[int, str]]:
-    """Logical lines with the number of their first line; a line that begins with `boundary` is never joined to the one before."""
-    held, begin = "", 0
-    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
-        if held and boundary and line.lstrip().startswith(boundary):
-            yield begin, held
-            held = ""
+def _check_section(part: _Part, *, first: bool, where: str) -> None:
+    """Raises BadInput for a section that is unknown or that cannot be read. Only the first word of a stage may stand after blanks."""
+    title, here = part.title.strip() if first else part.title, f"{where}:{part.number}"
+    bare = title.lstrip("%")
+    name, blank, _ = bare.partition(" ")
+    if name.lower() in APP_SECTIONS:
+        if not blank:
+            raise BadInput(here, f"section %{name} names no app", expected=f"%{name} APP")
+        if name not in APP_SECTIONS:
+            raise BadInput(here, f"section %{name:.40} is not known in capitals", expected=f"%{name.lower()}", given=name, known=APP_SECTIONS)
+    elif name.lower() not in SECTIONS:
+        expected = "a section at the beginning of its line" if title != title.lstrip() else ", ".join(sorted(SECTIONS))
+        raise BadInput(here, f"unknown section {title.split()[0]:.40}", expected=expected, given=name.lower(), known=SECTIONS)
+    if name.lower() == "files":
+        for offset, line in enumerate(part.lines, 1):
+            if line.strip() and not line.strip().startswith("#") and not _FILE_WORD.search(line.strip()):
+                raise BadInput(f"{where}:{part.number + offset}", "a quote that is never closed", expected="SOURCE DESTINATION")
+
+
+def _with_defaults(text: str, number: int, where: str) -> str:
+    """A stage with its build arguments replaced. Raises BadInput where one has no default; whoever builds could give it, and nobody does here."""
+    defaults: dict[str, str] = {}
+    for part in _parts(text, number):
+        if part.title.lstrip("%").split(" ")[0].lower() == "arguments":
+            for line in map(str.strip, part.lines):
+                name, equals, value = line.partition("=")
+                if not line.startswith("#") and equals and name.strip():
+                    defaults[name.strip()] = value.strip()
+    result, done = [], 0
+    for match in _ARGUMENT.finditer(text):
+        begin = max(text.rfind("\n", done, match.start()), done)
+        if _COMMENTED.search(text[begin : match.start()]):
+            continue
+        if match[1] not in defaults:
+            here = f"{where}:{number + text.count(chr(10), 0, match.start())}"
+            raise BadInput(here, f"build argument {match[1]:.40} has no value", expected="a default in %arguments", given=match[1], known=defaults)
+        nested = _ARGUMENT.sub(lambda inner: defaults.get(inner[1], inner[0]), defaults[match[1]])
+        result += [text[done : match.start()], nested]
+        done = match.end()
+    return "".join([*result, text[done:]])
+
+
+def _check_base(header: dict[str, str], number: int, names: set[str], where: str) -> None:
+    here, agent = f"{where}:{number}", header.get("bootstrap", "")
+    if not agent:
+        raise BadInput(here, "a definition or a stage without its base", expected="Bootstrap as its first header")
+    if agent not in AGENTS:
+        raise BadInput(here, f"unknown bootstrap agent {agent:.40}", given=agent, known=AGENTS)
+    if agent in _NEED_FROM and not header.get("from"):
+        raise BadInput(here, f"a base of kind {agent} without its name", expected="From")
+    names.add(header.get("stage", ""))
+
+
+def _lines(text: str, number: int, stage: int) -> Iterator[Line]:
+    """What a stage says, without blank lines and comments."""
+    header, *sections = _parts(text, number)
+    for offset, line in enumerate(header.lines):
+        key, colon, value = line.split("#")[0].partition(":")
+        if colon and not line.lstrip().startswith("#"):
+            yield Line(number + offset, stage, "header", key.strip().lower(), value.strip().rstrip("\\"))
+    for part in sections:
+        name, _, argument = part.title.strip().lstrip("%").partition(" ")
+        lines = joined(part.lines, part.number + 1)
+        if name.lower() == "files" and not part.lines:
+            yield Line(part.number, stage, "files", argument.strip(), "")
+        for place, line in lines:
+            if line.strip() and not line.lstrip().startswith("#"):
+                yield Line(place, stage, name.lower(), argument.strip(), line.strip())
+
+
+def joined(lines: list[str], first: int) -> Iterator[tuple[int, str]]:
+    """Logical lines of a shell or a Dockerfile with the number of their first line; `first` is the number of the first of all."""
+    held, begin = "", first
+    for number, line in enumerate(lines, first):
         if held and line.lstrip().startswith("#"):
             continue  # a comment inside a continued instruction
         begin = begin if held else number
@@ -129,50 +241,3 @@ def _joined(text: str, boundary: str = "") -> Iterator[tuple[int, str]]:
         held = ""
     if held:
         yield begin, held
-
-
-def _section(line: str, *, first: bool, where: str) -> tuple[str, str]:
-    """The name and the arguments of a section. Only the first word of a file may stand after blanks."""
-    name, _, argument = (line.strip() if first else line).lstrip("%").partition(" ")
-    name = name.lower().rstrip()
-    if name in APP_SECTIONS:
-        if not argument.strip():
-            raise BadInput(where, f"section %{name} names no app", expected=f"%{name} APP")
-    elif name not in SECTIONS:
-        expected = "a section at the beginning of its line" if line != line.lstrip() else ", ".join(sorted(SECTIONS))
-        raise BadInput(where, f"unknown section {line.split()[0]:.40}", expected=expected, given=name, known=SECTIONS)
-    return name, argument.strip()
-
-
-def _header(line: str, where: str) -> tuple[str, str]:
-    key, colon, value = line.split("#")[0].partition(":")
-    name = key.strip().lower()
-    if not colon:
-        raise BadInput(where, f"header {key.strip():.40} has no value", expected="KEY: VALUE")
-    if name not in HEADERS and not _NUMBERED.fullmatch(name):
-        raise BadInput(where, f"unknown header {key.strip():.40}", given=name, known=HEADERS)
-    return name, value.strip()
-
-
-def _check_stages(lines: list[Line], where: str) -> None:
-    stages: set[str] = set()
-    agents = {line.stage for line in lines if (line.section, line.key) == ("header", "bootstrap")}
-    if not lines or not agents or any(line.stage not in agents for line in lines) or lines[0].key != "bootstrap":
-        raise BadInput(where, "a definition or a stage without its base", expected="Bootstrap as the first header")
-    for line in lines:
-        if (line.section, line.key) == ("header", "stage"):
-            stages.add(line.text)
-        elif (line.section, line.key) == ("header", "bootstrap") and line.text.lower() not in AGENTS and not _ARGUMENT.search(line.text):
-            raise BadInput(f"{where}:{line.number}", f"unknown bootstrap agent {line.text:.40}", given=line.text.lower(), known=AGENTS)
-        elif line.section == "files" and line.key.startswith("from ") and line.key.split()[1] not in stages:
-            raise BadInput(f"{where}:{line.number}", f"no stage is called {line.key.split()[1]:.40}", given=line.key.split()[1], known=stages)
-
-
-def _check_arguments(text: str, lines: list[Line], where: str) -> None:
-    """Every `{{ name }}` outside of comments has a default, else it must be given to the build."""
-    defaults = {line.text.partition("=")[0].strip() for line in lines if line.section == "arguments"}
-    for number, line in enumerate(text.split("\n"), 1):
-        for asked in _ARGUMENT.findall(line if not line.lstrip().startswith("#") else ""):
-            if asked not in defaults:
-                problem = f"build argument {asked:.40} has no value"
-                raise BadInput(f"{where}:{number}", problem, expected="a default in %arguments", given=asked, known=defaults)

@@ -12,7 +12,8 @@ from kb import paths
 from kb.errors import BadInput
 from kb.terms import RDF_TYPE, on
 
-from .definition import Line, read_definition, read_dockerfile
+from .containerfile import read_dockerfile
+from .definition import Line, read_definition
 
 if TYPE_CHECKING:
     import pyoxigraph as ox

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 from kb import user_files
 from kb.errors import BadInput
 from kb.workload import Workload, complete_workload
+
+from . import modak_parallel
+from .modak_parallel import ParallelProgram
 
 if TYPE_CHECKING:
     from kb.store import KnowledgeStore
@@ -27,15 +30,38 @@ _EVENTS = {"a": "fail", "b": "begin", "e": "end"}
 _SECTIONS = ("job_options", "target", "application", "optimisation")
 _JOB = {
     "job_name": "name", "account": "account", "queue": "queue", "wall_time_limit": "time", "node_count": "nodes", "process_count_per_node": "cores",
-    "request_gpus": "gpus", "job_array": "array", "architecture_constraint": "constraint", "qos": "qos", "node_exclusive": "exclusive",
+    "partition": "queue", "request_gpus": "gpus", "job_array": "array", "architecture_constraint": "constraint", "qos": "qos",
+    "node_exclusive": "exclusive",
 }  # fmt: skip
 _JOB_NOTED = (
     "core_count_per_process", "memory_limit", "minimum_memory_per_processor", "request_specific_nodes", "standard_output_file",
     "standard_error_file", "combine_stdout_stderr", "copy_environment", "copy_environment_variable", "job_dependency", "email_address", "defer_job",
     "node_mutex",
 )  # fmt: skip
-_APPLICATION = ("app_tag", "app_type", "executable", "arguments", "container_runtime", "build", "mpi_ranks", "threads", "storage")
+_TARGET = ("name", "job_scheduler_type")
+_APPLICATION = (
+    "app_tag", "app_type", "executable", "arguments", "container_runtime", "build", "mpi_ranks", "threads", "storage", "minimal_efficiency",
+    "storage_class_pref", "pre-execution", "post-execution",
+)  # fmt: skip
+_BUILD = ("src", "build_command", "build_parallelism")
 _OPTIMISATION = ("enable_opt_build", "enable_autotuning", "app_type", "opt_build", "autotuning")
+_OLD = ("app_name", "arch_build", "app_build")
+_CONFIG = ("ai_framework", "type", "distributed_training", "layers", "parameters")
+_DATA = ("location", "basedata", "size", "count", "etl")
+_FRAMEWORKS: dict[str, tuple[str, ...]] = {
+    "tensorflow": ("version", "xla"), "pytorch": ("version", "glow"), "keras": ("version", "backend"), "cntk": ("version",), "mxnet": ("version",),
+}  # fmt: skip
+_PARALLEL: dict[str, tuple[str, ...]] = {
+    "mpi": ("library", "version", "scaling_efficiency", "core_subscription", "message_size"),
+    "openmp": ("number_of_threads", "scaling_efficiency", "affinity"),
+    "opencc": ("compiler", "version", "number_of_acc"),
+    "opencl": ("compiler", "version", "number_of_acc"),
+}
+_ACCELERATORS = ("", "none", "nvidia", "amd", "fpga")
+_PROCESSORS = ("", "none", "x86", "arm", "amd", "power")
+_FLAGS = {"nvidia": "--nv", "amd": "--rocm"}
+# The grammar of MODAK's editor spells them so.
+_MISSPELT = {"mvapch": "mvapich", "opnmpi": "openmpi"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +75,8 @@ class ModakRequest:
         scheduler: `bash`, `slurm` or `pbs`.
         wishes: what the job asks its scheduler for, by the names of `generators.job.Job`.
         accelerated: whether a GPU was asked for.
-        notes: what was read and is not carried over, with the reason.
+        notes: what was read and is not carried over, or is carried over otherwise, with the reason.
+        parallel: what is said of a program that trains nothing; None for a training job.
     """
 
     workload: Workload
@@ -59,42 +86,57 @@ class ModakRequest:
     wishes: dict[str, Any]
     accelerated: bool
     notes: tuple[str, ...] = field(default=())
+    parallel: ParallelProgram | None = None
 
 
 def read_request(path: Path, store: KnowledgeStore | None = None) -> ModakRequest:
-    """Read a request (JSON, or the indented optimisation language in a file `.opt`).
+    """Read a request (JSON, or the indented optimisation language in a file `.opt`, which says how and not what is run).
 
     Args:
         path: the file.
         store: knowledge about sites; a site's own scheduler overrides the one that the request names.
 
     Raises:
-        BadInput: the file is malformed, is no request for a training job, or has a key that MODAK never had; the message names the key.
+        BadInput: the file is malformed, is no request for a job, or has a key that MODAK never had; the message names the key.
     """
     job = _job(path)
     where = str(path)
+    if "container_file" in job:
+        raise BadInput(where, "the registration of an image, no request for a job", expected="`ontune kb import modak FOLDER` for images")
     for key in job:
         if key not in _SECTIONS:
             raise BadInput(f"{where}: {key}", "unknown key", expected=", ".join(_SECTIONS), given=key, known=_SECTIONS)
     options, target, application, optimisation = (_object(job, key, where) for key in _SECTIONS)
     notes: list[str] = []
-    kind = _text(optimisation, "app_type") or _text(application, "app_type")
-    if kind not in ("ai_training", "python", ""):
-        raise BadInput(f"{where}: app_type", f"'{kind}' is no training job", expected="ai_training")
     _known(application, _APPLICATION, f"{where}: application")
-    framework = _framework(optimisation, f"{where}: optimisation", notes)
-    build = _object(optimisation, "opt_build", f"{where}: optimisation")
-    accelerator = _text(build, "acc_type").lower()
+    _known(target, _TARGET, f"{where}: target")
+    kind = _kind(optimisation, application, where)
+    framework = _framework(optimisation, kind, f"{where}: optimisation", notes)
+    build = _object(optimisation, "opt_build", f"{where}: optimisation") or _object(optimisation, "arch_build", f"{where}: optimisation")
+    accelerator = _one_of(build, "acc_type", _ACCELERATORS, f"{where}: optimisation: opt_build")
+    if accelerator == "fpga":
+        raise BadInput(f"{where}: optimisation: opt_build: acc_type", "no plan computes on an fpga", expected="nvidia, amd or none")
+    _one_of(build, "cpu_type", _PROCESSORS, f"{where}: optimisation: opt_build")
     wishes = _wishes(options, f"{where}: job_options", notes)
-    accelerated = accelerator in ("nvidia", "amd") or bool(wishes.get("gpus"))
+    accelerated = accelerator in _FLAGS or bool(wishes.get("gpus"))
     if accelerated and not wishes.get("gpus"):
         wishes["gpus"] = 1
         notes.append(f"acc_type {accelerator} without request_gpus: one accelerator is asked for")
     site = _text(target, "name")
     scheduler = _scheduler(_text(target, "job_scheduler_type"), site, store, f"{where}: target: job_scheduler_type", notes)
-    if image := _text(application, "container_runtime"):
-        notes.append(f"container_runtime {image}: an image is built for the plan instead")
-    return ModakRequest(_workload(application, framework, where), framework, site.replace("_", "-"), scheduler, wishes, accelerated, tuple(notes))
+    modules = modak_parallel.site_modules(store, _site_name(site)) if store else []
+    if modules:
+        wishes["modules"] = modules
+        notes.append(f"{site}: jobs load {', '.join(modules)}")
+    parallel = None
+    if kind == "hpc":
+        flag = _FLAGS.get(accelerator, "--nv") if accelerated else ""
+        parallel = _parallel(application, optimisation, flag, f"{where}: optimisation", notes)
+        _spread(parallel, wishes, notes)
+    else:
+        _note_image(_text(application, "container_runtime"), framework, store, notes)
+    workload = _workload(application, "" if parallel else framework, where)
+    return ModakRequest(workload, framework, _site_name(site), scheduler, wishes, accelerated, tuple(notes), parallel)
 
 
 def _job(path: Path) -> dict[str, Any]:
@@ -122,29 +164,104 @@ def _indented(text: str, where: str) -> dict[str, Any]:
     body = re.sub(r"^\s*optimi[sz]ation\b[^:\n]*:\s*\n", "", text, count=1)
     if body == text:
         raise BadInput(f"{where}:1", "no optimisation description", expected="optimization NAME:")
+    spaced = re.sub(r'^(\s*[\w-]+:)(?=")', r"\1 ", body.expandtabs(4), flags=re.MULTILINE)  # the editor lets `key:"value"` pass
     try:
-        given = yaml.safe_load(body.expandtabs(4))
+        given = yaml.safe_load(spaced)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise BadInput(f"{where}:{mark.line + 2 if mark else 1}", "malformed", expected="key: value, indented by tabs") from error
     return {"optimisation": given}
 
 
-def _framework(optimisation: Mapping[str, Any], where: str, notes: list[str]) -> str:
-    details = tuple(key for key in optimisation if re.fullmatch(r"app_type-\w+", key))
-    _known(optimisation, (*_OPTIMISATION, *details), where)
+def _kind(optimisation: Mapping[str, Any], application: Mapping[str, Any], where: str) -> str:
+    """`ai_training` or `hpc`."""
+    for holder, name in ((optimisation, "optimisation"), (application, "application")):
+        kind = _text(holder, "app_type")
+        if kind in ("hpc", "mpi"):
+            return "hpc"
+        if kind == "ai_training":
+            return kind
+        if kind not in ("python", ""):
+            problem = f"'{kind}' is neither a training job nor a parallel program"
+            raise BadInput(f"{where}: {name}: app_type", problem, expected="ai_training, hpc or mpi", given=kind, known=("ai_training", "hpc", "mpi"))
+    return "ai_training"
+
+
+def _framework(optimisation: Mapping[str, Any], kind: str, where: str, notes: list[str]) -> str:
+    details = tuple(key for key in optimisation if re.fullmatch(r"app_type-(ai_training|hpc|ai_inference|big_data)", key))
+    _known(optimisation, (*_OPTIMISATION, *(_OLD if kind == "hpc" else ()), *details), where)
+    if optimisation.get("enable_autotuning") is True:
+        notes.append("enable_autotuning: use `ontune tune`")
+    if kind == "hpc":
+        return ""
+    where = f"{where}: app_type-ai_training"
     training = _object(optimisation, "app_type-ai_training", where)
-    config = _object(training, "config", f"{where}: app_type-ai_training")
-    framework = _text(config, "ai_framework").lower()
-    asked = _object(training, f"ai_framework-{framework}", f"{where}: app_type-ai_training")
+    _known(training, ("config", "data", *(f"ai_framework-{name}" for name in _FRAMEWORKS)), where)
+    config, data = _object(training, "config", where), _object(training, "data", where)
+    _known(config, _CONFIG, f"{where}: config")
+    _known(data, _DATA, f"{where}: data")
+    framework = _one_of(config, "ai_framework", _FRAMEWORKS, f"{where}: config")
+    asked = _object(training, f"ai_framework-{framework}", where)
+    _known(asked, _FRAMEWORKS.get(framework, ()), f"{where}: ai_framework-{framework}")
     if version := _text(asked, "version"):
         notes.append(f"{framework} {version}: the newest release that runs here is taken; pin framework_release to have another")
+    if framework == "keras":
+        framework = _one_of(asked, "backend", _FRAMEWORKS, f"{where}: ai_framework-keras").replace("keras", "") or "tensorflow"
+        notes.append(f"keras: it comes with {framework}")
     for compiler in ("xla", "glow"):
         if asked.get(compiler) is True:
             notes.append(f"{compiler}: true: the plan takes a graph compiler only where it helps; pin compiler={compiler} to have it anyway")
-    if optimisation.get("enable_autotuning") is True:
-        notes.append("enable_autotuning: use `ontune tune`")
+        elif asked.get(compiler) is False:
+            notes.append(f"{compiler}: false: the plan takes a graph compiler where it helps; forbid {compiler} to be sure")
+    if left := [key for key in (*_CONFIG[1:], *_DATA) if _stripped({**config, **data}.get(key)) not in (None, "", {}, False)]:
+        notes.append(f"{', '.join(left)}: say it in a workload's file, where it counts; MODAK read it and did nothing with it")
     return framework
+
+
+def _parallel(application: Mapping[str, Any], optimisation: Mapping[str, Any], flag: str, where: str, notes: list[str]) -> ParallelProgram:
+    """What is said of MPI, in the three forms that MODAK had over the years."""
+    details = _object(optimisation, "app_type-hpc", where)
+    where = f"{where}: app_type-hpc"
+    _known(details, ("config", "data", *(f"parallelisation-{name}" for name in _PARALLEL)), where)
+    config = _object(details, "config", where)
+    _known(config, ("parallelisation",), f"{where}: config")
+    way = _one_of(config, "parallelisation", _PARALLEL, f"{where}: config") or "mpi"
+    asked = _object(details, f"parallelisation-{way}", where)
+    _known(asked, _PARALLEL[way], f"{where}: parallelisation-{way}")
+    library = _text(asked, "library") or _text(optimisation, "app_name")
+    if library in _MISSPELT:
+        notes.append(f"library {library}: read as {_MISSPELT[library]}")
+        library = _MISSPELT[library]
+    version = _text(asked, "version") or _text(_object(optimisation, "app_build", where), "version")
+    ranks, threads = (_stripped(application.get(key)) or 0 for key in ("mpi_ranks", "threads"))
+    for key, number in (("mpi_ranks", ranks), ("threads", threads)):
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 10**6:
+            raise BadInput(f"{where.split(': ')[0]}: application: {key}", "not usable", expected="a whole number from 0 to 999999")
+    if left := [key for key in asked if key not in ("library", "version") and asked[key] not in (None, "")]:
+        notes.append(f"not carried over: {', '.join(left)}")
+    return ParallelProgram(library if way == "mpi" else "", version, _text(application, "container_runtime"), ranks, threads, flag)
+
+
+def _spread(program: ParallelProgram, wishes: dict[str, Any], notes: list[str]) -> None:
+    """The ranks over the nodes. `process_count_per_node` was the cores of a node in some requests and its ranks in others."""
+    nodes, cores = int(wishes.get("nodes") or 1), int(wishes.get("cores") or 0)
+    tasks = -(-program.ranks // nodes) if program.ranks else max(1, cores)
+    if cores and tasks > cores:
+        notes.append(f"mpi_ranks {program.ranks} are {tasks} on each of {nodes} nodes, not the {cores} of process_count_per_node")
+    if program.ranks and program.ranks != tasks * nodes:
+        notes.append(f"mpi_ranks {program.ranks}: {tasks} on each of {nodes} nodes are {tasks * nodes}")
+    wishes["tasks_per_node"], wishes["cores"] = tasks, max(1, cores // tasks)
+    if program.threads > wishes["cores"]:
+        problem = f"threads {program.threads} of each process share {wishes['cores']} core" + ("s" if wishes["cores"] > 1 else "")
+        notes.append(f"{problem}: ask for more cores (--ask cores={program.threads}) or fewer threads")
+
+
+def _note_image(image: str, framework: str, store: KnowledgeStore | None, notes: list[str]) -> None:
+    if image:
+        notes.append(f"container_runtime {image}: an image is built for the plan instead, with what is known to run on the target")
+    for known in modak_parallel.published_images(store, framework) if store and image and framework else ():
+        if known.reference == image.partition("://")[2] or known.reference == image:
+            notes.append(f"{image}: {known.doubts or 'nobody has measured it'}")
 
 
 def _wishes(options: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
@@ -165,7 +282,7 @@ def _scheduler(asked: str, site: str, store: KnowledgeStore | None, where: str, 
         expected = ", ".join(key for key in _SCHEDULERS if key)
         raise BadInput(where, f"unknown scheduler '{asked}'", expected=expected, given=asked.lower(), known=_SCHEDULERS)
     wanted = _SCHEDULERS[asked.lower()]
-    known = _site_scheduler(site.replace("_", "-"), store) if site and store else ""
+    known = _site_scheduler(_site_name(site), store) if site and store else ""
     if known and known != wanted:
         notes.append(f"{site} is run by {known}, whatever the request says ({asked or 'nothing'})")
     return known or wanted
@@ -178,13 +295,25 @@ def _site_scheduler(site: str, store: KnowledgeStore) -> str:
     return next((row["scheduler"] for row in store.select(query)), "")
 
 
+def _site_name(site: str) -> str:
+    return site.replace("_", "-")
+
+
 def _workload(application: Mapping[str, Any], framework: str, where: str) -> Workload:
     executable, arguments = _text(application, "executable"), _text(application, "arguments")
     try:
         command = shlex.split(f"{executable} {arguments}".replace("\\\n", " "))
     except ValueError as error:
         raise BadInput(f"{where}: application: arguments", f"not a command: {error}", expected="words as a shell reads them") from error
-    facts: dict[str, Any] = {"traits": ["Training"], "command": command or None, "framework": framework or None}
+    build = _object(application, "build", f"{where}: application")
+    _known(build, _BUILD, f"{where}: application: build")
+    facts: dict[str, Any] = {
+        "traits": ["Training"] if framework else [],
+        "command": command or None,
+        "framework": framework or None,
+        "build_source": _text(build, "src") or None,
+        "build_command": _text(build, "build_command") or None,
+    }
     return complete_workload(_text(application, "app_tag") or "modak", facts, where)
 
 
@@ -201,6 +330,15 @@ def _known(given: Mapping[str, Any], known: tuple[str, ...], where: str) -> None
     for key in given:
         if key not in known:
             raise BadInput(f"{where}: {key}", "unknown key", given=key, known=known)
+
+
+def _one_of(holder: Mapping[str, Any], key: str, known: Collection[str], where: str) -> str:
+    """A word of a list, in small letters; empty where nothing is said."""
+    word = _text(holder, key).lower()
+    if word and word not in known:
+        expected = ", ".join(name for name in known if name)
+        raise BadInput(f"{where}: {key}", f"'{word:.60}' is not known", expected=expected, given=word, known=known)
+    return word
 
 
 def _text(holder: Mapping[str, Any], key: str) -> str:

@@ -25,6 +25,7 @@ _GRAMMARS = {
     "word": (r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", "letters, digits, '_', '.', '+', '-', not beginning with a sign"),
     "job name": (r"[A-Za-z][A-Za-z0-9_.-]{0,62}", "a job's name: a letter, then at most 62 letters, digits, '_', '.', '-'"),
     "address": (r"(https?|file)://[^\s'\"\\]+", "an address that begins with https://, http:// or file://"),
+    "source": (r"(https?|git)://[^\s'\"\\]+", "an address that begins with https://, http:// or git://"),
     "identifier": (r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", "at most 128 letters, digits, '_', '.', ':', '-'"),
 }
 
@@ -70,6 +71,12 @@ def shell(text: str, variables: Mapping[str, str] | None = None) -> str:
         return shlex.quote(text)
     pieces = re.split("({(?:" + "|".join(map(re.escape, variables)) + ")})", text)
     return "".join(f'"${variables[piece[1:-1]]}"' if index % 2 else shlex.quote(piece) for index, piece in enumerate(pieces) if piece) or "''"
+
+
+def command_word(text: str) -> str:
+    """A word of a user's command: `${NAME}` is the variable of the job, and everything else is as it stands."""
+    pieces = re.split(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})", text)
+    return "".join(f'"{piece[:-1]}:?}}"' if index % 2 else shlex.quote(piece) for index, piece in enumerate(pieces) if piece) or "''"
 
 
 def definition(word: str) -> str:

@@ -19,6 +19,8 @@ RUN_TIME = {"cores": "cores", "devices": "devices"}
 """Placeholders of values that only a run can fill, with the shell variables that `run.sh` gives them."""
 
 _BUILD_ARGUMENTS = {"localimage": ("base",), "debootstrap": ("mirror",)}
+BOOTSTRAPS = ("docker", "oras", "library", *_BUILD_ARGUMENTS)
+"""The kinds of base that the writers tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Program:
 
     Attributes:
         title: the workload's name.
-        framework: the framework's short name.
+        framework: the framework's short name, empty for a command that trains nothing.
         network: the shipped network, empty for a user's script.
         parameters: the network's parameters, such as the batch.
         script: the user's script as a path, empty for a shipped network.
@@ -58,6 +60,8 @@ class Program:
         files: further files of the script, as paths.
         requirements: the user's file of Python requirements as a path, or empty.
         data: what it trains on: `synthetic`, `digits` or a folder; empty for the program's default.
+        build_source: where the source of the command's program is fetched from, or empty.
+        build_command: the shell command that builds it in the image, or empty.
     """
 
     title: str
@@ -70,6 +74,8 @@ class Program:
     files: tuple[str, ...] = ()
     requirements: str = ""
     data: str = ""
+    build_source: str = ""
+    build_command: str = ""
 
     @property
     def own(self) -> bool:
@@ -99,6 +105,9 @@ class Recipe:
         flags: flags of the container's runtime.
         steps: what a job does around the training, such as staging its data.
         launchers: commands that start the training program's processes.
+        build_packages: Debian packages that only the installation of Python packages needs, such as compilers.
+        python: the version of the interpreter that the Python packages are for, empty where the plan does not say.
+        sources: where the knowledge behind the options comes from.
     """
 
     plan_id: str
@@ -113,6 +122,9 @@ class Recipe:
     flags: tuple[Entry, ...]
     steps: tuple[Entry, ...]
     launchers: tuple[Entry, ...]
+    build_packages: tuple[Entry, ...] = ()
+    python: str = ""
+    sources: tuple[str, ...] = ()
 
     @classmethod
     def from_plan(cls, plan: Plan, where: str = "plan") -> Self:
@@ -139,20 +151,32 @@ class Recipe:
             flags=tuple(entry for entry in flags if entry.name.startswith("-")),
             steps=tuple(entry for entry in flags if not entry.name.startswith("-")),
             launchers=entries("launcher", "word"),
+            build_packages=_build_packages(plan, f"{where}: workload: build_packages"),
+            python=next((quoting.name("word", taken.option, f"{where}: python") for taken in plan.decisions if taken.decision == "python"), ""),
+            sources=_sources(plan, where),
         )
 
     @property
     def labels(self) -> dict[str, str]:
         """The image's labels: the keys of the Open Container Initiative, the plan and the knowledge it came from."""
-        base = self.header("From")
+        base = "" if self.build_arguments else self.header("From")
         return {
-            "org.opencontainers.image.title": f"{self.program.title} ({self.program.framework})",
-            "org.opencontainers.image.description": f"Training environment of plan {self.plan_id}",
+            "org.opencontainers.image.title": f"{self.program.title} ({self.program.framework})" if self.program.framework else self.program.title,
+            "org.opencontainers.image.description": f"{'Training environment' if self.program.framework else 'Environment'} of plan {self.plan_id}",
             "org.opencontainers.image.vendor": "Ontune",
-            **({"org.opencontainers.image.base.name": base} if base and not self.build_arguments else {}),
+            "org.opencontainers.image.version": self.plan_id,
+            **({"org.opencontainers.image.base.name": base.partition("@")[0]} if base else {}),
+            **({"org.opencontainers.image.base.digest": base.partition("@")[2]} if "@" in base else {}),
             "ontune.plan-id": self.plan_id,
             "ontune.knowledge-sha256": self.knowledge,
+            **({"ontune.sources": " ".join(self.sources)} if self.sources else {}),
         }
+
+    @property
+    def packages_to_install(self) -> tuple[Entry, ...]:
+        """Debian packages for the run and for the installation."""
+        needed = {package.name for package in self.system_packages}
+        return (*self.system_packages, *(package for package in self.build_packages if package.name not in needed))
 
     @property
     def build_arguments(self) -> tuple[str, ...]:
@@ -162,6 +186,18 @@ class Recipe:
     def header(self, key: str) -> str:
         """The value of the definition's header `key`, or empty."""
         return next((entry.value for entry in self.headers if entry.name.lower() == key.lower()), "")
+
+
+def _build_packages(plan: Plan, where: str) -> tuple[Entry, ...]:
+    names = _listed(plan.workload.get("build_packages") or (), where)
+    return tuple(Entry(quoting.name("system package", name, where), "", "workload: build_packages") for name in names)
+
+
+def _sources(plan: Plan, where: str) -> tuple[str, ...]:
+    """The sources behind the options that do something, as words of a label."""
+    reasons = [(taken, reason) for taken in plan.decisions if taken.apply for reason in taken.reasons]
+    found = {quoting.plain(source, f"{where}: {taken.decision}: sources") for taken, reason in reasons for source in reason.sources}
+    return tuple(sorted(source for source in found if " " not in source))
 
 
 def _because(taken: DecisionTaken, where: str) -> str:
@@ -208,7 +244,8 @@ def _joined(before: Entry, after: Entry, where: str) -> Entry:
 def _program(plan: Plan, where: str) -> Program:
     workload = plan.workload
     title = quoting.plain(workload.get("name") or workload.get("network") or "workload", f"{where}: name")
-    framework = quoting.name("word", _option(plan, "framework", where), f"{where}: framework")
+    trains_nothing = workload.get("command") and not any(taken.decision == "framework" for taken in plan.decisions)
+    framework = "" if trains_nothing else quoting.name("word", _option(plan, "framework", where), f"{where}: framework")
     data = quoting.value(workload.get("data") or "", f"{where}: data")
     if workload.get("script") or workload.get("command"):
         return Program(
@@ -220,9 +257,15 @@ def _program(plan: Plan, where: str) -> Program:
             files=_listed(workload.get("files") or (), f"{where}: files"),
             requirements=quoting.value(workload.get("requirements") or "", f"{where}: requirements"),
             data=data,
+            build_source=_source(workload.get("build_source") or "", f"{where}: build_source"),
+            build_command=quoting.value(workload.get("build_command") or "", f"{where}: build_command"),
         )
     network = quoting.name("word", workload.get("network") or workload.get("name"), f"{where}: network")
     return Program(title, framework, network, _parameters(workload, where), data=data)
+
+
+def _source(address: object, where: str) -> str:
+    return quoting.name("source", address, where) if address else ""
 
 
 def _parameters(workload: Mapping[str, Any], where: str) -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import quoting
+from .limits import unapplied
 from .recipe import PREFIX, RUN_TIME, Entry, Recipe
 
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ def _environment() -> jinja2.Environment:
         "shell": quoting.shell,
         "at_run_time": lambda text: quoting.shell(text, RUN_TIME),
         "arguments": _arguments,
+        "command_word": quoting.command_word,
         "definition": quoting.definition,
         "dockerfile": quoting.dockerfile,
         "comment": quoting.comment,
         "python": repr,
         "plain": lambda text, where: quoting.plain(text, where),
         "because": _because,
+        "unapplied": unapplied,
     }
     return environment
 

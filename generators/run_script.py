@@ -31,3 +31,8 @@ def write_settings(recipe: Recipe) -> str:
 def write_usable_cores(recipe: Recipe) -> str:
     """`usable_cores.sh`: prints how many cores a run may use."""
     return render("usable_cores.sh.j2", recipe)
+
+
+def write_build_program(recipe: Recipe) -> str:
+    """`build_program.sh`: fetches and builds, in the image, the program that the plan's command runs."""
+    return render("build_program.sh.j2", recipe)

@@ -11,12 +11,10 @@ from typing import Any
 
 import pyoxigraph as ox
 
-from kb.errors import BadInput
 from kb.store import KnowledgeStore, Term
 from kb.terms import FILE, PREFIXES, RDF_TYPE, local_name, on
 from reasoner.derive import REQUEST, REQUEST_GRAPH, TARGET, WORKLOAD
 from reasoner.ground import Cause
-from reasoner.menu import OptionInfo
 from reasoner.reasons import Reasons
 from reasoner.request import find_option
 from reasoner.rule_text import Pattern, expand
@@ -27,24 +25,15 @@ Proof = dict[str, Any]
 
 
 def explain(reasons: Reasons, rules: Sequence[Rule], subject: str) -> Proof:
-    """The proof tree for a decision, for an option that was or was not taken, or for a line of a generated file.
+    """The proof tree for a decision, or for an option that was or was not taken.
 
     Raises:
-        BadInput: neither a decision nor an option has that name, and no option of the plan puts such a line anywhere.
+        BadInput: neither a decision nor an option has that name.
     """
     menu = reasons.menu
     decisions = {menu.name[decision]: decision for decision in menu.options}
-    prover = Prover(reasons.derivation.in_store(), rules)
-    if subject in decisions:
-        return _of_option(reasons, prover, reasons.taken[decisions[subject]])
-    if subject in menu.by_name or subject.partition("=")[0] in decisions:
-        return _of_option(reasons, prover, find_option(menu, subject, "SUBJECT"))
-    behind = [option for option in reasons.taken.values() if _writes(menu.info[option], subject)]
-    if not behind:
-        expected = "a decision, an option, or a line that an option of the plan puts into a generated file"
-        raise BadInput("SUBJECT", f"nothing is known as '{subject}'", expected=expected, given=subject, known=[*decisions, *menu.by_name])
-    by = {"kind": "plan", "id": "line", "sources": []}
-    return {"conclusion": subject.strip(), "by": by, "premises": [_of_option(reasons, prover, option) for option in behind]}
+    option = reasons.taken[decisions[subject]] if subject in decisions else find_option(menu, subject, "SUBJECT")
+    return _of_option(reasons, Prover(reasons.derivation.in_store(), rules), option)
 
 
 class Prover:
@@ -134,11 +123,6 @@ def _of_option(reasons: Reasons, prover: Prover, option: str) -> Proof:
         "sources": list(dict.fromkeys(s for reason in said for s in reason.sources)),
     }
     return {"conclusion": name if taken else f"not {name}", "by": by, "premises": premises}
-
-
-def _writes(option: OptionInfo, line: str) -> bool:
-    """Whether an application of the option shows in a line: its name, and its value where that is fixed."""
-    return any(name in line and (value in line or "{" in value) for _, _, name, value in option.applications)
 
 
 def _of_cause(reasons: Reasons, prover: Prover, cause: Cause) -> Proof:

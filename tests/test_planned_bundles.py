@@ -1,4 +1,4 @@
-"""Bundles of real plans: for every shipped target and workload, from the knowledge base to a definition that Apptainer's parser accepts."""
+"""Bundles of real plans: for every shipped target and workload, from the knowledge base to recipes that Apptainer's and hadolint's parsers accept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import require
+from test_dockerfiles import hadolint
 
 import bench.apptainer
 from generators.bundle import files_of, write_bundle
@@ -40,7 +41,7 @@ def test_a_job_brings_in_the_accelerator_that_the_plan_computes_on(target: str, 
 
 @pytest.mark.slow
 @pytest.mark.apptainer
-def test_apptainer_parses_the_definition_of_every_plan(tmp_path: Path) -> None:
+def test_foreign_parsers_take_the_recipes_of_every_plan(tmp_path: Path) -> None:
     apptainer = bench.apptainer.find()
     require("Apptainer", apptainer)
     assert apptainer is not None
@@ -56,3 +57,4 @@ def test_apptainer_parses_the_definition_of_every_plan(tmp_path: Path) -> None:
             unreachable = {**os.environ, "https_proxy": "http://127.0.0.1:9"}
             done = subprocess.run(command, cwd=bundle.folder, capture_output=True, text=True, check=False, env=unreachable)
             assert "conveyor failed to get" in done.stderr, f"{workload} on {target}: {done.stderr[-500:]}"
+    assert hadolint(*sorted(tmp_path.glob("*/Dockerfile"))) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,9 +10,14 @@ from pathlib import Path
 
 import plans
 import pytest
+from conftest import require
 
+import bench.apptainer
+from bench.runners.apptainer import ApptainerRunner
 from generators.bundle import files_of, write_bundle
+from generators.recipe import Recipe
 from kb.errors import BadInput
+from ontune.cli.plan_table import print_plan
 from reasoner.plan import Plan
 
 PYTORCH = """
@@ -38,6 +44,47 @@ model.fit(numpy.ones((8, 4), "float32"), numpy.ones((8, 10), "float32"), verbose
 layer = model.layers[0]
 found = {"precision": layer.compute_dtype, "state": layer.variable_dtype == "float32", "eagerly": model.run_eagerly, "xla": model.jit_compile}
 print(json.dumps({**found, "threads": tf.config.threading.get_intra_op_parallelism_threads(), "arguments": sys.argv[1:]}))
+"""
+
+
+WHOLE = """
+import argparse, json, pathlib, torch
+import numpy as np
+from torch.utils.data import DataLoader, TensorDataset
+from tqdm import tqdm
+import networks, ontune_settings
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--epochs", type=int, default=1)
+parser.add_argument("--note", default="")
+options = parser.parse_args()
+torch.manual_seed(0)
+images = torch.randn(256, 1, 16, 16)
+labels = (images.mean((1, 2, 3)) > 0).long()
+loader = DataLoader(TensorDataset(images, labels), batch_size=32, shuffle=True)
+model = ontune_settings.apply(networks.small())
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+losses, kinds = [], set()
+for epoch in range(options.epochs):
+    for x, y in tqdm(loader, disable=True):
+        optimizer.zero_grad()
+        outputs = model(x)
+        loss = torch.nn.functional.cross_entropy(outputs.float(), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        kinds.add(str(outputs.dtype))
+maps = pathlib.Path("/proc/self/maps").read_text()
+found = {"first": np.mean(losses[:8]), "last": np.mean(losses[-8:]), "kinds": sorted(kinds), "tcmalloc": "libtcmalloc" in maps}
+print(json.dumps({**found, "threads": torch.get_num_threads(), "note": options.note, "steps": len(losses)}))
+"""
+
+NETWORKS = """
+import torch
+
+def small():
+    layers = torch.nn.Conv2d(1, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(8 * 14 * 14, 2)
+    return torch.nn.Sequential(*layers)
 """
 
 
@@ -68,6 +115,71 @@ def test_a_tensorflow_script_gets_the_options_by_one_call(tmp_path: Path, framew
     assert found == {
         "precision": "bfloat16", "state": True, "eagerly": False, "xla": False, "threads": 1, "arguments": ["--epochs", "it's 3", "--more"],
     }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("framework", "source"), [("pytorch", PYTORCH), ("tensorflow", TENSORFLOW)])
+def test_the_module_checks_itself_as_the_image_does(framework: str, source: str, tmp_path: Path, frameworks: Path) -> None:
+    bundle = write_bundle(scripted(tmp_path, framework, source), tmp_path / "bundle")
+    module = bundle.folder / "workload" / "ontune_settings.py"
+    told = {**os.environ, "ONTUNE_USABLE_CORES": "1"}
+    done = subprocess.run([frameworks, module], capture_output=True, text=True, check=False, env=told)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["precision"] == "bf16" and found["threads"] == 1
+    assert found["torch" if framework == "pytorch" else "tensorflow"]
+    idle = {"def apply(model):": "def apply(model):\n    return model\n", "def apply():": "def apply():\n    return\n"}
+    text = module.read_text()
+    module.write_text(next(text.replace(begin, begun) for begin, begun in idle.items() if begin in text))
+    ignored = subprocess.run([frameworks, module], capture_output=True, text=True, check=False, env=told)
+    assert ignored.returncode == 1 and "not in effect: " in ignored.stderr and "precision=bf16, found fp32" in ignored.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.apptainer
+def test_a_whole_script_trains_in_an_image_of_two_stages(tmp_path: Path) -> None:
+    """With a file of its own, requirements, arguments, and a package that is there to install and gone in the image."""
+    apptainer = bench.apptainer.find()
+    require("Apptainer", apptainer)
+    assert apptainer is not None
+    (tmp_path / "networks.py").write_text(NETWORKS)
+    (tmp_path / "requirements.txt").write_text("tqdm>=4,<5\n")
+    more = {"files": [str(tmp_path / "networks.py")], "requirements": str(tmp_path / "requirements.txt"), "build_packages": ["file"]}
+    plan = plans.plan("pytorch", "debian-12", network=None, script=_written(tmp_path, WHOLE), arguments=["--note", "it's mine"], **more)
+    bundle = write_bundle(plan, tmp_path / "bundle")
+    ApptainerRunner(apptainer).prepare(bundle)
+    look = "ls /usr/bin/file 2>&1; cut -f1 /opt/ontune/system-packages.txt; /.singularity.d/test"
+    inside = apptainer.execute(bundle.image, ["sh", "-c", look])
+    assert "No such file" in inside and "libtcmalloc-minimal4" in inside and "\nfile\n" not in inside
+    assert '"precision": "bf16"' in inside and '"memory_format": "channels_last"' in inside
+    told = {"ONTUNE_CONTAINER_FLAGS": " ".join(apptainer.run_flags), "ONTUNE_CORES": "1"}
+    variables = {**os.environ, "PATH": f"{apptainer.folder}:{os.environ['PATH']}", **told}
+    done = subprocess.run([bundle.folder / "job.sh", "--epochs", "4"], cwd=tmp_path, capture_output=True, text=True, check=False, env=variables)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["kinds"] == ["torch.bfloat16"] and found["tcmalloc"] and found["note"] == "it's mine" and found["steps"] == 32
+    assert found["last"] < found["first"]
+
+
+def _written(folder: Path, source: str) -> str:
+    (folder / "train.py").write_text(source)
+    return str(folder / "train.py")
+
+
+def test_the_plan_says_which_options_need_the_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = scripted(tmp_path, "pytorch", PYTORCH)
+    recipe = Recipe.from_plan(plan)
+    by_the_call = {setting.because.split(": ")[1] for setting in recipe.settings}
+    assert by_the_call == {"eager", "bf16", "channels_last", "threads-usable"}
+    from_outside = {taken.option for taken in plan.decisions if any(application.how != "code" for application in taken.apply)}
+    assert {"tcmalloc", "threads-usable", "debian-12"} <= from_outside
+    even = {"value": 1.0, "low": 1.0, "high": 1.0}
+    prediction = {"throughput": {**even, "unit": "samples/s"}, "vs_default": even, "observations": []}
+    print_plan(dataclasses.replace(plan, prediction=prediction))
+    said = capsys.readouterr().out
+    call = "compiler=eager, precision=bf16, memory_format=channels_last, threads=threads-usable"
+    assert f"your script applies these by one call of ontune_settings.apply: {call}\n" in said
+    assert "applied from outside: wheel=torch-2.13.0-cpu, " in said and "allocator=tcmalloc" in said
 
 
 def test_the_run_script_says_which_options_are_code(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ The result is one JSON object. Exit code 0: done; 1: the installation does not d
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -15,6 +16,7 @@ import platform
 import sys
 from pathlib import Path
 
+import libraries
 from catalogue import FRAMEWORKS, NETWORKS, Network, RequestError, network, parameters, settings
 
 # Variables that change how fast a framework trains are part of what was measured.
@@ -31,18 +33,24 @@ def main(arguments: list[str] | None = None) -> int:
         if options.output is not None and not options.output.absolute().parent.is_dir():
             raise RequestError(f"output {str(options.output)!r}: its folder does not exist")
         result = {"framework": options.framework, "network": options.network, "parameters": values, "settings": applied}
-        result |= _run(options, chosen, values, applied)
+        with libraries.speaking() if options.self_check else contextlib.nullcontext([]) as said:
+            result |= _run(options, chosen, values, applied)
+        if options.self_check:
+            result["libraries"] = libraries.report(said)
     except RequestError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     _write(result, options.output)
+    complaints = libraries.contradictions(result["libraries"], applied) if options.self_check else []
     differing = {name: (value, result["in_effect"].get(name)) for name, value in applied.items() if not _agrees(result["in_effect"], name, value)}
     missing = [name for name, mapped in result["in_effect"]["preloaded"].items() if not mapped]
-    if options.self_check and (differing or missing):
+    if options.self_check and (differing or missing or complaints):
         for name, (asked, found) in differing.items():
             print(f"train.py: setting {name}={asked} is not in effect: found {found}", file=sys.stderr)
         for name in missing:
             print(f"train.py: LD_PRELOAD names {name}, which is not loaded", file=sys.stderr)
+        for complaint in complaints:
+            print(f"train.py: {complaint}", file=sys.stderr)
         return 1
     return 0
 
@@ -60,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--warmup-steps", type=_positive(int), default=8)
     parser.add_argument("--epochs", type=_positive(int), help="passes over the data in train mode; default: what the network needs for the digits")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--self-check", action="store_true", help="two steps, then exit 1 unless every setting is in effect")
+    parser.add_argument("--self-check", action="store_true", help="two steps, then exit 1 unless every setting is in effect by what is reported")
     parser.add_argument("--output", type=Path, help="file for the result; default: standard output")
     return parser
 

@@ -22,13 +22,19 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @takes_request
 def explain(
     request: RequestArguments,
-    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="A decision, an option, or a line of a generated file.")],
+    subject: Annotated[
+        str, typer.Argument(metavar="SUBJECT", help="A decision, an option, or a line of a generated file: its text, or ontune.def:12.")
+    ],
     format: Annotated[str, choice("--format", *_FORMATS, help="As a tree, JSON, PROV-O in Turtle, or a drawing for Graphviz.")] = "table",
 ) -> None:
     """Prove a line of a plan: from the option to rules and effects, to facts, to sources and observations."""
+    from generators.lines import explain as proof_of
+    from ontune.cli.request import read_plan
+
     reasoner = request.reasoner()
     workload, target, wishes = request.question(reasoner)
-    proof = reasoner.explain(subject, workload, target, **wishes)
+    plan = read_plan(request.plan_file) if request.plan_file is not None else None
+    proof = proof_of(reasoner, subject, workload, target, plan=plan, **wishes)
     if format in ("turtle", "dot"):
         from reasoner.proof_formats import to_dot, to_turtle
 

@@ -43,7 +43,7 @@ def print_plan(plan: Plan, exact: Plan | None = None) -> None:
     out.print(_decisions("left at the default", disputed, notes))
     silent = (f"{taken.decision}={taken.option}" for taken in left_alone if taken not in disputed)
     out.print(f"left at the default, for nothing known is better here: {', '.join(silent)}", markup=False)
-    for line in _prediction(plan, exact):
+    for line in (*_by_whom(plan), *_prediction(plan, exact)):
         out.print(line, soft_wrap=True)
     if plan.on_request:
         offers = ((f"{offer['decision']}={offer['option']}", _ratio(offer["vs_best"]), offer["accept"]) for offer in plan.on_request)
@@ -56,6 +56,18 @@ def print_plan(plan: Plan, exact: Plan | None = None) -> None:
         out.print(table(("not known", "would change", "settled by"), rows))
     for source, number in notes.numbers.items():
         out.print(f"[{number}] {source}", style="dim", markup=False, soft_wrap=True)
+
+
+def _by_whom(plan: Plan) -> Iterator[str]:
+    """For a user's own program: which options it has to call for, and which reach it from outside."""
+    if not (plan.workload.get("script") or plan.workload.get("command")):
+        return
+    named = {f"{taken.decision}={taken.option}": taken for taken in plan.decisions if taken.decision != "framework"}
+    inside = [name for name, taken in named.items() if any(one.how == "code" for one in taken.apply)]
+    outside = [name for name, taken in named.items() if any(one.how != "code" for one in taken.apply)]
+    if inside:
+        yield f"your script applies these by one call of ontune_settings.apply: {', '.join(inside)}"
+    yield f"applied from outside: {', '.join(outside)}"
 
 
 def _headline(plan: Plan) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from ontune.cli.output import choice, emit, emit_rows
 from ontune.cli.request import RequestArguments, pairs, takes_request
 
 if TYPE_CHECKING:
+    from generators.bundle import Bundle
     from reasoner.plan import Plan
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -54,9 +56,23 @@ def recipe(
         workload, target, wishes = request.question(reasoner)
         plan = reasoner.plan(workload, target, **wishes)
     bundle = write_bundle(plan, output, _words(to), jobs, wishes=asked, locked=locked, force=force)
+    for line in _left_to_others(bundle, _words(to)):
+        typer.echo(line, err=True)
     files = sorted(str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file())
     document = {"plan_id": plan.plan_id, "folder": str(bundle.folder), "files": files}
     emit(document, format, lambda: emit_rows([(file,) for file in files], (f"written to {bundle.folder}",)))
+
+
+def _left_to_others(bundle: Bundle, formats: list[str]) -> Iterator[str]:
+    """What an output of the bundle does not apply, and what the user's own script has to call for."""
+    from generators.bundle import FORMATS
+    from generators.limits import unapplied
+
+    recipe = bundle.recipe
+    for output, file in {**{name: FORMATS[name] for name in formats}, "install": "install.sh"}.items():
+        yield from (f"{file}: not applied: {line}" for line in unapplied(recipe, output))
+    if recipe.program.own and recipe.settings:
+        yield f"your script applies these by one call of ontune_settings.apply: {', '.join(setting.because for setting in recipe.settings)}"
 
 
 def _value(text: str) -> Any:
@@ -70,20 +86,28 @@ def _value(text: str) -> Any:
 def _plan_for_modak(request: RequestArguments, file: Path) -> tuple[Plan, str, dict[str, Any]]:
     """The plan for a request to MODAK, the scheduler that it is for, and what it asks of that."""
     from generators.modak import read_request
+    from generators.modak_parallel import plan_of
+    from kb.workload import load_workload
 
-    if request.workload is not None:
-        raise BadInput("--from-modak", "cannot be combined with --workload", expected="one of them")
     reasoner = request.reasoner()
     wanted = read_request(file, reasoner.full_store)
+    if not wanted.workload.facts.get("command") and request.workload is None:
+        raise BadInput(str(file), "nothing is said of what is run", expected="application: executable; or -w, which says what is trained")
+    if wanted.workload.facts.get("command") and request.workload is not None:
+        raise BadInput("--workload", f"{file.name} says what is run", expected="one of them")
     for note in wanted.notes:
         typer.echo(f"{file.name}: {note}", err=True)
+    if wanted.parallel is not None:
+        plan = plan_of(wanted.parallel, wanted.workload, wanted.scheduler, reasoner.full_store, reasoner.knowledge, str(file))
+        return plan, wanted.scheduler, dict(wanted.wishes)
     if wanted.target and request.target == "local":
         request = replace(request, target=wanted.target)
     target, asked = request.asked_target(reasoner), dict(wanted.wishes)
     if wanted.accelerated and not target.facts.get("gpus"):
         typer.echo(f"{file.name}: it asks for an accelerator, and target {target.name} has none: name the machine with --target", err=True)
         asked.pop("gpus", None)
-    return reasoner.plan(wanted.workload, target, **request.wishes()), wanted.scheduler, asked
+    workload = wanted.workload if request.workload is None else load_workload(request.workload, reasoner.store)
+    return reasoner.plan(workload, target, **request.wishes()), wanted.scheduler, asked
 
 
 @app.command("lint")

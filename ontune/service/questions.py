@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from generators.lines import explain
 from kb import user_files
 from kb.errors import BadInput
 from kb.target import Target, complete_target, load_target
@@ -43,7 +44,7 @@ class Questions:
         """As `plan`, with `subject`."""
         with self._lock:
             workload, target, wishes = self._question(body, ("subject",))
-            return self._reasoner.explain(_text(body, "subject"), workload, target, **wishes)
+            return explain(self._reasoner, _text(body, "subject"), workload, target, **wishes)
 
     def what_if(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """As `plan`, with `changes`, an object of fact keys with their new values."""

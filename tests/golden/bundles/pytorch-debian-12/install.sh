@@ -2,6 +2,9 @@
 # Makes the environment of plan 0123456789abcdef beside this script, for a machine without containers.
 #   install.sh            Python packages; system packages that are missing are named, and nothing else is changed
 #   install.sh --system   system packages too (as root; this is how the Dockerfile uses it)
+# Not applied here: Bootstrap localimage (image_source: localimage): this machine's own system is used.
+# Not applied here: From docker.io/library/debian:12-slim (base_image: debian-12): this machine's own system is used.
+# Not applied here: Suite bookworm (base_image: debian-12): this machine's own system is used.
 set -eu
 prefix=$(cd "$(dirname "$0")" && pwd)
 # The builder's own settings (mirrors, proxies, certificates) are bound at /mnt/ontune during the build, and nowhere else.

@@ -1,0 +1,196 @@
+"""Why a line of a generated file is there: files are written again with each part of the plan changed, and what then differs comes from that part.
+
+Nothing has to be kept beside the templates, and nothing can disagree with them: an origin is what a line really depends on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kb.errors import BadInput
+from reasoner.plan import DecisionTaken, Plan
+
+from . import job
+from .bundle import FORMATS, files_of
+from .recipe import BOOTSTRAPS
+
+if TYPE_CHECKING:
+    from kb.target import Target
+    from kb.workload import Workload
+    from reasoner.reasoner import Reasoner
+
+_OTHER = "otherwise"
+_PLACE = re.compile(r"([\w./-]+):(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A part of a plan that lines of generated files come from.
+
+    Attributes:
+        kind: `option`, or `request` (workload and wishes), `fact` (of the target) or `plan` (its identifiers).
+        name: `decision=option`, or the path to the part, such as `workload: parameters: batch`.
+        value: the part's value, as text; empty for an option.
+    """
+
+    kind: str
+    name: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenLine:
+    """A line of a generated file.
+
+    Attributes:
+        file: the file's path in the bundle.
+        number: the line's number, from 1.
+        text: the line.
+        origins: what it depends on; empty for a line that is the same in every such bundle.
+    """
+
+    file: str
+    number: int
+    text: str
+    origins: tuple[Origin, ...]
+
+
+def explain(reasoner: Reasoner, subject: str, workload: Workload, target: Target, *, plan: Plan | None = None, **wishes: Any) -> dict[str, Any]:
+    """The proof tree for a decision, an option, or a line of a generated file, as `Reasoner.explain` gives it.
+
+    Args:
+        subject: a decision, an option, a place such as `ontune.def:12`, or the text of a line or of a part of it.
+        plan: the plan whose files are meant; else the one that answers the question.
+
+    Raises:
+        BadInput: the subject is none of these.
+        NoFeasiblePlan: no configuration meets the request.
+    """
+    menu = reasoner.menu
+    decisions = {menu.name[decision] for decision in menu.options}
+    if subject in menu.by_name or subject in decisions or subject.partition("=")[0] in decisions:
+        return reasoner.explain(subject, workload, target, **wishes)
+    found = find(plan or reasoner.plan(workload, target, **wishes), subject, [*decisions, *menu.by_name])
+    origins = dict.fromkeys(origin for line in found for origin in line.origins)
+    premises = [
+        reasoner.explain(origin.name, workload, target, **wishes)
+        if origin.kind == "option"
+        else _leaf(f"{origin.name}: {origin.value}", origin.kind, origin.name)
+        for origin in origins
+    ]
+    places = ", ".join(f"{line.file}:{line.number}" for line in found)
+    if not premises:
+        premises = [_leaf("it is the same in every bundle of this kind: no part of the plan changes it", "plan", "template")]
+    return {"conclusion": found[0].text.strip(), "by": {"kind": "plan", "id": places, "sources": []}, "premises": premises}
+
+
+def find(plan: Plan, subject: str, names: list[str] | None = None) -> list[WrittenLine]:
+    """The lines that a subject means: one place, else every line with that text, else every line that holds it.
+
+    Raises:
+        BadInput: there is none; `names` are what else a user may have meant.
+    """
+    texts, text = _texts(plan), subject.strip()
+    if (place := _PLACE.fullmatch(subject)) and place[1] in texts:
+        wanted = {(place[1], int(place[2]))}
+        if not 1 <= int(place[2]) <= (last := len(texts[place[1]])):
+            raise BadInput("SUBJECT", f"{place[1]} has {last} lines", expected=f"{place[1]}:1 to {place[1]}:{last}")
+    else:
+        places = [(file, number, line) for file, lines in texts.items() for number, line in enumerate(lines, 1)]
+        wanted = {(file, number) for file, number, line in places if line.strip() == text}
+        wanted = wanted or {(file, number) for file, number, line in places if len(text) > 2 and text in line}
+    if not wanted:
+        expected = "a decision, an option, or a line of a generated file (its text, or a place such as ontune.def:12)"
+        raise BadInput("SUBJECT", f"nothing is known as '{subject:.80}'", expected=expected, given=subject, known=names or [])
+    return [line for line in lines_of(plan, {file for file, _ in wanted}) if (line.file, line.number) in wanted]
+
+
+def lines_of(plan: Plan, files: Collection[str] = ()) -> list[WrittenLine]:
+    """Every line of the texts that are generated from a plan (all, or those of `files`), with its origins."""
+    # The reasons against other options make up nearly all of a plan, and no text depends on them.
+    decisions = tuple(dataclasses.replace(taken, rejected=()) for taken in plan.decisions)
+    plan = dataclasses.replace(plan, decisions=decisions, alternatives=(), unknowns=(), on_request=())
+    texts = _texts(plan, files)
+    origins: dict[tuple[str, int], dict[Origin, None]] = {}
+    for origin, changed in _changed(plan):
+        for other in changed:
+            with contextlib.suppress(BadInput):  # nothing can be written without some parts: they are changed in another way
+                after = _texts(other, files)
+                for file, lines in texts.items():
+                    for index in _differing(lines, after.get(file, [])):
+                        origins.setdefault((file, index), {})[origin] = None
+    return [
+        WrittenLine(file, index + 1, line, tuple(origins.get((file, index), ()))) for file, lines in texts.items() for index, line in enumerate(lines)
+    ]
+
+
+def _texts(plan: Plan, files: Collection[str] = ()) -> dict[str, list[str]]:
+    """The generated texts, as lines. Programs are copied, not generated, but for the module that applies options."""
+    formats, jobs = ([kind for kind, name in known.items() if not files or name in files] for known in (FORMATS, job.FILES))
+    written = files_of(plan, formats, jobs, bill=False)
+    generated = (name for name in written if name != "plan.json" and (not name.startswith("workload/") or name.endswith("/ontune_settings.py")))
+    return {name: written[name].decode().splitlines() for name in generated if not files or name in files}
+
+
+def _changed(plan: Plan) -> Iterator[tuple[Origin, list[Plan]]]:
+    """Each part of a plan, with the plans that differ in that part alone."""
+    for number, taken in enumerate(plan.decisions):
+        changed = [dataclasses.replace(plan, decisions=(*plan.decisions[:number], way, *plan.decisions[number + 1 :])) for way in _otherwise(taken)]
+        yield Origin("option", f"{taken.decision}={taken.option}"), changed
+    for key, kind in (("workload", "request"), ("target", "fact")):
+        for path, value, without in _parts(getattr(plan, key)):
+            others = [_replaced(getattr(plan, key), path, _another(value)), without]
+            name = ": ".join((key, *path))
+            yield Origin(kind, name, str(value)), [dataclasses.replace(plan, **{key: other}) for other in others]  # type: ignore[arg-type]
+    yield Origin("plan", "plan_id", plan.plan_id), [dataclasses.replace(plan, plan_id=_OTHER)]
+    unsourced = tuple(dataclasses.replace(taken, reasons=()) for taken in plan.decisions)
+    yield Origin("plan", "reasons", "their sources"), [dataclasses.replace(plan, decisions=unsourced)]
+    yield Origin("plan", "knowledge", plan.knowledge.get("sha256", "")), [dataclasses.replace(plan, knowledge={})]
+
+
+def _otherwise(taken: DecisionTaken) -> Iterator[DecisionTaken]:
+    """Another option in its place: one that does nothing; and for container bases, without which little can be written, others of their kind."""
+    yield dataclasses.replace(taken, option=_OTHER, apply=())
+    if any(application.how == "image" for application in taken.apply):
+        for value in (_OTHER, *BOOTSTRAPS):
+            yield dataclasses.replace(taken, option=_OTHER, apply=tuple(dataclasses.replace(each, value=value) for each in taken.apply))
+
+
+def _parts(facts: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any, dict[str, Any]]]:
+    """Each stated part of a description: its path, its value, and the description without it."""
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            for path, part, without in _parts(value):
+                yield (key, *path), part, {**facts, key: without}
+        elif value not in (None, [], ""):
+            yield (key,), value, {other: item for other, item in facts.items() if other != key}
+
+
+def _another(value: Any) -> Any:
+    if isinstance(value, int | float):
+        return not value if isinstance(value, bool) else value + 1
+    return [*value, *value] if isinstance(value, list) else _OTHER
+
+
+def _replaced(facts: Mapping[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    head, *rest = path
+    return {**facts, head: _replaced(facts[head], tuple(rest), value) if rest else value}
+
+
+def _differing(before: list[str], after: list[str]) -> Iterator[int]:
+    """The indices of the lines that are not there afterwards, or not between the same neighbours."""
+    if before == after:
+        return
+    for tag, begin, end, _, _ in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if tag in ("replace", "delete"):
+            yield from (index for index in range(begin, end) if before[index].strip())
+
+
+def _leaf(conclusion: str, kind: str, name: str) -> dict[str, Any]:
+    return {"conclusion": conclusion, "by": {"kind": kind, "id": name, "sources": []}, "premises": []}
