@@ -91,8 +91,8 @@ def _graph(language: str, lines: list[Line]) -> ox.Store:
     import pyoxigraph as ox
 
     store = ox.Store()
-    for name in _NAMES:
-        store.load(path=str(paths.shipped("facts") / name), format=ox.RdfFormat.TURTLE, base_iri="file:")
+    for facts in _NAMES:
+        store.load(path=str(paths.shipped("facts") / facts), format=ox.RdfFormat.TURTLE, base_iri="file:")
 
     def state(node: str, term: str, value: str | int) -> None:
         store.add(ox.Quad(ox.NamedNode(node), ox.NamedNode(on(term)), ox.Literal(value)))
