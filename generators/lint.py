@@ -28,6 +28,7 @@ _ROLES = {
     "from": "base",
 }
 _SEVERITIES = ("error", "warning", "info")
+_NAMES = ("package_names.ttl", "variables.ttl")  # facts that rules look names up in
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,8 @@ def _graph(language: str, lines: list[Line]) -> ox.Store:
     import pyoxigraph as ox
 
     store = ox.Store()
+    for facts in _NAMES:
+        store.load(path=str(paths.shipped("facts") / facts), format=ox.RdfFormat.TURTLE, base_iri="file:")
 
     def state(node: str, term: str, value: str | int) -> None:
         store.add(ox.Quad(ox.NamedNode(node), ox.NamedNode(on(term)), ox.Literal(value)))

@@ -53,6 +53,19 @@ FAULTS = {
     "needs itself": (DECISION + OTHER + ":a on:needs :b . :b on:needs :a .", "the option needs itself"),
     "dangling": (DECISION + OTHER + ":a on:needs cap:nowhere .", "nothing is known of nowhere"),
     "expired": ('<> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/> ; on:checked "2020-01-01"^^xsd:date .', "more than 400 days ago"),
+    "no source of a term": (':P a owl:Class ; rdfs:label "P" ; skos:definition "P" .', "P: the term has no source of its own"),
+    "two definitions": (
+        ':P a owl:Class ; rdfs:label "P" ; skos:definition "one" , "another" ; dct:source <https://example.org/> .',
+        "the term of the ontology has several definitions",
+    ),
+    "variable of a site": (
+        DECISION + OTHER + ':b on:appliedBy [ a on:EnvironmentVariable ; on:name "NCCL_IB_HCA" ; on:value "mlx5_0" ] .',
+        "b sets NCCL_IB_HCA, which is a fact of a site",
+    ),
+    "misleading name": (
+        DECISION + OTHER + ':b on:appliedBy [ a on:PythonPackage ; on:name "tvm" ; on:value "1.0.0" ] .',
+        "b installs tvm, which is another package than its name suggests: apache-tvm",
+    ),
     "undeclared property": (":x on:colour 5 .", "the property colour is declared nowhere"),
     "undeclared class": (":x a on:Colour .", "the class Colour is declared nowhere"),
     "interval": (

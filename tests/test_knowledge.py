@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kb.errors import NoFeasiblePlan
 from kb.sources import Source, shipped_sources
 from kb.store import KnowledgeStore
 from kb.target import load_target
@@ -84,6 +85,38 @@ def test_pytorch_on_that_cpu_gets_channels_last_bf16_and_another_allocator() -> 
 def test_an_intel_cpu_whose_matrix_unit_is_hidden_stays_in_fp32() -> None:
     assert plan("sapphire-rapids-virtual").option("precision") == "fp32"
     assert plan("sapphire-rapids-node").option("precision") == "bf16"
+
+
+@pytest.mark.parametrize(("target", "base", "possible"), [("p100-node", "debian-12-build", False), ("v100-node", "debian-12-build", True)])
+def test_torch_inductor_needs_a_device_that_triton_knows_and_a_compiler(target: str, base: str, possible: bool) -> None:
+    if possible:
+        assert plan(target, compiler="inductor").option("base_image") not in ("debian-12", "debian-13")
+    else:
+        with pytest.raises(NoFeasiblePlan, match="inductor"):
+            plan(target, compiler="inductor", base_image=base)
+
+
+@pytest.mark.parametrize(
+    ("host", "launcher", "inside"),
+    [
+        ({"mpi": "openmpi 4.1.4"}, "mpirun", "openmpi-4"),
+        ({"mpi": "openmpi 5.0.7"}, "mpirun", "openmpi-5"),
+        ({"mpi": "intel-mpi 2021.13"}, "mpirun", "mpich-4"),
+        ({"mpi": "none"}, "mpirun", None),
+        ({"mpi": "mpich 4.0.2", "process_management": ["pmix"]}, "srun-pmix", "openmpi-pmix"),
+        ({"mpi": "openmpi 5.0.7", "process_management": ["pmi2"]}, "srun-pmi2", "mpich-pmi2"),
+        ({"mpi": "openmpi 4.1.4", "process_management": ["pmi2"]}, "srun-pmix", None),
+    ],
+)
+def test_host_and_image_have_mpi_of_one_family(host: dict[str, object], launcher: str, inside: str | None) -> None:
+    planner = shipped()
+    target = load_target("genoa-node", planner.store).with_overrides(host)
+    workload = load_workload("mlp", planner.store)
+    if inside is None:
+        with pytest.raises(NoFeasiblePlan, match=launcher):
+            planner.plan(workload, target, pins={"launcher": launcher})
+    else:
+        assert planner.plan(workload, target, pins={"launcher": launcher}).option("mpi") == inside
 
 
 def test_a_release_that_the_wheel_folder_does_not_hold_is_rejected_with_that_reason() -> None:

@@ -31,6 +31,12 @@ RULES = {
     "variable-lost": ("FROM debian:12\nRUN export A=1\n", "FROM debian:12\nRUN export A=1; make\n"),
     "package-lists-left": (BASE + "%post\n apt-get -q update\n", BASE + "%post\n apt-get update\n rm -rf /var/lib/apt/lists/*\n"),
     "test-missing": (BASE, BASE + "%test\n true\n"),
+    "misleading-package-name": (BASE + "%post\n pip install -q numpy==2.0 'tvm>=1'\n", BASE + "%post\n pip install apache-tvm==0.27 tvm-ffi==1\n"),
+    "site-variable-in-image": ("FROM debian:12\nENV NCCL_IB_HCA=mlx5_0\n", "FROM debian:12\nENV NCCL_NVLS_ENABLE=0\nRUN NCCL_IB_HCA=mlx5_0 ./test\n"),
+    "debugging-variable-in-image": (
+        BASE + "%environment\n export NCCL_P2P_DISABLE=1\n",
+        BASE + "%environment\n export XLA_FLAGS=--xla_gpu_autotune_level=4\n",
+    ),
     "labels-missing": (BASE, "FROM debian:12\nLABEL a=b\n"),
 }
 

@@ -7,6 +7,7 @@ import http.server
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -34,9 +35,7 @@ def expected(dump: Path) -> str:
 
 
 def detected(dump: Path) -> dict[str, object]:
-    # The cpuinfo of POWER does not tell its byte order; the name does.
-    order = "little" if expected(dump).endswith("le") else "big"
-    return cpu.facts(cpuinfo.parse(dump.read_text(), dump.name), byte_order=order)
+    return cpu.facts(cpuinfo.parse(dump.read_text(), dump.name))
 
 
 # ---- processors
@@ -58,9 +57,12 @@ def test_detection_agrees_with_the_name_of_the_dump(dump: Path) -> None:
 
 @pytest.mark.parametrize("dump", DUMPS, ids=lambda dump: dump.name)
 def test_the_level_is_an_ancestor_of_the_microarchitecture(dump: Path) -> None:
-    found = detected(dump)
+    # The cpuinfo of POWER does not tell its byte order, so that no level is sure; the name of the dump does.
+    order = "little" if expected(dump).endswith("le") else "big"
+    found = cpu.facts(cpuinfo.parse(dump.read_text(), dump.name), byte_order=order)
     level, likely = str(found["isa_level"]), str(found["microarchitecture"])
     assert level in cpu.microarchitectures()[likely].ancestors
+    assert detected(dump)["isa_level"] in (level, None if "power" in likely else level)
 
 
 def test_a_virtual_machine_that_hides_features_keeps_both_facts() -> None:
@@ -234,6 +236,20 @@ def test_the_mpi_of_the_host(printed: str | None, environment: dict[str, str], f
     assert mpi.implementation(printed, environment) == found
 
 
+@pytest.mark.parametrize(
+    ("printed", "scheduler", "found"),
+    [
+        ("MPI plugin types are...\n\tpmix\n\tnone\n\tpmi2\nspecific pmix plugin versions available: pmix_v4\n", "slurm", ["pmi2", "pmix"]),
+        ("MPI plugin types are...\n\tnone\n", "slurm", None),
+        (None, "slurm", None),
+        (None, None, None),
+        (None, "none", []),
+    ],
+)
+def test_what_srun_offers_to_mpi(printed: str | None, scheduler: str | None, found: list[str] | None) -> None:
+    assert mpi.process_management(printed, scheduler) == found
+
+
 def test_subordinate_ids_of_the_user_only() -> None:
     assert node.subordinate_ids("a:100000:65536\nb:200000:1\nbroken\n", "a") == 65536
     assert node.subordinate_ids("a:100000:65536\n", "c") == 0
@@ -263,6 +279,55 @@ def test_sinfo_with_node_states_counts_all_nodes() -> None:
     assert scheduler.parse("PARTITION NODES GRES\ngpu 2 gpu:h100:4(S:0-1),tmpdisk:100\n", "s")["gpus"] == [{"model": "h100"}] * 4
     assert scheduler.parse("PARTITION NODES GRES\ncpu 2 (null)\n", "s")["gpus"] == []
     assert "gpus" not in scheduler.parse("PARTITION NODES GRES\nmix* 2 gpu:4\nmix* 2 (null)\n", "s")
+
+
+PBSNODES = """\
+n1
+     state = free
+     np = 40
+     queue = gpu
+n2
+     state = free
+     np = 40
+"""
+WIDE_SINFO = SINFO.replace("NODES(A/I/O/T)", "NODES")
+
+
+def shortened(text: str) -> list[str]:
+    """The text cut after each line, cut inside each line, and without each line."""
+    lines = text.splitlines(keepends=True)
+    cuts = ["".join(lines[:kept]) for kept in range(len(lines))]
+    torn = ["".join(lines[:kept]) + lines[kept][: len(lines[kept]) // 2] for kept in range(len(lines))]
+    return [*cuts, *torn, *("".join(lines[:lost] + lines[lost + 1 :]) for lost in range(len(lines)))]
+
+
+@pytest.mark.parametrize("whole", [WIDE_SINFO, PBSNODES], ids=["sinfo", "pbsnodes"])
+def test_a_damaged_description_of_a_cluster_is_an_error_or_says_less(whole: str) -> None:
+    known = scheduler.parse(whole, "s.txt")
+    for text in shortened(whole):
+        try:
+            found = scheduler.parse(text, "s.txt")
+        except BadInput as error:
+            assert "s.txt" in str(error)
+            continue
+        assert found["scheduler"] == known["scheduler"]
+        assert found.get("cpu.cores") in (None, *(int(n) for n in re.findall(r"\b(?:40|128|64)\b", whole)))
+        assert (found.get("nodes") or 0) <= known["nodes"]
+        assert set(found.get("partitions") or []) <= set(known["partitions"])
+        assert found.get("gpus") in (None, [], known.get("gpus"))
+
+
+@pytest.mark.parametrize("place", range(len(WIDE_SINFO.splitlines()) + len(PBSNODES.splitlines())))
+@settings(max_examples=20, deadline=None)
+@given(noise=st.text(max_size=30))
+def test_a_description_of_a_cluster_with_any_line_replaced_is_no_traceback(place: int, noise: str) -> None:
+    for whole in (WIDE_SINFO, PBSNODES):
+        lines = whole.splitlines()
+        lines[place % len(lines)] = noise
+        try:
+            assert scheduler.parse("\n".join(lines) + "\n", "s.txt")["scheduler"] in ("slurm", "pbs")
+        except BadInput as error:
+            assert "s.txt" in str(error)
 
 
 # ---- this machine and another

@@ -107,6 +107,21 @@ def test_amd_json_cut_anywhere_is_an_error_with_its_line(length: int) -> None:
         gpu.rocm(json.dumps(ROCM, indent=1)[:length], "rocm.json")
 
 
+@pytest.mark.parametrize("dump", [ROCM, AMD], ids=["rocm-smi", "amd-smi"])
+def test_amd_json_cut_after_or_without_any_line_is_an_error_or_partial(dump: object) -> None:
+    lines = json.dumps(dump, indent=1).splitlines()
+    for n in range(len(lines)):
+        for text in ("\n".join(lines[:n]), "\n".join(lines[:n] + lines[n + 1 :])):
+            try:
+                found = gpu.rocm(text, "amd.json")
+            except BadInput as error:
+                assert "amd.json" in str(error)
+                continue
+            assert {each["model"] for each in found} <= {"AMD Instinct MI300X", None}
+            assert {each["arch"] for each in found} <= {"gfx942", None}
+            assert {each["memory_gib"] for each in found} <= {192.0, None}
+
+
 @pytest.mark.parametrize(("stated", "left"), [(None, "abc"), ("", "abc"), ("2,0", "ca"), ("7", "abc"), ("GPU-1a2b", "abc")])
 def test_the_environment_hides_accelerators(stated: str | None, left: str) -> None:
     found: list[dict[str, object]] = [{"model": name} for name in "abc"]

@@ -109,7 +109,7 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
     processor["numa_nodes"] = raw["numa_nodes"] or None
     kind_of = functools.partial(storage.filesystem, mounts)
     class_of = functools.partial(storage.storage_class, classes=recognised.storage_classes())
-    foreign = node.load(raw["loadavg"])
+    foreign, batch = node.load(raw["loadavg"]), scheduler.present(raw["programs"], environment)
     return {
         "cpu": processor,
         "gpus": _accelerators(raw),
@@ -118,12 +118,13 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
         "os": libc.distribution(raw["os_release"]),
         "python": raw["python"],
         "runtimes": recognised.runtimes(raw["programs"]),
-        "scheduler": scheduler.present(raw["programs"], environment),
+        "scheduler": batch,
         "nodes": int(environment["SLURM_JOB_NUM_NODES"]) if environment.get("SLURM_JOB_NUM_NODES", "").isdigit() else 1,
         "exclusive": node.exclusive(environment, topology, foreign),
         "load": foreign,
         "interconnect": node.interconnect(raw["networks"]),
         "mpi": mpi.implementation(raw["mpi"], environment),
+        "process_management": mpi.process_management(raw["slurm_mpi"], batch),
         "wheels": wheels.offered(raw["wheels"]),
         "storage": {
             "tmpdir": class_of(kind_of(raw["tmpdir"])),

@@ -28,6 +28,7 @@ FILES = {
 LIMITS = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", "memory.max", "memory.limit_in_bytes")
 QUERIES = {
     "mpi": [["mpirun", "--version"]],
+    "slurm_mpi": [["srun", "--mpi=list"]],
     "nvidia_smi": [["nvidia-smi", "-q", "-x"]],
     "nvidia_compute_cap": [["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]],
     "rocm_smi": [

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kb.errors import OntuneError
+from kb.probe import recognised
 
 # Level, microarchitecture, confidence.
 Identity = tuple[str | None, str | None, float | None]
@@ -148,8 +149,9 @@ def _family(fields: dict[str, str], byte_order: str | None) -> str | None:
         return "aarch64"
     if "isa" in fields and "hart" in fields:
         return "riscv64" if fields["isa"].startswith("rv64") else None
-    if re.match(r"POWER\d", fields.get("cpu", "")):
-        return "ppc64le" if byte_order == "little" else "ppc64"
+    if power := re.match(r"POWER\d\w*", fields.get("cpu", "")):
+        likely = "little" if power[0] in recognised.little_endian_processors() else "big"
+        return "ppc64le" if (byte_order or likely) == "little" else "ppc64"
     return None
 
 

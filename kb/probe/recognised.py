@@ -56,6 +56,11 @@ def registries() -> list[str]:
     return sorted(_notations("ImageRegistry"))
 
 
+def little_endian_processors() -> list[str]:
+    """Processors whose machines run little-endian systems only, by the name that their kernel prints: their dumps do not state the byte order."""
+    return sorted(_notations("LittleEndianProcessor"))
+
+
 def final_features() -> list[str]:
     """Features that end a processor's list: a list that ends in one has not been cut."""
     return sorted(_notations("FinalFeature"))
