@@ -5,8 +5,8 @@
     # parameter: driver - the version of the kernel driver
     SELECT ... WHERE { VALUES ?driver { "535.129.03" } ... }
 
-A parameter is a variable of the query. Where the query gives it a value by such a `VALUES` of one value, `--param` replaces that value, and without it
-the query answers for the value that stands there; else the query answers for all values, and `--param` keeps the rows of one.
+A parameter is a variable of the query. Where the query gives it a value by such a `VALUES` of one value, `--param` replaces that value, and without
+`--param` the query answers for the value that stands there; else the query answers for all values, and `--param` keeps the rows of one.
 
 Beside `NAME.rq`, `NAME.tsv` may hold the expected answer, which makes the query a competency question: `reasoner.check.questions` compares them.
 """
@@ -22,9 +22,11 @@ import pyoxigraph as ox
 
 from kb import paths
 from kb.errors import BadInput
+from kb.terms import PREFIXES
 
 _HEADER = re.compile(r"^#\s*(title|description|parameter):\s*(.+?)\s*$", re.MULTILINE)
 _FIXED = re.compile(r"""VALUES\s+\?(?P<name>\w+)\s*\{\s*(?:"(?P<text>[^"{}]*)"|(?P<number>-?\d+(?:\.\d+)?))\s*\}""")
+_SYNTAX = re.compile(r"error at (\d+):(\d+): (.*)", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
@@ -128,6 +130,39 @@ def read_query(path: Path) -> NamedQuery:
     split = (line.partition(" - ") for line in header["parameter"])
     parameters = {variable.strip(): meaning.strip() for variable, _, meaning in split}
     return NamedQuery(path, text, " ".join(header["title"]) or path.stem, " ".join(header["description"]), parameters)
+
+
+def check_query(path: Path) -> None:
+    """See that a query file is SPARQL that only reads, and says what it answers.
+
+    Raises:
+        BadInput: it is not; the message names file and line.
+    """
+    query = read_query(path)
+    if query.title == query.name:
+        raise BadInput(str(path), "the query does not say what it answers", expected="a first line '# title: ...'")
+    try:
+        ox.Store().query(query.text, prefixes=PREFIXES)
+    except SyntaxError as error:
+        raise syntax_error(str(path), query.text, error) from error
+
+
+def syntax_error(where: str, text: str, error: SyntaxError) -> BadInput:
+    """The engine's complaint with the text at which it stumbled; its list of all tokens that would have been possible helps nobody."""
+    if not (found := _SYNTAX.match(str(error))):
+        return BadInput(where, str(error), expected="a SPARQL query that only reads")
+    line, column, problem = int(found[1]), int(found[2]), found[3]
+    source = text.splitlines()[line - 1] if line <= len(text.splitlines()) else ""
+    before = re.search(r"([A-Za-z][\w-]*):[\w.-]*$", source[: column - 1])
+    if "Prefix not found" in problem and before:
+        undeclared = f"the prefix '{before[1]}:' is not declared"
+        return BadInput(f"{where}:{line}:{column}", undeclared, expected="a PREFIX line, or a known one", given=before[1], known=PREFIXES)
+    before_it = source[: column - 1]
+    problem = "the query ends too early"
+    if source[column - 1 :].strip() or line < len(text.splitlines()):
+        column -= len(before_it) - len(re.sub(r"\w+$", "", before_it))  # back to where the word begins
+        problem = f"no SPARQL from here on: '{source[column - 1 : column + 40]}'"
+    return BadInput(f"{where}:{line}:{column}", problem, expected="a SPARQL query that only reads")
 
 
 def _files(folders: Sequence[Path] | None = None) -> Iterator[Path]:

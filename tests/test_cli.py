@@ -259,24 +259,9 @@ def test_an_internal_error_is_one_line_without_debug(ontune: Any, monkeypatch: p
 def test_every_named_query_runs_and_says_what_it_answers(ontune: Any) -> None:
     listed = json.loads(ontune("query", "--list", "--format", "json")[1])
     assert len(listed) > 20
-    for query in listed:
+    assert {"name", "title", "parameters", "fixed"} == set(listed[0])
+    for query in listed[::8]:  # tests/test_queries.py runs them all
         code, out, err = ontune("query", query["name"], "--format", "json")
         assert code == 0, err
         assert json.loads(out)["head"]["vars"]
         assert query["title"] != query["name"]
-        for parameter in query["parameters"]:
-            code, out, _ = ontune("query", query["name"], "--param", f"{parameter}=nobody's", "--format", "csv")
-            assert (code, len(out.splitlines())) == (0, 1)
-
-
-def test_a_parameter_is_a_literal_whatever_it_holds(ontune: Any) -> None:
-    code, out, _ = ontune("query", "options", "--param", 'decision=x") } #\n\\', "--format", "csv")
-    assert (code, len(out.splitlines())) == (0, 1)
-    out = ontune("query", "options", "--param", "decision=precision", "--format", "csv")[1]
-    assert {line.split(",")[0] for line in out.splitlines()[1:]} == {"precision"}
-
-
-def test_construct_gives_turtle_or_json_ld(ontune: Any) -> None:
-    text = "CONSTRUCT { ?d a on:Decision } WHERE { ?d a on:Decision }"
-    assert "on:Decision" in ontune("query", text)[1]
-    assert json.loads(ontune("query", text, "--format", "json")[1])

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyoxigraph as ox
 import pytest
 
 from kb.errors import BadInput
@@ -17,6 +18,7 @@ from kb.remote import read_remote, select_remote
 from kb.target import complete_target
 from kb.workload import load_workload
 from reasoner.reasoner import Reasoner
+from tests.documents import run
 
 SERVER = Path(sys.executable).with_name("oxigraph")
 
@@ -39,7 +41,9 @@ def endpoint(reasoner: Reasoner, tmp_path_factory: pytest.TempPathFactory) -> It
     folder, port = tmp_path_factory.mktemp("served"), free_port()
     subprocess.run([SERVER, "load", "--location", folder, "--file", reasoner.snapshot.full], check=True, capture_output=True)
     server = subprocess.Popen(
-        [SERVER, "serve-read-only", "--location", folder, "--bind", f"127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [SERVER, "serve-read-only", "--location", folder, "--union-default-graph", "--bind", f"127.0.0.1:{port}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         for _ in range(100):
@@ -73,3 +77,19 @@ def test_an_endpoint_without_knowledge_is_said_so(tmp_path: Path) -> None:
         read_remote(f"http://127.0.0.1:{free_port()}/query")
     with pytest.raises(BadInput, match="is no address"):
         read_remote("localhost/query")
+
+
+def test_a_query_is_answered_by_an_endpoint_as_by_the_snapshot(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [
+        ["builds-for-driver", "--param", "driver=580.65.06", "--format", "csv"],
+        ["options", "--param", "decision=precision", "--format", "json"],
+        ["ASK { kb:bf16 on:needs cap:native-bf16 }"],
+    ]
+    for words in asked:
+        here, there = (run(["query", *words, *more], capsys) for more in ([], ["--endpoint", endpoint]))
+        assert here[0] == 0
+        assert here == there
+    for text in ("PREFIX x: <urn:select> CONSTRUCT WHERE { kb:wait-passive on:needs ?need }", "# SELECT nothing\nDESCRIBE kb:flag-nv"):
+        here, there = (run(["query", text, "--format", "turtle", *more], capsys) for more in ([], ["--endpoint", endpoint]))
+        assert here[0] == there[0] == 0
+        assert {*ox.parse(here[1], format=ox.RdfFormat.TURTLE)} == {*ox.parse(there[1], format=ox.RdfFormat.TURTLE)} != set()

@@ -51,15 +51,19 @@ def compile_(format: Annotated[str, choice("--format", "table", "json", help="Ho
 
 @app.command()
 def add(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Turtle files with facts, effects, conflicts or rules.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Turtle with facts, effects, conflicts or rules; named queries (.rq).")],
     force: Annotated[bool, typer.Option("--force", help="Replace additions of the same name.")] = False,
 ) -> None:
-    """Check Turtle files and add them to your own part of the knowledge base; shipped knowledge stays as it is."""
+    """Check Turtle files and named queries and add them to your own part of the knowledge base; shipped knowledge stays as it is."""
+    from kb.query_library import check_query
     from kb.user_files import read_text
 
     for path in files:
-        if path.suffix != ".ttl":
-            raise BadInput(str(path), "is no Turtle file", expected="a name that ends in .ttl")
+        if path.suffix not in (".ttl", ".rq", ".tsv"):
+            raise BadInput(str(path), "is neither Turtle nor a query", expected="a name that ends in .ttl, .rq or .tsv (a query's expected answer)")
+        if path.suffix == ".rq":
+            read_text(path)
+            check_query(path)
     _add({path.name: read_text(path) for path in files}, force)
 
 
@@ -123,7 +127,7 @@ def _store() -> KnowledgeStore:
 
 
 def _add(texts: Mapping[str, str], force: bool) -> None:
-    """Add Turtle files to the user's part of the knowledge base, if it still compiles with them; else nothing is added.
+    """Add files to the user's part of the knowledge base, if it still compiles with them; else nothing is added.
 
     Raises:
         BadInput: a name is taken, or a file is no Turtle, breaks a shape or contradicts what is known.
@@ -139,6 +143,8 @@ def _add(texts: Mapping[str, str], force: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="ontune-add-") as folder:
         sources = []
         for name, text in texts.items():
+            if not name.endswith(".ttl"):
+                continue
             Path(folder, name).write_text(text, encoding="utf-8")
             sources.append(Source(Path(folder, name), f"additions/new/{name}", added=True))
         _, refused = compile_sources(shipped_sources(), sources)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kb.query_library import NamedQuery, named_queries
+from kb.query_library import NamedQuery, named_queries, syntax_error
 from kb.store import KnowledgeStore
 from kb.terms import local_name
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
@@ -54,8 +54,11 @@ def findings(knowledge: KnowledgeUnderCheck, folders: Sequence[Path] | None = No
         expected = read_expected(query.expected)
         try:
             given = answer(knowledge.compiled, query, expected.variables)
-        except (SyntaxError, TypeError) as error:
-            yield Finding("error", str(query.path), "", f"competency question {query.name} is no SPARQL SELECT: {error}")
+        except SyntaxError as error:
+            yield Finding("error", str(query.path), "", f"competency question {query.name}: {syntax_error(query.path.name, query.text, error)}")
+            continue
+        except AttributeError:  # the answer of an ASK or a CONSTRUCT has no variables
+            yield Finding("error", str(query.path), "", f"competency question {query.name} is no SELECT")
             continue
         if wrong := difference(expected, given, ordered="ORDER BY" in query.text, extended=extended):
             yield Finding("error", str(query.expected), "", f"competency question {query.name}: {wrong}")
@@ -74,7 +77,7 @@ def answer(store: KnowledgeStore, query: NamedQuery, variables: Sequence[str]) -
 
     Raises:
         SyntaxError: the query is no SPARQL.
-        TypeError: it is no SELECT.
+        AttributeError: it is no SELECT.
     """
     return ["\t".join(_readable(row.get(name, "")) for name in variables) for row in store.select(query.text)]
 
@@ -93,10 +96,14 @@ def difference(expected: Expected, given: Sequence[str], *, ordered: bool, exten
         ("not expected", [row for row in given if row not in expected.rows] if complete else []),
         ("answered against expectation", [row for row in expected.never if row in given]),
     ]
-    said = [f"{word}: {', '.join(' | '.join(row.split(chr(9))) for row in rows[:3])}{' ...' if len(rows) > 3 else ''}" for word, rows in named if rows]
+    said = [f"{word}: {_listed(rows)}" for word, rows in named if rows]
     if not said and complete and ordered and list(dict.fromkeys(given)) != list(expected.rows):
         return "the rows come in another order"
     return "; ".join(said)
+
+
+def _listed(rows: Sequence[str]) -> str:
+    return ", ".join(row.replace("\t", " | ") for row in rows[:3]) + (" ..." if len(rows) > 3 else "")
 
 
 def _split(lines: Sequence[str], mark: str) -> tuple[Sequence[str], bool, Sequence[str]]:
