@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from kb.store import KnowledgeStore
 from kb.terms import PREFIXES
 
 _TIMEOUT_SECONDS = 60
+_COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _EVERYTHING = "SELECT ?graph ?subject ?predicate ?object WHERE { GRAPH ?graph { ?subject ?predicate ?object } }"
 _MAKERS = {"uri": ox.NamedNode, "bnode": ox.BlankNode}
 
@@ -54,7 +56,7 @@ def _ask(endpoint: str, text: str, format: str) -> bytes:
     client = SPARQLWrapper(endpoint, returnFormat=format)
     client.setMethod(POST)
     client.setTimeout(_TIMEOUT_SECONDS)
-    client.setQuery(f"{prologue} {text}")
+    client.setQuery(f"{prologue} {_COMMENT.sub('', text)}")  # the client takes a word in a comment for the kind of query
     try:
         return bytes(client.query().response.read())
     except SPARQLExceptions.SPARQLWrapperException as error:
