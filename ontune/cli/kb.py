@@ -95,10 +95,13 @@ def import_(
 
 @app.command()
 def export(
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of to stdout.")] = None,
-    format: Annotated[str, choice("--format", "turtle", "trig", "nquads", help="TriG and N-Quads keep each triple's source file.")] = "turtle",
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write here, not to stdout; for html, a folder.")] = None,
+    format: Annotated[str, choice("--format", "turtle", "trig", "nquads", "html", help="TriG and N-Quads keep the source files.")] = "turtle",
 ) -> None:
-    """Write the compiled knowledge base as RDF."""
+    """Write the compiled knowledge base as RDF, or what is stated as browsable HTML."""
+    if format == "html":
+        _export_html(output)
+        return
     import pyoxigraph as ox
 
     from kb.terms import PREFIXES
@@ -115,6 +118,22 @@ def export(
     else:
         write_whole(output, data.decode())
         say(f"written: {output}")
+
+
+def _export_html(folder: Path | None) -> None:
+    from kb.query_library import named_queries
+    from kb.sources import added_sources, shipped_sources
+    from ontune.html import write_site
+    from reasoner.compile import compile_snapshot
+
+    if folder is None:
+        raise BadInput("--output", "HTML is many files", expected="-o FOLDER")
+    snapshot = compile_snapshot()  # names the knowledge, and refuses what is broken
+    for said in snapshot.info.refused:
+        say(f"refused: {said}")
+    sources = [source for source in (*shipped_sources(), *added_sources()) if not any(str(source.path) in said for said in snapshot.info.refused)]
+    pages = write_site(folder, sources, named_queries(), {"version": snapshot.info.version, "sha256": snapshot.info.sha256})
+    say(f"written: {pages} pages, {folder / 'index.html'}")
 
 
 def _store() -> KnowledgeStore:
