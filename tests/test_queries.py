@@ -16,7 +16,7 @@ from kb.store import KnowledgeStore
 from reasoner.check.finding import KnowledgeUnderCheck
 from reasoner.check.questions import Expected, answer, difference, findings, read_expected
 from reasoner.compile import compile_snapshot
-from tests.documents import ROOT, Command, assert_shown, blocks, commands, run
+from tests.documents import ROOT, blocks, run
 
 README = ROOT / "kb" / "queries" / "README.md"
 QUESTIONS = [query for query in named_queries([]).values() if query.path.parent.name != "counts"]
@@ -217,10 +217,3 @@ def test_bad_sparql_is_one_line_with_its_place(text: str, said: str, capsys: pyt
 def test_a_service_is_not_asked_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
     code, printed = run(["query", "SELECT * { SERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }"], capsys)
     assert (code, "SERVICE" in printed) == (2, True)
-
-
-@pytest.mark.parametrize("command", list(commands(README)), ids=lambda command: command.line[:60])
-def test_what_the_folders_readme_shows_is_what_the_commands_print(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    code, printed = run(command.words, capsys)
-    assert code == 0, printed
-    assert_shown(command.shown, printed)
