@@ -225,6 +225,11 @@ def test_a_folder_with_something_else_is_left_alone(ontune: Any, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_workload_without_its_option_is_told_where_it_belongs(ontune: Any) -> None:
+    assert_refused(ontune("plan", "mnist-cnn"), "(mnist-cnn)", "behind -w")
+    assert_refused(ontune("query", "options", "precision"), "(precision)", "ontune query --help")
+
+
 def test_an_addition_that_is_broken_is_not_added(ontune: Any, tmp_path: Path) -> None:
     file = tmp_path / "mine.ttl"
     file.write_text("<a> <b> ")
