@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11+, make and a network, and nothing else. `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: docs help demo test check lint types tests tools venv venv-dev clean
+.PHONY: help demo docs test check lint types tests tools venv venv-dev clean
 SHELL := bash
 VENV ?= .venv
 FRAMEWORKS ?= .venv-frameworks
