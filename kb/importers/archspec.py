@@ -46,13 +46,13 @@ def import_archspec(path: Path | None = None) -> ImportReport:
 def _read(path: Path) -> dict[str, Any]:
     expected = "archspec's microarchitectures.json"
     try:
-        data = json.loads(user_files.read_text(path))
+        data: Any = json.loads(user_files.read_text(path))
     except json.JSONDecodeError as error:
         raise BadInput(f"{path}:{error.lineno}", f"malformed JSON: {error.msg}", expected=expected) from error
     entries = data.get("microarchitectures") if isinstance(data, dict) else None
     if not isinstance(entries, dict) or not all(isinstance(entry, dict) and entry.keys() >= _NEEDED for entry in entries.values()):
         raise BadInput(str(path), f"holds no microarchitectures with {', '.join(sorted(_NEEDED))}", expected=expected)
-    return data
+    return {"microarchitectures": entries}
 
 
 def _described(name: str, entry: dict[str, Any]) -> str:
