@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from http import HTTPStatus
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -23,6 +24,7 @@ from kb.terms import PREFIXES, on
 _TIMEOUT_SECONDS = 60
 _TOKEN, _USER, _PASSWORD, _TIMEOUT = (f"ONTUNE_ENDPOINT_{name}" for name in ("TOKEN", "USER", "PASSWORD", "TIMEOUT"))
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+_COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _EVERYTHING = "SELECT ?graph ?subject ?predicate ?object WHERE { GRAPH ?graph { ?subject ?predicate ?object } }"
 _EXPECTED = "a compiled knowledge base, as `ontune serve` offers it"
 _MAKERS = {"uri": ox.NamedNode, "bnode": ox.BlankNode}
@@ -67,7 +69,7 @@ def _ask(endpoint: str, text: str, format: str) -> bytes:
     client = SPARQLWrapper(endpoint, returnFormat=format)
     client.setMethod(POST)
     client.setTimeout(seconds)
-    client.setQuery(f"{prologue} {text}")
+    client.setQuery(f"{prologue} {_COMMENT.sub('', text)}")  # the client takes a word in a comment for the kind of query
     if authorization := _authorization(endpoint):
         client.addCustomHttpHeader("Authorization", authorization)
     try:

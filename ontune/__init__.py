@@ -1,1 +1,52 @@
-"""Floor 5: how people and programs reach Ontune."""
+"""Ontune as a library: what `from ontune import ...` gives. Importing the package costs nothing; a name is loaded when it is first used.
+
+    from ontune import Reasoner, load_target, load_workload
+
+    reasoner = Reasoner()
+    plan = reasoner.plan(load_workload("mnist-cnn"), load_target("zen5-virtual"), framework="pytorch")
+    plan.option("precision")
+
+Everything here is typed, prints nothing, and may be used from several threads. `docs/reference/python.md` describes it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from generators.bundle import Bundle, write_bundle
+    from kb.errors import BadInput, NoFeasiblePlan, OntuneError, RunFailed
+    from kb.remote import read_remote
+    from kb.target import Target, complete_target, load_target, target_names
+    from kb.workload import Workload, complete_workload, load_workload, workload_names
+    from reasoner.plan import Application, DecisionTaken, Plan, Reason, Rejected
+    from reasoner.reasoner import Reasoner
+
+_MODULES = {
+    "generators.bundle": ("Bundle", "write_bundle"),
+    "kb.errors": ("BadInput", "NoFeasiblePlan", "OntuneError", "RunFailed"),
+    "kb.remote": ("read_remote",),
+    "kb.target": ("Target", "complete_target", "load_target", "target_names"),
+    "kb.workload": ("Workload", "complete_workload", "load_workload", "workload_names"),
+    "reasoner.plan": ("Application", "DecisionTaken", "Plan", "Reason", "Rejected"),
+    "reasoner.reasoner": ("Reasoner",),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "Application", "BadInput", "Bundle", "DecisionTaken", "NoFeasiblePlan", "OntuneError", "Plan", "Reason", "Reasoner", "Rejected", "RunFailed",
+    "Target", "Workload", "complete_target", "complete_workload", "load_target", "load_workload", "read_remote", "target_names", "workload_names",
+    "write_bundle",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'ontune' has no attribute '{name}'")
+    value = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -99,6 +99,7 @@ FAULTS = {
     "rule with a new node": (RULE.replace("on:excludes ?option }", "on:excludes [] }"), "its head makes a blank node"),
     "rule with an unknown prefix": (RULE.replace("$this on:allows", "$this foo:allows"), "unknown prefix foo:"),
     "rule that is no SPARQL": (RULE.replace("WHERE { $this on:allows ?option }", "WHERE { $this on:allows }"), "its text is no CONSTRUCT query"),
+    "rule of no kind": (RULE.replace(", on:ConflictRule", ""), "a rule is a derivation or a conflict rule"),
     "rule that ignores its focus": (RULE.replace("$this on:allows ?option", "?x on:allows ?option"), "its body does not mention $this"),
 }
 
@@ -155,19 +156,12 @@ def test_an_unknown_engine_is_refused() -> None:
         check([], engine="jena")  # type: ignore[arg-type]
 
 
-def test_a_question_answered_otherwise_or_without_its_parts_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    question = tmp_path / "numerics"
-    question.mkdir()
-    (question / "question.md").write_text("Which numerics classes are there?")
-    (question / "query.rq").write_text("SELECT ?class WHERE { ?class a on:Numerics }")
-    (question / "expected.tsv").write_text("class\nExact\nLossy\nSloppy\n")
-    (tmp_path / "empty").mkdir()
-    monkeypatch.setattr("reasoner.check.questions.shipped", lambda folder: tmp_path)
-    found = [finding.text for finding in check([]).findings if "competency question" in finding.text]
-    assert found == [
-        "competency question empty lacks question.md, query.rq, expected.tsv",
-        "competency question numerics: not answered: Sloppy; not expected: Mixed",
-    ]
+def test_a_question_answered_otherwise_is_found_at_its_expected_answer(tmp_path: Path) -> None:
+    (tmp_path / "numerics.rq").write_text("SELECT ?class WHERE { ?class a on:Numerics } ORDER BY DESC(?class)")
+    (tmp_path / "numerics.tsv").write_text("class\nExact\nSloppy\n")
+    found = [finding for finding in check([tmp_path]).findings if "competency question" in finding.text]
+    assert [finding.text for finding in found] == ["competency question numerics: not answered: Sloppy; not expected: Mixed, Lossy"]
+    assert found[0].file == str(tmp_path / "numerics.tsv")
 
 
 def test_the_smallest_contradiction_is_minimal() -> None:

@@ -1,44 +1,99 @@
-"""What the documents show works."""
+"""What the documents show works: their commands are run, their files written and read, their links followed."""
 
 from __future__ import annotations
 
-import json
+import doctest
 import re
+import threading
 from pathlib import Path
 
 import pytest
 
-from ontune.cli import COMMANDS, main
+import ontune
+from ontune.cli import COMMANDS
+from tests.documents import DOCUMENTS, ROOT, follow, steps
 
-ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-def blocks(path: Path, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+FOLLOWED = [path for path in DOCUMENTS if path.parent != ROOT and any(steps(path))]  # the README shows a machine of its own
+PYTHON = ROOT / "docs" / "reference" / "python.md"
 
 
-def test_the_addition_in_the_guide_changes_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("ONTUNE_DATA_HOME", str(tmp_path / "data"))
-    file = tmp_path / "mine.ttl"
-    file.write_text(blocks(ROOT / "docs" / "extending.md", "turtle")[0])
-    for words in (["kb", "add", str(file)], ["plan", "-w", "mnist-cnn", "--framework", "pytorch", "--set", "gpus=[]", "--format", "json"]):
-        with pytest.raises(SystemExit) as ended:
-            main(words)
-        assert ended.value.code == 0, capsys.readouterr().err
-    plan = json.loads(capsys.readouterr().out)
-    (allocator,) = [taken for taken in plan["decisions"] if taken["decision"] == "allocator"]
-    assert allocator["option"] == "poolalloc"
-    assert "https://example.org/poolalloc/measurements" in {source for reason in allocator["reasons"] for source in reason["sources"]}
+@pytest.mark.parametrize("path", FOLLOWED, ids=lambda path: path.stem)
+def test_whoever_follows_a_document_sees_what_it_shows(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert follow(path, tmp_path, monkeypatch, capsys) > 0
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_commands_that_are_named_exist(path: Path) -> None:
-    named = set(re.findall(r"\bontune ([a-z][a-z-]*)", path.read_text(encoding="utf-8")))
-    assert named <= set(COMMANDS)
+def test_every_kind_of_document_is_followed() -> None:
+    assert {path.stem for path in FOLLOWED} >= {"first-plan", "add-a-gpu", "add-a-framework-release", "add-an-option", "add-a-rule", "README"}
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_links_to_files_lead_somewhere(path: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text(encoding="utf-8")):
-        assert (path.parent / target).exists(), target
+def test_the_python_reference_shows_what_python_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = PYTHON.read_text(encoding="utf-8").replace("```", "")  # a fence behind an example is no output of it
+    examples = doctest.DocTestParser().get_doctest(text, {}, "python.md", str(PYTHON), 0)
+    done = doctest.DocTestRunner().run(examples)
+    assert (done.failed, done.attempted > 15) == (0, True), capsys.readouterr().out
+
+
+def test_the_python_reference_names_everything_that_is_public() -> None:
+    text = PYTHON.read_text(encoding="utf-8")
+    described = {"Application", "Bundle", "DecisionTaken", "Reason", "Rejected", "Target", "Workload"}  # parts and arguments of what is named
+    assert {name for name in ontune.__all__ if f"{name}" not in text} <= described
+    assert all(getattr(ontune, name).__doc__ for name in ontune.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Planner'"):
+        ontune.Planner  # noqa: B018
+
+
+def test_commands_that_are_named_exist() -> None:
+    for path in DOCUMENTS:
+        named = set(re.findall(r"(?<!from )\bontune ([a-z][a-z-]*)", path.read_text(encoding="utf-8")))
+        assert named <= set(COMMANDS), path
+
+
+def headings(path: Path) -> set[str]:
+    """The headings of a document as links name them."""
+    found = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def test_links_lead_somewhere() -> None:
+    for path in DOCUMENTS:
+        for target, fragment in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", path.read_text(encoding="utf-8")):
+            file = (path.parent / target).resolve() if target else path
+            assert file.exists(), f"{path}: {target}"
+            assert not fragment or fragment in headings(file), f"{path}: {target}#{fragment}"
+
+
+def test_every_document_is_reached_from_the_index() -> None:
+    index = ROOT / "docs" / "index.md"
+    linked = {(index.parent / target).resolve() for target in re.findall(r"\]\((?!https?:)([^)#]+)", index.read_text(encoding="utf-8"))}
+    assert {path for path in DOCUMENTS if path != index} <= linked
+
+
+def test_one_reasoner_answers_several_threads_as_it_answers_one(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = [(workload, target) for workload in ("mnist-cnn", "transformer") for target in ("zen5-virtual", "eos-h100", "t4-cloud")]
+
+    def answers(reasoner: ontune.Reasoner, workload: str, target: str) -> tuple[object, ...]:
+        job, node = ontune.load_workload(workload), ontune.load_target(target)
+        return reasoner.plan(job, node), reasoner.why_not("inductor", job, node), reasoner.what_if({"exclusive": False}, job, node)
+
+    alone = {job: answers(ontune.Reasoner([]), *job) for job in jobs[:3]}
+    shared, found, problems = ontune.Reasoner([]), {}, []
+
+    def work(share: list[tuple[str, str]]) -> None:
+        try:
+            for job in share:
+                found[job] = answers(shared, *job)
+        except Exception as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=work, args=(jobs[number::3],)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert {job: found[job] for job in alone} == alone
+    assert found == {job: answers(shared, *job) for job in jobs}
+    assert capsys.readouterr() == ("", "")

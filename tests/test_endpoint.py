@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyoxigraph as ox
 import pytest
 
 from kb.errors import BadInput
@@ -18,6 +19,7 @@ from kb.remote import read_remote, select_remote
 from kb.target import complete_target
 from kb.workload import load_workload
 from reasoner.reasoner import Reasoner
+from tests.documents import run
 
 SERVER = Path(sys.executable).with_name("oxigraph")
 
@@ -47,7 +49,7 @@ def running(command: Sequence[str | Path], port: int) -> Iterator[str]:
 @contextmanager
 def served(folder: Path, port: int) -> Iterator[str]:
     """The query address of an oxigraph server on a folder."""
-    with running([SERVER, "serve-read-only", "--location", folder, "--bind", f"127.0.0.1:{port}"], port) as address:
+    with running([SERVER, "serve-read-only", "--location", folder, "--union-default-graph", "--bind", f"127.0.0.1:{port}"], port) as address:
         yield f"{address}/query"
 
 
@@ -118,3 +120,19 @@ def test_who_must_identify_themselves_can(reasoner: Reasoner, monkeypatch: pytes
         assert read_remote(f"{address}/sparql").content_hash()
         with pytest.raises(BadInput, match="unencrypted"):
             read_remote("http://example.org/sparql")
+
+
+def test_a_query_is_answered_by_an_endpoint_as_by_the_snapshot(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [
+        ["builds-for-driver", "--param", "driver=580.65.06", "--format", "csv"],
+        ["options", "--param", "decision=precision", "--format", "json"],
+        ["ASK { kb:bf16 on:needs cap:native-bf16 }"],
+    ]
+    for words in asked:
+        here, there = (run(["query", *words, *more], capsys) for more in ([], ["--endpoint", endpoint]))
+        assert here[0] == 0
+        assert here == there
+    for text in ("PREFIX x: <urn:select> CONSTRUCT WHERE { kb:wait-passive on:needs ?need }", "# SELECT nothing\nDESCRIBE kb:flag-nv"):
+        here, there = (run(["query", text, "--format", "turtle", *more], capsys) for more in ([], ["--endpoint", endpoint]))
+        assert here[0] == there[0] == 0
+        assert {*ox.parse(here[1], format=ox.RdfFormat.TURTLE)} == {*ox.parse(there[1], format=ox.RdfFormat.TURTLE)} != set()

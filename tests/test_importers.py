@@ -318,3 +318,12 @@ def test_a_normalisation_matches_whole_values_only() -> None:
     rule = normalised("accelerator_model_name", "nvidia  h200-sxm5-141gb")
     assert rule is not None and rule.normal_form == "NVIDIA H200"
     assert normalised("accelerator_model_name", "something with NVIDIA H200 inside") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("garbage", ":1: malformed JSON"), ("[]", "no microarchitectures"), ('{"microarchitectures": {"x": {}}}', "with features")]
+)
+def test_something_else_than_archspecs_file_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "uarch.json").write_text(text)
+    with pytest.raises(BadInput, match=said):
+        import_source("archspec", tmp_path / "uarch.json")

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from test_endpoint import free_port
@@ -108,6 +108,31 @@ def test_sparql_is_spoken_and_only_reads(ask: Ask) -> None:
     assert "mnist-cnn" in found.splitlines()
     status, _ = ask("POST", "/sparql", "CLEAR ALL", Content_Type="application/sparql-update")
     assert status >= 400
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * { SERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }",
+        "SELECT * { service silent <http://127.0.0.1:9/> { ?s ?p ?o } }",
+        "PREFIX x: <http://127.0.0.1:9/> SELECT * { SERVICE x:y { ?s ?p ?o } }",
+        "SELECT * { BIND(<http://127.0.0.1:9/> AS ?w) SERVICE # no\n?w { ?s ?p ?o } }",
+        "SELECT * { \\u0053ERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }",
+    ],
+)
+def test_no_query_makes_the_server_ask_another_one(ask: Ask, text: str) -> None:
+    for answer in (
+        ask("GET", f"/sparql?query={quote(text)}"),
+        ask("POST", "/sparql", text, Content_Type="application/sparql-query"),
+        ask("POST", "/sparql", f"query={quote_plus(text)}", Content_Type="application/x-www-form-urlencoded"),
+    ):
+        assert answer[0] == 400
+        assert "SERVICE" in answer[1]["error"]
+
+
+def test_a_word_that_looks_like_federation_is_no_harm(ask: Ask) -> None:
+    text = "SELECT ?service WHERE { ?service a <https://w3id.org/ontune#Workload> FILTER(!CONTAINS(STR(?service), 'service')) }"
+    assert ask("GET", f"/sparql?query={quote(text)}", Accept="text/csv")[0] == 200
 
 
 def test_named_queries_and_names(ask: Ask) -> None:

@@ -41,8 +41,10 @@ def test_the_wheel_holds_the_packages_and_no_others(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {"kb", "reasoner", "generators", "bench", "ontune"}
-    for expected in ("kb/ontology/core.ttl", "kb/facts/decisions.ttl", "kb/queries/workloads.rq", "bench/tools/make-base.sh", "ontune/py.typed"):
+    for expected in ("kb/ontology/core.ttl", "kb/facts/decisions.ttl", "ontune/py.typed", "ontune/html/templates/style.css"):
         assert expected in names
+    for query in (ROOT / "kb" / "queries").rglob("*.*"):
+        assert query.relative_to(ROOT).as_posix() in names
     shipped = {name.removeprefix("kb/rules/") for name in names if name.startswith("kb/rules/")}
     assert shipped == {path.relative_to(ROOT / "rules").as_posix() for path in (ROOT / "rules").rglob("*") if path.is_file()}
 
@@ -53,6 +55,8 @@ def test_it_plans_and_counts_and_writes_away_from_the_checkout(installed: Path, 
     counts = json.loads(run(installed, "kb", "stats", "--format", "json", home=tmp_path))
     assert counts["options"] > 50
     assert counts["queries"] == len(list((ROOT / "kb" / "queries").rglob("*.rq")))
+    run(installed, "kb", "export", "--format", "html", "-o", "pages", home=tmp_path)
+    assert "development of" in (tmp_path / "pages" / "rules-conflicts-lifecycle.html").read_text(encoding="utf-8")
     run(installed, "recipe", "-w", "mnist-cnn", "-o", "bundle", home=tmp_path)
     assert (tmp_path / "bundle" / "workload" / "train.py").is_file()
     assert (tmp_path / "bundle" / "ontune.def").read_text()

@@ -12,11 +12,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from kb import paths
+from kb import paths, user_files
+from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, literal, statement
 from kb.probe.cpu import archspec_data
 
 SHIPPED = "microarchitectures.ttl"
+_NEEDED = {"from", "vendor", "features"}
 
 
 def import_archspec(path: Path | None = None) -> ImportReport:
@@ -24,8 +26,11 @@ def import_archspec(path: Path | None = None) -> ImportReport:
 
     Args:
         path: the file; without it, that of the installed archspec.
+
+    Raises:
+        BadInput: the file holds something else.
     """
-    data = json.loads(path.read_text(encoding="utf-8")) if path else archspec_data()
+    data = _read(path) if path else archspec_data()
     version = metadata.version("archspec")
     source = f"pkg:pypi/archspec@{version}"
     statements, findings = [], []
@@ -36,6 +41,18 @@ def import_archspec(path: Path | None = None) -> ImportReport:
         statements.append(_described(name, entry))
     turtle = document(f"microarchitectures of archspec {version}, with what runs on what", [source], statements, _checked(path))
     return ImportReport(turtle, findings)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    expected = "archspec's microarchitectures.json"
+    try:
+        data: Any = json.loads(user_files.read_text(path))
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{path}:{error.lineno}", f"malformed JSON: {error.msg}", expected=expected) from error
+    entries = data.get("microarchitectures") if isinstance(data, dict) else None
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) and entry.keys() >= _NEEDED for entry in entries.values()):
+        raise BadInput(str(path), f"holds no microarchitectures with {', '.join(sorted(_NEEDED))}", expected=expected)
+    return {"microarchitectures": entries}
 
 
 def _described(name: str, entry: dict[str, Any]) -> str:

@@ -132,7 +132,11 @@ def _usage_message(error: typer.TyperException) -> str:
         if given not in known:
             near = nearest(given, known)
             return f"{command}: no option '{given}'" + (f"; did you mean '{near}'?" if near else f"; see '{command} --help'")
-    return f"{command}: {' '.join(error.format_message().split())} See '{command} --help'."
+    said = " ".join(error.format_message().split())
+    options = [name for parameter in context.command.get_params(context) for name in parameter.opts] if context is not None else []
+    if "unexpected extra argument" in said and "--workload" in options:
+        return f"{command}: {said[4:]}; what is trained stands behind -w, the machine behind -t"
+    return f"{command}: {said} See '{command} --help'."
 
 
 def _log_everything() -> None:

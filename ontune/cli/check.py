@@ -27,7 +27,8 @@ def check(
 
     for folder in folders or ():
         if not folder.is_dir():
-            raise BadInput(str(folder), "no such folder", expected="a folder of Turtle files")
+            problem = "is a file" if folder.exists() else "no such folder"
+            raise BadInput(str(folder), problem, expected="a folder of Turtle files")
     report = run_checks(folders or None, dl, "pyshacl" if engine == "pyshacl" else "shifty")
     document = {"ok": report.ok, "seconds": round(report.seconds, 2), "findings": [asdict(finding) for finding in report.findings]}
 

@@ -51,15 +51,19 @@ def compile_(format: Annotated[str, choice("--format", "table", "json", help="Ho
 
 @app.command()
 def add(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Turtle files with facts, effects, conflicts or rules.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Turtle with facts, effects, conflicts or rules; named queries (.rq).")],
     force: Annotated[bool, typer.Option("--force", help="Replace additions of the same name.")] = False,
 ) -> None:
-    """Check Turtle files and add them to your own part of the knowledge base; shipped knowledge stays as it is."""
+    """Check Turtle files and named queries and add them to your own part of the knowledge base; shipped knowledge stays as it is."""
+    from kb.query_library import check_query
     from kb.user_files import read_text
 
     for path in files:
-        if path.suffix != ".ttl":
-            raise BadInput(str(path), "is no Turtle file", expected="a name that ends in .ttl")
+        if path.suffix not in (".ttl", ".rq", ".tsv"):
+            raise BadInput(str(path), "is neither Turtle nor a query", expected="a name that ends in .ttl, .rq or .tsv (a query's expected answer)")
+        if path.suffix == ".rq":
+            read_text(path)
+            check_query(path)
     _add({path.name: read_text(path) for path in files}, force)
 
 
@@ -91,10 +95,13 @@ def import_(
 
 @app.command()
 def export(
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here instead of to stdout.")] = None,
-    format: Annotated[str, choice("--format", "turtle", "trig", "nquads", help="TriG and N-Quads keep each triple's source file.")] = "turtle",
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write here, not to stdout; for html, a folder.")] = None,
+    format: Annotated[str, choice("--format", "turtle", "trig", "nquads", "html", help="TriG and N-Quads keep the source files.")] = "turtle",
 ) -> None:
-    """Write the compiled knowledge base as RDF."""
+    """Write the compiled knowledge base as RDF, or what is stated as browsable HTML."""
+    if format == "html":
+        _export_html(output)
+        return
     import pyoxigraph as ox
 
     from kb.terms import PREFIXES
@@ -113,6 +120,22 @@ def export(
         say(f"written: {output}")
 
 
+def _export_html(folder: Path | None) -> None:
+    from kb.query_library import named_queries
+    from kb.sources import added_sources, shipped_sources
+    from ontune.html import write_site
+    from reasoner.compile import compile_snapshot
+
+    if folder is None:
+        raise BadInput("--output", "HTML is many files", expected="-o FOLDER")
+    snapshot = compile_snapshot()  # names the knowledge, and refuses what is broken
+    for said in snapshot.info.refused:
+        say(f"refused: {said}")
+    sources = [source for source in (*shipped_sources(), *added_sources()) if not any(str(source.path) in said for said in snapshot.info.refused)]
+    pages = write_site(folder, sources, named_queries(), {"version": snapshot.info.version, "sha256": snapshot.info.sha256})
+    say(f"written: {pages} pages, {folder / 'index.html'}")
+
+
 def _store() -> KnowledgeStore:
     from kb.store import KnowledgeStore
     from reasoner.compile import compile_snapshot
@@ -123,7 +146,7 @@ def _store() -> KnowledgeStore:
 
 
 def _add(texts: Mapping[str, str], force: bool) -> None:
-    """Add Turtle files to the user's part of the knowledge base, if it still compiles with them; else nothing is added.
+    """Add files to the user's part of the knowledge base, if it still compiles with them; else nothing is added.
 
     Raises:
         BadInput: a name is taken, or a file is no Turtle, breaks a shape or contradicts what is known.
@@ -139,6 +162,8 @@ def _add(texts: Mapping[str, str], force: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="ontune-add-") as folder:
         sources = []
         for name, text in texts.items():
+            if not name.endswith(".ttl"):
+                continue
             Path(folder, name).write_text(text, encoding="utf-8")
             sources.append(Source(Path(folder, name), f"additions/new/{name}", added=True))
         _, refused = compile_sources(shipped_sources(), sources)

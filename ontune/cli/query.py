@@ -5,24 +5,27 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kb.errors import BadInput
-from kb.query_library import named_queries, named_query
-from ontune.cli.output import choice, emit_json, emit_rows
+from kb.errors import BadInput, nearest
+from kb.query_library import named_queries, named_query, read_query, syntax_error
+from ontune.cli.output import choice, emit_json, emit_rows, say
 from ontune.cli.request import pairs
 
 if TYPE_CHECKING:
+    from kb.query_library import NamedQuery
     from kb.store import KnowledgeStore
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
-_SYNTAX = re.compile(r"error at (\d+):(\d+): (.*)", re.DOTALL)
+_LITERALS = re.compile(r"""<[^<>\s]*>|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\#.*""")
+_FORM = re.compile(r"\b(?:SELECT|ASK|CONSTRUCT|DESCRIBE)\b", re.IGNORECASE)
+_PREFIXED = re.compile(r"(?<![\w?$:-])([a-z]+):([A-Za-z_](?:[\w.-]*[\w-])?)")
 
 
 def _names() -> list[str]:
@@ -44,13 +47,16 @@ def query(
         return
     if (text is None) == (file is None):
         raise BadInput("query", "which one?", expected="either SPARQL or a name, or -f FILE; `ontune query --list` lists the names")
+    values = pairs(parameters or [], "--param", "NAME=VALUE")
     if file is not None:
         from kb.user_files import read_text
 
-        asked, where = read_text(file), str(file)
+        read_text(file)  # complains of a file that cannot be read, or is no text
+        asked, where = read_query(file).filled(values), str(file)
     elif text is not None and _NAME.fullmatch(text):
-        named = named_query(text)
-        asked, where = named.filled(pairs(parameters or [], "--param", "NAME=VALUE")), f"query {text}"
+        asked, where = named_query(text).filled(values), f"query {text}"
+    elif values:
+        raise BadInput("--param", "a query that is typed has no parameters", expected="a named query or -f FILE; their headers name parameters")
     else:
         asked, where = str(text), "query"
     (_print_remote(endpoint, asked, format) if endpoint else _print_local(_full_store(), asked, where, format))
@@ -70,34 +76,74 @@ def _print_local(store: KnowledgeStore, text: str, where: str, format: str) -> N
 
     from kb.terms import PREFIXES
 
+    _say_what_is_unknown(store, text)
     try:
         result: Any = store.store.query(text, prefixes=PREFIXES, use_default_graph_as_union=True)
         if isinstance(result, ox.QueryTriples):
-            kind = ox.RdfFormat.JSON_LD if format == "json" else ox.RdfFormat.TURTLE
-            print((ox.serialize(result, format=kind, prefixes=PREFIXES) or b"").decode())
+            _print_triples(result, format)
             return
         import json
 
         document = json.loads(result.serialize(format=ox.QueryResultsFormat.JSON))
     except SyntaxError as error:
-        raise _syntax_error(where, error) from error
+        raise syntax_error(where, text, error) from error
+    except OSError as error:
+        raise BadInput(where, f"a SERVICE in it does not answer: {error}", expected="addresses of endpoints that are reached") from error
     _print_document(document, format)
 
 
-def _syntax_error(where: str, error: SyntaxError) -> BadInput:
-    if found := _SYNTAX.match(str(error)):
-        line, column, problem = found.groups()
-        return BadInput(f"{where}:{line}:{column}", " ".join(problem.split()), expected="a SPARQL query that only reads")
-    return BadInput(where, str(error), expected="a SPARQL query that only reads")
-
-
 def _print_remote(endpoint: str, text: str, format: str) -> None:
+    import pyoxigraph as ox
+
     from kb.remote import construct_remote, select_remote
 
-    if re.search(r"^\s*(CONSTRUCT|DESCRIBE)\b", text, re.IGNORECASE | re.MULTILINE):
-        print(construct_remote(endpoint, text))
+    form = _FORM.search(_without_literals(text))
+    if form is not None and form[0].upper() in ("CONSTRUCT", "DESCRIBE"):
+        turtle = construct_remote(endpoint, text)
+        _print_triples((quad.triple for quad in ox.parse(turtle, format=ox.RdfFormat.TURTLE)), format)
     else:
         _print_document(select_remote(endpoint, text), format)
+
+
+def _say_what_is_unknown(store: KnowledgeStore, text: str) -> None:
+    """A note on stderr for every name of Ontune's vocabularies that no triple has: a misspelt one gives an empty answer and no error."""
+    import pyoxigraph as ox
+
+    from kb.terms import ON, PREFIXES, prefixed
+
+    own = {prefix: namespace for prefix, namespace in PREFIXES.items() if namespace.startswith(ON.removesuffix("#"))}
+    for prefix, name in dict.fromkeys(_PREFIXED.findall(_without_literals(text))):
+        if prefix not in own:
+            continue
+        node = ox.NamedNode(own[prefix] + name)
+        patterns = ((node, None, None), (None, node, None), (None, None, node))
+        if any(next(iter(store.store.quads_for_pattern(*pattern)), None) for pattern in patterns):
+            continue
+        known = {quad.subject.value for quad in store.store if isinstance(quad.subject, ox.NamedNode) and quad.subject.value.startswith(own[prefix])}
+        near = nearest(node.value, known)
+        say(f"note: nothing is known of {prefix}:{name}" + (f"; did you mean {prefixed(near)}?" if near else ""))
+
+
+def _without_literals(text: str) -> str:
+    """The query without its comments, texts and addresses, in which anything may look like a name or a keyword."""
+    return _LITERALS.sub(" ", text)
+
+
+def _print_triples(triples: Iterable[Any], format: str) -> None:
+    """What CONSTRUCT and DESCRIBE give: Turtle with the prefixes that it uses, or JSON-LD."""
+    import pyoxigraph as ox
+
+    from kb.terms import PREFIXES
+
+    if format == "csv":
+        raise BadInput("--format", "a graph is no table", expected="turtle or json for CONSTRUCT and DESCRIBE")
+    kept = list(triples)
+    if format == "json":
+        print((ox.serialize(kept, format=ox.RdfFormat.JSON_LD) or b"").decode())
+        return
+    text = "\n".join(map(str, kept))
+    used = {prefix: namespace for prefix, namespace in PREFIXES.items() if namespace in text}
+    print((ox.serialize(kept, format=ox.RdfFormat.TURTLE, prefixes=used) or b"").decode(), end="")
 
 
 def _print_document(document: dict[str, Any], format: str) -> None:
@@ -135,8 +181,14 @@ def _short(value: dict[str, str] | None) -> str:
 
 
 def _print_list(format: str) -> None:
-    found: Sequence[Any] = [(query.name, query.title, ", ".join(query.parameters)) for query in named_queries().values()]
+    queries = sorted(named_queries().values(), key=lambda query: query.path.parent.name == "counts")
     if format == "json":
-        emit_json([{"name": name, "title": title, "parameters": parameters.split(", ") if parameters else []} for name, title, parameters in found])
+        emit_json([{"name": query.name, "title": query.title, "parameters": list(query.parameters), "fixed": query.fixed} for query in queries])
     else:
-        emit_rows(found, ("name", "answers", "parameters"))
+        emit_rows(((query.name, query.title, ", ".join(_parameters(query))) for query in queries), ("name", "answers", "parameters"))
+
+
+def _parameters(query: NamedQuery) -> Iterator[str]:
+    """Each parameter, with the value that it has where nothing is said."""
+    for name in query.parameters:
+        yield f"{name}={query.fixed[name]}" if name in query.fixed else name

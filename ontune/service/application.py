@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -31,6 +32,8 @@ from ontune.service.questions import Questions
 LARGEST_BODY = 1_000_000
 _STATUS = {BadInput: 400, NoFeasiblePlan: 409}
 _HANDED_ON = ("accept", "content-type")
+_SERVICE = re.compile(r"(?<![\w?$:])SERVICE(?![\w:])\s*(?:SILENT\b|[<?$#]|[\w.-]*:)", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8}))")
 _OPEN = ("/", "/api/openapi.json")
 _SCHEMA = SchemaGenerator({"openapi": "3.1.0", "info": {"title": "Ontune", "version": __version__}})
 
@@ -77,7 +80,9 @@ def application(questions: Questions, store: KnowledgeStore, sparql: str, *, tok
         return FileResponse(Path(__file__).with_name("page.html"), media_type="text/html")
 
     async def protocol(request: Request) -> Response:
-        return await run_in_threadpool(_hand_on, sparql, request.method, request.url.query, dict(request.headers), await _raw_body(request))
+        body = await _raw_body(request)
+        _refuse_federation(request.url.query, body.decode(errors="replace"))
+        return await run_in_threadpool(_hand_on, sparql, request.method, request.url.query, dict(request.headers), body)
 
     routes = [
         Route("/", page, include_in_schema=False),
@@ -133,6 +138,18 @@ async def _body(request: Request) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise BadInput("body", "is no object", expected="an object")
     return value
+
+
+def _refuse_federation(*parts: str) -> None:
+    """Refuse a query with SERVICE: the server would fetch any address for whoever asks, from inside the network that it stands in.
+
+    Raises:
+        BadInput: one of the parts of a request, as it is or decoded, asks another service.
+    """
+    for part in parts:
+        for text in (part, unquote_plus(part)):
+            if _SERVICE.search(_ESCAPED.sub(lambda found: chr(min(int(found[1] or found[2], 16), 0x10FFFF)), text)):
+                raise BadInput("query", "SERVICE asks another service", expected="a query over this knowledge base alone")
 
 
 def _hand_on(endpoint: str, method: str, query: str, headers: Mapping[str, str], body: bytes) -> Response:

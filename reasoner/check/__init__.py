@@ -36,7 +36,7 @@ def check(folders: Sequence[Path] | None = None, dl: bool = False, engine: Engin
         lambda: quality.findings(knowledge),
         lambda: compiling.compile_(knowledge),
         lambda: compiling.shapes(knowledge, engine),
-        lambda: questions.findings(knowledge),
+        lambda: questions.findings(knowledge, folders),
     ]
     if dl:
         steps.append(lambda: consistency.findings(knowledge))
