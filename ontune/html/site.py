@@ -24,6 +24,7 @@ from ontune.html.markup import Writer, laid_out
 
 _HERE = Path(__file__).parent
 _GENERATOR = "ontune kb export"
+_OLD = ".old"
 _PARTS = {"ontology": "Ontology", "rules": "Rules", "kb/facts": "Facts", "kb/evidence": "Evidence", "additions": "Additions"}
 _SET_APART = frozenset(
     {RDF_TYPE, PREFIXES["rdfs"] + "label", PREFIXES["skos"] + "definition", PREFIXES["sh"] + "construct", PREFIXES["sh"] + "prefixes", on("message")}
@@ -73,8 +74,10 @@ def write_site(folder: Path, sources: Sequence[Source], queries: Mapping[str, Na
             for static in ("style.css", "filter.js"):
                 shutil.copyfile(_HERE / "templates" / static, made / static)
             made.chmod(0o755)
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():  # what was there goes only when the new pages are complete
+                folder.rename(made / _OLD)
             made.rename(folder)
+            shutil.rmtree(folder / _OLD, ignore_errors=True)
         finally:
             shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
@@ -123,7 +126,7 @@ def _pages(
 
 
 def _by_part(chapters: Sequence[Chapter]) -> dict[str, list[Chapter]]:
-    """The chapters by the part of the knowledge base that they are in; those that describe nothing are left out of the list, not of the pages."""
+    """The chapters by the part of the knowledge base that they are in."""
     parts: dict[str, list[Chapter]] = {title: [] for title in _PARTS.values()}
     for chapter in chapters:
         title = next(title for folder, title in _PARTS.items() if chapter.name.startswith(folder))
@@ -141,7 +144,7 @@ def _facts(stated: Stated, iri: str) -> dict[str, list[Any]]:
 
 
 def _said_of(stated: Stated, iri: str) -> dict[str, list[str]]:
-    """The named resources of which this one is a value, by property; members of a class are listed on the class's own card only as a number."""
+    """The named resources of which this one is a value, or of a part of theirs, by property."""
     found: dict[str, list[str]] = defaultdict(list)
     for subject, property_ in stated.mentions.get(iri, ()):
         owner = stated.named_owner(subject)
@@ -165,7 +168,7 @@ def _effects(stated: Stated, effects: Sequence[str]) -> list[tuple[str, dict[str
 
 
 def _text_rules(folder: Path) -> Iterator[TextRule]:
-    for path in sorted(folder.iterdir()):
+    for path in sorted(path for path in folder.iterdir() if path.suffix in (".rq", ".ru")):
         lines = path.read_text(encoding="utf-8").splitlines()
         header = [line for line in lines if line.startswith("#")]
         pairs = tuple((match[1] or "", match[2]) for line in header if (match := _HEADER_LINE.match(line)))
