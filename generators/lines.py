@@ -141,7 +141,9 @@ def _texts(plan: Plan, files: Collection[str] = ()) -> dict[str, list[str]]:
 def _changed(plan: Plan) -> Iterator[tuple[Origin, list[Plan]]]:
     """Each part of a plan, with the plans that differ in that part alone."""
     for number, taken in enumerate(plan.decisions):
-        changed = [dataclasses.replace(plan, decisions=(*plan.decisions[:number], way, *plan.decisions[number + 1 :])) for way in _otherwise(taken)]
+        before, behind = plan.decisions[:number], plan.decisions[number + 1 :]
+        ways = [(), *((other,) for other in _otherwise(taken))]
+        changed = [dataclasses.replace(plan, decisions=(*before, *way, *behind)) for way in ways]
         yield Origin("option", f"{taken.decision}={taken.option}"), changed
     for key, kind in (("workload", "request"), ("target", "fact")):
         for path, value, without in _parts(getattr(plan, key)):

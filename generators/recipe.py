@@ -196,7 +196,8 @@ def _build_packages(plan: Plan, where: str) -> tuple[Entry, ...]:
 def _sources(plan: Plan, where: str) -> tuple[str, ...]:
     """The sources behind the options that do something, as words of a label."""
     reasons = [(taken, reason) for taken in plan.decisions if taken.apply for reason in taken.reasons]
-    found = {quoting.plain(source, f"{where}: {taken.decision}: sources") for taken, reason in reasons for source in reason.sources}
+    named = [(f"{where}: {taken.decision}: sources", source) for taken, reason in reasons for source in reason.sources]
+    found = {quoting.plain(quoting.value(source, here), here) for here, source in named}
     return tuple(sorted(source for source in found if " " not in source))
 
 

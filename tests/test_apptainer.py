@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import plans
 import pytest
 from conftest import require
+from test_built_plans import planned
 
 import bench.apptainer
 from bench import site_settings
@@ -37,12 +37,12 @@ def apptainer() -> Apptainer:
 
 @pytest.fixture(scope="session")
 def built(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Bundle, Built]]:
-    """Bundles with their images, one for each framework, built once."""
+    """Bundles of planned configurations with their images, one for each framework, built once for this file and for `test_built_plans.py`."""
     folder, known = tmp_path_factory.mktemp("bundles"), dict[str, tuple[Bundle, Built]]()
 
     def build(framework: str) -> tuple[Bundle, Built]:
         if framework not in known:
-            bundle = write_bundle(plans.plan(framework), folder / framework)
+            bundle = write_bundle(planned(f"{framework}-bf16"), folder / framework)
             known[framework] = bundle, ApptainerRunner(apptainer).prepare(bundle)
         return known[framework]
 

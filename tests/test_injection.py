@@ -53,6 +53,12 @@ def in_application(how: Any, name: str | None, manager: Any = "") -> Callable[[A
     return made
 
 
+def _reasoned(source: Any) -> Plan:
+    plan = plans.plan()
+    reason = dataclasses.replace(plan.decisions[0].reasons[0], sources=(source,))
+    return dataclasses.replace(plan, decisions=(dataclasses.replace(plan.decisions[0], reasons=(reason,)), *plan.decisions[1:]))
+
+
 FIELDS: dict[str, Callable[[Any], Plan]] = {
     "workload name": in_workload("name"),
     "network": in_workload("network"),
@@ -63,6 +69,10 @@ FIELDS: dict[str, Callable[[Any], Plan]] = {
     "script argument": lambda text: plans.plan(script=__file__, arguments=[text]),
     "further files": lambda text: plans.plan(script=__file__, files=[text]),
     "requirements": lambda text: plans.plan(script=__file__, requirements=text),
+    "command": lambda text: plans.plan(command=["printf", "%s\\0", text]),
+    "build source": lambda text: plans.plan(command=["echo"], build_source=text, build_command="make"),
+    "build command": lambda text: plans.plan(command=["echo"], build_command=text),
+    "source of a reason": lambda text: _reasoned(text),
     "plan id": lambda text: dataclasses.replace(plans.plan(), plan_id=text),
     "knowledge": lambda text: dataclasses.replace(plans.plan(), knowledge={"sha256": text}),
     "decision": lambda text: plans.plan("pytorch", "debian-12", plans.taken(text, "o", plans.application("env", "A", "1"))),
@@ -141,7 +151,7 @@ printf '%s\\0' "HOSTILE=${HOSTILE-}" "$@"
 """
 
 
-@pytest.mark.parametrize("field", ["parameter", "data", "setting", "variable", "script argument"])
+@pytest.mark.parametrize("field", ["parameter", "data", "setting", "variable", "script argument", "command"])
 def test_what_is_accepted_arrives_as_it_was(field: str, tmp_path: Path) -> None:
     witness = tmp_path / "witness"
     witness.write_text(WITNESS)
@@ -160,6 +170,7 @@ def test_what_is_accepted_arrives_as_it_was(field: str, tmp_path: Path) -> None:
         said = str(text).lower() if isinstance(text, bool) else str(text)
         filled = said.replace("{cores}", "3").replace("{devices}", "0")
         carried = {"parameter": f"batch={said}", "setting": f"hostile={filled}", "variable": f"HOSTILE={filled}"}
+        carried["command"] = said.replace("${IFS}", " \t\n")  # a command's own variables are those of its job
         assert carried.get(field, said) in words or text in (None, [], {}, 0), f"{text!r:.80}"
         assert sorted(path.name for path in home.iterdir()) == ["run.sh", "usable_cores.sh"], f"{text!r:.80} ran a command"
 
@@ -192,3 +203,14 @@ def test_nothing_is_written_outside_the_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["room"]
     assert [path.name for path in room.iterdir()] == ["bundle"]
     assert not [path for path in room.rglob("*CANARY*")]
+
+
+def test_packages_that_build_are_names_of_packages() -> None:
+    """They bring a second stage, so their definition is compared with one of a harmless package."""
+    expected = structure(files_of(plans.plan(build_packages=["g++"]), ("apptainer", "dockerfile"), tuple(FILES), bill=False))
+    for text in HOSTILE:
+        try:
+            files = files_of(plans.plan(build_packages=[text]), ("apptainer", "dockerfile"), tuple(FILES), bill=False)
+        except BadInput:
+            continue
+        assert structure(files) == expected, f"{text!r:.80}"
