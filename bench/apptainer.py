@@ -124,6 +124,10 @@ class Apptainer:
             os.environ["PATH"] = path
 
 
+NOWHERE = Apptainer(Path())
+"""Stands for an installation where a command is only to be shown."""
+
+
 def find() -> Apptainer | None:
     """The Apptainer on the PATH, else the one that the project's installer has put into its tools folder, else None."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(tools_home() / "apptainer" / "usr" / "bin")])

@@ -13,13 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from generators.bundle import Bundle
 from kb.errors import BadInput, RunFailed
 from kb.paths import cache_home
+from kb.site import complete_site
 
 from . import site_settings
 from .apptainer import Apptainer
@@ -52,9 +53,20 @@ def build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
     """Build a bundle's image, or take it from the cache; it then lies in the bundle, where the job scripts look for it.
 
     Raises:
-        BadInput: the bundle has no definition.
+        BadInput: the bundle has no definition, or the site's folder for builds cannot be used.
         RunFailed: the base cannot be made here, wheels are missing, or the build failed; the message ends with the last lines.
     """
+    with _as_the_site_wants(bundle):
+        return _build_image(bundle, apptainer)
+
+
+def _as_the_site_wants(bundle: Bundle) -> AbstractContextManager[None]:
+    """The settings of the plan's site, and a folder that its rules allow, for a build."""
+    site = complete_site(bundle.plan.site, str(bundle.folder / "plan.json")) if bundle.plan.site else None
+    return site_settings.of_site(site, on_node=any(step.name == "build-folder" for step in bundle.recipe.steps))
+
+
+def _build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
     recipe = bundle.recipe
     base = make_base(recipe.header("Suite")) if "base" in recipe.build_arguments else None
     arguments = {"base": str(base)} if base else {name: _mirror() for name in recipe.build_arguments if name == "mirror"}
@@ -97,7 +109,7 @@ def build_environment(bundle: Bundle) -> Built:
             for path in files:
                 shutil.copyfile(path, folder / path.name)
             begin, log = time.monotonic(), folder.with_suffix(".log")
-            with doing("making a virtual environment"):
+            with doing("making a virtual environment"), _as_the_site_wants(bundle):
                 _install(folder / "install.sh", log)
             size = sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
             _tell(told, Built(str(folder), digest, time.monotonic() - begin, size, str(log)))

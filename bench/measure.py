@@ -89,7 +89,8 @@ def measure(
         raise ValueError("variants of a series need different names")
     series = f"urn:uuid:{uuid.uuid4()}"
     observations = []
-    with tempfile.TemporaryDirectory(prefix="ontune-series-") as folder:
+    # The nodes of a cluster see the bundles' folders; they need not see this machine's temporary files.
+    with tempfile.TemporaryDirectory(prefix=".series-", dir=variants[0].bundle.folder if runner.name == "slurm" else None) as folder:
         for number in range(rounds):
             for variant in _turned(variants, number):
                 tell(f"round {number + 1} of {rounds}: {variant.name} on {_cores(cores)} core(s)")

@@ -19,14 +19,69 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from kb.errors import BadInput
+from kb.probe.storage import storage_of
+from kb.site import Site
 
 MOUNT = "/mnt"
 INSIDE = f"{MOUNT}/ontune"
 
 _CERTIFICATE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_FOLDER_VARIABLES = ("APPTAINER_TMPDIR", "SINGULARITY_TMPDIR")
+_TEMPORARY_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 (Apptainer makes a folder of its own in it)
 _PIP_SETTINGS = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy", "timeout", "retries", "no-index", "pre", "prefer-binary")
 _APT_SETTINGS = re.compile(r"^Acquire::(https?|Check-|Retries|ForceIPv)")
 _APT_CERTIFICATES = re.compile(r"::(CaInfo|CaPath|SslCert|SslKey) ", re.IGNORECASE)
+
+
+@contextmanager
+def of_site(site: Site | None, *, on_node: bool = False) -> Iterator[None]:
+    """Let the programs of a build be told of a site for a while: its proxies, indexes, certificates and folders, as variables of this process.
+
+    Args:
+        site: the place; None leaves everything as this machine's user has it.
+        on_node: unpack the image on a disk of this machine, whatever the folder for temporary files is, unless the site names a folder.
+
+    Raises:
+        BadInput: the folder for the build is not there, or lies on network storage, where a build without privileges cannot change owners.
+    """
+    variables = site.builder_variables() if site else {}
+    if site and site.facts["build_folder"]:
+        _check_build_folder(site.facts["build_folder"], f"site {site.name}: build_folder")
+    elif on_node:
+        variables |= dict.fromkeys(_FOLDER_VARIABLES, _folder_on_this_machine())
+    with told(variables):
+        yield
+
+
+@contextmanager
+def told(variables: Mapping[str, str]) -> Iterator[None]:
+    """Let this process and its children have these variables for a while."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _check_build_folder(folder: str, where: str) -> None:
+    if not Path(folder).is_dir():
+        raise BadInput(where, f"no such folder here: {folder}", expected="a folder of the machine that builds")
+    kind, storage = storage_of(folder)
+    if storage == "network":
+        raise BadInput(where, f"{folder} lies on {kind}, which is network storage", expected="a folder on a disk of the machine that builds")
+
+
+def _folder_on_this_machine() -> str:
+    for folder in _TEMPORARY_FOLDERS:
+        if os.access(folder, os.W_OK) and storage_of(folder)[1] != "network":
+            return folder
+    problem = f"none of {', '.join(_TEMPORARY_FOLDERS)} is on a disk of this machine"
+    raise BadInput("build folder", problem, expected="build_folder in the site's file")
 
 
 @contextmanager

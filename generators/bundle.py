@@ -129,8 +129,11 @@ def files_of(
     }
     if recipe.program.build_command:
         texts["build_program.sh"] = run_script.write_build_program(recipe)
+    if recipe.staged_folder:
+        texts["stage.sh"] = run_script.write_stage(recipe)
     if locked:
         texts["requirements.lock"] = lock.write(recipe, packages)
+    formats = () if recipe.modules else formats  # the site's own modules need no image
     if "apptainer" in formats:
         texts[FORMATS["apptainer"]] = apptainer.write(recipe, in_image, locked=locked)
     if "dockerfile" in formats:

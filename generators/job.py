@@ -19,17 +19,24 @@ FILES = {"bash": "job.sh", "slurm": "job.slurm", "pbs": "job.pbs"}
 """The name of the script for each scheduler."""
 
 _DIRECTIVE = (r"[A-Za-z0-9][A-Za-z0-9_.,:&|@+-]{0,127}", "letters, digits and '_.,:&|@+-'")
-_TIME = (r"(\d+-)?\d{1,3}(:\d\d){1,2}", "hours:minutes:seconds")
-_ARRAY = (r"\d+(-\d+)?(,\d+(-\d+)?)*(%\d+)?", "indices such as 0-9 or 1,3,5%2")
-_MODULE = (r"[A-Za-z0-9][A-Za-z0-9_.+/-]{0,127}", "a module's name such as apptainer/1.4")
+_TIME = (r"(\d{1,4}-)?\d{1,4}:\d\d:\d\d", "hours:minutes:seconds")
+_ARRAY = (r"\d{1,9}(-\d{1,9})?(,\d{1,9}(-\d{1,9})?)*(%\d{1,9})?", "indices such as 0-9 or 1,3,5%2")
 _TEXTS = {
-    "queue": _DIRECTIVE, "account": _DIRECTIVE, "qos": _DIRECTIVE, "constraint": _DIRECTIVE, "mpi": _DIRECTIVE, "time": _TIME, "array": _ARRAY,
+    "queue": _DIRECTIVE, "account": _DIRECTIVE, "qos": _DIRECTIVE, "constraint": _DIRECTIVE, "time": _TIME, "longest": _TIME, "array": _ARRAY,
+    "mpi": (r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "a name that `srun --mpi=list` lists, such as pmix"),
+    "gpu_type": (r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "letters, digits and '_.-'"),
+    "resource_syntax": (r"nodes|select", "nodes or select"),
+    "node_local": (r"(?!.*/\.\.(/|\Z))(/|\$[A-Za-z_]\w*(/|(?=\Z)))[^,:$]*", "a folder such as /scratch, or one that begins with $TMPDIR"),
+    "modules": (r"[A-Za-z0-9][A-Za-z0-9_.+/-]{0,127}( [A-Za-z0-9][A-Za-z0-9_.+/-]{0,127})*", "a module's name such as apptainer/1.4"),
+    "module_paths": (r"/.+", "a folder by its whole path"),
+    "binds": (r"/[^,:]*(:/[^,:]*(:r[ow])?)?", "a folder as SOURCE[:TARGET[:ro]], each beginning with /"),
+    "container_flags": (r"--[a-z][a-z-]*(=[A-Za-z0-9_.,:/@+-]*)?", "a long flag such as --nvccli"),
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a scheduler is asked for.
+    """What a scheduler is asked for, and what the job finds at its site.
 
     Attributes:
         name: a letter, then letters, digits, `_`, `.`, `-`.
@@ -37,8 +44,10 @@ class Job:
         tasks_per_node: processes started on each node.
         cores: cores for each task; 0 leaves it to the scheduler.
         gpus: accelerators on each node.
+        gpu_type: the scheduler's name for their kind (Slurm).
         memory_gib: memory on each node, in GiB; 0 leaves it to the scheduler.
         time: the limit, as `hours:minutes:seconds`.
+        longest: the most that the limit may be; empty: unknown.
         queue: partition or queue.
         account: who pays.
         qos: quality of service (Slurm).
@@ -46,9 +55,13 @@ class Job:
         mpi: the kind of process management that `srun` offers (Slurm).
         array: indices of a job array.
         requeue_seconds: seconds before the limit at which the program is told to write a checkpoint and the job is queued again (Slurm); 0: never.
-        exclusive: whether the nodes are asked for as a whole (Slurm).
+        exclusive: whether the nodes are asked for as a whole.
+        resource_syntax: how PBS is asked for nodes: `nodes` (Torque and older forms) or `select` (PBS Professional, OpenPBS).
+        node_local: a folder on storage of the node's own; it may begin with a variable that jobs find set.
         modules: environment modules to load.
+        module_paths: folders of module files that are looked into beside the usual ones.
         binds: folders that the container is to see, as `SOURCE[:TARGET[:ro]]`.
+        container_flags: flags of the container's runtime beside those of the plan.
     """
 
     name: str = "ontune"
@@ -56,8 +69,10 @@ class Job:
     tasks_per_node: int = 1
     cores: int = 0
     gpus: int = 0
+    gpu_type: str = ""
     memory_gib: int = 0
     time: str = "01:00:00"
+    longest: str = ""
     queue: str = ""
     account: str = ""
     qos: str = ""
@@ -66,34 +81,61 @@ class Job:
     array: str = ""
     requeue_seconds: int = 0
     exclusive: bool = False
+    resource_syntax: str = "nodes"
+    node_local: str = ""
     modules: tuple[str, ...] = ()
+    module_paths: tuple[str, ...] = ()
     binds: tuple[str, ...] = ()
+    container_flags: tuple[str, ...] = ()
 
     @classmethod
     def for_plan(cls, plan: Plan, wishes: Mapping[str, Any] | None = None, where: str = "job") -> Self:
-        """A job that has the plan's target to itself, with what the user or the site wishes instead.
+        """A job that has the plan's target to itself, as its site wants it, with what the user wishes instead.
 
         Raises:
-            BadInput: an unknown key, or a value that no scheduler would understand.
+            BadInput: an unknown key, a value that no scheduler would understand, or a time that the site does not give.
         """
+        wishes = dict(wishes or {})
         cpu = plan.target.get("cpu") or {}
+        usable, tasks = cpu.get("usable_cores") or cpu.get("cores") or 0, wishes.get("tasks_per_node")
+        gpus = len(plan.target.get("gpus") or ())
         asked: dict[str, Any] = {
             "name": re.sub(r"[^A-Za-z0-9_.-]", "-", f"ontune-{plan.workload.get('name') or plan.workload.get('network')}")[:63],
-            "cores": cpu.get("usable_cores") or cpu.get("cores") or 0,
-            "gpus": len(plan.target.get("gpus") or ()),
-            **(wishes or {}),
+            "cores": max(1, usable // tasks) if usable and isinstance(tasks, int) and tasks > 1 else usable,
+            "gpus": gpus,
+            **_of_site(plan.site, gpus=bool(wishes.get("gpus", gpus))),
+            **wishes,
         }
         known = {field.name: field for field in dataclasses.fields(cls)}
         for key, item in asked.items():
             if key not in known:
                 raise BadInput(f"{where}: {key}", "unknown key", given=str(key), known=known)
             asked[key] = _checked(key, item, known[key].default, f"{where}: {key}")
-        return cls(**asked)
+        made = cls(**asked)
+        if made.nodes < 1 or made.tasks_per_node < 1:
+            raise BadInput(f"{where}: nodes, tasks_per_node", "below 1", expected="at least one task on one node")
+        if made.longest and _seconds(made.time) > _seconds(made.longest):
+            raise BadInput(f"{where}: time", f"{made.time} is more than {made.queue or 'the queue'} gives", expected=f"at most {made.longest}")
+        if made.resource_syntax == "select" and "," in made.array:
+            raise BadInput(f"{where}: array", "PBS Professional takes one range", expected="indices such as 0-9")
+        return made
+
+    @property
+    def hours(self) -> str:
+        """The time limit without days, as PBS wants it."""
+        seconds = _seconds(self.time)
+        return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+    @property
+    def cache(self) -> str:
+        """The folder below which compilers keep their caches: storage of the node that outlives the job."""
+        return self.node_local if self.node_local.startswith("/") else "/var/tmp"  # noqa: S108 (run.sh refuses a folder of somebody else's)
 
 
 def write(recipe: Recipe, scheduler: str, job: Job) -> str:
     """The text of a job script for `bash`, `slurm` or `pbs`."""
-    return render(f"{FILES[scheduler]}.j2", recipe, job=job, runtime_flags=runtime_flags(recipe))
+    modules = [*job.modules, *(module.name for module in recipe.modules)]
+    return render(f"{FILES[scheduler]}.j2", recipe, job=job, scheduler=scheduler, modules=modules, runtime_flags=runtime_flags(recipe))
 
 
 def runtime_flags(recipe: Recipe) -> str:
@@ -101,11 +143,33 @@ def runtime_flags(recipe: Recipe) -> str:
     return "".join(f" {entry.name}" + (f"={quoting.shell(entry.value)}" if entry.value else "") for entry in recipe.flags)
 
 
+def _of_site(site: Mapping[str, Any], *, gpus: bool) -> dict[str, Any]:
+    """What a site (see `kb.site`) wants of a job: of its partitions, the first for jobs that use accelerators, or do not."""
+    partitions = [entry for entry in site.get("partitions") or () if bool(entry.get("gpus")) == gpus]
+    chosen = partitions[0] if partitions else {}
+    local = [area["path"] for area in site.get("storage") or () if area.get("class") in ("local", "memory")]
+    wanted = {
+        "time": site.get("time_limit"), "account": site.get("account"), "exclusive": site.get("whole_nodes"), "mpi": site.get("pmi"),
+        "resource_syntax": site.get("resource_syntax"), "modules": site.get("modules"), "module_paths": site.get("module_paths"),
+        "binds": site.get("binds"),
+        "container_flags": site.get("container_flags"), "node_local": next(iter(local), None), "queue": chosen.get("name"),
+        "longest": chosen.get("longest"), "qos": chosen.get("qos"), "constraint": chosen.get("constraint"),
+        "gpu_type": chosen.get("gpu_type") or site.get("gpu_type"),
+    }  # fmt: skip
+    return {key: item for key, item in wanted.items() if item is not None}
+
+
+def _seconds(time: str) -> int:
+    days, _, clock = time.rpartition("-")
+    hours, minutes, seconds = map(int, clock.split(":"))
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
 def _checked(key: str, item: object, default: object, where: str) -> Any:
     if isinstance(default, tuple):
         if not isinstance(item, list | tuple):
             raise BadInput(where, "not a list", expected="a list of texts")
-        return tuple(_member(key, element, f"{where}[{index}]") for index, element in enumerate(item))
+        return tuple(_matching(element, _TEXTS[key], f"{where}[{index}]") for index, element in enumerate(item))
     if isinstance(default, bool):
         if not isinstance(item, bool):
             raise BadInput(where, "not a truth value", expected="true or false")
@@ -116,15 +180,11 @@ def _checked(key: str, item: object, default: object, where: str) -> Any:
         return item
     if key == "name":
         return quoting.name("job name", item, where)
-    return _matching(item, _TEXTS[key], where) if item else ""
-
-
-def _member(key: str, item: object, where: str) -> str:
-    return _matching(item, _MODULE, where) if key == "modules" else quoting.value(item, where)
+    return _matching(item, _TEXTS[key], where) if item else default
 
 
 def _matching(item: object, grammar: tuple[str, str], where: str) -> str:
     pattern, expected = grammar
-    if not isinstance(item, str) or not re.fullmatch(pattern, item, re.ASCII):
+    if not isinstance(item, str) or len(item) > quoting.LONGEST or not item.isprintable() or not re.fullmatch(pattern, item, re.ASCII):
         raise BadInput(where, "not usable", expected=expected)
     return item

@@ -26,6 +26,7 @@ _GRAMMARS = {
     "job name": (r"[A-Za-z][A-Za-z0-9_.-]{0,62}", "a job's name: a letter, then at most 62 letters, digits, '_', '.', '-'"),
     "address": (r"(https?|file)://[^\s'\"\\]+", "an address that begins with https://, http:// or file://"),
     "source": (r"(https?|git)://[^\s'\"\\]+", "an address that begins with https://, http:// or git://"),
+    "module": (r"[A-Za-z0-9][A-Za-z0-9_.+/-]*( [A-Za-z0-9][A-Za-z0-9_.+/-]*)*", "a module's name such as pytorch/2.5"),
     "identifier": (r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", "at most 128 letters, digits, '_', '.', ':', '-'"),
 }
 
@@ -77,6 +78,15 @@ def command_word(text: str) -> str:
     """A word of a user's command: `${NAME}` is the variable of the job, and everything else is as it stands."""
     pieces = re.split(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})", text)
     return "".join(f'"{piece[:-1]}:?}}"' if index % 2 else shlex.quote(piece) for index, piece in enumerate(pieces) if piece) or "''"
+
+
+def folder(path: str) -> str:
+    """A folder as a word of a POSIX shell; it may begin with a variable, which must be set where the word is used."""
+    variable = re.match(r"\$([A-Za-z_]\w*)", path, re.ASCII)
+    if not variable:
+        return shlex.quote(path)
+    rest = path[variable.end() :]
+    return f'"${{{variable[1]}:?}}"' + (shlex.quote(rest) if rest else "")
 
 
 def definition(word: str) -> str:

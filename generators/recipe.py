@@ -15,9 +15,15 @@ from . import quoting
 PREFIX = "/opt/ontune"
 """Where everything that a recipe adds lies inside an image."""
 
-RUN_TIME = {"cores": "cores", "devices": "devices"}
+_MEETING = ("nodes", "rendezvous", "job")
+RUN_TIME = {name: name for name in ("cores", "devices", "numa_node", "cache", "tasks", "rank", "local_rank", *_MEETING)}
 """Placeholders of values that only a run can fill, with the shell variables that `run.sh` gives them."""
 
+JOB_TIME = {"cores": "cores", "tasks": "total", "tasks_per_node": "tasks_per_node"}
+"""As `RUN_TIME`, for the launchers that a job script starts, with its own variables."""
+
+# No launcher at all, and those that start containers.
+_NOT_BEFORE_THE_PROGRAM = ("python", "srun", "mpirun")
 _BUILD_ARGUMENTS = {"localimage": ("base",), "debootstrap": ("mirror",)}
 BOOTSTRAPS = ("docker", "oras", "library", *_BUILD_ARGUMENTS)
 """The kinds of base that the writers tell apart."""
@@ -34,7 +40,12 @@ class Entry:
     @property
     def at_run_time(self) -> bool:
         """Whether the value depends on what a run finds, such as its cores."""
-        return any(f"{{{placeholder}}}" in self.value for placeholder in RUN_TIME)
+        return bool(self.placeholders)
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """What of a run the value asks for, by the names of `RUN_TIME`."""
+        return frozenset(name for name in RUN_TIME if f"{{{name}}}" in self.value)
 
     @property
     def pinned(self) -> str:
@@ -108,6 +119,7 @@ class Recipe:
         build_packages: Debian packages that only the installation of Python packages needs, such as compilers.
         python: the version of the interpreter that the Python packages are for, empty where the plan does not say.
         sources: where the knowledge behind the options comes from.
+        modules: the site's modules that bring what an image would.
     """
 
     plan_id: str
@@ -125,6 +137,7 @@ class Recipe:
     build_packages: tuple[Entry, ...] = ()
     python: str = ""
     sources: tuple[str, ...] = ()
+    modules: tuple[Entry, ...] = ()
 
     @classmethod
     def from_plan(cls, plan: Plan, where: str = "plan") -> Self:
@@ -154,6 +167,7 @@ class Recipe:
             build_packages=_build_packages(plan, f"{where}: workload: build_packages"),
             python=next((quoting.name("word", taken.option, f"{where}: python") for taken in plan.decisions if taken.decision == "python"), ""),
             sources=_sources(plan, where),
+            modules=entries("module", "module"),
         )
 
     @property
@@ -181,7 +195,43 @@ class Recipe:
     @property
     def build_arguments(self) -> tuple[str, ...]:
         """What the builder must say that the plan leaves open, such as the path of a base image: `apptainer build --build-arg NAME=VALUE`."""
-        return _BUILD_ARGUMENTS.get(self.header("Bootstrap"), ())
+        named = self.header("Bootstrap") == "localimage" and self.header("From").startswith("/")  # an image of the site
+        return () if named else _BUILD_ARGUMENTS.get(self.header("Bootstrap"), ())
+
+    @property
+    def image_environment(self) -> tuple[Entry, ...]:
+        """The variables that an image can set by itself; `run.sh` sets those that depend on more of a run than its cores."""
+        return tuple(entry for entry in self.environment if entry.placeholders <= {"cores"})
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """What `run.sh` must find out, by the names of `RUN_TIME`."""
+        return frozenset().union(*(entry.placeholders for entry in (*self.environment, *self.settings, *self.inner_launchers)))
+
+    @property
+    def inner_launchers(self) -> tuple[Entry, ...]:
+        """The launchers that stand before the program itself, in the order of the decisions; job scripts start the others."""
+        return tuple(entry for entry in self.launchers if entry.name not in _NOT_BEFORE_THE_PROGRAM)
+
+    @property
+    def meets(self) -> bool:
+        """Whether the processes of several nodes must be told where to meet."""
+        return not self.placeholders.isdisjoint(_MEETING)
+
+    @property
+    def mpirun(self) -> Entry | None:
+        """The launcher of an MPI library, where it starts the processes."""
+        return next((entry for entry in self.launchers if entry.name == "mpirun"), None)
+
+    @property
+    def staging(self) -> Entry | None:
+        """The step that copies the data to storage of the node, where there is one."""
+        return next((step for step in self.steps if step.name == "stage-data"), None)
+
+    @property
+    def staged_folder(self) -> str:
+        """The folder that is copied; empty where nothing is, or where the training has no folder of data by its whole path."""
+        return self.program.data if self.staging and self.program.data.startswith("/") else ""
 
     def header(self, key: str) -> str:
         """The value of the definition's header `key`, or empty."""

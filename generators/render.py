@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import quoting
 from .limits import unapplied
-from .recipe import PREFIX, RUN_TIME, Entry, Recipe
+from .recipe import JOB_TIME, PREFIX, RUN_TIME, Entry, Recipe
 
 if TYPE_CHECKING:
     import jinja2
@@ -42,8 +42,10 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "shell": quoting.shell,
         "at_run_time": lambda text: quoting.shell(text, RUN_TIME),
-        "arguments": _arguments,
         "command_word": quoting.command_word,
+        "arguments": lambda text: _arguments(text, RUN_TIME),
+        "job_arguments": lambda text: _arguments(text, JOB_TIME),
+        "folder": quoting.folder,
         "definition": quoting.definition,
         "dockerfile": quoting.dockerfile,
         "comment": quoting.comment,
@@ -55,9 +57,9 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _arguments(text: str) -> str:
+def _arguments(text: str, variables: Mapping[str, str]) -> str:
     """The arguments of a launcher, each quoted."""
-    return " ".join(quoting.shell(word, RUN_TIME) for word in shlex.split(text))
+    return " ".join(quoting.shell(word, variables) for word in shlex.split(text))
 
 
 def _because(line: str, entry: Entry, width: int = 56) -> str:

@@ -36,3 +36,8 @@ def write_usable_cores(recipe: Recipe) -> str:
 def write_build_program(recipe: Recipe) -> str:
     """`build_program.sh`: fetches and builds, in the image, the program that the plan's command runs."""
     return render("build_program.sh.j2", recipe)
+
+
+def write_stage(recipe: Recipe) -> str:
+    """`stage.sh`: brings the data to storage of a node, and results back."""
+    return render("stage.sh.j2", recipe)

@@ -184,6 +184,13 @@ def fact_keys(module: str) -> FactKeys:
     return FactKeys(root)
 
 
+def stated(facts: Facts) -> Facts:
+    """The facts without those that are null, and without objects of which nothing is left."""
+    kept = {key: stated(value) if isinstance(value, dict) else value for key, value in facts.items()}
+    return {key: [stated(item) if isinstance(item, dict) else item for item in value] if isinstance(value, list) else value
+            for key, value in kept.items() if value not in (None, {})}
+
+
 def _place(root: Key, path: str) -> Key:
     key, walked = root, ""
     for step in path.split("."):
@@ -298,7 +305,7 @@ def _object(key: Key, value: Any, where: str) -> Facts:
         if name not in key.members:
             elsewhere = [below.path for below in _walk(key) if below.path.endswith(f".{name}")]
             known = elsewhere or list(key.members)
-            path = f"{key.path}.{name}" if key.path else str(name)
+            path = (f"{key.path}.{name}" if key.path else str(name))[:60]
             given = elsewhere[0] if elsewhere else str(name)
             raise BadInput(where, f"unknown key '{path}'", expected=f"one of {', '.join(key.members)}", given=given, known=known)
     return {name: _complete(member, value.get(name), where) for name, member in key.members.items()}
@@ -312,9 +319,28 @@ def _scalar(key: Key, value: Any, where: str) -> Any:
         "decimal": isinstance(value, int | float) and not isinstance(value, bool),
         "boolean": isinstance(value, bool),
     }
+    if kind == "string" and fits[kind] and not _is_text(value):
+        raise BadInput(where, f"key '{key.path}' holds half a character", expected="Unicode text")
+    if key.namespace and fits[kind] and not re.fullmatch(r"[\w.+-]+", value):
+        raise BadInput(where, f"key '{key.path}' has the value {_shown(value)}", expected="a name of letters, digits and '_.+-'")
     if not fits.get(kind, True):
-        raise BadInput(where, f"key '{key.path}' has the value {json.dumps(value, default=str)}", expected=_EXPECTED[kind])
+        raise BadInput(where, f"key '{key.path}' has the value {_shown(value)}", expected=_EXPECTED[kind])
     return value
+
+
+def _shown(value: Any) -> str:
+    """A value as a message repeats it."""
+    shown = json.dumps(value, default=str)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def _is_text(value: str) -> bool:
+    """Whether a string can be written at all: JSON may hold one half of a pair of surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _typed(key: Key, value: Any, path: str) -> Any:

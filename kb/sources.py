@@ -43,7 +43,7 @@ def shipped_sources() -> list[Source]:
 
 
 def added_sources(folders: Sequence[Path] | None = None) -> list[Source]:
-    """Turtle files that overlay the shipped knowledge: those of `folders`, or the user's own (see `kb.paths.additions`)."""
+    """Turtle files that overlay the shipped knowledge: those of `folders` (or files), or the user's own (see `kb.paths.additions`)."""
     chosen = paths.additions() if folders is None else folders
     return [source for n, folder in enumerate(chosen) for source in _files(folder, f"additions/{n}", added=True)]
 
@@ -60,5 +60,7 @@ def content_hash(sources: Iterable[Source]) -> str:
 
 def _files(folder: Path, prefix: str, *, added: bool) -> list[Source]:
     kinds = {".ttl"} if added else {".ttl", ".ru"}
+    if folder.is_file():
+        return [Source(folder, f"{prefix}/{folder.name}", added)]
     files = sorted(path for path in folder.rglob("*") if path.suffix in kinds and path.is_file())
     return [Source(path, f"{prefix}/{path.relative_to(folder).as_posix()}", added) for path in files]

@@ -16,8 +16,8 @@ import pyoxigraph as ox
 from kb import user_files
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
+from kb.fact_shapes import check_target
 from kb.named import NamedResources, values_of
-from kb.target_shape import check_target
 from kb.terms import PREFIXES, RDF_TYPE, on
 
 if TYPE_CHECKING:

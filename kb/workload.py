@@ -14,7 +14,7 @@ import pyoxigraph as ox
 
 from kb import user_files
 from kb.errors import BadInput
-from kb.fact_keys import fact_keys
+from kb.fact_keys import fact_keys, stated
 from kb.named import NamedResources, values_of
 from kb.terms import RDF_TYPE, on
 
@@ -46,7 +46,7 @@ class Workload:
 
     def to_json(self) -> dict[str, Any]:
         """Name and stated facts, as a user could write them."""
-        return {"name": self.name} | _stated(self.facts)
+        return {"name": self.name} | stated(self.facts)
 
 
 def complete_workload(name: str, facts: Mapping[str, Any], where: str) -> Workload:
@@ -78,11 +78,6 @@ def load_workload(text: str, store: KnowledgeStore | None = None) -> Workload:
 def workload_names(store: KnowledgeStore | None = None) -> list[str]:
     """The names of all shipped and added workloads."""
     return _known(store).names()
-
-
-def _stated(facts: dict[str, Any]) -> dict[str, Any]:
-    stated = {key: _stated(value) if isinstance(value, dict) else value for key, value in facts.items()}
-    return {key: value for key, value in stated.items() if value not in (None, {})}
 
 
 def _known(store: KnowledgeStore | None) -> NamedResources:

@@ -17,7 +17,7 @@ from typing import Any, Literal, Self, TypeVar
 from kb.errors import BadInput
 
 JsonObject = Mapping[str, Any]
-How = Literal["env", "flag", "package", "image", "code", "launcher"]
+How = Literal["env", "flag", "package", "image", "module", "code", "launcher"]
 Manager = Literal["", "apt", "pip", "index"]
 ReasonKind = Literal["rule", "effect", "observation", "default", "request", "site", "fact"]
 
@@ -94,6 +94,7 @@ class Plan:
         alternatives: the best plan for each other option: `{rank, options, vs_best}`.
         unknowns: facts that would change the plan: `{fact, would_change, probe}`.
         knowledge: `version` and `sha256` of the knowledge base.
+        site: the place's conditions, as in a site file; empty where none was named.
         on_request: what would gain more if the user accepted it (other numerics, unsupported hacks): `{decision, option, vs_best, accept}`.
     """
 
@@ -108,6 +109,7 @@ class Plan:
     unknowns: tuple[JsonObject, ...]
     knowledge: JsonObject
     on_request: tuple[JsonObject, ...] = ()
+    site: JsonObject = dataclasses.field(default_factory=dict)
 
     def option(self, decision: str) -> str:
         """The option taken for `decision`; KeyError where the plan does not take that decision."""
@@ -162,7 +164,8 @@ def _fields(kind: Hashable) -> dict[str, tuple[Any, bool]]:
     """For every field of a dataclass, its type and whether it must be given."""
     dataclass_type = typing.cast(Any, kind)
     hints = typing.get_type_hints(dataclass_type)
-    return {field.name: (hints[field.name], field.default is dataclasses.MISSING) for field in dataclasses.fields(dataclass_type)}
+    required = {field.name: field.default is field.default_factory is dataclasses.MISSING for field in dataclasses.fields(dataclass_type)}
+    return {name: (hints[name], must) for name, must in required.items()}
 
 
 def _decode(kind: type[T], obj: object, where: str) -> T:

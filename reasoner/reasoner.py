@@ -33,7 +33,7 @@ from reasoner.unknowns import Guess, Guesses, changes
 from reasoner.whatif import difference
 from reasoner.whynot import infeasible_message, why_not
 
-_MAIN_WAY: tuple[How, ...] = ("code", "launcher", "env", "flag", "image", "package")
+_MAIN_WAY: tuple[How, ...] = ("code", "launcher", "env", "flag", "image", "module", "package")
 
 
 class Reasoner:
@@ -128,6 +128,7 @@ class Reasoner:
                 unknowns=tuple(changes(reasons, guesses, solve_again)),
                 knowledge=self.knowledge,
                 on_request=tuple(on_request(reasons, awaiting_consent(self.menu, reasons.problem.derived, self._consent_rules), solve_again)),
+                site=request.site.to_json() if request.site else {},
             )
 
     def why_not(self, option: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pyoxigraph as ox
 
 from kb.errors import BadInput
+from kb.site import Site
 from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import PREFIXES, RDF_TYPE, local_name, on
@@ -24,7 +25,7 @@ class Request:
 
     Attributes:
         workload, target: what is trained, and where.
-        site: the name of a site, or None.
+        site: the place whose conditions hold, or None.
         pins: decision to option, both as people type them.
         forbid: options that must not be taken.
         objective: the notation of a criterion.
@@ -35,7 +36,7 @@ class Request:
 
     workload: Workload
     target: Target
-    site: str | None = None
+    site: Site | None = None
     pins: Mapping[str, str] = field(default_factory=dict)
     forbid: tuple[str, ...] = ()
     objective: str = "throughput"
@@ -46,7 +47,8 @@ class Request:
     def identity(self, knowledge: str) -> str:
         """The hash of request, target facts and knowledge: the plan's id."""
         content = {
-            "workload": self.workload.facts, "target": self.target.lasting(), "site": self.site, "pins": dict(self.pins), "forbid": self.forbid,
+            "workload": self.workload.facts, "target": self.target.lasting(), "site": self.site and self.site.to_json(),
+            "pins": dict(self.pins), "forbid": self.forbid,
             "objective": self.objective, "numerics": self.numerics, "allow": self.allow, "knowledge": knowledge,
         }  # fmt: skip
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
@@ -74,7 +76,7 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore) -> Resolved:
     """Check every name of a request and give its facts.
 
     Raises:
-        BadInput: a decision, an option, a site, an objective or a numerics class is unknown.
+        BadInput: a decision, an option, an objective or a numerics class is unknown.
     """
     pins = {}
     for decision, option in request.pins.items():
@@ -92,7 +94,8 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore) -> Resolved:
     if request.numerics is not None:
         facts.append(_fact(REQUEST, on("requestedNumerics"), ox.NamedNode(_named_instance(store, on("Numerics"), request.numerics, "--numerics"))))
     if request.site is not None:
-        facts.append(_fact(REQUEST, on("site"), ox.NamedNode(_named_instance(store, on("Site"), request.site, "--site"))))
+        facts.append(_fact(REQUEST, on("site"), ox.NamedNode(request.site.iri)))
+        facts += request.site.quads(REQUEST_GRAPH)
     return Resolved(pins, forbid, ranked, facts, menu.costs.get(objective, {}) if rate else None)
 
 

@@ -19,6 +19,7 @@ from bench.build import Built, make_base
 from bench.runners.apptainer import ApptainerRunner
 from generators.bundle import Bundle, write_bundle
 from kb.errors import RunFailed
+from kb.site import complete_site
 
 pytestmark = pytest.mark.apptainer
 
@@ -111,6 +112,7 @@ From: {{ base }}
 %post
     . /mnt/ontune/environment.sh
     grep -q index.invalid "$PIP_CONFIG_FILE" && echo 'pip is told'
+    case $no_proxy in *.invalid) grep -q 'extra-index-url.*invalid/x' "$PIP_CONFIG_FILE" && echo 'the site is told' ;; esac
     test -r "$SSL_CERT_FILE" && echo 'certificates are there'
     apt-config dump | grep -q 'APT::Sandbox::User "root"' && echo 'apt is told'
     apt-get update -qq && apt-get install -y -qq --no-install-recommends libtcmalloc-minimal4 && echo 'apt installs'
@@ -127,10 +129,14 @@ def test_the_builders_settings_reach_post_and_do_not_stay(apptainer: Apptainer, 
     definition, image, log = tmp_path / "probing.def", tmp_path / "probing.sif", tmp_path / "log"
     definition.write_text(PROBING)
     base = make_base("bookworm")
-    with site_settings.lent(None, tmp_path) as binds:
+    folder = tmp_path / f"{SECRET} is no name".replace(" ", "-")
+    folder.mkdir()
+    packages = {"extra_python_indexes": [f"https://{SECRET}.invalid/x"]}
+    facts = {"proxies": {"none": f"{SECRET}.invalid"}, "packages": packages, "build_folder": str(folder)}
+    with site_settings.of_site(complete_site(facts, "site")), site_settings.lent(None, tmp_path) as binds:
         apptainer.build(definition, image, log, arguments={"base": str(base)}, binds=binds)
     said = log.read_text()
-    for line in ("pip is told", "certificates are there", "apt is told", "apt installs"):
+    for line in ("pip is told", "the site is told", "certificates are there", "apt is told", "apt installs"):
         assert f"\n{line}\n" in said
     search = f"grep -rlsF {SECRET} / --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev; env; ls -A /mnt"
     found = apptainer.execute(image, ["sh", "-c", search])

@@ -1,6 +1,6 @@
 """Every rule, conflict and effect on a case that it fires on and one that it does not: the table is `cases.yaml`.
 
-A case is one line: target, workload, and then what the request asks for (`numerics=exact`, `allow=OPTION`).
+A case is one line: target, workload, and then what the request asks for (`numerics=exact`, `allow=OPTION`, `site=NAME`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pyoxigraph as ox
 import pytest
 import yaml
 
+from kb.site import Site, complete_site, load_site, site_names
 from kb.target import Target, load_target
 from kb.terms import PREFIXES, local_name, on
 from kb.workload import Workload, load_workload
@@ -54,14 +55,20 @@ def fired(case: str) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
     target_name, workload_name, *asked = case.split()
     wishes = dict(wish.split("=", 1) for wish in asked)
     allowed = (wishes["allow"],) if "allow" in wishes else ()
-    request = Request(workload(workload_name), target(target_name), numerics=wishes.get("numerics"), allow=allowed)
     store = reasoner().store
+    site = load_site(wishes["site"], store) if wishes.get("site") in site_names(store) else described_site(wishes.get("site"))
+    request = Request(workload(workload_name), target(target_name), site, numerics=wishes.get("numerics"), allow=allowed)
     with deriver().at(resolve(request, reasoner().menu, store).facts) as derivation:
         derived = derivation.derived
         concluded = list(derivation.in_store().store.quads_for_pattern(REQUEST, None, None, None))
         by_rule = {quad.graph_name.value for quad in concluded if isinstance(quad.graph_name, ox.NamedNode)}
     names = {short(iri) for iri in by_rule | derived.applies}
     return frozenset(names), {local_name(option): tuple(map(short, rules)) for option, rules in derived.excludes.items()}
+
+
+def described_site(name: str | None) -> Site | None:
+    """A site of the table, or none."""
+    return complete_site(TABLE["sites"][name], "cases.yaml", name) if name else None
 
 
 def short(iri: str) -> str:

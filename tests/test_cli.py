@@ -123,6 +123,23 @@ def test_a_probed_target_can_be_planned_for(ontune: Any, tmp_path: Path, suffix:
     assert plan["target"]["cpu"]["usable_cores"] == 1
 
 
+def test_a_dry_run_shows_what_it_would_do_and_claims_nothing(ontune: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("ONTUNE_TOOLS", str(tmp_path))
+    bundle = tmp_path / "bundle"
+    assert ontune("recipe", "-w", "mnist-cnn", "-t", "eos-h100", "--site", "lumi", "-o", str(bundle))[0] == 0
+    assert "#SBATCH --partition=small-g\n" in (bundle / "job.slurm").read_text()
+    before = sorted(bundle.rglob("*"))
+    for runner, first in (("slurm", "sbatch"), ("apptainer", "singularity"), ("native", str(bundle / "run.sh"))):
+        code, out, _ = ontune("run", str(bundle), "--dry-run", "--runner", runner, "--format", "json", "--", "--windows", "1")
+        shown = json.loads(out)
+        assert code == 0 and shown["dry_run"] is True and shown["command"][0] == first and "--windows" in shown["command"]
+        assert shown["missing"] == ([] if runner == "native" else [first, str(bundle / "ontune.sif")])
+        assert not {"outcome", "throughput", "done"} & shown.keys()
+    assert sorted(bundle.rglob("*")) == before
+    assert_refused(ontune("run", str(bundle), "--runner", "slurm"), "expected Apptainer")
+
+
 def test_kb_stats_counts_what_the_contract_names(ontune: Any) -> None:
     counts = json.loads(ontune("kb", "stats", "--format", "json")[1])
     named = "triples microarchitectures accelerators framework_releases compilers images options rules effects observations queries targets workloads"

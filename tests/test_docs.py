@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 import ontune
+from kb.fact_keys import fact_keys
+from kb.site import load_site
 from ontune.cli import COMMANDS
-from tests.documents import DOCUMENTS, ROOT, follow, steps
+from reasoner.reasoner import Reasoner
+from tests.documents import DOCUMENTS, ROOT, blocks, follow, steps
 
 FOLLOWED = [path for path in DOCUMENTS if path.parent != ROOT and any(steps(path))]  # the README shows a machine of its own
 PYTHON = ROOT / "docs" / "reference" / "python.md"
@@ -34,6 +37,19 @@ def test_the_python_reference_shows_what_python_prints(tmp_path: Path, monkeypat
     examples = doctest.DocTestParser().get_doctest(text, {}, "python.md", str(PYTHON), 0)
     done = doctest.DocTestRunner().run(examples)
     assert (done.failed, done.attempted > 15) == (0, True), capsys.readouterr().out
+
+
+def test_the_site_in_the_guide_states_every_key_and_its_options_are_knowledge(tmp_path: Path) -> None:
+    guide = ROOT / "docs" / "how-to" / "describe-your-cluster.md"
+    (tmp_path / "cluster.yaml").write_text(blocks(guide, "yaml")[0])
+    stated = load_site(str(tmp_path / "cluster.yaml")).to_json()
+    unsaid = {key for key in fact_keys("sites").root.members if key not in stated}
+    assert unsaid == {"resource_syntax", "whole_nodes", "gpu_type"}  # in the table, or for each partition
+    (tmp_path / "cluster.ttl").write_text(blocks(guide, "turtle")[0])
+    reasoner = Reasoner([tmp_path / "cluster.ttl"])
+    assert reasoner.refused == () and {"our-pytorch", "our-module"} <= reasoner.menu.by_name.keys()
+    assert load_site("our-cluster", reasoner.store).facts["account"] == "p42"
+
 
 
 def test_the_python_reference_names_everything_that_is_public() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -20,11 +22,16 @@ from kb.errors import BadInput
 from reasoner.plan import Plan
 
 GOLDEN = Path(__file__).parent / "golden" / "bundles"
-SCRIPTS = ("run.sh", "install.sh", "usable_cores.sh", *FILES.values())
+SCRIPTS = ("run.sh", "install.sh", "usable_cores.sh", "stage.sh", *FILES.values())
+SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 CASES = [(framework, base) for framework in plans.FRAMEWORKS for base in plans.BASES]
 
 DEVICE = plans.taken("accelerator", "cuda", plans.application("flag", "--nv"))
-TORCHRUN = plans.taken("launcher", "torchrun", plans.application("launcher", "torchrun", "--standalone --no-python --nproc-per-node={devices}"))
+TORCHRUN = plans.taken(
+    "launcher",
+    "torchrun",
+    plans.application("launcher", "torchrun", "--no-python --nproc-per-node={devices} --nnodes={nodes} --rdzv-endpoint={rendezvous}"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +84,58 @@ def test_a_flag_for_the_container_reaches_every_job() -> None:
 
 
 def test_what_no_script_can_do_is_said_in_every_job() -> None:
-    staged = plans.taken("data_path", "data-node-local", plans.application("flag", "stage-data", "node-local"))
-    texts = written(plans.plan("pytorch", "debian-12", staged))
-    assert all("# Left to whoever submits, data_path: data-node-local: stage-data node-local." in texts[name] for name in FILES.values())
-    assert not any(" run stage-data" in text for text in texts.values())
+    warmed = plans.taken("warm_up", "page-cache", plans.application("flag", "warm-page-cache", "data"))
+    texts = written(plans.plan("pytorch", "debian-12", warmed))
+    assert all("# Left to whoever submits, warm_up: page-cache: warm-page-cache data." in texts[name] for name in FILES.values())
+    assert not any(" run warm-page-cache" in text for text in texts.values())
+    masked = written(plans.plan("pytorch", "debian-12", plans.taken("visibility", "own", plans.application("flag", "gpus-per-task", "1"))))
+    assert " --gpus-per-task=1 " in masked["job.slurm"]
+    assert all("# Left to whoever submits, visibility: own: gpus-per-task 1." in masked[name] for name in ("job.sh", "job.pbs"))
+
+
+STAGED = plans.taken("data_path", "data-node-local", plans.application("flag", "stage-data", "node-local"))
+
+
+def test_data_without_a_folder_is_not_staged_and_that_is_said() -> None:
+    texts = written(plans.plan("pytorch", "debian-12", STAGED, data="synthetic"))
+    assert "stage.sh" not in texts
+    assert all("# data_path: data-node-local: the training makes its data itself" in texts[name] for name in FILES.values())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_data_is_staged_and_results_come_back(fails: bool, tmp_path: Path) -> None:
+    data, local = tmp_path / "the data", tmp_path / "local"
+    (data / "deep").mkdir(parents=True)
+    (data / "deep" / "a.npz").write_text("numbers")
+    local.mkdir()
+    folder = write_bundle(plans.plan("pytorch", "debian-12", STAGED, data=str(data)), tmp_path / "bundle", wishes={"node_local": "$LOCAL/x"}).folder
+    # A runtime that says what it was given, and leaves a result where the job says.
+    stub(tmp_path / "apptainer", 'case "$1" in inspect) echo "ontune.plan-id: 0123456789abcdef" ;; *) printf "%s\n" "$@"; '
+         f'cat "$LOCAL"/x/ontune-*/data/deep/a.npz; echo model >"$ONTUNE_RESULTS/model"; exit {int(fails)} ;; esac')
+    (folder / "ontune.sif").touch()
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LOCAL": str(local)}
+    done = subprocess.run([folder / "job.sh"], cwd=tmp_path, capture_output=True, text=True, check=False, env=variables)
+    assert done.returncode == int(fails), done.stderr
+    assert any(line.startswith(str(local)) and line.endswith(f"/data:{data}:ro") for line in done.stdout.splitlines())
+    assert "numbers" in done.stdout
+    assert [path.read_text() for path in tmp_path.glob("results-*/model")] == ["model\n"]
+    assert list((local / "x").iterdir()) == []
+    variables.pop("LOCAL")
+    unset = subprocess.run([folder / "job.sh"], cwd=tmp_path, capture_output=True, text=True, check=False, env=variables)
+    assert unset.returncode != 0 and "LOCAL" in unset.stderr
+
+
+def stub(path: Path, text: str) -> None:
+    """A program in the place of another."""
+    path.write_text(f"#!/bin/bash\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_a_copy_of_the_data_that_somebody_else_made_is_not_used(tmp_path: Path) -> None:
+    folder = write_bundle(plans.plan("pytorch", "debian-12", STAGED, data="/"), tmp_path / "bundle").folder
+    taken = Path("/proc/1")  # nobody may make a folder there, and it is not ours to write into
+    done = subprocess.run([folder / "stage.sh", "in", taken / "scratch", tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and not (tmp_path / "results").exists()
 
 
 def test_two_options_share_a_variable_and_disagree_on_a_version() -> None:
@@ -116,12 +171,32 @@ def parsed(apptainer: str, definition: Path) -> str:
     return done.stderr
 
 
+WISHES: tuple[dict[str, object], ...] = (
+    {},
+    {"nodes": 2, "node_local": "/scratch/a b"},
+    {"nodes": 2, "tasks_per_node": 2, "requeue_seconds": 120, "array": "0-3%2", "modules": ["a apptainer/1.4"], "binds": ["/scratch/it's:/data"],
+     "gpus": 2, "gpu_type": "a100", "node_local": "$TMPDIR/it's", "container_flags": ["--nvccli"], "mpi": "pmix", "exclusive": True, "memory_gib": 4,
+     "qos": "q", "constraint": "c", "resource_syntax": "select"},
+)  # fmt: skip
+MPIRUN = plans.taken("launcher", "mpirun", plans.application("launcher", "mpirun", "-n {tasks} --map-by ppr:{tasks_per_node}:node:PE={cores}"))
+CACHED = plans.taken("compile_cache", "local", plans.application("env", "TORCHINDUCTOR_CACHE_DIR", "{cache}/inductor"))
+MODULE = plans.taken("base", "module", plans.application("module", "pytorch/2.5"))
+PLACED = plans.application("env", "A", "{rank}{local_rank}{tasks}")
+PER_TASK = plans.taken("visibility", "own", plans.application("flag", "gpus-per-task", "1"), PLACED)
+BOUND = plans.taken("binding", "numa", plans.application("launcher", "numactl", "--cpunodebind={numa_node}"))
+MIXTURES = (
+    (), (STAGED, TORCHRUN, CACHED, DEVICE, BOUND), (MPIRUN, STAGED), (MODULE, TORCHRUN, CACHED, STAGED, DEVICE), (MODULE, MPIRUN), (PER_TASK, CACHED),
+)  # fmt: skip
+
+
 def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
-    require("shellcheck", shutil.which("shellcheck"), "make venv-dev")
-    plan = plans.plan("pytorch", "debian-12", DEVICE, TORCHRUN, name="it's $(odd) `name`")
-    wishes = {"modules": ["apptainer/1.4"], "binds": ["/scratch/it's:/data"], "array": "0-3%2", "requeue_seconds": 120, "gpus": 2, "exclusive": True}
-    bundle = write_bundle(plan, tmp_path / "bundle", wishes=wishes)
-    done = subprocess.run(["shellcheck", *SCRIPTS], cwd=bundle.folder, capture_output=True, text=True, check=False)
+    require("shellcheck", SHELLCHECK, "make venv-dev")
+    for number, (more, wishes) in enumerate(itertools.product(MIXTURES, WISHES)):
+        plan = plans.plan("pytorch", "debian-12", *more, name="it's $(odd) `name`", data="/data/it's here")
+        for name, text in written(plan, **wishes).items():
+            if name in SCRIPTS:
+                (tmp_path / f"{number}-{name}").write_text(text)
+    done = subprocess.run([str(SHELLCHECK), *sorted(tmp_path.iterdir())], capture_output=True, text=True, check=False)
     assert done.stdout + done.stderr == ""
 
 
@@ -140,18 +215,115 @@ def test_usable_cores_are_the_least_of_all_limits(tmp_path: Path) -> None:
     assert cores("taskset", "-c", str(min(os.sched_getaffinity(0)))) == 1
 
 
+def ran(folder: Path, plan: Plan, **variables: str) -> str:
+    """The first line that a run prints, with programs that say what they are called with: name, threads, preloaded libraries, arguments."""
+    bundle = write_bundle(plan, folder / "a bundle")
+    for name in ("python", "torchrun", "numactl"):
+        stub(folder / name, 'echo "${0##*/} $OMP_NUM_THREADS $LD_PRELOAD ${CUDA_VISIBLE_DEVICES-none} ${HOSTILE-} $*"')
+    given = {"PATH": f"{folder}:{os.environ['PATH']}", "ONTUNE_PYTHON": str(folder / "python"), **variables}
+    done = subprocess.run([bundle.run_script, "--windows", "2"], capture_output=True, text=True, check=True, env=given)
+    return done.stdout.splitlines()[0]
+
+
 def test_a_run_outside_a_container_applies_the_plan(tmp_path: Path) -> None:
-    bundle = write_bundle(plans.plan("pytorch", "debian-12", TORCHRUN), tmp_path / "a bundle")
-    for name in ("python", "torchrun"):
-        program = tmp_path / name
-        program.write_text('#!/bin/sh\necho "${0##*/} $OMP_NUM_THREADS $LD_PRELOAD $*"\n')
-        program.chmod(0o755)
-    path = f"{tmp_path}:{os.environ['PATH']}"
-    variables = {"PATH": path, "ONTUNE_PYTHON": str(tmp_path / "python"), "ONTUNE_CORES": "1", "CUDA_VISIBLE_DEVICES": "0,3"}
-    done = subprocess.run([bundle.run_script, "--windows", "2"], capture_output=True, text=True, check=False, env=variables)
-    said = done.stdout.splitlines()[0]
-    assert said.startswith("torchrun 1 libtcmalloc_minimal.so.4 --standalone --no-python --nproc-per-node=2 ")
+    said = ran(tmp_path, plans.plan("pytorch", "debian-12", TORCHRUN), ONTUNE_CORES="1", CUDA_VISIBLE_DEVICES="0,3")
+    assert said.startswith("torchrun 1 libtcmalloc_minimal.so.4 0,3  --no-python --nproc-per-node=2 --nnodes=1 --rdzv-endpoint=localhost:0 ")
     assert said.endswith("--setting threads=1 --windows 2")
+
+
+def test_processes_of_one_node_share_its_cores(tmp_path: Path) -> None:
+    cores = len(os.sched_getaffinity(0))
+    said = ran(tmp_path, plans.plan("pytorch", "debian-12", TORCHRUN), CUDA_VISIBLE_DEVICES="0,1")
+    assert f" --setting threads={max(1, cores // 2)} " in said
+
+
+def test_nodes_meet_where_the_job_says(tmp_path: Path) -> None:
+    meeting = {"ONTUNE_NODES": "2", "ONTUNE_HEAD": "node7", "ONTUNE_PORT": "20123", "ONTUNE_JOB": "99"}
+    assert "--nnodes=2 --rdzv-endpoint=node7:20123 " in ran(tmp_path, plans.plan("pytorch", "debian-12", TORCHRUN), **meeting)
+
+
+def test_there_is_one_mask_of_devices(tmp_path: Path) -> None:
+    rocm = plans.taken("accelerator", "rocm", plans.application("flag", "--rocm"))
+    said = ran(tmp_path, plans.plan("pytorch", "debian-12", TORCHRUN, rocm), ROCR_VISIBLE_DEVICES="2,3,4", CUDA_VISIBLE_DEVICES="2,3,4")
+    assert said.startswith("torchrun 1 libtcmalloc_minimal.so.4 none ") or " none " in said.split("--no-python")[0]
+    assert "--nproc-per-node=3" in said
+
+
+def test_a_process_knows_its_place_by_whatever_started_it(tmp_path: Path) -> None:
+    placed = plans.taken("place", "x", plans.application("env", "HOSTILE", "{rank}/{tasks}/{local_rank}"))
+    plan = plans.plan("pytorch", "debian-12", placed)
+    slurm = {"SLURM_PROCID": "3", "SLURM_NTASKS": "8", "SLURM_LOCALID": "1"}
+    assert " 3/8/1 " in ran(tmp_path, plan, **slurm)
+    mpi = {"OMPI_COMM_WORLD_RANK": "5", "OMPI_COMM_WORLD_SIZE": "6", "OMPI_COMM_WORLD_LOCAL_RANK": "2"}
+    assert " 5/6/2 " in ran(tmp_path, plan, **slurm, **mpi)
+    assert " 0/1/0 " in ran(tmp_path, plan)
+
+
+def test_a_process_is_bound_where_it_may_run(tmp_path: Path) -> None:
+    bound = plans.taken("binding", "numa", plans.application("launcher", "numactl", "--cpunodebind={numa_node}"))
+    node = re.search(r"--cpunodebind=(\d+) ", ran(tmp_path, plans.plan("pytorch", "debian-12", bound)))
+    assert node and str(min(os.sched_getaffinity(0))) in [
+        path.name.removeprefix("cpu") for path in Path(f"/sys/devices/system/node/node{node[1]}").glob("cpu*")
+    ]
+
+
+def test_compile_caches_outlive_a_job_and_are_nobody_elses(tmp_path: Path) -> None:
+    cached = plans.taken("compile_cache", "local", plans.application("env", "HOSTILE", "{cache}/inductor"))
+    plan = plans.plan("pytorch", "debian-12", cached)
+    cache = tmp_path / "cache"
+    assert f" {cache}/inductor " in ran(tmp_path, plan, ONTUNE_CACHE=str(cache))
+    assert cache.stat().st_mode & 0o777 == 0o700
+    texts = written(plan, node_local="/local scratch")
+    assert all("ONTUNE_CACHE='/local scratch'/ontune-cache-$(id -u)" in texts[name] for name in FILES.values())
+    assert all("ONTUNE_CACHE=/var/tmp/ontune-cache-$(id -u)" in written(plan, node_local="$TMPDIR")[name] for name in FILES.values())
+    assert "{cache}" not in texts["ontune.def"] and "HOSTILE" not in texts["ontune.def"], "an image cannot know the cache of a node"
+    if os.geteuid() == 0:
+        os.chown(cache, 1, 1)
+        with pytest.raises(subprocess.CalledProcessError):
+            ran(tmp_path, plan, ONTUNE_CACHE=str(cache))
+
+
+@pytest.mark.parametrize(
+    ("inside", "complaint"),
+    [
+        ("mpirun (Open MPI) 4.0.1", ""),
+        ("mpirun (Open MPI) 5.0.2", "do not go together"),
+        ("HYDRA build details:\n    Version:   4.1.2", "do not go together"),
+        ("", "no MPI"),
+    ],
+)
+def test_mpirun_starts_containers_only_where_both_mpis_agree(inside: str, complaint: str, tmp_path: Path) -> None:
+    folder = write_bundle(plans.plan("pytorch", "debian-12", MPIRUN), tmp_path / "bundle", wishes={"tasks_per_node": 2}).folder
+    (folder / "ontune.sif").touch()
+    says = f'case "$1" in inspect) echo "ontune.plan-id: 0123456789abcdef" ;; exec) [ -z "{inside}" ] || echo "{inside}" ;; esac'
+    stub(tmp_path / "apptainer", says)
+    stub(tmp_path / "mpirun", 'if [ "$1" = --version ]; then echo "mpirun (Open MPI) 4.1.4"; else echo "$*"; fi')
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([folder / "job.sh"], cwd=tmp_path, capture_output=True, text=True, check=False, env=variables)
+    (tmp_path / "mpirun").unlink()
+    without = subprocess.run([folder / "job.sh"], cwd=tmp_path, capture_output=True, text=True, check=False, env=variables)
+    assert shutil.which("mpirun") or (without.returncode == 4 and "no mpirun on the PATH" in without.stderr)
+    if complaint:
+        assert done.returncode == 4 and complaint in done.stderr
+    else:
+        assert done.returncode == 0 and done.stdout.startswith("-n 2 --map-by ppr:2:node:PE=1 "), done.stderr
+
+
+def test_members_of_an_array_take_their_own_arguments(tmp_path: Path) -> None:
+    folder = write_bundle(plans.plan(), tmp_path / "bundle", wishes={"array": "0-1"}).folder
+    (folder / "ontune.sif").touch()
+    (tmp_path / "campaign").write_text("--seed 1\n--seed 2 --windows $(touch CANARY)\n")
+    stub(tmp_path / "apptainer", '[ "$1" = inspect ] && echo "ontune.plan-id: 0123456789abcdef" || printf "%s " "$@"')
+    variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "ONTUNE_CAMPAIGN": str(tmp_path / "campaign")}
+
+    def member(number: int) -> subprocess.CompletedProcess[str]:
+        command = [folder / "job.sh", "--mode", "benchmark"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env={**variables, "ONTUNE_MEMBER": str(number)})
+
+    assert member(0).stdout.endswith("ontune.sif --mode benchmark --seed 1 ")
+    assert member(1).stdout.endswith("--seed 2 --windows $(touch CANARY) ")
+    assert member(2).returncode == 4 and "has no line 2" in member(2).stderr
+    assert not (tmp_path / "CANARY").exists()
 
 
 def test_jobs_ask_for_what_the_site_wishes() -> None:
@@ -159,7 +331,7 @@ def test_jobs_ask_for_what_the_site_wishes() -> None:
     texts = written(plans.plan(), **wishes, modules=["apptainer"])
     slurm = re.findall(r"^#SBATCH (.*)", texts["job.slurm"], re.MULTILINE)
     assert {"--nodes=2", "--gres=gpu:4", "--time=1-00:30:00", "--partition=fast", "--account=p42", "--array=0-9%2"} <= {*slurm}
-    assert {"--signal=B:USR1@60", "--requeue", "--output=%x-%j.out", "--error=%x-%j.err"} <= {*slurm}
+    assert {"--signal=B:USR1@60", "--requeue", "--output=%x-%A_%a.out", "--error=%x-%A_%a.err"} <= {*slurm}
     assert "#PBS -l nodes=2:ppn=2:gpus=4" in texts["job.pbs"]
     assert all("module load apptainer" in texts[name] for name in FILES.values())
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ import pytest
 from generators.bundle import files_of, write_bundle
 from generators.job import FILES, Job
 from kb.errors import BadInput
+from kb.fact_keys import fact_keys
+from kb.site import complete_site
 from reasoner.plan import Plan
 
 COMMANDS = ("touch CANARY", "$(touch CANARY)", "`touch CANARY`", "${IFS}touch${IFS}CANARY", "<(touch CANARY)", "/bin/sh -c 'touch CANARY'")
@@ -168,7 +171,7 @@ def test_what_is_accepted_arrives_as_it_was(field: str, tmp_path: Path) -> None:
         assert done.returncode == 0, f"{text!r:.80}: {done.stderr!r}"
         words = done.stdout.decode().split("\0")
         said = str(text).lower() if isinstance(text, bool) else str(text)
-        filled = said.replace("{cores}", "3").replace("{devices}", "0")
+        filled = said.replace("{cores}", "3").replace("{devices}", "1")
         carried = {"parameter": f"batch={said}", "setting": f"hostile={filled}", "variable": f"HOSTILE={filled}"}
         carried["command"] = said.replace("${IFS}", " \t\n")  # a command's own variables are those of its job
         assert carried.get(field, said) in words or text in (None, [], {}, 0), f"{text!r:.80}"
@@ -179,6 +182,12 @@ def wish(key: str, text: Any) -> dict[str, Any]:
     return {key: [text] if isinstance(getattr(Job(), key), tuple) else text}
 
 
+def assert_only_directives(files: dict[str, bytes], text: Any) -> None:
+    """Whatever a scheduler reads from a script is a directive of a known form."""
+    directives = [line for name in ("job.slurm", "job.pbs") for line in files[name].decode().splitlines() if line.startswith(("#SBATCH", "#PBS"))]
+    assert all(re.fullmatch(r"#(SBATCH --[a-z-]+(=[\w%.:,@|&+-]+)?|PBS -\w [\w:=.,@|&+-]+)", line) for line in directives), f"{text!r:.80}"
+
+
 @pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(Job)])
 def test_no_wish_for_a_job_adds_a_directive_or_runs_a_command(key: str, tmp_path: Path) -> None:
     scripts = []
@@ -187,10 +196,70 @@ def test_no_wish_for_a_job_adds_a_directive_or_runs_a_command(key: str, tmp_path
             files = files_of(plans.plan(), (), tuple(FILES), wish(key, text), bill=False)
         except BadInput:
             continue
-        directives = [line for name in ("job.slurm", "job.pbs") for line in files[name].decode().splitlines() if line.startswith(("#SBATCH", "#PBS"))]
-        assert all(re.fullmatch(r"#(SBATCH --[a-z-]+(=[\w%.:,@|&+-]+)?|PBS -\w [\w:=.,@|&+-]+)", line) for line in directives), f"{text!r:.80}"
+        assert_only_directives(files, text)
         scripts += [files[name] for name in FILES.values()]
     assert_parsed(scripts, tmp_path)
+
+
+# ---- a site's description: every key, at every place where it may stand
+
+SITE_KEYS = [path for path in fact_keys("sites").all_paths() if path not in ("partitions[]", "storage[]")]
+
+
+def described(path: str, text: Any) -> dict[str, Any]:
+    """A site's facts with the text at one key, and what must stand beside it."""
+    beside = {"storage[].path": {"class": "local"}, "storage[].class": {"path": "/scratch"}}.get(path, {})
+    holder, _, last = path.rpartition(".")
+    value = [text] if last.endswith("[]") else text
+    if holder.endswith("[]"):
+        return {holder[:-2]: [{last: value, **beside}]}
+    return {holder: {last[:-2] if last.endswith("[]") else last: value}} if holder else {last.removesuffix("[]"): value}
+
+
+@pytest.mark.parametrize("path", [*SITE_KEYS, "name", "iri"])
+def test_no_text_in_a_site_adds_a_directive_or_runs_a_command(path: str, tmp_path: Path) -> None:
+    plan = plans.plan("pytorch", "debian-12", plans.taken("data", "staged", plans.application("flag", "stage-data", "node-local")), data="/data")
+    scripts: list[bytes] = []
+    for text in HOSTILE:
+        try:
+            site = complete_site(described(path, text), "site.yaml")
+            files = files_of(dataclasses.replace(plan, site=site.to_json()), ("apptainer", "dockerfile"), tuple(FILES), bill=False)
+        except BadInput as refusal:
+            assert len(str(refusal)) < 1000 and str(refusal).isprintable(), f"{text!r:.80}"
+            continue
+        assert_only_directives(files, text)
+        assert structure(files)["ontune.def"] == EXPECTED["ontune.def"], f"{text!r:.80}"
+        scripts += [files[name] for name in (*FILES.values(), "stage.sh")]
+        assert all("\n" not in value for value in site.builder_variables().values())
+    assert_parsed(scripts, tmp_path)
+
+
+def test_a_hostile_folder_of_a_site_is_made_and_nothing_else(tmp_path: Path) -> None:
+    """What the shape of sites admits as a storage area is a folder's name to the job, whatever it looks like."""
+    data, room = tmp_path / "data", tmp_path / "room"
+    data.mkdir()
+    staged = plans.taken("data", "staged", plans.application("flag", "stage-data", "node-local"))
+    plan = plans.plan("pytorch", "debian-12", staged, data=str(data))
+    taken = 0
+    for text in (*COMMANDS, *(f"{lead}x{lead}" for lead in LEADS), *OPTIONS, *PATHS[:8], *UNICODE):
+        shutil.rmtree(room, ignore_errors=True)
+        room.mkdir()
+        try:
+            site = complete_site({"storage": [{"path": f"{room}/{text}", "class": "local"}]}, "site.yaml")
+            files = files_of(dataclasses.replace(plan, site=site.to_json()), (), ("bash",), bill=False)
+        except BadInput:
+            continue
+        taken += 1
+        for name in ("job.sh", "stage.sh"):
+            (tmp_path / name).write_bytes(files[name])
+        (tmp_path / "ontune.sif").touch()
+        (tmp_path / "apptainer").write_text('#!/bin/sh\n[ "$1" = inspect ] && echo "ontune.plan-id: 0123456789abcdef"; exit 0\n')
+        (tmp_path / "apptainer").chmod(0o755)
+        before = sorted(path.name for path in tmp_path.iterdir())
+        subprocess.run(["bash", "job.sh"], cwd=tmp_path, capture_output=True, check=False, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+        assert sorted(path.name for path in tmp_path.iterdir()) == before, f"{text!r}"
+        assert not [path for path in tmp_path.rglob("CANARY") if path.is_file()], f"{text!r}"
+    assert taken > 20
 
 
 def test_nothing_is_written_outside_the_folder(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from test_dockerfiles import hadolint
 
 import bench.apptainer
 from generators.bundle import files_of, write_bundle
+from generators.job import FILES
 from generators.lint import lint
+from kb.site import load_site, site_names
 from kb.target import load_target, target_names
 from kb.workload import load_workload, workload_names
 from reasoner.plan import Plan
@@ -25,9 +29,9 @@ def reasoner() -> Reasoner:
     return Reasoner([])
 
 
-def planned(workload: str, target: str) -> Plan:
+def planned(workload: str, target: str, site: str | None = None) -> Plan:
     store = reasoner().store
-    return reasoner().plan(load_workload(workload, store), load_target(target, store))
+    return reasoner().plan(load_workload(workload, store), load_target(target, store), site=load_site(site, store) if site else None)
 
 
 @pytest.mark.parametrize(("target", "flag"), [("v100-node", "--nv"), ("mi300x-8", "--rocm"), ("zen5-virtual", "")])
@@ -37,6 +41,27 @@ def test_a_job_brings_in_the_accelerator_that_the_plan_computes_on(target: str, 
         found = {word for word in ("--nv", "--rocm") if f" run {word} " in files[name].decode()}
         assert found == ({flag} if flag else set())
     assert ("#SBATCH --gres=gpu:" in files["job.slurm"].decode()) == bool(flag)
+
+
+def test_shellcheck_finds_nothing_in_the_scripts_of_every_target(tmp_path: Path) -> None:
+    """Each target with one of the workloads and one of the sites in turn, with all that a job may ask for."""
+    shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    require("shellcheck", shellcheck, "make venv-dev")
+    store = reasoner().store
+    targets, workloads, sites = target_names(store), workload_names(store), [None, *site_names(store)]
+    scripts = set()
+    for number, target in enumerate(targets):
+        site = sites[number % len(sites)]
+        plan = planned(workloads[number % len(workloads)], target, site)
+        wishes: dict[str, object] = {"nodes": 1 + number % 2, "tasks_per_node": 1 + number % 3 % 2, "requeue_seconds": number % 4 * 30}
+        wishes |= {"array": "0-1"} if number % 2 else {}
+        files = files_of(plan, (), tuple(FILES), wishes, bill=False)
+        scripts |= {(Path(name).suffix, text) for name, text in files.items() if "/" not in name and name.endswith((".sh", ".slurm", ".pbs"))}
+    for number, (suffix, text) in enumerate(sorted(scripts)):
+        (tmp_path / f"{number}{suffix}").write_bytes(text)
+    done = subprocess.run([str(shellcheck), *sorted(tmp_path.iterdir())], capture_output=True, text=True, check=False)
+    assert done.stdout + done.stderr == ""
+    assert len(scripts) > 3 * len(targets)
 
 
 @pytest.mark.slow

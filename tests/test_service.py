@@ -92,6 +92,16 @@ def test_bad_input_is_a_message(ask: Ask, body: Any, part: str) -> None:
     assert "Traceback" not in answer["error"]
 
 
+def test_a_site_is_named_or_described_but_never_a_file(ask: Ask) -> None:
+    asked = {"workload": "mnist-cnn", "target": "eos-h100", "framework": "pytorch"}
+    assert ask("POST", "/api/plan", {**asked, "site": "lumi"})[1]["site"]["name"] == "lumi"
+    assert ask("POST", "/api/plan", {**asked, "site": {"account": "p42"}})[1]["site"]["account"] == "p42"
+    wrong = (("/etc/passwd", "body: site"), ({"acount": "p42"}, "did you mean 'account'"), ("lumy", "did you mean 'lumi'"), (7, "body: site"))
+    for site, part in wrong:
+        status, answer = ask("POST", "/api/plan", {**asked, "site": site})
+        assert status == 400 and part in answer["error"]
+
+
 def test_no_feasible_plan_is_a_conflict(ask: Ask) -> None:
     status, answer = ask("POST", "/api/plan", {"workload": "mnist-cnn", "pins": {"framework": "pytorch", "compiler": "tf-graph"}})
     assert status == 409

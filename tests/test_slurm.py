@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from conftest import require
 import bench.apptainer
 from bench.runners.slurm import SlurmRunner
 from generators.bundle import Bundle, write_bundle
+from reasoner.plan import Plan
 
 pytestmark = [pytest.mark.slurm, pytest.mark.apptainer, pytest.mark.slow]
 
@@ -57,19 +59,40 @@ def test_a_job_that_takes_too_long_is_cancelled(submitted: tuple[SlurmRunner, Bu
     assert str(tmp_path) not in left.split()
 
 
-def asked(submitted: tuple[SlurmRunner, Bundle], folder: Path, monkeypatch: pytest.MonkeyPatch, **wishes: object) -> Bundle:
+def asked(
+    submitted: tuple[SlurmRunner, Bundle], folder: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan | None = None, **wishes: object
+) -> Bundle:
     """A bundle whose jobs ask for something else, on the image that was built."""
     runner, built = submitted
     monkeypatch.setenv("ONTUNE_IMAGE", str(built.image))
     monkeypatch.setenv("ONTUNE_CONTAINER_FLAGS", " ".join(runner.apptainer.run_flags))
     monkeypatch.setenv("PATH", f"{runner.apptainer.folder}:{os.environ['PATH']}")
-    return write_bundle(plans.plan("pytorch"), folder / "bundle", wishes={"cores": 1, "time": "00:05:00", **wishes})
+    return write_bundle(plan or plans.plan("pytorch"), folder / "bundle", wishes={"cores": 1, "time": "00:05:00", **wishes})
+
+
+def in_place_of_python(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Let the image's run script start another program where the job is submitted from."""
+    program = bundle.folder / "program"
+    program.write_text(f"#!/bin/bash\n{text}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("ONTUNE_PYTHON", str(program))
+
+
+def submit(bundle: Bundle, *arguments: str, script: str = "job.slurm") -> str:
+    """Submit, and give the job's number."""
+    command = ["sbatch", "--parsable", script, *arguments]
+    return subprocess.run(command, cwd=bundle.folder, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def told(job: str, key: str) -> str:
     """What Slurm says of a job, such as its state."""
     shown = subprocess.run(["scontrol", "show", "job", "--oneliner", job], capture_output=True, text=True, check=True).stdout
     return next(word.partition("=")[2] for word in shown.split() if word.startswith(f"{key}="))
+
+
+def finished(job: str) -> bool:
+    """Whether a job has done its work."""
+    return told(job, "JobState") == "COMPLETED"
 
 
 def until(condition: Callable[[], bool], seconds: float = 90) -> bool:
@@ -91,19 +114,83 @@ def test_every_task_of_an_array_and_of_a_step_runs(submitted: tuple[SlurmRunner,
         assert results(bundle.folder, "*.out") == 2
 
 
-def test_a_signal_before_the_time_limit_queues_the_job_again(
+def test_the_bash_job_runs_in_an_allocation(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = asked(submitted, tmp_path, monkeypatch)
+    command = ["srun", "--ntasks=1", "--cpus-per-task=1", "./job.sh", *QUICK]
+    done = subprocess.run(command, cwd=bundle.folder, capture_output=True, text=True, check=True)
+    assert done.stdout.count('"first_step_seconds"') == 1
+    assert '"OMP_NUM_THREADS": "1"' in done.stdout, "the allocation's cores"
+
+
+def test_a_campaign_gives_each_member_of_an_array_its_arguments(
     submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle = asked(submitted, tmp_path, monkeypatch, requeue_seconds=30)
-    done = subprocess.run(["sbatch", "--parsable", "job.slurm", "--windows", "1000"], cwd=bundle.folder, capture_output=True, text=True, check=True)
-    job = done.stdout.strip()
+    bundle = asked(submitted, tmp_path, monkeypatch, array="0-2")
+    in_place_of_python(bundle, monkeypatch, 'echo "${@: -3}"')
+    (bundle.folder / "campaign").write_text("--seed 1\n--seed 2\n--seed 3\n")
+    monkeypatch.setenv("ONTUNE_CAMPAIGN", str(bundle.folder / "campaign"))
+    subprocess.run(["sbatch", "--wait", "job.slurm", "same"], cwd=bundle.folder, capture_output=True, check=True)
+    said = {path.stem.rpartition("_")[2]: path.read_text().strip() for path in bundle.folder.glob("*.out")}
+    assert said == {"0": "same --seed 1", "1": "same --seed 2", "2": "same --seed 3"}
+
+
+# What a program does that keeps its state: it goes on where it was when the signal came.
+KEEPING = """if [ -e checkpoint ]; then echo "went on from $(cat checkpoint)"; exit 0; fi
+trap 'echo step-7 >checkpoint; exit 0' USR1
+echo began
+for _ in $(seq 600); do sleep 0.1; done"""
+
+
+def test_the_time_limits_signal_saves_the_state_and_queues_the_job_again(
+    submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = asked(submitted, tmp_path, monkeypatch, requeue_seconds=50, time="00:01:00")
+    in_place_of_python(bundle, monkeypatch, KEEPING)
+    job = submit(bundle)
     try:
-        assert until(lambda: told(job, "JobState") == "RUNNING")
-        time.sleep(3)
-        subprocess.run(["scancel", "--signal=USR1", "--batch", job], check=True)
-        assert until(lambda: told(job, "Restarts") == "1")
+        assert until(lambda: told(job, "Restarts") == "1"), subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True).stdout
+        assert (bundle.folder / "checkpoint").read_text() == "step-7\n"
+        assert until(lambda: told(job, "JobState") == "PENDING")
+        subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=True)  # else Slurm waits two minutes
+        assert until(lambda: told(job, "JobState") == "COMPLETED")
     finally:
         subprocess.run(["scancel", job], check=True)
+    assert [line for path in bundle.folder.glob("*.out") for line in path.read_text().split("\n") if line] == ["began", "went on from step-7"]
+
+
+MEETING = """exec /opt/ontune/venv/bin/python - <<'END'
+import os, torch, torch.distributed
+address = f"tcp://{os.environ['ONTUNE_HEAD']}:{os.environ['ONTUNE_PORT']}"
+torch.distributed.init_process_group("gloo", init_method=address, rank=int(os.environ["SLURM_PROCID"]), world_size=int(os.environ["SLURM_NTASKS"]))
+ones = torch.ones(1)
+torch.distributed.all_reduce(ones)
+print("together", int(ones), "cores", len(os.sched_getaffinity(0)) and os.environ["OMP_NUM_THREADS"])
+END"""
+
+
+def test_two_tasks_meet_where_the_job_says(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launcher = plans.taken("launcher", "torchrun", plans.application("launcher", "torchrun", "--rdzv-endpoint={rendezvous} --rdzv-id={job}"))
+    bundle = asked(submitted, tmp_path, monkeypatch, plans.plan("pytorch", "debian-12", launcher), tasks_per_node=2)
+    in_place_of_python(bundle, monkeypatch, MEETING)
+    subprocess.run(["sbatch", "--wait", "job.slurm"], cwd=bundle.folder, capture_output=True, check=True)
+    (said,) = bundle.folder.glob("*.out")
+    assert said.read_text().split("\n")[:2] == ["together 2 cores 1"] * 2, next(bundle.folder.glob("*.err")).read_text()
+
+
+def test_data_is_staged_on_the_node_and_results_come_back(
+    submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, local = tmp_path / "shared data", tmp_path / "local"
+    data.mkdir()
+    local.mkdir()
+    (data / "a").write_text("first")
+    staged = plans.taken("data_path", "data-node-local", plans.application("flag", "stage-data", "node-local"))
+    bundle = asked(submitted, tmp_path, monkeypatch, plans.plan("pytorch", "debian-12", staged, data=str(data)), node_local=str(local))
+    in_place_of_python(bundle, monkeypatch, f"stat -c %i '{data}/a' >\"$ONTUNE_RESULTS/inode\"; cat '{data}/a'")
+    subprocess.run(["sbatch", "--wait", "job.slurm"], cwd=bundle.folder, capture_output=True, check=True)
+    assert [path.read_text() for path in bundle.folder.glob("*.out")] == ["first"]
+    assert [int(path.read_text()) == (data / "a").stat().st_ino for path in bundle.folder.glob("results-*/inode")] == [False], "it read the copy"
+    assert list(local.iterdir()) == []
 
 
 def test_qsub_takes_the_job_for_pbs(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,3 +201,15 @@ def test_qsub_takes_the_job_for_pbs(submitted: tuple[SlurmRunner, Bundle], tmp_p
     done = subprocess.run(["qsub", "job.pbs"], cwd=bundle.folder, capture_output=True, text=True, check=True)
     assert until(lambda: told(done.stdout.strip(), "JobState") == "COMPLETED")
     assert results(bundle.folder, "*.o*") == 1
+
+
+def test_qsub_takes_every_form_of_the_resources(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require("qsub", shutil.which("qsub"))
+    for syntax in ("nodes", "select"):
+        bundle = asked(submitted, tmp_path / syntax, monkeypatch, resource_syntax=syntax, queue="main", memory_gib=1, array="0-1")
+        in_place_of_python(bundle, monkeypatch, "echo ran")
+        done = subprocess.run(["qsub", "job.pbs"], cwd=bundle.folder, capture_output=True, text=True, check=True)
+        job = done.stdout.strip()
+        assert until(functools.partial(finished, job)), done.stdout
+        said = subprocess.run(["scontrol", "show", "job", "--oneliner", job], capture_output=True, text=True, check=True).stdout
+        assert "Partition=main" in said and "TimeLimit=00:05:00" in said

@@ -29,7 +29,7 @@ install_packages() {
 has_lists() { [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -print -quit)" ]; }
 
 # archive_sources: one line "URI SUITE KEYRING" for each of the distribution's archives in the user's own apt configuration, its main suite first.
-# Mirrors, proxies and keys are the user's affair: none of them is written in this project.
+# Mirrors, proxies and keys are the user's affair: none of them is written in this project. A site's mirror (ONTUNE_DEBIAN_MIRROR) stands for all.
 archive_sources() {
     local id codename
     has_lists || apt-get update -qq >&2
@@ -37,6 +37,10 @@ archive_sources() {
     id=$(. /etc/os-release && echo "$ID")
     # shellcheck source=/dev/null
     codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    if [ -n "${ONTUNE_DEBIAN_MIRROR:-}" ]; then
+        printf '%s %s %s\n' "$ONTUNE_DEBIAN_MIRROR" "$codename" /usr/share/keyrings/debian-archive-keyring.gpg
+        return
+    fi
     apt-get indextargets --format "\$(ORIGIN)|\$(COMPONENT)|\$(RELEASE)|\$(REPO_URI)|\$(SOURCESENTRY)" 'Created-By: Packages' |
         awk -F'|' -v id="$id" 'tolower($1) == id && $2 == "main" && !seen[$3 $4]++ { print length($3), $4, $3, $5 }' |
         sort -n | while read -r _ uri suite entry; do

@@ -44,6 +44,9 @@ class Runner(Protocol):
     def prepare(self, bundle: Bundle) -> Any:
         """Build what the bundle needs. Raises RunFailed."""
 
+    def command(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> list[str]:
+        """The command that `run` starts, with the same arguments. Nothing is started, and nothing needs to be there."""
+
     def run(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> RunResult:
         """Run a prepared bundle once.
 

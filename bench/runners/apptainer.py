@@ -34,13 +34,17 @@ class ApptainerRunner:
         """Build the image."""
         return build_image(bundle, self.apptainer)
 
+    def command(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> list[str]:
+        """As `Runner.command`."""
+        flags = [word for flag in bundle.recipe.flags for word in (flag.name, flag.value) if word]
+        command = [self.apptainer.program, "--quiet", "run", *self.apptainer.run_flags, "--containall", *flags]
+        return [*command, "--bind", f"{output.parent}:{_RESULTS}", str(bundle.image), *arguments, "--output", f"{_RESULTS}/{output.name}"]
+
     def run(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> RunResult:
         """As `Runner.run`."""
-        flags = [word for flag in bundle.recipe.flags for word in (flag.name, flag.value) if word]
         with tempfile.TemporaryDirectory(prefix="ontune-results-") as results:
             written = Path(results, "result.json")
-            command = [self.apptainer.program, "--quiet", "run", *self.apptainer.run_flags, "--containall", *flags]
-            command += ["--bind", f"{results}:{_RESULTS}", str(bundle.image), *arguments, "--output", f"{_RESULTS}/{written.name}"]
+            command = self.command(bundle, arguments, written, cores)
             with process.on_cores(cores):
                 finished = process.run(command, self.limit_seconds, environment=measured_environment())
             judged = read_result(finished, written)

@@ -30,10 +30,14 @@ class NativeRunner:
         self._pythons[bundle.folder] = f"{built.path}/venv/bin/python"
         return built
 
+    def command(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> list[str]:
+        """As `Runner.command`."""
+        return [str(bundle.run_script), *arguments, "--output", str(output)]
+
     def run(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> RunResult:
         """As `Runner.run`."""
         variables = measured_environment({"ONTUNE_PYTHON": self._pythons[bundle.folder]})
         output.unlink(missing_ok=True)
         with process.on_cores(cores):
-            finished = process.run([str(bundle.run_script), *arguments, "--output", str(output)], self.limit_seconds, environment=variables)
+            finished = process.run(self.command(bundle, arguments, output, cores), self.limit_seconds, environment=variables)
         return read_result(finished, output)

@@ -40,14 +40,19 @@ class SlurmRunner:
         """Build the image, here."""
         return build_image(bundle, self.apptainer)
 
-    def run(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> RunResult:
-        """As `Runner.run`; None leaves the number of cores to the job script."""
+    def command(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> list[str]:
+        """As `Runner.command`."""
         folder = output.parent.resolve()
         log = folder / f"ontune-{uuid.uuid4().hex[:12]}.err"
-        output.unlink(missing_ok=True)
         command = ["sbatch", "--parsable", f"--chdir={folder}", f"--output={log}", f"--error={log}"]
         command += [f"--cpus-per-task={cores}"] if cores is not None else []
-        command += [str(bundle.folder.resolve() / "job.slurm"), *arguments, "--output", str(output.resolve())]
+        return [*command, str(bundle.folder.resolve() / "job.slurm"), *arguments, "--output", str(output.resolve())]
+
+    def run(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> RunResult:
+        """As `Runner.run`; None leaves the number of cores to the job script."""
+        output.unlink(missing_ok=True)
+        command = self.command(bundle, arguments, output, cores)
+        log = Path(next(word for word in command if word.startswith("--error=")).partition("=")[2])
         begin = time.monotonic()
         submitted = subprocess.run(command, env=self._environment(bundle), capture_output=True, text=True, check=False)
         if submitted.returncode:

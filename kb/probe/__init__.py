@@ -50,8 +50,8 @@ def probe(
         BadInput: a dump is not what it should be, or an override has an unknown key or a wrong type.
         RunFailed: the command of `via` fails.
     """
+    from kb.fact_shapes import check_target
     from kb.target import Target
-    from kb.target_shape import check_target
 
     keys = fact_keys("hardware")
     dumps = [dump for dump in (cpuinfo, lscpu, nvidia_smi, rocm_smi, sinfo) if dump]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 
 def filesystem(mountinfo: str | None, path: str) -> str | None:
@@ -28,3 +29,15 @@ def storage_class(kind: str | None, classes: Mapping[str, str]) -> str | None:
         classes: the stated class of each type.
     """
     return classes.get(kind) if kind else None
+
+
+def storage_of(folder: str) -> tuple[str | None, str | None]:
+    """The type of the file system behind a folder of this machine, and its class; None where either is unknown."""
+    from kb.probe.recognised import storage_classes
+
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None, None
+    kind = filesystem(mounts, str(Path(folder).resolve()))
+    return kind, storage_class(kind, storage_classes())

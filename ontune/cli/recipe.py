@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,7 +56,8 @@ def recipe(
         reasoner = request.reasoner()
         workload, target, wishes = request.question(reasoner)
         plan = reasoner.plan(workload, target, **wishes)
-    bundle = write_bundle(plan, output, _words(to), jobs, wishes=asked, locked=locked, force=force)
+    with _told_of_site(plan) if locked else nullcontext():
+        bundle = write_bundle(plan, output, _words(to), jobs, wishes=asked, locked=locked, force=force)
     for line in _left_to_others(bundle, _words(to)):
         typer.echo(line, err=True)
     files = sorted(str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file())
@@ -73,6 +75,14 @@ def _left_to_others(bundle: Bundle, formats: list[str]) -> Iterator[str]:
         yield from (f"{file}: not applied: {line}" for line in unapplied(recipe, output))
     if recipe.program.own and recipe.settings:
         yield f"your script applies these by one call of ontune_settings.apply: {', '.join(setting.because for setting in recipe.settings)}"
+
+
+def _told_of_site(plan: Plan) -> AbstractContextManager[None]:
+    """What resolves packages asks the indexes of the plan's site."""
+    from bench.site_settings import told
+    from kb.site import complete_site
+
+    return told(complete_site(plan.site, "plan: site").builder_variables() if plan.site else {})
 
 
 def _value(text: str) -> Any:
@@ -107,7 +117,7 @@ def _plan_for_modak(request: RequestArguments, file: Path) -> tuple[Plan, str, d
         typer.echo(f"{file.name}: it asks for an accelerator, and target {target.name} has none: name the machine with --target", err=True)
         asked.pop("gpus", None)
     workload = wanted.workload if request.workload is None else load_workload(request.workload, reasoner.store)
-    return reasoner.plan(workload, target, **request.wishes()), wanted.scheduler, asked
+    return reasoner.plan(workload, target, **request.wishes(reasoner)), wanted.scheduler, asked
 
 
 @app.command("lint")

@@ -33,6 +33,12 @@ def _targets() -> Iterator[str]:
     yield from (LOCAL, *target_names())
 
 
+def _sites() -> Iterator[str]:
+    from kb.site import site_names
+
+    yield from site_names()
+
+
 def _completed(names: Callable[[], Iterator[str]]) -> Callable[[str], list[str]]:
     """Shell completion by the names that the knowledge base knows; it is silent where that cannot be read."""
 
@@ -53,7 +59,9 @@ class RequestArguments:
         str, typer.Option("--target", "-t", autocompletion=_completed(_targets), help="Where: `local`, a shipped name or a file of `ontune probe`.")
     ] = "local"
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a fact of the target by hand. May be repeated.")] = None
-    site: Annotated[str | None, typer.Option(help="The site whose conditions hold.")] = None
+    site: Annotated[
+        str | None, typer.Option(autocompletion=_completed(_sites), help="The site whose conditions hold: a shipped name or a file.")
+    ] = None
     framework: Annotated[str | None, typer.Option(help="Take this framework; without it the planner chooses.")] = None
     pin: Annotated[list[str] | None, typer.Option(metavar="DECISION=OPTION", help="Take this option. May be repeated.")] = None
     forbid: Annotated[list[str] | None, typer.Option(metavar="OPTION", help="Never take this option. May be repeated.")] = None
@@ -75,7 +83,7 @@ class RequestArguments:
         from reasoner.reasoner import Reasoner
 
         if self.endpoint is None:
-            return Reasoner()
+            return Reasoner() if self.site is None else _with_site(self.site)
         from kb.remote import read_remote
 
         return Reasoner(store=read_remote(self.endpoint))
@@ -92,12 +100,18 @@ class RequestArguments:
             raise BadInput("--workload", "nothing is said of what is trained", expected="-w NAME or FILE; `ontune query workloads` lists names")
         from kb.workload import load_workload
 
-        return load_workload(self.workload, reasoner.store), self.asked_target(reasoner), self.wishes()
+        return load_workload(self.workload, reasoner.store), self.asked_target(reasoner), self.wishes(reasoner)
 
-    def wishes(self) -> dict[str, Any]:
-        """What is asked of the plan beside workload and target, as `Reasoner.plan` takes it."""
+    def wishes(self, reasoner: Reasoner) -> dict[str, Any]:
+        """What is asked of the plan beside workload and target, as `Reasoner.plan` takes it.
+
+        Raises:
+            BadInput: the site is unknown or malformed.
+        """
+        from kb.site import load_site
+
         return {
-            "site": self.site,
+            "site": load_site(self.site, reasoner.store) if self.site is not None else None,
             "framework": self.framework,
             "pins": pairs(self.pin or (), "--pin", "DECISION=OPTION"),
             "forbid": tuple(self.forbid or ()),
@@ -120,6 +134,24 @@ class RequestArguments:
         return read_plan(path)
 
 
+def _with_site(site: str) -> Reasoner:
+    """The reasoner over the knowledge base and what else a site's file in Turtle brings: its images, modules, rules."""
+    from kb import paths, user_files
+    from reasoner.reasoner import Reasoner
+
+    if not (user_files.looks_like_file(site) and site.endswith(".ttl")):
+        return Reasoner()
+    from kb.site import load_site
+
+    load_site(site)  # says what is wrong with it, before anything is compiled
+    reasoner = Reasoner([*paths.additions(), Path(site)])
+    for reason in reasoner.refused:
+        file, _, problem = reason.partition(": ")
+        if Path(file).name == Path(site).name:  # its folder may be another: what compiles equal content is kept
+            raise BadInput(site, problem)
+    return reasoner
+
+
 def read_plan(path: Path) -> Plan:
     """The plan that a `plan.json` holds.
 
@@ -138,7 +170,11 @@ def question_of(plan: Plan) -> tuple[Workload, Target, dict[str, Any]]:
     from kb.workload import complete_workload
 
     wished = {taken.decision: taken.option for taken in plan.decisions if any(reason.kind == "request" for reason in taken.reasons)}
-    wishes = {"pins": wished, "objective": plan.objective, "numerics": plan.numerics}
+    wishes: dict[str, Any] = {"pins": wished, "objective": plan.objective, "numerics": plan.numerics}
+    if plan.site:
+        from kb.site import complete_site
+
+        wishes["site"] = complete_site(plan.site, "plan: site")
     facts = dict(plan.target)
     target = complete_target(str(facts.pop("name", "plan")), facts, "plan: target")
     return complete_workload("plan", plan.workload, "plan: workload"), target, wishes

@@ -9,6 +9,7 @@ from typing import Any
 from generators.lines import explain
 from kb import user_files
 from kb.errors import BadInput
+from kb.site import complete_site, load_site
 from kb.target import Target, complete_target, load_target
 from kb.workload import Workload, complete_workload, load_workload
 from reasoner.reasoner import Reasoner
@@ -65,7 +66,10 @@ class Questions:
         machine = (
             complete_target("request", target, "body: target") if isinstance(target, Mapping) else load_target(_name(target, "body: target"), store)
         )
-        return asked, machine.with_overrides(_object(body, "set")), {key: body[key] for key in _WISHES if key in body}
+        wishes = {key: body[key] for key in _WISHES if key in body}
+        if (site := body.get("site")) is not None:
+            wishes["site"] = complete_site(site, "body: site") if isinstance(site, Mapping) else load_site(_name(site, "body: site"), store)
+        return asked, machine.with_overrides(_object(body, "set")), wishes
 
 
 def _name(value: object, where: str) -> str:

@@ -2,7 +2,6 @@
 # Runs plan 0123456789abcdef on this machine. Arguments are passed on to the training program.
 set -euo pipefail
 bundle=${ONTUNE_BUNDLE:-$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)}
-
 fail() { echo "${0##*/}: $*" >&2; exit 4; }
 
 image=${ONTUNE_IMAGE:-$bundle/ontune.sif}
@@ -10,5 +9,6 @@ container=$(command -v apptainer || command -v singularity) || fail "neither app
 [ -r "$image" ] || fail "no image at $image: build it first (ontune build), or name one in ONTUNE_IMAGE"
 "$container" inspect --labels "$image" | grep -xF 'ontune.plan-id: 0123456789abcdef' >/dev/null || fail "$image was not built for plan 0123456789abcdef"
 read -ra more <<<"${ONTUNE_CONTAINER_FLAGS:-}"
-start=("$container" run --bind "$PWD" --pwd "$PWD" "${more[@]}" "$image")
+enter=("$container" run --bind "$PWD" --pwd "$PWD" "${more[@]}")
+start=("${enter[@]}" "$image")
 exec "${start[@]}" "$@"

@@ -1,0 +1,132 @@
+"""Sites: what a place imposes on jobs and builds, as JSON and as RDF.
+
+Which property holds which key of the JSON is stated in `ontology/sites.ttl`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyoxigraph as ox
+
+from kb import paths, user_files
+from kb.errors import BadInput
+from kb.fact_keys import fact_keys, stated
+from kb.fact_shapes import check_site
+from kb.named import NamedResources, values_of
+from kb.terms import RDF_TYPE, on
+
+if TYPE_CHECKING:
+    from kb.store import KnowledgeStore
+
+_MODULE = "sites"
+_OF_A_FILE = "urn:ontune:site"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place.
+
+    Attributes:
+        name: the shipped name, the file's `name`, or the name of the file.
+        iri: the resource that options say they are offered by.
+        facts: the keys that `ontology/sites.ttl` declares; null is not stated.
+    """
+
+    name: str
+    iri: str
+    facts: dict[str, Any]
+
+    def quads(self, graph: ox.NamedNode) -> list[ox.Quad]:
+        """The facts as quads about the site."""
+        node = ox.NamedNode(self.iri)
+        found = [ox.Quad(node, ox.NamedNode(RDF_TYPE), ox.NamedNode(on("Site")), graph)]
+        return found + fact_keys(_MODULE).quads(self.facts, node, graph, state_unknown=False)
+
+    def builder_variables(self) -> dict[str, str]:
+        """The variables by which the programs that build an image are told of the site's proxies, indexes, certificates and folders."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for quad in self.quads(ox.NamedNode(_OF_A_FILE)):
+            for name in _builder_variables().get(quad.predicate.value, ()):
+                found[name].append(str(getattr(quad.object, "value", quad.object)))
+        return {name: " ".join(values) for name, values in found.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Name, resource and stated facts, as a plan carries them."""
+        return {"name": self.name, "iri": self.iri} | stated(self.facts)
+
+    def to_turtle(self) -> str:
+        """The facts as Turtle."""
+        quads = self.quads(ox.NamedNode(_OF_A_FILE))
+        return (ox.serialize([quad.triple for quad in quads], format=ox.RdfFormat.TURTLE) or b"").decode()
+
+
+def complete_site(facts: Mapping[str, Any], where: str, name: str = "site") -> Site:
+    """A site from facts that may be partial, such as those in a plan.
+
+    Raises:
+        BadInput: a key is unknown, or a value has the wrong type or breaks the shape of sites; the message names `where` and the key.
+    """
+    given = dict(facts)
+    said, iri = given.pop("name", name), given.pop("iri", _OF_A_FILE)
+    if not isinstance(said, str) or not said or not said.isprintable() or len(said) > 200:
+        raise BadInput(where, "key 'name' is not usable", expected="a short text")
+    if not isinstance(iri, str) or not _is_iri(iri):
+        raise BadInput(where, "key 'iri' is not usable", expected="an IRI")
+    site = Site(said, iri, fact_keys(_MODULE).completed(given, where))
+    check_site(site.to_turtle(), where)
+    return site
+
+
+def load_site(text: str, store: KnowledgeStore | None = None) -> Site:
+    """The site that a user names.
+
+    Args:
+        text: a shipped or added name, or a file (.json, .yaml, .ttl).
+        store: an open knowledge base in which names are looked up first.
+
+    Raises:
+        BadInput: the name is unknown, or the file is missing, malformed, or breaks the shape of sites.
+    """
+    if user_files.looks_like_file(text):
+        return _from_file(Path(text))
+    known = NamedResources(on("Site"), "sites", store.store if store else None)
+    node = known.find(text, "--site")
+    return Site(text, node.value, fact_keys(_MODULE).read(node, known.values))
+
+
+def site_names(store: KnowledgeStore | None = None) -> list[str]:
+    """The names of all shipped and added sites."""
+    return NamedResources(on("Site"), "sites", store.store if store else None).names()
+
+
+def _from_file(path: Path) -> Site:
+    if path.suffix != ".ttl":
+        return complete_site(user_files.read_object(path), str(path), path.stem)
+    content = user_files.read_turtle(path)
+    check_site(user_files.read_text(path), str(path))
+    node = user_files.only_instance(content, on("Site"), path)
+    return Site(path.stem, node.value, fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri)))
+
+
+def _is_iri(text: str) -> bool:
+    try:
+        ox.NamedNode(text)
+    except ValueError:
+        return False
+    return True
+
+
+@functools.cache
+def _builder_variables() -> dict[str, tuple[str, ...]]:
+    """Property -> variables, as the ontology states them."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for quad in ox.parse(path=str(paths.shipped("ontology") / f"{_MODULE}.ttl"), format=ox.RdfFormat.TURTLE):
+        if quad.predicate.value == on("builderVariable") and isinstance(quad.subject, ox.NamedNode):
+            found[quad.subject.value].append(quad.object.value)
+    return {subject: tuple(names) for subject, names in found.items()}
