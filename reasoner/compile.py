@@ -1,7 +1,6 @@
 """Compile the knowledge base: sources -> closure -> rules -> shapes -> snapshot.
 
-Shipped knowledge that breaks a shape is an error. An addition that cannot be read, that breaks a shape or that makes the whole contradictory is
-refused with its reason, and the rest stands.
+Shipped knowledge that breaks a shape is an error. A bad addition is refused with its reason, and the rest stands: see `reasoner.additions`.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from pathlib import Path
 import pyoxigraph as ox
 
 from kb import __version__
-from kb.errors import BadInput, OntuneError
+from kb.errors import BadInput
 from kb.snapshot import FULL, PLANNING, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
-from kb.terms import FILE, PREFIXES, on, prefixed
+from kb.terms import FILE, PREFIXES, local_name, on, prefixed
 from reasoner.rule_text import expand
 
 CLOSURE_GRAPH = FILE + "closure"
@@ -73,28 +72,9 @@ def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> 
     Raises:
         BadInput: the shipped sources are broken.
     """
-    refused: list[str] = []
-    accepted: list[Source] = []
-    if added:
-        for source in added:
-            try:
-                KnowledgeStore().load_source(source)
-                accepted.append(source)
-            except OntuneError as error:
-                refused.append(str(error))
-        try:
-            return _compile([*shipped, *accepted]), refused
-        except OntuneError:
-            pass  # one of them is at fault: find which, by adding one after another
-    good: list[Source] = []
-    store = _compile(shipped)
-    for source in accepted:
-        try:
-            store = _compile([*shipped, *good, source])
-            good.append(source)
-        except OntuneError as error:
-            refused.append(f"{source.path}: {error}")
-    return store, refused
+    from reasoner.additions import compile_with
+
+    return compile_with(shipped, added, _compile)
 
 
 def compile_without(resources: Sequence[str], additions: Sequence[Path] | None = None) -> KnowledgeStore:
@@ -120,12 +100,15 @@ def compile_without(resources: Sequence[str], additions: Sequence[Path] | None =
 
 
 def _compile(sources: Sequence[Source]) -> KnowledgeStore:
+    from reasoner.additions import Unsound
     from reasoner.shapes import validate_store
 
     store = _concluded(_loaded(sources))
     if broken := [violation for violation in validate_store(store) if violation.severity == "Violation"]:
         first = broken[0]
-        raise BadInput(prefixed(first.focus), f"{first.message} ({prefixed(first.path)})" if first.path else first.message)
+        value = f" (found '{prefixed(first.value)}')" if first.value and first.value != first.focus else ""
+        said = f"{first.message}{value}" + (f" ({prefixed(first.path)})" if first.path else "")
+        raise Unsound(prefixed(first.focus), said, about=(violation.focus for violation in broken))
     return store
 
 
@@ -139,12 +122,19 @@ def _loaded(sources: Sequence[Source]) -> KnowledgeStore:
 
 def _concluded(store: KnowledgeStore) -> KnowledgeStore:
     """The store with what follows from it: the OWL closure, then the conclusions of its rules."""
+    from reasoner.additions import Unsound
+    from reasoner.check.rule_lint import unsound_rules
     from reasoner.closure import close
     from reasoner.rules import load_rules, run_rules
 
     report = close(store.store, ox.NamedNode(CLOSURE_GRAPH))
     if report.inconsistencies:
-        raise BadInput("the knowledge base", f"it contradicts itself: {report.inconsistencies[0].message}")
+        nodes = [node for found in report.inconsistencies for one in found.premises for node in (one.subject, one.object)]
+        about = [node.value for node in nodes if isinstance(node, ox.NamedNode)]
+        raise Unsound("the knowledge base", f"it contradicts itself: {report.inconsistencies[0].message}", about=about)
+    if unsound := list(unsound_rules(store)):
+        rule, problem = unsound[0]
+        raise Unsound(f"rule {local_name(rule)}", problem, about=(rule for rule, _ in unsound))
     run_rules(store, [rule for rule in load_rules(store) if not rule.per_request])
     return store
 
@@ -163,6 +153,6 @@ def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
 def _code_hash() -> str:
     """Changes with the code that compiles, so that a checkout under work never reads a snapshot of older code."""
     digest = hashlib.sha256()
-    for name in ("compile", "closure", "rules", "rule_text", "shapes"):
+    for name in ("compile", "additions", "closure", "rules", "rule_text", "shapes"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()

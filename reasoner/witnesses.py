@@ -8,7 +8,7 @@ focus alone, so that none sees what is concluded of another, and the answer is t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,10 +46,10 @@ class Witness:
     situations: Mapping[str, tuple[str, ...]]
 
 
-def grid(store: KnowledgeStore) -> dict[str, Request]:
-    """Every target of a knowledge base with every workload, by the names of both."""
-    targets = {name: load_target(name, store) for name in target_names(store)}
-    workloads = {name: load_workload(name, store) for name in workload_names(store)}
+def grid(store: KnowledgeStore, targets_named: Collection[str] | None = None, workloads_named: Collection[str] | None = None) -> dict[str, Request]:
+    """Every target of a knowledge base (or every one of these names) with every workload, by the names of both."""
+    targets = {name: load_target(name, store) for name in (target_names(store) if targets_named is None else targets_named)}
+    workloads = {name: load_workload(name, store) for name in (workload_names(store) if workloads_named is None else workloads_named)}
     return {f"{target} {workload}": make_request(workloads[workload], targets[target]) for target in targets for workload in workloads}
 
 

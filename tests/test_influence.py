@@ -1,7 +1,7 @@
 """No near copies: without any one rule, conflict or effect, a plan is another, or what a plan says against an option.
 
-Each is taken out of the compiled knowledge in turn, and the request that its case names as firing is planned again. A plan lists every option of every
-decision with what speaks against it, so that it holds the why-nots of all options. That the case itself changes, `test_cases` shows.
+Each is taken out of the compiled knowledge in turn, and the request that its case names as firing is planned again. A plan lists every option of
+every decision with what speaks against it, so that it holds the why-nots of all options. That the case itself changes, `test_cases` shows.
 """
 
 from __future__ import annotations
@@ -68,4 +68,5 @@ def test_without_it_a_plan_or_a_why_not_is_another(name: str) -> None:
     line = table().cases[name].fires if name in table().cases else ANYWHERE
     before = told_by_all(line)
     with without(whole().store, expand(name)) as reasoner:
-        assert told(reasoner, line) != before, f"{name} weighs nothing on {line}: merge it, scope it better, name a request on which it weighs, or drop it"
+        remedy = "merge it, scope it better, let its case name a request on which it weighs, or drop it"
+        assert told(reasoner, line) != before, f"{name} weighs nothing on {line}: {remedy}"

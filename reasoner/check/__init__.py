@@ -12,7 +12,8 @@ from pathlib import Path
 from kb.errors import BadInput, OntuneError
 from kb.paths import additions
 from kb.sources import added_sources, shipped_sources
-from reasoner.check import cases, compiling, consistency, contradictions, coverage, quality, questions, rule_lint
+from reasoner.additions import UNFORESEEN
+from reasoner.check import cases, compiling, consistency, contradictions, coverage, quality, questions, rule_lint, strata
 from reasoner.check.finding import CheckReport, Finding, KnowledgeUnderCheck
 from reasoner.check.trial import Trial
 from reasoner.shapes import ENGINES, Engine
@@ -41,6 +42,7 @@ def check(folders: Sequence[Path] | None = None, dl: bool = False, engine: Engin
         lambda: rule_lint.findings(knowledge),
         lambda: quality.findings(knowledge),
         lambda: compiling.compile_(knowledge),
+        lambda: strata.findings(knowledge),
         lambda: compiling.shapes(knowledge, engine),
         lambda: questions.findings(knowledge, folders),
     ]
@@ -48,7 +50,10 @@ def check(folders: Sequence[Path] | None = None, dl: bool = False, engine: Engin
         steps.append(lambda: consistency.findings(knowledge))
     found = _run(steps)
     if all(finding.severity != "error" for finding in found):
-        found += _run([lambda: _tried(knowledge)])
+        try:
+            found += _run([lambda: _tried(knowledge)])
+        except UNFORESEEN as error:
+            found.append(Finding("error", "", "", f"planning fails with this knowledge ({type(error).__name__}: {error})"))
     distinct = dict.fromkeys(sorted(found, key=lambda finding: (finding.severity, finding.file, finding.term, finding.text)))
     return CheckReport(tuple(distinct), time.perf_counter() - start, knowledge.table)
 

@@ -11,7 +11,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 
-from kb.terms import prefixed
+from kb.terms import on, prefixed
 from reasoner.check.finding import Finding, KnowledgeUnderCheck, TableSize
 from reasoner.check.trial import Trial
 from reasoner.ground import Cause, Problem, exclusion_factors, hard_factors
@@ -49,7 +49,7 @@ def nothing_left(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Findi
             sides = tuple(sorted(ids for factor in core if (ids := _ids(factor))))
             if sides not in stuck:
                 stuck.add(sides)
-                yield _of_sides(knowledge, trial, problem, core, names[0])
+                yield _of_sides(knowledge, trial, core, names[0])
     knowledge.table = TableSize(len(trial.witnesses), width, rows, widest)
 
 
@@ -104,27 +104,37 @@ def _ids(factor: Factor) -> tuple[str, ...]:
     return factor.reason.ids if isinstance(factor.reason, Cause) and factor.reason.kind != "supply" else ()
 
 
-def _of_sides(knowledge: KnowledgeUnderCheck, trial: Trial, problem: Problem, core: list[Factor], witness: str) -> Finding:
-    causes = [factor.reason for factor in core if isinstance(factor.reason, Cause)]
-    said = dict.fromkeys(text for cause in causes for text in _said(knowledge, trial, problem, cause))
+def _of_sides(knowledge: KnowledgeUnderCheck, trial: Trial, core: list[Factor], witness: str) -> Finding:
+    said = dict.fromkeys(text for factor in core for text in _said(knowledge, trial, factor))
     said |= dict.fromkeys(f"{trial.menu.name[decision]} has no option" for decision, options in trial.menu.options.items() if not options)
     ids = [iri for factor in core for iri in _ids(factor)]
     return _at_the_added(knowledge, ids, f"contradictory: for {witness} nothing is left: {'; '.join(said)}")
 
 
-def _said(knowledge: KnowledgeUnderCheck, trial: Trial, problem: Problem, cause: Cause) -> Iterator[str]:
-    name = trial.menu.name
-    about = [name[option] for option in (cause.option, *cause.others) if option]
-    options = ", ".join(about[:_SHOWN]) + (f" and {len(about) - _SHOWN} more" if len(about) > _SHOWN else "")
+def _said(knowledge: KnowledgeUnderCheck, trial: Trial, factor: Factor) -> Iterator[str]:
+    """One side of a clash, in words, with its file."""
+    cause, name = factor.reason, trial.menu.name
+    if not isinstance(cause, Cause):
+        return
     if cause.kind == "supply":
-        yield from (f"{_with_file(knowledge, need)} must be provided" for need in cause.ids)
-    elif cause.kind in ("pin", "forbid"):
+        for need in cause.ids:
+            needing = [option for option in trial.menu.options[factor.scope[0]] if need in trial.menu.needs.get(option, ())]
+            if needing:
+                yield f"{_listed(trial, needing)} ({knowledge.place_of(needing[0], on('needs'), need)}) needs {_with_file(knowledge, need)}"
+        return
+    options = _listed(trial, [option for option in (cause.option, *cause.others) if option])
+    if cause.kind in ("pin", "forbid"):
         yield f"the request {'asks for' if cause.kind == 'pin' else 'rules out'} {options}"
-    else:
-        for iri in cause.ids:
-            beside = trial.menu.conflicts[iri].given if cause.kind == "conflict" else ()
-            given = " with " + ", ".join(name[option] for _, group in beside for option in sorted(group)) if beside else ""
-            yield f"{_with_file(knowledge, iri)} forbids {options}{given}"
+        return
+    for iri in cause.ids:
+        beside = trial.menu.conflicts[iri].given if cause.kind == "conflict" else ()
+        given = " with " + ", ".join(name[option] for _, group in beside for option in sorted(group)) if beside else ""
+        yield f"{_with_file(knowledge, iri)} forbids {options}{given}"
+
+
+def _listed(trial: Trial, options: list[str]) -> str:
+    shown = ", ".join(trial.menu.name[option] for option in options[:_SHOWN])
+    return shown + (f" and {len(options) - _SHOWN} more" if len(options) > _SHOWN else "")
 
 
 def _with_file(knowledge: KnowledgeUnderCheck, iri: str) -> str:

@@ -87,14 +87,17 @@ class KnowledgeUnderCheck:
         self._places = {str(source.path): str(source.path) if source.added else source.name for source in self.sources}
         self._added = {str(source.path) for source in self.sources if source.added}
 
-    def file_of(self, term: str) -> str:
-        """The file that describes a resource; empty where none does."""
-        quads = self.stated.store.quads_for_pattern(ox.NamedNode(term), None, None) if ":" in term else iter(())
+    def file_of(self, term: str, predicate: str | None = None, value: str | None = None) -> str:
+        """The file that describes a resource, or that states one thing of it; empty where none does."""
+        if ":" not in term:
+            return self._files.get(term, "")
+        about = [ox.NamedNode(iri) if iri else None for iri in (predicate, value)]
+        quads = self.stated.store.quads_for_pattern(ox.NamedNode(term), *about)
         return next((self._files[q.graph_name.value] for q in quads if isinstance(q.graph_name, ox.NamedNode)), self._files.get(term, ""))
 
-    def place_of(self, term: str) -> str:
-        """The file that describes a resource, by its stable name where it is shipped; empty where none does."""
-        return self._places.get(self.file_of(term), "")
+    def place_of(self, term: str, predicate: str | None = None, value: str | None = None) -> str:
+        """As `file_of`, by the file's stable name where it is shipped."""
+        return self._places.get(self.file_of(term, predicate, value), "")
 
     def is_added(self, term: str) -> bool:
         """Whether a user's addition describes the resource."""

@@ -1,4 +1,5 @@
-"""What a rule's text must keep to, so that every engine runs it alike: it parses, its head speaks of `$this`, and it makes no new node."""
+"""What a rule's text must keep to, so that every engine runs it alike, and nothing is fetched: it parses, its head speaks of `$this`, and it makes no
+new node."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 
 import pyoxigraph as ox
 
+from kb.store import KnowledgeStore
 from kb.terms import PREFIXES, local_name
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
 from reasoner.rule_text import read_rule
@@ -25,13 +27,23 @@ def findings(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
             yield knowledge.finding(
                 PREFIXES["on"] + "prefixes", f"the prefix {name}: is not declared as <{namespace}>, so other engines cannot read rules"
             )
-    for row in knowledge.stated.select(_RULES):
+    for rule, problem in unsound_rules(knowledge.stated):
+        yield knowledge.finding(rule, f"rule {local_name(rule)}: {problem}")
+
+
+def unsound_rules(store: KnowledgeStore) -> Iterator[tuple[str, str]]:
+    """Rules that not every engine could run, or that would speak of others than their focus: IRI and problem."""
+    declared = {row["prefix"]: row["namespace"] for row in store.select(_DECLARED)} or PREFIXES
+    for row in store.select(_RULES):
         for problem in _problems(row["text"], declared):
-            yield knowledge.finding(row["rule"], f"rule {local_name(row['rule'])}: {problem}")
+            yield row["rule"], problem
 
 
 def _problems(text: str, declared: dict[str, str]) -> Iterator[str]:
     bare = _LITERAL_OR_IRI.sub(" ", text)
+    if re.search(r"\bSERVICE\b", bare, re.IGNORECASE):
+        yield "it asks another service (SERVICE); a rule reads this knowledge base alone"
+        return
     unknown = sorted({match[1] for match in _PREFIX.finditer(bare)} - declared.keys() - {"_"})
     if unknown:
         yield f"unknown prefix {', '.join(f'{name}:' for name in unknown)}; on:prefixes declares {', '.join(sorted(declared))}"
