@@ -46,7 +46,7 @@ class KnowledgeStore:
         except SyntaxError as error:
             raise BadInput(f"{source.path}:{error.lineno or 1}", str(error.msg), expected="valid Turtle") from error
         except OSError as error:
-            raise BadInput(str(source.path), error.strerror or "cannot be read") from error
+            raise BadInput(str(source.path), str(error) or "cannot be read") from error
 
     def load_quads(self, path: Path) -> None:
         """Read N-Quads that `dump` has written."""

@@ -6,18 +6,22 @@ longer works: on every shipped target with every shipped workload, the rules are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pyoxigraph as ox
 
-from kb.errors import BadInput, OntuneError
+from kb.errors import BadInput, NoFeasiblePlan, OntuneError, nearest
 from kb.sources import Source
 from kb.store import KnowledgeStore
-from kb.terms import FILE, on
+from kb.terms import FILE, on, prefixed
 
-_SHIPPED = """SELECT DISTINCT ?name WHERE {
+_SHIPPED = """SELECT DISTINCT ?name ?kind WHERE {
   GRAPH ?file { ?thing a ?kind ; skos:notation ?name } FILTER(!STRSTARTS(STR(?file), "%sadditions/")) } ORDER BY ?name"""
-UNFORESEEN = (LookupError, ValueError, ArithmeticError, TypeError, SyntaxError)
+_DANGLING = """SELECT DISTINCT ?term ?property ?missing WHERE {
+  GRAPH ?file { ?term ?property ?missing } FILTER(STRSTARTS(STR(?file), "%sadditions/"))
+  FILTER(isIRI(?term) && isIRI(?missing) && STRSTARTS(STR(?missing), "https://w3id.org/ontune") && !STRSTARTS(STR(?missing), "https://w3id.org/ontune/file/"))
+  FILTER NOT EXISTS { ?missing ?p ?o } FILTER(?property NOT IN (owl:imports, dct:source, prov:wasDerivedFrom)) } ORDER BY ?term ?missing"""
+UNFORESEEN = (LookupError, ValueError, ArithmeticError, TypeError, SyntaxError, RuntimeError)
 """What a store with meaningless facts may lead to; nothing of it may reach a plan."""
 
 Compile = Callable[[Sequence[Source]], KnowledgeStore]
@@ -27,12 +31,13 @@ class Unsound(BadInput):
     """A knowledge base that cannot be used.
 
     Attributes:
-        about: IRIs of the resources that are at fault, where that is known.
+        problems: what is wrong, each with the IRIs of the resources at fault, where these are known.
     """
 
-    def __init__(self, where: str, problem: str, *, about: Iterable[str] = (), expected: str = "") -> None:
-        super().__init__(where, problem, expected=expected)
-        self.about = frozenset(about)
+    def __init__(self, problems: Sequence[tuple[str, Collection[str]]]) -> None:
+        where, _, problem = problems[0][0].partition(": ")
+        super().__init__(where, problem)
+        self.problems = tuple(problems)
 
 
 def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: Compile) -> tuple[KnowledgeStore, list[str]]:
@@ -52,6 +57,7 @@ def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: C
             standing.append(source)
         except OntuneError as error:
             refused.append(str(error))
+    reasons: dict[Source, str] = {}
     doubtful: list[Source] = []
     store = None
     while store is None:
@@ -60,16 +66,22 @@ def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: C
         except OntuneError as error:
             if not standing:
                 raise
-            blamed = _blamed(error, standing) or standing
-            doubtful += blamed
-            standing = [source for source in standing if source not in blamed]
-    for source in (source for source in added if source in doubtful):
-        try:
-            store = _tried(compile_, shipped, [*standing, source])
-            standing.append(source)
-        except OntuneError as error:
-            refused.append(f"{source.path}: {error}")
-    return store, refused
+            at_fault, in_doubt = _blamed(error, standing)
+            reasons |= at_fault
+            doubtful += in_doubt
+            standing = [source for source in standing if source not in at_fault and source not in in_doubt]
+    waiting = [source for source in added if source in doubtful]
+    while waiting:  # one may rest on another that comes later
+        accepted = []
+        for source in waiting:
+            try:
+                store = _tried(compile_, shipped, [*standing, source])
+                standing.append(source)
+                accepted.append(source)
+            except OntuneError as error:
+                reasons[source] = f"{source.path}: {error}"
+        waiting = [source for source in waiting if source not in accepted] if accepted else []
+    return store, refused + [reasons[source] for source in added if source in reasons and source not in standing]
 
 
 def _tried(compile_: Compile, shipped: Sequence[Source], added: Sequence[Source]) -> KnowledgeStore:
@@ -79,7 +91,7 @@ def _tried(compile_: Compile, shipped: Sequence[Source], added: Sequence[Source]
         store = compile_([*shipped, *added])
         _plan_everywhere(store)
     except UNFORESEEN as error:
-        raise Unsound("the knowledge base", f"planning fails with it ({type(error).__name__}: {error})") from error
+        raise Unsound([(f"the knowledge base: planning fails with it ({type(error).__name__}: {error})", ())]) from error
     return store
 
 
@@ -89,40 +101,71 @@ def _plan_everywhere(store: KnowledgeStore) -> None:
     Raises:
         Unsound: for one of them nothing is left, or too many decisions interact.
     """
+    from reasoner.ground import Cause, exclusion_factors, hard_factors
     from reasoner.menu import Menu
     from reasoner.reasoner import Reasoner
     from reasoner.rules import load_rules
-    from reasoner.solve import TooWide, solve
+    from reasoner.solve import TooWide, minimal_conflict, solve
     from reasoner.witnesses import derive_all, distinct_problems, grid
 
-    shipped = {kind: frozenset(_shipped(store, kind)) for kind in ("Target", "Workload")}
-    requests = grid(store, shipped["Target"], shipped["Workload"])
+    requests = grid(store, _shipped(store, "Target"), _shipped(store, "Workload"))
     menu = Menu(store)
     for problem, names in distinct_problems(menu, derive_all(store, load_rules(store), menu, requests)):
         try:
             feasible = solve(problem.domains, [*problem.hard, *problem.soft]).feasible
         except TooWide as error:
             decisions = ", ".join(menu.name[decision] for decision in error.decisions)
-            raise Unsound("the knowledge base", f"the decisions {decisions} interact in more than {error.max_rows} combinations") from error
+            about = [*error.decisions, *(option for decision in error.decisions for option in menu.options[decision])]
+            about += [effect.iri for effect in menu.effects.values() if effect.option in about]
+            said = f"the knowledge base: the decisions {decisions} interact in more than {error.max_rows} combinations"
+            raise Unsound([(said, about)]) from error
         if not feasible:
+            clash = minimal_conflict(menu.options, [*hard_factors(problem, menu.options), *exclusion_factors(problem)])
+            causes = [factor.reason for factor in clash if isinstance(factor.reason, Cause)]
+            about = [iri for cause in causes for iri in (*cause.ids, cause.option, *cause.others)]
+            about += [decision for decision, options in menu.options.items() if not options]
             try:
                 Reasoner(store=store).plan_request(requests[names[0]])
-            except OntuneError as error:
-                raise Unsound("the knowledge base", f"for {names[0]} nothing is left to plan: {error}") from error
+            except NoFeasiblePlan as error:
+                raise Unsound([(f"the knowledge base: for {names[0]} {error}", about)]) from error
 
 
 def _shipped(store: KnowledgeStore, kind: str) -> list[str]:
     return [row["name"] for row in store.select(_SHIPPED % FILE, {"kind": ox.NamedNode(on(kind))})]
 
 
-def _blamed(error: OntuneError, standing: Sequence[Source]) -> list[Source]:
-    """The additions that say something of the resources at fault."""
-    about = error.about if isinstance(error, Unsound) else frozenset[str]()
-    blamed = []
-    for source in standing:
-        own = KnowledgeStore()
-        own.load_source(source)
-        subjects = {quad.subject.value for quad in own.store if isinstance(quad.subject, ox.NamedNode)}
-        if subjects & about:
-            blamed.append(source)
-    return blamed
+def _blamed(error: OntuneError, standing: Sequence[Source]) -> tuple[dict[Source, str], list[Source]]:
+    """The additions at fault with their reasons, and those of which it must be found out: several may speak of what is at fault, or none may."""
+    subjects, objects = ({source: _named(source, place) for source in standing} for place in ("subject", "object"))
+    at_fault: dict[Source, str] = {}
+    in_doubt: list[Source] = []
+    unspoken = False
+    for problem, about in error.problems if isinstance(error, Unsound) else ():
+        speaking = [source for source in standing if not subjects[source].isdisjoint(about)]
+        speaking = speaking or [source for source in standing if not objects[source].isdisjoint(about)]
+        unspoken |= not speaking
+        if len(speaking) == 1:
+            at_fault.setdefault(speaking[0], f"{speaking[0].path}: {problem}")
+        else:
+            in_doubt += speaking
+    if unspoken:  # whoever is behind that may be behind the rest
+        in_doubt, at_fault = [*in_doubt, *at_fault], {}
+    if not at_fault and not in_doubt:
+        return {}, list(standing)
+    return at_fault, [source for source in dict.fromkeys(in_doubt) if source not in at_fault]
+
+
+def _named(source: Source, place: str) -> frozenset[str]:
+    own = KnowledgeStore()
+    own.load_source(source)
+    terms = (getattr(quad, place) for quad in own.store)
+    return frozenset(term.value for term in terms if isinstance(term, ox.NamedNode))
+
+
+def dangling(store: KnowledgeStore) -> Iterator[tuple[str, Collection[str]]]:
+    """What additions refer to in the knowledge base's own namespaces although nothing is known of it: the problem, and what refers to it."""
+    for row in store.select(_DANGLING % FILE):
+        missing = prefixed(row["missing"])
+        near = nearest(missing, (prefixed(quad.subject.value) for quad in store.store if isinstance(quad.subject, ox.NamedNode)))
+        said = f"{prefixed(row['term'])}: nothing is known of {missing} ({prefixed(row['property'])})" + (f"; did you mean '{near}'?" if near else "")
+        yield said, (row["term"],)

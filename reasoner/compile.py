@@ -6,8 +6,9 @@ Shipped knowledge that breaks a shape is an error. A bad addition is refused wit
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyoxigraph as ox
 
@@ -18,6 +19,10 @@ from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, local_name, on, prefixed
 from reasoner.rule_text import expand
+
+if TYPE_CHECKING:
+    from reasoner.closure import Inconsistency
+    from reasoner.shapes import Violation
 
 CLOSURE_GRAPH = FILE + "closure"
 SNAPSHOT = ox.NamedNode(FILE + "snapshot")
@@ -100,16 +105,25 @@ def compile_without(resources: Sequence[str], additions: Sequence[Path] | None =
 
 
 def _compile(sources: Sequence[Source]) -> KnowledgeStore:
-    from reasoner.additions import Unsound
+    from reasoner.additions import Unsound, dangling
+    from reasoner.check.rule_lint import unknown_terms
     from reasoner.shapes import validate_store
 
-    store = _concluded(_loaded(sources))
+    store = _loaded(sources)
+    if any(source.added for source in sources):
+        if lost := list(dangling(store)):
+            raise Unsound(lost)
+        _refuse_rules(unknown_terms(store))
+    _concluded(store)
     if broken := [violation for violation in validate_store(store) if violation.severity == "Violation"]:
-        first = broken[0]
-        value = f" (found '{prefixed(first.value)}')" if first.value and first.value != first.focus else ""
-        said = f"{first.message}{value}" + (f" ({prefixed(first.path)})" if first.path else "")
-        raise Unsound(prefixed(first.focus), said, about=(violation.focus for violation in broken))
+        raise Unsound([(_said_of(violation), (violation.focus,)) for violation in broken])
     return store
+
+
+def _said_of(violation: Violation) -> str:
+    found = f" (found '{prefixed(violation.value)}')" if violation.value and violation.value != violation.focus else ""
+    path = f" ({prefixed(violation.path)})" if violation.path else ""
+    return f"{prefixed(violation.focus)}: {violation.message}{found}{path}"
 
 
 def _loaded(sources: Sequence[Source]) -> KnowledgeStore:
@@ -129,14 +143,26 @@ def _concluded(store: KnowledgeStore) -> KnowledgeStore:
 
     report = close(store.store, ox.NamedNode(CLOSURE_GRAPH))
     if report.inconsistencies:
-        nodes = [node for found in report.inconsistencies for one in found.premises for node in (one.subject, one.object)]
-        about = [node.value for node in nodes if isinstance(node, ox.NamedNode)]
-        raise Unsound("the knowledge base", f"it contradicts itself: {report.inconsistencies[0].message}", about=about)
-    if unsound := list(unsound_rules(store)):
-        rule, problem = unsound[0]
-        raise Unsound(f"rule {local_name(rule)}", problem, about=(rule for rule, _ in unsound))
-    run_rules(store, [rule for rule in load_rules(store) if not rule.per_request])
+        raise Unsound([(f"the knowledge base: it contradicts itself: {found.message}", _named_in(found)) for found in report.inconsistencies])
+    _refuse_rules(unsound_rules(store))
+    try:
+        rules = load_rules(store)
+    except BadInput as error:  # a cycle goes through several rules
+        raise Unsound([(str(error), list(store.instances(PREFIXES["sh"] + "SPARQLRule")))]) from error
+    run_rules(store, [rule for rule in rules if not rule.per_request])
     return store
+
+
+def _refuse_rules(problems: Iterable[tuple[str, str]]) -> None:
+    from reasoner.additions import Unsound
+
+    if found := list(problems):
+        raise Unsound([(f"rule {local_name(rule)}: {problem}", (rule,)) for rule, problem in found])
+
+
+def _named_in(inconsistency: Inconsistency) -> list[str]:
+    nodes = [node for premise in inconsistency.premises for node in (premise.subject, premise.object)]
+    return [node.value for node in nodes if isinstance(node, ox.NamedNode)]
 
 
 def _planning_part(store: KnowledgeStore) -> KnowledgeStore:

@@ -103,6 +103,7 @@ FAULTS = {
     "rule with an unknown prefix": (RULE.replace("$this on:allows", "$this foo:allows"), "unknown prefix foo:"),
     "rule that is no SPARQL": (RULE.replace("WHERE { $this on:allows ?option }", "WHERE { $this on:allows }"), "its text is no CONSTRUCT query"),
     "rule of no kind": (RULE.replace(", on:ConflictRule", ""), "a rule is a derivation or a conflict rule"),
+    "rule with an unknown term": (RULE.replace("$this on:allows", "$this on:alows"), "nothing is known of on:alows; did you mean 'on:allows'?"),
     "rule that asks a service": (
         RULE.replace("$this on:allows ?option", "$this on:allows ?option . SERVICE <https://example.org/sparql> { ?option ?p ?o }"),
         "it asks another service (SERVICE)",
