@@ -79,7 +79,8 @@ def derive_all(store: KnowledgeStore, rules: Sequence[Rule], menu: Menu, request
         store.add(facts)
         try:
             conclusions += run_rules(store, rules)
-            derived = {node.value: read_derived(store, node) for node in nodes.values()}
+            about = {node.value: store.store.quads_for_pattern(node, None, None, None) for node in nodes.values()}
+            derived = {node.value: read_derived(about[node.value], node) for node in nodes.values()}
         finally:
             store.remove([*facts, *conclusions])
     fired, situations = _by_request(conclusions)

@@ -69,7 +69,7 @@ BAD = {
     ),
     "a shipped option renamed": ('kb:tcmalloc skos:notation "pagekeeper" .', ["kb:tcmalloc: one identifier without blanks", "skos:notation"]),
     "a shipped option moved": ("kb:jemalloc on:optionOf kb:compiler .", ["kb:jemalloc: one decision that it is an option of"]),
-    "a shipped effect changed": ("eff:tcmalloc-conv on:ratio 9.0 .", ["eff:tcmalloc-conv: a ratio that is not above the upper end of the interval (found '9')"]),
+    "a shipped effect changed": ("eff:tcmalloc-conv on:ratio 9.0 .", ["eff:tcmalloc-conv: a ratio that is not above the upper end", "(found '9')"]),
     "a shipped default changed": ("kb:allocator on:default kb:tcmalloc .", ["kb:allocator: one option that is taken where nothing else is said"]),
     "a name shadowed": (
         OPTION.replace("poolalloc", "shadow").replace('notation "shadow"', 'notation "tcmalloc"'),

@@ -11,7 +11,7 @@ import pytest
 from kb.cases import Case, CaseTable
 from kb.errors import BadInput
 from kb.terms import local_name, on, prefixed
-from reasoner.derive import REQUEST, derivation, read_derived
+from reasoner.derive import REQUEST, Deriver
 from reasoner.reasoner import Reasoner, make_request
 from reasoner.request import resolve
 from reasoner.witnesses import case_requests, derive_all
@@ -27,6 +27,11 @@ def table() -> CaseTable:
     return CaseTable(reasoner().store)
 
 
+@cache
+def deriver() -> Deriver:
+    return Deriver(reasoner().store, reasoner().rules)
+
+
 CASES: dict[str, Case] = table().cases
 
 
@@ -35,10 +40,9 @@ def fired(line: str) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
     """The names of the rules that fired and of the statements that apply; and the excluded options with the rules behind each."""
     case = table().request(line)
     request = make_request(case.workload, case.target, **case.wishes)
-    store = reasoner().store
-    with derivation(store, reasoner().rules, resolve(request, reasoner().menu, store).facts):
-        derived = read_derived(store)
-        concluded = store.store.quads_for_pattern(REQUEST, None, None, None)
+    with deriver().at(resolve(request, reasoner().menu, reasoner().store).facts) as derivation:
+        derived = derivation.derived
+        concluded = list(derivation.in_store().store.quads_for_pattern(REQUEST, None, None, None))
         by_rule = {quad.graph_name.value for quad in concluded if isinstance(quad.graph_name, ox.NamedNode)}
     names = {prefixed(iri) for iri in by_rule | derived.applies}
     return frozenset(names), {local_name(option): tuple(map(prefixed, rules)) for option, rules in derived.excludes.items()}
