@@ -36,8 +36,16 @@ def tools_home() -> Path:
 
 def additions() -> list[Path]:
     """Folders of Turtle that overlay the shipped knowledge, in order: the user's own, then those of `ONTUNE_KB_PATH`."""
-    named = [Path(entry) for entry in os.environ.get("ONTUNE_KB_PATH", "").split(os.pathsep) if entry]
-    return [folder for folder in (data_home() / "kb", *named) if folder.is_dir()]
+    return [folder for folder in (data_home() / "kb", *_named_additions()) if folder.is_dir()]
+
+
+def missing_additions() -> list[Path]:
+    """Folders that `ONTUNE_KB_PATH` names and that are not there."""
+    return [folder for folder in _named_additions() if not folder.is_dir()]
+
+
+def _named_additions() -> list[Path]:
+    return [Path(entry) for entry in os.environ.get("ONTUNE_KB_PATH", "").split(os.pathsep) if entry]
 
 
 def _user_folder(own: str, convention: str, fallback: str) -> Path:

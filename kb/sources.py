@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from kb import paths
 from kb.terms import FILE
@@ -30,7 +31,7 @@ class Source:
     @property
     def graph(self) -> str:
         """The IRI of the named graph that holds the file's triples."""
-        return FILE + self.name
+        return FILE + quote(self.name)
 
 
 def shipped_sources() -> list[Source]:
@@ -52,7 +53,10 @@ def content_hash(sources: Iterable[Source]) -> str:
     """SHA-256 over the names and bytes of all sources: two equal hashes are the same knowledge."""
     digest = hashlib.sha256()
     for source in sources:
-        content = source.path.read_bytes()
+        try:
+            content = source.path.read_bytes()
+        except OSError as error:  # who compiles it says so
+            content = str(error.strerror).encode()
         digest.update(f"{source.name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()

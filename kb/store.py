@@ -39,12 +39,14 @@ class KnowledgeStore:
         """Parse one Turtle file into its own graph.
 
         Raises:
-            BadInput: the file is not Turtle; the message names the file and the line.
+            BadInput: the file cannot be read, or is not Turtle; the message names the file and the line.
         """
         try:
             self.store.bulk_load(path=str(source.path), format=ox.RdfFormat.TURTLE, base_iri=source.graph, to_graph=ox.NamedNode(source.graph))
         except SyntaxError as error:
             raise BadInput(f"{source.path}:{error.lineno or 1}", str(error.msg), expected="valid Turtle") from error
+        except OSError as error:
+            raise BadInput(str(source.path), str(error) or "cannot be read") from error
 
     def load_quads(self, path: Path) -> None:
         """Read N-Quads that `dump` has written."""

@@ -1,24 +1,28 @@
 """Compile the knowledge base: sources -> closure -> rules -> shapes -> snapshot.
 
-Shipped knowledge that breaks a shape is an error. An addition that cannot be read, that breaks a shape or that makes the whole contradictory is
-refused with its reason, and the rest stands.
+Shipped knowledge that breaks a shape is an error. A bad addition is refused with its reason, and the rest stands: see `reasoner.additions`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyoxigraph as ox
 
 from kb import __version__
-from kb.errors import BadInput, OntuneError
+from kb.errors import BadInput
 from kb.snapshot import FULL, PLANNING, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
-from kb.terms import FILE, PREFIXES, on, prefixed
+from kb.terms import FILE, PREFIXES, local_name, on, prefixed
 from reasoner.rule_text import expand
+
+if TYPE_CHECKING:
+    from reasoner.closure import Inconsistency
+    from reasoner.shapes import Violation
 
 CLOSURE_GRAPH = FILE + "closure"
 SNAPSHOT = ox.NamedNode(FILE + "snapshot")
@@ -73,28 +77,9 @@ def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> 
     Raises:
         BadInput: the shipped sources are broken.
     """
-    refused: list[str] = []
-    accepted: list[Source] = []
-    if added:
-        for source in added:
-            try:
-                KnowledgeStore().load_source(source)
-                accepted.append(source)
-            except OntuneError as error:
-                refused.append(str(error))
-        try:
-            return _compile([*shipped, *accepted]), refused
-        except OntuneError:
-            pass  # one of them is at fault: find which, by adding one after another
-    good: list[Source] = []
-    store = _compile(shipped)
-    for source in accepted:
-        try:
-            store = _compile([*shipped, *good, source])
-            good.append(source)
-        except OntuneError as error:
-            refused.append(f"{source.path}: {error}")
-    return store, refused
+    from reasoner.additions import compile_with
+
+    return compile_with(shipped, added, _compile)
 
 
 def compile_without(resources: Sequence[str], additions: Sequence[Path] | None = None) -> KnowledgeStore:
@@ -120,13 +105,25 @@ def compile_without(resources: Sequence[str], additions: Sequence[Path] | None =
 
 
 def _compile(sources: Sequence[Source]) -> KnowledgeStore:
+    from reasoner.additions import Unsound, dangling
+    from reasoner.check.rule_lint import unknown_terms
     from reasoner.shapes import validate_store
 
-    store = _concluded(_loaded(sources))
+    store = _loaded(sources)
+    if any(source.added for source in sources):
+        if lost := list(dangling(store)):
+            raise Unsound(lost)
+        _refuse_rules(unknown_terms(store))
+    _concluded(store)
     if broken := [violation for violation in validate_store(store) if violation.severity == "Violation"]:
-        first = broken[0]
-        raise BadInput(prefixed(first.focus), f"{first.message} ({prefixed(first.path)})" if first.path else first.message)
+        raise Unsound([(_said_of(violation), (violation.focus,)) for violation in broken])
     return store
+
+
+def _said_of(violation: Violation) -> str:
+    found = f" (found '{prefixed(violation.value)}')" if violation.value and violation.value != violation.focus else ""
+    path = f" ({prefixed(violation.path)})" if violation.path else ""
+    return f"{prefixed(violation.focus)}: {violation.message}{found}{path}"
 
 
 def _loaded(sources: Sequence[Source]) -> KnowledgeStore:
@@ -139,14 +136,33 @@ def _loaded(sources: Sequence[Source]) -> KnowledgeStore:
 
 def _concluded(store: KnowledgeStore) -> KnowledgeStore:
     """The store with what follows from it: the OWL closure, then the conclusions of its rules."""
+    from reasoner.additions import Unsound
+    from reasoner.check.rule_lint import unsound_rules
     from reasoner.closure import close
     from reasoner.rules import load_rules, run_rules
 
     report = close(store.store, ox.NamedNode(CLOSURE_GRAPH))
     if report.inconsistencies:
-        raise BadInput("the knowledge base", f"it contradicts itself: {report.inconsistencies[0].message}")
-    run_rules(store, [rule for rule in load_rules(store) if not rule.per_request])
+        raise Unsound([(f"the knowledge base: it contradicts itself: {found.message}", _named_in(found)) for found in report.inconsistencies])
+    _refuse_rules(unsound_rules(store))
+    try:
+        rules = load_rules(store)
+    except BadInput as error:  # a cycle goes through several rules
+        raise Unsound([(str(error), list(store.instances(PREFIXES["sh"] + "SPARQLRule")))]) from error
+    run_rules(store, [rule for rule in rules if not rule.per_request])
     return store
+
+
+def _refuse_rules(problems: Iterable[tuple[str, str]]) -> None:
+    from reasoner.additions import Unsound
+
+    if found := list(problems):
+        raise Unsound([(f"rule {local_name(rule)}: {problem}", (rule,)) for rule, problem in found])
+
+
+def _named_in(inconsistency: Inconsistency) -> list[str]:
+    nodes = [node for premise in inconsistency.premises for node in (premise.subject, premise.object)]
+    return [node.value for node in nodes if isinstance(node, ox.NamedNode)]
 
 
 def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
@@ -163,6 +179,6 @@ def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
 def _code_hash() -> str:
     """Changes with the code that compiles, so that a checkout under work never reads a snapshot of older code."""
     digest = hashlib.sha256()
-    for name in ("compile", "closure", "rules", "rule_text", "shapes"):
+    for name in ("compile", "additions", "closure", "rules", "rule_text", "shapes"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()

@@ -1,28 +1,20 @@
-"""Every rule, conflict and effect on a case that it fires on and one that it does not: the table is `cases.yaml`.
-
-A case is one line: target, workload, and then what the request asks for (`numerics=exact`, `allow=OPTION`, `site=NAME`).
-"""
+"""Every rule, conflict and effect on a case that it fires on and one that it does not: the table is `kb/cases.yaml`."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pyoxigraph as ox
 import pytest
-import yaml
 
-from kb.site import Site, complete_site, load_site, site_names
-from kb.target import Target, load_target
-from kb.terms import PREFIXES, local_name, on
-from kb.workload import Workload, load_workload
+from kb.cases import Case, CaseTable
+from kb.errors import BadInput
+from kb.terms import local_name, on, prefixed
 from reasoner.derive import REQUEST, Deriver
-from reasoner.reasoner import Reasoner
-from reasoner.request import Request, resolve
-
-TABLE: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "cases.yaml").read_text(encoding="utf-8"))
-CASES: dict[str, dict[str, str]] = TABLE["cases"]
+from reasoner.reasoner import Reasoner, make_request
+from reasoner.request import resolve
+from reasoner.witnesses import case_requests, derive_all
 
 
 @cache
@@ -31,58 +23,35 @@ def reasoner() -> Reasoner:
 
 
 @cache
+def table() -> CaseTable:
+    return CaseTable(reasoner().store)
+
+
+@cache
 def deriver() -> Deriver:
     return Deriver(reasoner().store, reasoner().rules)
 
 
-def target(name: str) -> Target:
-    if name in TABLE["targets"]:
-        described = TABLE["targets"][name]
-        return target(described["from"]).with_overrides(described["set"])
-    return load_target(name, reasoner().store)
-
-
-def workload(name: str) -> Workload:
-    if name in TABLE["workloads"]:
-        described = TABLE["workloads"][name]
-        return Workload(name, workload(described["from"]).facts | described["set"])
-    return load_workload(name, reasoner().store)
+CASES: dict[str, Case] = table().cases
 
 
 @cache
-def fired(case: str) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
+def fired(line: str) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
     """The names of the rules that fired and of the statements that apply; and the excluded options with the rules behind each."""
-    target_name, workload_name, *asked = case.split()
-    wishes = dict(wish.split("=", 1) for wish in asked)
-    allowed = (wishes["allow"],) if "allow" in wishes else ()
-    store = reasoner().store
-    site = load_site(wishes["site"], store) if wishes.get("site") in site_names(store) else described_site(wishes.get("site"))
-    request = Request(workload(workload_name), target(target_name), site, numerics=wishes.get("numerics"), allow=allowed)
-    with deriver().at(resolve(request, reasoner().menu, store).facts) as derivation:
+    case = table().request(line)
+    request = make_request(case.workload, case.target, **case.wishes)
+    with deriver().at(resolve(request, reasoner().menu, reasoner().store).facts) as derivation:
         derived = derivation.derived
         concluded = list(derivation.in_store().store.quads_for_pattern(REQUEST, None, None, None))
         by_rule = {quad.graph_name.value for quad in concluded if isinstance(quad.graph_name, ox.NamedNode)}
-    names = {short(iri) for iri in by_rule | derived.applies}
-    return frozenset(names), {local_name(option): tuple(map(short, rules)) for option, rules in derived.excludes.items()}
-
-
-def described_site(name: str | None) -> Site | None:
-    """A site of the table, or none."""
-    return complete_site(TABLE["sites"][name], "cases.yaml", name) if name else None
-
-
-def short(iri: str) -> str:
-    """`rule:ended` for the IRI of a rule, and so for conflicts and effects."""
-    for prefix in ("rule", "eff", "kb"):
-        if iri.startswith(PREFIXES[prefix]):
-            return f"{prefix}:{iri.removeprefix(PREFIXES[prefix])}"
-    return iri
+    names = {prefixed(iri) for iri in by_rule | derived.applies}
+    return frozenset(names), {local_name(option): tuple(map(prefixed, rules)) for option, rules in derived.excludes.items()}
 
 
 def shipped() -> set[str]:
     """The rules of requests, conflicts and effects of the knowledge base."""
     stated = {iri for kind in ("Conflict", "Effect") for iri in reasoner().store.instances(on(kind))}
-    return {short(rule.iri) for rule in reasoner().rules if rule.per_request} | {short(iri) for iri in stated}
+    return {prefixed(rule.iri) for rule in reasoner().rules if rule.per_request} | {prefixed(iri) for iri in stated}
 
 
 def test_every_piece_of_knowledge_has_a_case() -> None:
@@ -97,10 +66,41 @@ def test_every_rule_is_carried_by_a_shape() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_case(name: str) -> None:
     case = CASES[name]
-    fires, silent = fired(case["fires"]), fired(case["silent"])
+    fires, silent = fired(case.fires), fired(case.silent)
     assert name in fires[0]
-    if option := case.get("excludes"):
-        assert name in fires[1][option]
-        assert name not in silent[1].get(option, ())
+    if case.excludes:
+        assert name in fires[1][case.excludes]
+        assert name not in silent[1].get(case.excludes, ())
     else:
         assert name not in silent[0]
+
+
+def test_all_cases_at_once_conclude_what_each_concludes_alone() -> None:
+    together = derive_all(reasoner().store, reasoner().rules, reasoner().menu, case_requests(table()))
+    assert len(together) > 40
+    for line, witness in together.items():
+        names, excludes = fired(line)
+        assert {prefixed(iri) for iri in witness.fired | witness.derived.applies} == names - {prefixed("urn:ontune:request-graph")}, line
+        assert {local_name(option): tuple(map(prefixed, rules)) for option, rules in witness.derived.excludes.items()} == excludes, line
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("case: {}", "did you mean 'cases'"),
+        ("cases: {rule:x: {fires: zen5-virtual mnist-cnn}}", r"cases: rule:x.*expected fires, silent"),
+        ("cases: [1]", "does not hold an object"),
+        ("targets: {power: {from: zen5-virtual, set: {}}}", "the name is taken"),
+    ],
+)
+def test_a_malformed_table_is_refused_with_its_file(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "cases.yaml").write_text(text)
+    with pytest.raises(BadInput, match=message) as error:
+        CaseTable(reasoner().store, [tmp_path])
+    assert str(tmp_path) in str(error.value)
+
+
+@pytest.mark.parametrize("line", ["zen5-virtual", "zen5-virtual mnist-cnn exact", "zen5-vitual mnist-cnn"])
+def test_a_line_that_is_no_request_is_refused(line: str) -> None:
+    with pytest.raises(BadInput):
+        table().request(line)

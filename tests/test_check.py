@@ -1,4 +1,7 @@
-"""`check`: what is shipped passes; each planted fault is found, in its file and with its term; a contradiction of OWL DL is found and explained."""
+"""`check`: what is shipped passes; each planted fault is found, in its file and with its term; a contradiction of OWL DL is found and explained.
+
+What the witnesses show is in `test_witnesses`.
+"""
 
 from __future__ import annotations
 
@@ -100,6 +103,15 @@ FAULTS = {
     "rule with an unknown prefix": (RULE.replace("$this on:allows", "$this foo:allows"), "unknown prefix foo:"),
     "rule that is no SPARQL": (RULE.replace("WHERE { $this on:allows ?option }", "WHERE { $this on:allows }"), "its text is no CONSTRUCT query"),
     "rule of no kind": (RULE.replace(", on:ConflictRule", ""), "a rule is a derivation or a conflict rule"),
+    "rule with an unknown term": (RULE.replace("$this on:allows", "$this on:alows"), "nothing is known of on:alows; did you mean 'on:allows'?"),
+    "rule that asks a service": (
+        RULE.replace("$this on:allows ?option", "$this on:allows ?option . SERVICE <https://example.org/sparql> { ?option ?p ?o }"),
+        "it asks another service (SERVICE)",
+    ),
+    "rule that reads too early": (
+        RULE.replace("sh:order 3", "sh:order 1").replace("$this on:allows ?option", "$this on:excludes ?option"),
+        "it does not see it; give it a sh:order of at least 3",
+    ),
     "rule that ignores its focus": (RULE.replace("$this on:allows ?option", "?x on:allows ?option"), "its body does not mention $this"),
 }
 

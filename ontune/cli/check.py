@@ -20,7 +20,7 @@ def check(
     engine: Annotated[str, choice("--engine", "shifty", "pyshacl", help="The SHACL validator.")] = "shifty",
     format: Annotated[str, choice("--format", "table", "json", help="How to print the findings.")] = "table",
 ) -> None:
-    """Test the shipped knowledge with what overlays it: profile, shapes, rules, quality queries, competency questions. Exit code 2 on an error."""
+    """Test the shipped knowledge with what overlays it: profile, shapes, rules, queries, competency questions, witnesses. Exit code 2 on an error."""
     from dataclasses import asdict
 
     from reasoner.check import check as run_checks
@@ -30,11 +30,19 @@ def check(
             problem = "is a file" if folder.exists() else "no such folder"
             raise BadInput(str(folder), problem, expected="a folder of Turtle files")
     report = run_checks(folders or None, dl, "pyshacl" if engine == "pyshacl" else "shifty")
-    document = {"ok": report.ok, "seconds": round(report.seconds, 2), "findings": [asdict(finding) for finding in report.findings]}
+    document = {
+        "ok": report.ok,
+        "seconds": round(report.seconds, 2),
+        "findings": [asdict(finding) for finding in report.findings],
+        "table": asdict(report.table) if report.table else None,
+    }
 
     def render() -> None:
         for found in report.findings:
             print(f"{found.severity}: {_place(found.file) or found.term or 'the knowledge base'}: {found.text}")
+        if table := report.table:
+            widest = f"the largest table has {table.rows} rows ({', '.join(table.decisions)})"
+            print(f"{table.witnesses} requests tried; each decision meets at most {table.width} others at once, and {widest}")
         errors = sum(found.severity == "error" for found in report.findings)
         print(f"{errors} errors, {len(report.findings) - errors} warnings in {report.seconds:.1f} s")
 

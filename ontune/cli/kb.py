@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kb.errors import BadInput
-from ontune.cli.output import choice, emit, emit_rows, say, write_whole
+from ontune.cli.output import choice, emit, emit_rows, say, say_refused, write_whole
 
 if TYPE_CHECKING:
     from kb.store import KnowledgeStore
@@ -43,8 +43,7 @@ def compile_(format: Annotated[str, choice("--format", "table", "json", help="Ho
     from reasoner.compile import compile_snapshot
 
     snapshot = compile_snapshot()
-    for refused in snapshot.info.refused:
-        say(f"refused: {refused}")
+    say_refused(snapshot.info.refused)
     document = {"version": snapshot.info.version, "sha256": snapshot.info.sha256, "folder": str(snapshot.folder)}
     emit(document | {"refused": list(snapshot.info.refused)}, format, lambda: emit_rows(document.items(), ("what", "value")))
 
@@ -140,19 +139,20 @@ def _store() -> KnowledgeStore:
     from kb.store import KnowledgeStore
     from reasoner.compile import compile_snapshot
 
-    store = KnowledgeStore()
-    store.load_quads(compile_snapshot().full)
+    snapshot, store = compile_snapshot(), KnowledgeStore()
+    say_refused(snapshot.info.refused)
+    store.load_quads(snapshot.full)
     return store
 
 
 def _add(texts: Mapping[str, str], force: bool) -> None:
-    """Add files to the user's part of the knowledge base, if it still compiles with them; else nothing is added.
+    """Add files to the user's part of the knowledge base, if they stand beside what is shipped and added already; else nothing is added.
 
     Raises:
         BadInput: a name is taken, or a file is no Turtle, breaks a shape or contradicts what is known.
     """
     from kb.paths import data_home
-    from kb.sources import Source, shipped_sources
+    from kb.sources import Source, added_sources, shipped_sources
     from reasoner.compile import compile_sources
 
     home = data_home() / "kb"
@@ -160,15 +160,15 @@ def _add(texts: Mapping[str, str], force: bool) -> None:
         if (home / name).exists() and not force:
             raise BadInput(name, "an addition of that name is there already", expected="another name, or --force")
     with tempfile.TemporaryDirectory(prefix="ontune-add-") as folder:
-        sources = []
+        sources = [source for source in added_sources() if source.path.parent != home or source.path.name not in texts]
         for name, text in texts.items():
             if not name.endswith(".ttl"):
                 continue
             Path(folder, name).write_text(text, encoding="utf-8")
             sources.append(Source(Path(folder, name), f"additions/new/{name}", added=True))
         _, refused = compile_sources(shipped_sources(), sources)
-    if refused:
-        raise BadInput("kb add", f"nothing was added: {'; '.join(refused).replace(f'{folder}/', '')}")
+    if bad := [text.replace(f"{folder}/", "") for text in refused if folder in text]:
+        raise BadInput("kb add", f"nothing was added: {'; '.join(bad)}")
     home.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_whole(home / name, text)

@@ -70,6 +70,14 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def say_refused(refused: Iterable[str]) -> None:
+    """Tell on stderr which additions to the knowledge base do not count, and why."""
+    from kb.paths import missing_additions
+
+    for text in (*refused, *(f"{folder}: ONTUNE_KB_PATH names it, and there is no such folder" for folder in missing_additions())):
+        say(f"refused: {text}")
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a file whole or not at all.
 

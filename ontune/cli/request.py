@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from kb.errors import BadInput
-from ontune.cli.output import choice
+from ontune.cli.output import choice, say_refused
 
 if TYPE_CHECKING:
     from kb.target import Target
@@ -83,7 +83,9 @@ class RequestArguments:
         from reasoner.reasoner import Reasoner
 
         if self.endpoint is None:
-            return Reasoner() if self.site is None else _with_site(self.site)
+            reasoner = Reasoner() if self.site is None else _with_site(self.site)
+            say_refused(reasoner.refused)
+            return reasoner
         from kb.remote import read_remote
 
         return Reasoner(store=read_remote(self.endpoint))

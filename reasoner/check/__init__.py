@@ -1,4 +1,7 @@
-"""The checks of a knowledge base: profile, rules, shapes, quality queries, competency questions and, on request, OWL DL."""
+"""The checks of a knowledge base: profile, rules, shapes, quality queries, competency questions, witnesses and, on request, OWL DL.
+
+Contradictory, dead and uncovered are looked for on witnesses once everything else is sound; before that, planning could not even be tried.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from kb.errors import BadInput, OntuneError
+from kb.paths import additions
 from kb.sources import added_sources, shipped_sources
-from reasoner.check import compiling, consistency, quality, questions, rule_lint
+from reasoner.additions import UNFORESEEN
+from reasoner.check import cases, compiling, consistency, contradictions, coverage, quality, questions, rule_lint, strata
 from reasoner.check.finding import CheckReport, Finding, KnowledgeUnderCheck
+from reasoner.check.trial import Trial
 from reasoner.shapes import ENGINES, Engine
 
 __all__ = ["CheckReport", "Finding", "check"]
@@ -29,22 +35,42 @@ def check(folders: Sequence[Path] | None = None, dl: bool = False, engine: Engin
     if engine not in ENGINES:
         raise BadInput("engine", f"unknown SHACL engine '{engine}'", expected=" or ".join(ENGINES), given=engine, known=ENGINES)
     start = time.perf_counter()
-    knowledge = KnowledgeUnderCheck([*shipped_sources(), *added_sources(folders)])
+    chosen = additions() if folders is None else folders
+    knowledge = KnowledgeUnderCheck([*shipped_sources(), *added_sources(chosen)], chosen)
     steps: list[Callable[[], Iterator[Finding]]] = [
         lambda: compiling.load(knowledge),
         lambda: rule_lint.findings(knowledge),
         lambda: quality.findings(knowledge),
         lambda: compiling.compile_(knowledge),
+        lambda: strata.findings(knowledge),
         lambda: compiling.shapes(knowledge, engine),
         lambda: questions.findings(knowledge, folders),
     ]
     if dl:
         steps.append(lambda: consistency.findings(knowledge))
+    found = _run(steps)
+    if all(finding.severity != "error" for finding in found):
+        try:
+            found += _run([lambda: _tried(knowledge)])
+        except UNFORESEEN as error:
+            found.append(Finding("error", "", "", f"planning fails with this knowledge ({type(error).__name__}: {error})"))
+    distinct = dict.fromkeys(sorted(found, key=lambda finding: (finding.severity, finding.file, finding.term, finding.text)))
+    return CheckReport(tuple(distinct), time.perf_counter() - start, knowledge.table)
+
+
+def _tried(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
+    """What the witnesses show."""
+    trial = Trial(knowledge)
+    for look in (contradictions.nothing_left, contradictions.disjoint_situations, contradictions.opposed_effects, coverage.dead, coverage.uncovered):
+        yield from look(knowledge, trial)
+    yield from cases.findings(knowledge, trial)
+
+
+def _run(steps: Sequence[Callable[[], Iterator[Finding]]]) -> list[Finding]:
     found: list[Finding] = []
     for step in steps:
         try:
             found += step()
         except OntuneError as error:
             found.append(Finding("error", "", "", str(error)))
-    distinct = dict.fromkeys(sorted(found, key=lambda finding: (finding.severity, finding.file, finding.term, finding.text)))
-    return CheckReport(tuple(distinct), time.perf_counter() - start)
+    return found

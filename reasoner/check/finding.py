@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pyoxigraph as ox
@@ -35,11 +36,29 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class TableSize:
+    """How widely decisions interact: what the choice had to build for the witnesses.
+
+    Attributes:
+        witnesses: the number of requests tried.
+        width: the greatest number of decisions that one decision had to be weighed against at once.
+        rows: the number of rows of the largest table.
+        decisions: the decisions of that table.
+    """
+
+    witnesses: int
+    width: int
+    rows: int
+    decisions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class CheckReport:
-    """Everything found, errors first, and how long it took in seconds."""
+    """Everything found, errors first, and how long it took in seconds; `table` is None where an error kept the witnesses from being tried."""
 
     findings: tuple[Finding, ...]
     seconds: float
+    table: TableSize | None = None
 
     @property
     def ok(self) -> bool:
@@ -54,18 +73,35 @@ class KnowledgeUnderCheck:
         sources: shipped and added files, in order.
         stated: their triples.
         compiled: with what follows by closure and rules; equal to `stated` until `compile` has run.
+        folders: folders of additions.
+        table: how widely decisions interact, once the witnesses have been solved.
     """
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[Source], folders: Sequence[Path] = ()) -> None:
         self.sources = [source for source in sources if source.path.suffix == ".ttl"]
+        self.folders = folders
         self.stated = KnowledgeStore()
         self.compiled = self.stated
+        self.table: TableSize | None = None
         self._files = {source.graph: str(source.path) for source in self.sources}
+        self._places = {str(source.path): str(source.path) if source.added else source.name for source in self.sources}
+        self._added = {str(source.path) for source in self.sources if source.added}
 
-    def file_of(self, term: str) -> str:
-        """The file that describes a resource; empty where none does."""
-        quads = self.stated.store.quads_for_pattern(ox.NamedNode(term), None, None) if ":" in term else iter(())
+    def file_of(self, term: str, predicate: str | None = None, value: str | None = None) -> str:
+        """The file that describes a resource, or that states one thing of it; empty where none does."""
+        if ":" not in term:
+            return self._files.get(term, "")
+        about = [ox.NamedNode(iri) if iri else None for iri in (predicate, value)]
+        quads = self.stated.store.quads_for_pattern(ox.NamedNode(term), *about)
         return next((self._files[q.graph_name.value] for q in quads if isinstance(q.graph_name, ox.NamedNode)), self._files.get(term, ""))
+
+    def place_of(self, term: str, predicate: str | None = None, value: str | None = None) -> str:
+        """As `file_of`, by the file's stable name where it is shipped."""
+        return self._places.get(self.file_of(term, predicate, value), "")
+
+    def is_added(self, term: str) -> bool:
+        """Whether a user's addition describes the resource."""
+        return self.file_of(term) in self._added
 
     def finding(self, term: str, text: str, severity: Severity = "error") -> Finding:
         """A finding at the file that describes a resource."""

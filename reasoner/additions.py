@@ -1,0 +1,171 @@
+"""Which of a user's additions can stand: a bad one is refused with its reason, and the rest stands.
+
+An addition is refused that cannot be read, that breaks a shape, whose rules cannot be run, that contradicts what is known, or with which planning no
+longer works: on every shipped target with every shipped workload, the rules are run and the choice is made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+import pyoxigraph as ox
+
+from kb.errors import BadInput, NoFeasiblePlan, OntuneError, nearest
+from kb.sources import Source
+from kb.store import KnowledgeStore
+from kb.terms import FILE, on, prefixed
+
+_SHIPPED = """SELECT DISTINCT ?name ?kind WHERE {
+  GRAPH ?file { ?thing a ?kind ; skos:notation ?name } FILTER(!STRSTARTS(STR(?file), "%sadditions/")) } ORDER BY ?name"""
+_DANGLING = """SELECT DISTINCT ?term ?property ?missing WHERE {
+  GRAPH ?file { ?term ?property ?missing } FILTER(STRSTARTS(STR(?file), "%sadditions/"))
+  FILTER(isIRI(?term) && isIRI(?missing) && STRSTARTS(STR(?missing), "https://w3id.org/ontune") && !STRSTARTS(STR(?missing), "https://w3id.org/ontune/file/"))
+  FILTER NOT EXISTS { ?missing ?p ?o } FILTER(?property NOT IN (owl:imports, dct:source, prov:wasDerivedFrom)) } ORDER BY ?term ?missing"""
+UNFORESEEN = (LookupError, ValueError, ArithmeticError, TypeError, SyntaxError, RuntimeError)
+"""What a store with meaningless facts may lead to; nothing of it may reach a plan."""
+
+Compile = Callable[[Sequence[Source]], KnowledgeStore]
+
+
+class Unsound(BadInput):
+    """A knowledge base that cannot be used.
+
+    Attributes:
+        problems: what is wrong, each with the IRIs of the resources at fault, where these are known.
+    """
+
+    def __init__(self, problems: Sequence[tuple[str, Collection[str]]]) -> None:
+        where, _, problem = problems[0][0].partition(": ")
+        super().__init__(where, problem)
+        self.problems = tuple(problems)
+
+
+def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: Compile) -> tuple[KnowledgeStore, list[str]]:
+    """The shipped sources with as many additions as can stand beside them, and the additions refused, each with its reason.
+
+    Args:
+        compile_: compiles sources; raises Unsound, or another OntuneError.
+
+    Raises:
+        OntuneError: the shipped sources alone are broken.
+    """
+    refused: list[str] = []
+    standing: list[Source] = []
+    for source in added:
+        try:
+            KnowledgeStore().load_source(source)
+            standing.append(source)
+        except OntuneError as error:
+            refused.append(str(error))
+    reasons: dict[Source, str] = {}
+    doubtful: list[Source] = []
+    store = None
+    while store is None:
+        try:
+            store = _tried(compile_, shipped, standing)
+        except OntuneError as error:
+            if not standing:
+                raise
+            at_fault, in_doubt = _blamed(error, standing)
+            reasons |= at_fault
+            doubtful += in_doubt
+            standing = [source for source in standing if source not in at_fault and source not in in_doubt]
+    waiting = [source for source in added if source in doubtful]
+    while waiting:  # one may rest on another that comes later
+        accepted = []
+        for source in waiting:
+            try:
+                store = _tried(compile_, shipped, [*standing, source])
+                standing.append(source)
+                accepted.append(source)
+            except OntuneError as error:
+                reasons[source] = f"{source.path}: {error}"
+        waiting = [source for source in waiting if source not in accepted] if accepted else []
+    return store, refused + [reasons[source] for source in added if source in reasons and source not in standing]
+
+
+def _tried(compile_: Compile, shipped: Sequence[Source], added: Sequence[Source]) -> KnowledgeStore:
+    if not added:
+        return compile_(shipped)
+    try:
+        store = compile_([*shipped, *added])
+        _plan_everywhere(store)
+    except UNFORESEEN as error:
+        raise Unsound([(f"the knowledge base: planning fails with it ({type(error).__name__}: {error})", ())]) from error
+    return store
+
+
+def _plan_everywhere(store: KnowledgeStore) -> None:
+    """Make the choice for every shipped target with every shipped workload.
+
+    Raises:
+        Unsound: for one of them nothing is left, or too many decisions interact.
+    """
+    from reasoner.ground import Cause, exclusion_factors, hard_factors
+    from reasoner.menu import Menu
+    from reasoner.reasoner import Reasoner
+    from reasoner.rules import load_rules
+    from reasoner.solve import TooWide, minimal_conflict, solve
+    from reasoner.witnesses import derive_all, distinct_problems, grid
+
+    requests = grid(store, _shipped(store, "Target"), _shipped(store, "Workload"))
+    menu = Menu(store)
+    for problem, names in distinct_problems(menu, derive_all(store, load_rules(store), menu, requests)):
+        try:
+            feasible = solve(problem.domains, [*problem.hard, *problem.soft]).feasible
+        except TooWide as error:
+            decisions = ", ".join(menu.name[decision] for decision in error.decisions)
+            about = [*error.decisions, *(option for decision in error.decisions for option in menu.options[decision])]
+            about += [effect.iri for effect in menu.effects.values() if effect.option in about]
+            said = f"the knowledge base: the decisions {decisions} interact in more than {error.max_rows} combinations"
+            raise Unsound([(said, about)]) from error
+        if not feasible:
+            clash = minimal_conflict(menu.options, [*hard_factors(problem, menu.options), *exclusion_factors(problem)])
+            causes = [factor.reason for factor in clash if isinstance(factor.reason, Cause)]
+            about = [iri for cause in causes for iri in (*cause.ids, cause.option, *cause.others)]
+            about += [decision for decision, options in menu.options.items() if not options]
+            try:
+                Reasoner(store=store).plan_request(requests[names[0]])
+            except NoFeasiblePlan as error:
+                raise Unsound([(f"the knowledge base: for {names[0]} {error}", about)]) from error
+
+
+def _shipped(store: KnowledgeStore, kind: str) -> list[str]:
+    return [row["name"] for row in store.select(_SHIPPED % FILE, {"kind": ox.NamedNode(on(kind))})]
+
+
+def _blamed(error: OntuneError, standing: Sequence[Source]) -> tuple[dict[Source, str], list[Source]]:
+    """The additions at fault with their reasons, and those of which it must be found out: several may speak of what is at fault, or none may."""
+    subjects, objects = ({source: _named(source, place) for source in standing} for place in ("subject", "object"))
+    at_fault: dict[Source, str] = {}
+    in_doubt: list[Source] = []
+    unspoken = False
+    for problem, about in error.problems if isinstance(error, Unsound) else ():
+        speaking = [source for source in standing if not subjects[source].isdisjoint(about)]
+        speaking = speaking or [source for source in standing if not objects[source].isdisjoint(about)]
+        unspoken |= not speaking
+        if len(speaking) == 1:
+            at_fault.setdefault(speaking[0], f"{speaking[0].path}: {problem}")
+        else:
+            in_doubt += speaking
+    if unspoken:  # whoever is behind that may be behind the rest
+        in_doubt, at_fault = [*in_doubt, *at_fault], {}
+    if not at_fault and not in_doubt:
+        return {}, list(standing)
+    return at_fault, [source for source in dict.fromkeys(in_doubt) if source not in at_fault]
+
+
+def _named(source: Source, place: str) -> frozenset[str]:
+    own = KnowledgeStore()
+    own.load_source(source)
+    terms = (getattr(quad, place) for quad in own.store)
+    return frozenset(term.value for term in terms if isinstance(term, ox.NamedNode))
+
+
+def dangling(store: KnowledgeStore) -> Iterator[tuple[str, Collection[str]]]:
+    """What additions refer to in the knowledge base's own namespaces although nothing is known of it: the problem, and what refers to it."""
+    for row in store.select(_DANGLING % FILE):
+        missing = prefixed(row["missing"])
+        near = nearest(missing, (prefixed(quad.subject.value) for quad in store.store if isinstance(quad.subject, ox.NamedNode)))
+        said = f"{prefixed(row['term'])}: nothing is known of {missing} ({prefixed(row['property'])})" + (f"; did you mean '{near}'?" if near else "")
+        yield said, (row["term"],)

@@ -1,0 +1,34 @@
+"""Whether rule cases do what they say: the rule fires on the one request and is silent on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kb.cases import Case
+from kb.terms import local_name, prefixed
+from reasoner.check.finding import Finding, KnowledgeUnderCheck
+from reasoner.check.trial import Trial
+from reasoner.rule_text import expand
+
+
+def findings(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
+    """Cases on which a rule does not do what the table says, and cases of what is not known."""
+    known = {rule.iri for rule in trial.rules} | trial.menu.effects.keys() | trial.menu.conflicts.keys()
+    for case in trial.table.cases.values():
+        iri = expand(case.rule)
+        if iri not in known:
+            yield Finding("error", str(trial.table.file_of(case)), iri, f"the case {case.rule} is about no active rule, effect or conflict")
+            continue
+        if not fires(trial, case, case.fires):
+            yield knowledge.finding(iri, f"the case of {prefixed(iri)} does not hold: it does not fire on {case.fires}")
+        if fires(trial, case, case.silent):
+            yield knowledge.finding(iri, f"the case of {prefixed(iri)} does not hold: it fires on {case.silent}")
+
+
+def fires(trial: Trial, case: Case, line: str) -> bool:
+    """Whether the rule of a case fires on a request: concludes anything, applies, or excludes the option that the case names."""
+    witness = trial.witnesses[line]
+    iri = expand(case.rule)
+    if case.excludes:
+        return any(iri in rules and local_name(option) == case.excludes for option, rules in witness.derived.excludes.items())
+    return iri in witness.fired or iri in witness.derived.applies

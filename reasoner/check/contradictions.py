@@ -1,0 +1,148 @@
+"""Contradictory by witness: a request on which two sides of the knowledge cannot both be followed.
+
+Three things count. *Nothing is left*: what forbids options leaves no configuration at all. *Disjoint situations*: rules put the request into two
+situations that the ontology calls disjoint. *Opposed effects*: two statements about one option beside the same others apply at once, their intervals
+do not meet, and neither is the more specific, so that nothing says which is to be believed. (`docs/explanation/checks.md`)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator
+
+from kb.terms import on, prefixed
+from reasoner.check.finding import Finding, KnowledgeUnderCheck, TableSize
+from reasoner.check.trial import Trial
+from reasoner.ground import Cause, Problem, exclusion_factors, hard_factors
+from reasoner.menu import Effect
+from reasoner.solve import Factor, TooWide, minimal_conflict, solve
+
+_SHOWN = 3  # options named of those that one rule forbids
+_DISJOINT = """SELECT DISTINCT ?one ?other WHERE {
+  { ?one owl:disjointWith ?other } UNION { ?other owl:disjointWith ?one }
+  UNION { ?all a owl:AllDisjointClasses ; owl:members ?list . ?list rdf:rest*/rdf:first ?one , ?other }
+  ?one a on:Situation . ?other a on:Situation . FILTER(STR(?one) < STR(?other)) }"""
+_WIDER = "SELECT ?narrow ?wide WHERE { ?narrow a on:Situation ; rdfs:subClassOf+ ?wide . ?wide a on:Situation }"
+
+
+def nothing_left(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
+    """Witnesses without a feasible configuration; beside that, how wide the decisions interact, and where that is too wide to be solved."""
+    width, rows = 0, 0
+    widest: tuple[str, ...] = ()
+    too_wide: set[tuple[str, ...]] = set()
+    stuck: set[tuple[tuple[str, ...], ...]] = set()
+    for problem, names in trial.problems:
+        try:
+            solution = solve(problem.domains, [*problem.hard, *problem.soft])
+        except TooWide as error:
+            decisions = tuple(trial.menu.name[decision] for decision in error.decisions)
+            if decisions not in too_wide:
+                too_wide.add(decisions)
+                text = f"too wide: for {names[0]} the decisions {', '.join(decisions)} interact in more than {error.max_rows} combinations"
+                yield Finding("error", "", "", text)
+            continue
+        width = max(width, solution.width)
+        if solution.largest_table > rows:
+            rows, widest = solution.largest_table, tuple(trial.menu.name[decision] for decision in solution.widest)
+        if not solution.feasible and (core := _core(trial, problem)) is not None:
+            sides = tuple(sorted(ids for factor in core if (ids := _ids(factor))))
+            if sides not in stuck:
+                stuck.add(sides)
+                yield _of_sides(knowledge, trial, core, names[0])
+    knowledge.table = TableSize(len(trial.witnesses), width, rows, widest)
+
+
+def disjoint_situations(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
+    """Rules that put one request into two situations that are disjoint."""
+    pairs = [(row["one"], row["other"]) for row in trial.store.select(_DISJOINT)]
+    told: set[tuple[str, str]] = set()
+    for witness in trial.witnesses.values():
+        for pair in pairs:
+            if pair in told or not witness.derived.situations.issuperset(pair):
+                continue
+            told.add(pair)
+            by = {situation: witness.situations.get(situation, (situation,))[0] for situation in pair}
+            said = " and ".join(f"{_with_file(knowledge, by[situation])} says {prefixed(situation)}" for situation in pair)
+            yield _at_the_added(knowledge, list(by.values()), f"contradictory: for {witness.name} {said}, and the two are disjoint")
+
+
+def opposed_effects(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
+    """Two effects that say opposite things of one option beside the same others."""
+    wider: dict[str, set[str]] = defaultdict(set)
+    for row in trial.store.select(_WIDER):
+        wider[row["narrow"]].add(row["wide"])
+
+    def situations(effect: Effect) -> frozenset[str]:
+        return effect.when.union(*(wider[situation] for situation in effect.when))
+
+    def refines(narrow: Effect, wide: Effect) -> bool:
+        return situations(narrow) > situations(wide) and len(narrow.when) > len(wide.when)
+
+    alike: dict[tuple[object, ...], list[Effect]] = defaultdict(list)
+    for effect in trial.menu.effects.values():
+        alike[(effect.option, frozenset(effect.given), effect.criterion)].append(effect)
+    for effects in alike.values():
+        for one, other in itertools.combinations(sorted(effects, key=lambda effect: effect.iri), 2):
+            if not (one.high < other.low or other.high < one.low) or refines(one, other) or refines(other, one):
+                continue
+            witness = next((name for name, found in trial.witnesses.items() if {one.iri, other.iri} <= found.derived.applies), None)
+            if witness:
+                said = " and ".join(f"{_with_file(knowledge, effect.iri)} says x{effect.low:g} to x{effect.high:g}" for effect in (one, other))
+                text = f"contradictory: for {witness} {said} of {trial.menu.name[one.option]}, and neither is the more specific"
+                yield _at_the_added(knowledge, [one.iri, other.iri], text)
+
+
+def _core(trial: Trial, problem: Problem) -> list[Factor] | None:
+    """What clashes; None where only what the machine lacks stands in the way, which is no contradiction."""
+    hard = [*hard_factors(problem, trial.menu.options), *exclusion_factors(problem)]
+    clashing = [factor for factor in hard if not (isinstance(factor.reason, Cause) and factor.reason.kind == "needs")]
+    return minimal_conflict(trial.menu.options, clashing) or (None if all(trial.menu.options.values()) else [])
+
+
+def _ids(factor: Factor) -> tuple[str, ...]:
+    return factor.reason.ids if isinstance(factor.reason, Cause) and factor.reason.kind != "supply" else ()
+
+
+def _of_sides(knowledge: KnowledgeUnderCheck, trial: Trial, core: list[Factor], witness: str) -> Finding:
+    said = dict.fromkeys(text for factor in core for text in _said(knowledge, trial, factor))
+    said |= dict.fromkeys(f"{trial.menu.name[decision]} has no option" for decision, options in trial.menu.options.items() if not options)
+    ids = [iri for factor in core for iri in _ids(factor)]
+    return _at_the_added(knowledge, ids, f"contradictory: for {witness} nothing is left: {'; '.join(said)}")
+
+
+def _said(knowledge: KnowledgeUnderCheck, trial: Trial, factor: Factor) -> Iterator[str]:
+    """One side of a clash, in words, with its file."""
+    cause, name = factor.reason, trial.menu.name
+    if not isinstance(cause, Cause):
+        return
+    if cause.kind == "supply":
+        for need in cause.ids:
+            needing = [option for option in trial.menu.options[factor.scope[0]] if need in trial.menu.needs.get(option, ())]
+            if needing:
+                yield f"{_listed(trial, needing)} ({knowledge.place_of(needing[0], on('needs'), need)}) needs {_with_file(knowledge, need)}"
+        return
+    options = _listed(trial, [option for option in (cause.option, *cause.others) if option])
+    if cause.kind in ("pin", "forbid"):
+        yield f"the request {'asks for' if cause.kind == 'pin' else 'rules out'} {options}"
+        return
+    for iri in cause.ids:
+        beside = trial.menu.conflicts[iri].given if cause.kind == "conflict" else ()
+        given = " with " + ", ".join(name[option] for _, group in beside for option in sorted(group)) if beside else ""
+        yield f"{_with_file(knowledge, iri)} forbids {options}{given}"
+
+
+def _listed(trial: Trial, options: list[str]) -> str:
+    shown = ", ".join(trial.menu.name[option] for option in options[:_SHOWN])
+    return shown + (f" and {len(options) - _SHOWN} more" if len(options) > _SHOWN else "")
+
+
+def _with_file(knowledge: KnowledgeUnderCheck, iri: str) -> str:
+    place = knowledge.place_of(iri)
+    return f"{prefixed(iri)} ({place})" if place else prefixed(iri)
+
+
+def _at_the_added(knowledge: KnowledgeUnderCheck, sides: list[str], text: str) -> Finding:
+    """A finding at the side that a user added, where there is one: what is shipped stood before."""
+    added = [iri for iri in sides if knowledge.is_added(iri)]
+    return knowledge.finding((added or sides or [""])[-1], text)

@@ -1,0 +1,84 @@
+"""Dead and uncovered by witness: knowledge that no witness shows at work, and what no knowledge bears on.
+
+*Dead* is a rule that concludes nothing on any witness, an effect that is counted on none, and a conflict that forbids nothing on any: it does not
+apply, or what it is about is excluded anyway, or a more specific statement is read instead. *Uncovered* is a target on which, whatever the workload,
+nothing follows for the choice that would not follow on a target of which nothing is known; a workload of which the same is true; and a decision
+whose options nothing tells apart on any witness. (`docs/explanation/checks.md`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kb.named import NamedResources
+from kb.terms import local_name, on, prefixed
+from reasoner.check.finding import Finding, KnowledgeUnderCheck
+from reasoner.check.trial import Trial
+from reasoner.derive import Derived
+
+_REMEDY = "give a target, a workload or a case on which it does, or drop it"
+
+
+def dead(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
+    """Rules, effects and conflicts that no witness shows at work."""
+    fired = frozenset[str]().union(*(witness.fired for witness in trial.witnesses.values()))
+    compiled = {name.value for name in trial.store.store.named_graphs()}
+    for rule in trial.rules:
+        if rule.iri not in fired and rule.iri not in compiled:
+            yield knowledge.finding(rule.iri, f"dead: rule {prefixed(rule.iri)} fires on no witness; {_REMEDY}")
+    applying = frozenset[str]().union(*(witness.derived.applies for witness in trial.witnesses.values()))
+    working: set[str] = set()
+    possible: set[str] = set()
+    for problem, _ in trial.problems:
+        counted = {term.effect.iri for terms in problem.terms.values() for term in terms}
+        stated = {**trial.menu.effects, **trial.menu.conflicts}
+        here = {iri for iri in problem.derived.applies & stated.keys() if trial.possible(problem, stated[iri])}
+        possible |= here
+        working |= here & (counted | trial.menu.conflicts.keys())
+    for iri in sorted((trial.menu.effects.keys() | trial.menu.conflicts.keys()) - working):
+        if iri not in applying:
+            why = "its situations hold for no witness"
+        elif iri not in possible:
+            why = "wherever its situations hold, an option that it is about is excluded"
+        else:
+            why = "wherever it applies, another statement about the same options is read instead"
+        yield knowledge.finding(iri, f"dead: {prefixed(iri)} has no influence on any witness, for {why}; {_REMEDY}")
+
+
+def uncovered(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
+    """Targets, workloads and decisions on which nothing bears."""
+    bearing: dict[tuple[str, str], bool] = dict.fromkeys(trial.alone, False)
+    for name, witness in trial.witnesses.items():
+        target, workload, *wishes = name.split()
+        if wishes or ("target", target) not in bearing or ("workload", workload) not in bearing:
+            continue
+        here = _borne(trial, witness.derived)
+        bearing["target", target] |= here != _borne(trial, trial.alone["workload", workload].derived)
+        bearing["workload", workload] |= here != _borne(trial, trial.alone["target", target].derived)
+    for (kind, name), borne in bearing.items():
+        if not borne:
+            known = NamedResources(on(kind.capitalize()), f"{kind}s", trial.store.store)
+            node = known.find(name, kind)
+            yield knowledge.finding(str(node.value), f"uncovered: no rule, effect or need bears on the {kind} {name}")
+    for decision in _untold(trial):
+        yield knowledge.finding(decision, f"uncovered: nothing tells the options of the decision {local_name(decision)} apart on any witness")
+
+
+def _borne(trial: Trial, derived: Derived) -> tuple[object, ...]:
+    """What of the conclusions bears on a choice: what applies, what is excluded and by which rules, and the capabilities that options need."""
+    needed = frozenset[str]().union(*trial.menu.needs.values())
+    stated = trial.menu.effects.keys() | trial.menu.conflicts.keys()
+    return derived.applies & stated, derived.excludes, derived.provides & needed
+
+
+def _untold(trial: Trial) -> Iterator[str]:
+    menu = trial.menu
+    told: set[str] = set()
+    for problem, _ in trial.problems:
+        derived = problem.derived
+        told |= {menu.decision_of(option) for option in derived.excludes if option in menu.info}
+        told |= {menu.decision_of(option) for option, needs in menu.needs.items() if needs - derived.provides}
+        for iri in derived.applies:
+            if statement := menu.effects.get(iri) or menu.conflicts.get(iri):
+                told |= {menu.decision_of(statement.option), *(decision for decision, _ in statement.given)}
+    return (decision for decision in menu.options if decision not in told)

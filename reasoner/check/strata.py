@@ -1,0 +1,41 @@
+"""Rules that read too early: what they ask for is concluded by a rule of a later stratum, and they never see it.
+
+Where a rule asks for the absence of such a thing it is refused when rules are loaded (`reasoner.rules`); where it asks for the thing, it is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kb.terms import local_name, on, prefixed
+from reasoner.check.finding import Finding, KnowledgeUnderCheck
+from reasoner.rule_text import Signature, signatures
+from reasoner.rules import Rule, load_rules
+
+
+def findings(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
+    """One finding for each pair of a rule and a later one that concludes what it reads.
+
+    Raises:
+        BadInput: a rule cannot be loaded.
+    """
+    rules = load_rules(knowledge.compiled)
+    for reader in rules:
+        for writer in rules:
+            if writer.order > reader.order and (read := next(_read_too_early(reader, writer), None)):
+                names = " ".join(local_name(iri) for iri in (read.predicate, read.object) if iri)
+                yield knowledge.finding(
+                    reader.iri,
+                    f"rule {prefixed(reader.iri)} reads '{names}' in stratum {reader.order:g}, and {prefixed(writer.iri)} concludes it in stratum "
+                    f"{writer.order:g}: it does not see it; give it a sh:order of at least {writer.order:g}",
+                    "warning",
+                )
+
+
+def _read_too_early(reader: Rule, writer: Rule) -> Iterator[Signature]:
+    for pattern in reader.text.body:
+        if pattern.negated or (pattern.subject not in ("$this", "?this") and (reader.per_request or writer.per_request)):
+            continue  # what is concluded of a request is read where a rule speaks of its focus; all else is concluded when a request comes
+        for read in signatures(pattern):
+            if read.object != on("Request") and any(read.meets(concluded) for concluded in writer.concludes):
+                yield read

@@ -1,0 +1,173 @@
+"""A bad addition never breaks planning: it is refused with its reason, and the rest stands."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kb.sources import added_sources, content_hash, shipped_sources
+from kb.store import KnowledgeStore
+from kb.target import load_target
+from kb.terms import PREFIXES
+from kb.workload import load_workload
+from ontune.cli import main
+from reasoner.compile import compile_sources
+from reasoner.reasoner import Reasoner
+
+PROLOGUE = "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items()) + """
+<> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/> ; on:checked "2026-11-01"^^xsd:date .
+"""
+RULE = """
+on:RequestShape sh:rule rule:NAME .
+rule:NAME a sh:SPARQLRule , on:ConflictRule ; sh:order 3 ; sh:prefixes on:prefixes ; rdfs:label "a rule" ; on:message "{?option} is out" ;
+    dct:source <https://example.org/> ; sh:construct "CONSTRUCT { $this on:excludes ?option } WHERE { BODY }" .
+"""
+OPTION = """
+kb:poolalloc a on:Option ; on:optionOf kb:allocator ; skos:notation "poolalloc" ; rdfs:label "PoolAlloc" ; dct:source <https://example.org/> ;
+    on:appliedBy [ a on:EnvironmentVariable ; on:name "LD_PRELOAD" ; on:value "libpoolalloc.so.1" ] .
+"""
+EFFECT = """
+eff:poolalloc a on:Effect ; on:option kb:poolalloc ; on:given kb:pytorch ; on:when sit:Cpu ; on:ratio 1.9 ; on:low 1.8 ; on:high 2.0 ;
+    rdfs:label "PoolAlloc" ; dct:source <https://example.org/> .
+"""
+
+
+def rule(name: str, body: str) -> str:
+    return RULE.replace("NAME", name).replace("BODY", body)
+
+
+GOOD = {"an effect of what comes later.ttl": PROLOGUE + EFFECT, "my allocator.ttl": PROLOGUE + OPTION}
+# what a bad addition says, and the parts of what is said of it
+BAD = {
+    "no Turtle": ("kb:x kb:y", ["no Turtle.ttl:", "expected valid Turtle"]),
+    "a shape broken": ("kb:x a on:Option ; on:optionOf kb:allocator ; dct:source <https://example.org/> .", ["kb:x: a label (rdfs:label)"]),
+    "a contradiction": ("kb:mimalloc a on:Decision .", ["it contradicts itself: two disjoint classes share a member"]),
+    "a rule that leaves nothing": (
+        rule("no-allocator", "$this a on:Request . ?option on:optionOf kb:allocator"),
+        ["no configuration meets the request", "is out", "what 'no-allocator' says of"],
+    ),
+    "a need that nothing meets": (
+        "kb:pytorch on:needs cap:mkl-shim . kb:tensorflow on:needs cap:mkl-shim . kb:jax on:needs cap:mkl-shim .",
+        ["no configuration meets the request", "mkl-shim"],
+    ),
+    "an unstratified rule": (
+        rule("unstratified", "$this on:target ?target . ?option on:optionOf kb:allocator . FILTER NOT EXISTS { $this on:excludes ?option }"),
+        ["rule unstratified: it rests on the absence of what"],
+    ),
+    "a rule with an unknown term": (
+        rule("misspelt", "$this on:tarjet ?target . ?option on:optionOf kb:allocator"),
+        ["rule misspelt: nothing is known of on:tarjet; did you mean 'on:target'?"],
+    ),
+    "a rule with an unknown prefix": (rule("foreign", "$this foo:target ?option"), ["rule foreign: unknown prefix foo:"]),
+    "a rule that is no query": (rule("broken", "$this on:target"), ["rule broken: its text is no CONSTRUCT query"]),
+    "a rule that asks a service": (
+        rule("asking", "$this on:target ?target . SERVICE <https://example.org/sparql> { ?option ?p ?o }"),
+        ["rule asking: it asks another service (SERVICE)"],
+    ),
+    "a shipped option renamed": ('kb:tcmalloc skos:notation "pagekeeper" .', ["kb:tcmalloc: one identifier without blanks", "skos:notation"]),
+    "a shipped option moved": ("kb:jemalloc on:optionOf kb:compiler .", ["kb:jemalloc: one decision that it is an option of"]),
+    "a shipped effect changed": ("eff:tcmalloc-conv on:ratio 9.0 .", ["eff:tcmalloc-conv: a ratio that is not above the upper end", "(found '9')"]),
+    "a shipped default changed": ("kb:allocator on:default kb:tcmalloc .", ["kb:allocator: one option that is taken where nothing else is said"]),
+    "a name shadowed": (
+        OPTION.replace("poolalloc", "shadow").replace('notation "shadow"', 'notation "tcmalloc"'),
+        ["a name that no other option of the decision has (found 'tcmalloc')"],
+    ),
+    "a target shadowed": (
+        'tgt:mine a on:Target ; skos:notation "eos-h100" ; rdfs:label "mine" ; dct:source <https://example.org/> ; on:accelerators 0 .',
+        ["a name that nothing else of its kind has (found 'eos-h100')"],
+    ),
+    "an effect beside its own decision": (
+        EFFECT.replace("poolalloc", "own").replace("kb:own", "kb:tcmalloc").replace("kb:pytorch", "kb:malloc"),
+        ["eff:own: options of other decisions than that of its own option"],
+    ),
+    "an effect beside nothing": (
+        EFFECT.replace("poolalloc", "beside").replace("kb:beside", "kb:tcmalloc").replace("kb:pytorch", "kb:nowhere"),
+        ["eff:beside: nothing is known of kb:nowhere (on:given)"],
+    ),
+    "a decision without options": (
+        'kb:empty a on:Decision ; skos:notation "empty" ; sh:order 99 ; on:default kb:tcmalloc ; rdfs:label "empty" .',
+        ["kb:empty: a default that is an option of this decision"],
+    ),
+    "facts of every request": ("<urn:ontune:request> on:provides cap:native-bf16 .", ["this node stands for what a user asks about"]),
+}
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[KnowledgeStore, list[str]]:
+    """The knowledge with all additions at once, good and bad, and what is said of those refused."""
+    folder = tmp_path_factory.mktemp("additions")
+    for name, text in GOOD.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    for name, (text, _) in BAD.items():
+        (folder / f"{name}.ttl").write_text(PROLOGUE + text, encoding="utf-8")
+    (folder / "no text.ttl").write_bytes(b"<urn:a> <urn:b> '\xff' .")
+    return compile_sources(shipped_sources(), added_sources([folder]))
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_addition_is_refused_with_its_reason(name: str, compiled: tuple[KnowledgeStore, list[str]]) -> None:
+    [said] = [text for text in compiled[1] if f"/{name}.ttl" in text]
+    assert all(part in said for part in BAD[name][1]), said
+
+
+def test_nothing_else_is_refused(compiled: tuple[KnowledgeStore, list[str]]) -> None:
+    assert len(compiled[1]) == len(BAD) + 1
+    assert any("no text.ttl" in text for text in compiled[1])
+
+
+def test_the_rest_stands_and_decides(compiled: tuple[KnowledgeStore, list[str]]) -> None:
+    reasoner = Reasoner(store=compiled[0])
+    plan = reasoner.plan(load_workload("mlp", compiled[0]), load_target("zen5-virtual", compiled[0]), framework="pytorch")
+    assert plan.option("allocator") == "poolalloc"
+
+
+def run(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    return int(ended.value.code or 0)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ONTUNE_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv("ONTUNE_KB_PATH", raising=False)
+    return tmp_path
+
+
+PLAN = ("plan", "-w", "mlp", "-t", "zen5-virtual", "--framework", "pytorch", "--format", "json")
+
+
+def test_additions_come_by_command_by_folder_and_by_variable(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    option, effect, bad = (home / name for name in ("option.ttl", "effect.ttl", "bad.ttl"))
+    option.write_text(PROLOGUE + OPTION, encoding="utf-8")
+    effect.write_text(PROLOGUE + EFFECT, encoding="utf-8")
+    bad.write_text(PROLOGUE + BAD["a name shadowed"][0], encoding="utf-8")
+    assert run("kb", "add", str(option)) == 0
+    assert run("kb", "add", str(bad)) == 2
+    assert "bad.ttl" in (said := capsys.readouterr().err)
+    assert "a name that no other option of the decision has" in said
+    assert not (home / "data" / "kb" / "bad.ttl").exists()
+    named = home / "site"
+    named.mkdir()
+    shutil.copy(effect, named)  # it rests on what was added before
+    shutil.copy(bad, named)
+    monkeypatch.setenv("ONTUNE_KB_PATH", f"{named}:{home / 'nowhere'}")
+    assert run(*PLAN) == 0
+    found = capsys.readouterr()
+    [allocator] = [taken for taken in json.loads(found.out)["decisions"] if taken["decision"] == "allocator"]
+    assert allocator["option"] == "poolalloc"
+    assert f"refused: {named / 'bad.ttl'}: " in found.err
+    assert f"refused: {home / 'nowhere'}: ONTUNE_KB_PATH names it" in found.err
+
+
+def test_what_cannot_be_read_is_refused(home: Path) -> None:
+    (home / "gone.ttl").write_text(PROLOGUE + OPTION, encoding="utf-8")
+    sources = added_sources([home])
+    (home / "gone.ttl").unlink()
+    assert len(content_hash(sources)) == 64
+    assert compile_sources(shipped_sources(), sources)[1] == [f"{home / 'gone.ttl'}: No such file or directory (os error 2)"]

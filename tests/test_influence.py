@@ -1,0 +1,72 @@
+"""No near copies: without any one rule, conflict or effect, a plan is another, or what a plan says against an option.
+
+Each is taken out of the compiled knowledge in turn, and the request that its case names as firing is planned again. A plan lists every option of
+every decision with what speaks against it, so that it holds the why-nots of all options. That the case itself changes, `test_cases` shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import pyoxigraph as ox
+import pytest
+
+from kb.cases import CaseTable
+from kb.errors import NoFeasiblePlan
+from kb.store import KnowledgeStore
+from kb.terms import prefixed
+from reasoner.reasoner import Reasoner, make_request
+from reasoner.rule_text import expand
+
+ANYWHERE = "eos-h100 mnist-cnn"
+
+
+@cache
+def whole() -> Reasoner:
+    return Reasoner([])
+
+
+@cache
+def table() -> CaseTable:
+    return CaseTable(whole().store)
+
+
+@contextmanager
+def without(store: KnowledgeStore, iri: str) -> Iterator[Reasoner]:
+    """A reasoner over the compiled knowledge while a resource, what refers to it, and what it has concluded are taken out."""
+    node = ox.NamedNode(iri)
+    gone = set(store.store.quads_for_pattern(node, None, None, None)) | set(store.store.quads_for_pattern(None, None, node, None))
+    gone |= set(store.store.quads_for_pattern(None, None, None, node))
+    assert gone
+    store.remove(gone)
+    try:
+        yield Reasoner(store=store)
+    finally:
+        store.add(gone)
+
+
+def told(reasoner: Reasoner, line: str) -> str:
+    """All that a plan says, without the names of its state."""
+    case = table().request(line)
+    try:
+        plan = reasoner.plan_request(make_request(case.workload, case.target, **case.wishes)).to_json()
+    except NoFeasiblePlan as error:
+        return str(error)
+    return json.dumps({key: value for key, value in plan.items() if key not in ("plan_id", "knowledge")}, sort_keys=True)
+
+
+@cache
+def told_by_all(line: str) -> str:
+    return told(whole(), line)
+
+
+@pytest.mark.parametrize("name", [*table().cases, *(prefixed(rule.iri) for rule in whole().rules if not rule.per_request)])
+def test_without_it_a_plan_or_a_why_not_is_another(name: str) -> None:
+    line = table().cases[name].fires if name in table().cases else ANYWHERE
+    before = told_by_all(line)
+    with without(whole().store, expand(name)) as reasoner:
+        remedy = "merge it, scope it better, let its case name a request on which it weighs, or drop it"
+        assert told(reasoner, line) != before, f"{name} weighs nothing on {line}: {remedy}"
