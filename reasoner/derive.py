@@ -103,6 +103,15 @@ class Deriver:
             finally:
                 self.lend(set())
 
+    @contextmanager
+    def reopened(self) -> Iterator[None]:
+        """As long as the block runs, a derivation made before may be asked again; other requests wait."""
+        with self.store.lock:
+            try:
+                yield
+            finally:
+                self.lend(set())
+
     def derive(self, facts: Sequence[ox.Quad]) -> Derived:
         """What follows from a request's facts."""
         with self.at(facts) as derivation:

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
 
@@ -22,6 +22,49 @@ Manager = Literal["", "apt", "pip", "index"]
 ReasonKind = Literal["rule", "effect", "observation", "default", "request", "site", "fact"]
 
 T = TypeVar("T")
+
+
+class Later(Sequence[T]):
+    """A sequence that is worked out when somebody looks into it: few who plan ask about every option that was not taken.
+
+    Args:
+        work_out: gives the elements; asked once at the most.
+    """
+
+    def __init__(self, work_out: Callable[[], Sequence[T]]) -> None:
+        self._work_out: Callable[[], Sequence[T]] | None = work_out
+        self._found: tuple[T, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self._elements())
+
+    @typing.overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @typing.overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        return self._elements()[index]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Later | tuple) and self._elements() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._elements())
+
+    def __repr__(self) -> str:
+        return repr(self._elements())
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[T, ...]]]:
+        return tuple, (self._elements(),)
+
+    def _elements(self) -> tuple[T, ...]:
+        work_out = self._work_out
+        if work_out is not None:
+            self._found = tuple(work_out())
+            self._work_out = None
+        return self._found
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +119,7 @@ class DecisionTaken:
     how: How | Literal[""] = ""
     apply: tuple[Application, ...] = ()
     reasons: tuple[Reason, ...] = ()
-    rejected: tuple[Rejected, ...] = ()
+    rejected: Sequence[Rejected] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +197,7 @@ def _encode(value: Any) -> Any:
         return {field.name: _encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {key: _encode(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list | Later):
         return [_encode(item) for item in value]
     return value
 
@@ -187,7 +230,7 @@ def _value(hint: Any, item: object, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
         return _decode(typing.cast(type, hint), item, where)
-    if origin is tuple:
+    if origin in (tuple, Sequence):
         if not isinstance(item, list | tuple):
             raise BadInput(where, f"found {_described(item)}", expected="a list")
         return tuple(_value(arguments[0], element, f"{where}[{index}]") for index, element in enumerate(item))

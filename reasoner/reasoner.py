@@ -23,7 +23,7 @@ from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
 from reasoner.objective import Job, ShortestTime, Solved
 from reasoner.observed import Observed
-from reasoner.plan import Application, DecisionTaken, How, Plan
+from reasoner.plan import Application, DecisionTaken, How, Later, Plan, Rejected
 from reasoner.predict import alternatives, default_configuration, prediction
 from reasoner.reasons import Reasons
 from reasoner.request import Request, Resolved, find_option, resolve
@@ -243,7 +243,15 @@ class Reasoner:
         apply = tuple(Application(how, name, value, manager) for how, manager, name, value in info.applications)  # type: ignore[arg-type]
         ways = {application.how for application in apply}
         main: How | Literal[""] = next((way for way in _MAIN_WAY if way in ways), "")
-        return DecisionTaken(self.menu.name[decision], info.name, info.label, main, apply, reasons.chosen(decision), reasons.rejected(decision))
+        rejected = self._rejected(decision, reasons)
+        return DecisionTaken(self.menu.name[decision], info.name, info.label, main, apply, reasons.chosen(decision), rejected)
+
+    def _rejected(self, decision: str, reasons: Reasons) -> Later[Rejected]:
+        def work_out() -> tuple[Rejected, ...]:
+            with self._deriver.reopened():
+                return reasons.rejected(decision)
+
+        return Later(work_out)
 
     def numerics_of(self, plan: Plan) -> str:
         """What the options of a plan do to the numbers, whatever was asked for: exact, mixed or lossy."""
