@@ -1,7 +1,9 @@
 """What a plan costs: in a new process, warm through the API, and as the knowledge grows; prints tables, and JSON with `--json FILE`.
 
 Larger knowledge is made of the shipped one: every target, framework release, wheel, base image, observation, effect and conflict rule is repeated
-under new names, as additions of a user. Wall time is what a user waits; processor time, beside it, is what remains when the machine does other work.
+under new names, as additions of a user. Repeated effects are known of hardware of their own, and repeated rules are those of sites of their own: said
+twice of the same, they would be copies, not knowledge. Wall time is what a user waits; processor time, beside it, is what remains when the machine does
+other work.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 
 from kb.errors import NoFeasiblePlan
 from kb.target import load_target, target_names
+from kb.terms import PREFIXES, on
 from kb.workload import load_workload, workload_names
 from reasoner.reasoner import Reasoner
 
@@ -30,6 +33,7 @@ _REPEATED = """SELECT DISTINCT ?thing WHERE {
   { ?thing a on:Target } UNION { ?thing on:optionOf kb:framework_release } UNION { ?thing on:optionOf kb:wheel }
   UNION { ?thing on:optionOf kb:base_image } UNION { ?thing a on:Observation } UNION { ?thing a on:Effect } UNION { ?thing a on:ConflictRule }
 } ORDER BY ?thing"""
+_HARDWARE, _SITE = PREFIXES["sit"] + "made-up", "https://example.org/site/made-up"
 _HEAVY = ("rdflib", "pyshacl", "shifty", "jinja2", "spython", "rich", "scipy", "numpy", "owlready2", "archspec", "torch", "tensorflow")
 
 
@@ -82,9 +86,13 @@ def grown(reasoner: Reasoner, times: int) -> Iterator[str]:
         described[thing] = [str(triple) for triple in rows]
     names = re.compile("<(" + "|".join(sorted(map(re.escape, things), key=len, reverse=True)) + ")>")
     shapes = {row["rule"]: row["shape"] for row in reasoner.full_store.select("SELECT ?rule ?shape WHERE { ?shape sh:rule ?rule }")}
+    effects = set(reasoner.full_store.instances(on("Effect")))
     for copy in range(1, times):
+        yield f'<{_HARDWARE}-{copy}> a <{on("Situation")}> ; <{PREFIXES["rdfs"]}label> "hardware {copy}"@en .'
         for thing, lines in described.items():
             yield from (renamed(names, line, copy) for line in lines)
+            if thing in effects:
+                yield f"<{thing}-copy-{copy}> <{on('when')}> <{_HARDWARE}-{copy}> ."
             if thing in shapes:
                 yield f"<{shapes[thing]}> <http://www.w3.org/ns/shacl#rule> <{thing}-copy-{copy}> ."
 
@@ -94,6 +102,8 @@ def renamed(names: re.Pattern[str], line: str, copy: int) -> str:
     text = names.sub(lambda found: f"<{found[1]}-copy-{copy}>", line)
     if "/core#notation>" in text:
         text = re.sub(r'"([^"]*)"', rf'"\1-copy-{copy}"', text, count=1)
+    if "/shacl#construct>" in text:
+        text = re.sub(r"WHERE \{", f"WHERE {{ $this on:site <{_SITE}-{copy}> .", text, count=1)
     return text + " ."
 
 
