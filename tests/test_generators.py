@@ -54,6 +54,8 @@ def test_the_texts_are_the_reviewed_ones(framework: str, base: str) -> None:
     """Write the reviewed texts anew with ONTUNE_WRITE_GOLDEN=1, and review the difference."""
     folder = GOLDEN / f"{framework}-{base}"
     texts = {name: text for name, text in written(plans.plan(framework, base)).items() if name not in ("plan.json", "usable_cores.sh")}
+    # The digest of all other texts changes with each of them.
+    texts = {name: re.sub(r"(?<=ontune[.]recipe)(: | |=.)[0-9a-f]{24}", r"\1DIGEST", text) for name, text in texts.items()}
     if os.environ.get("ONTUNE_WRITE_GOLDEN"):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
