@@ -8,6 +8,9 @@ from pathlib import Path
 
 from reasoner.plan import Application, DecisionTaken, How, Manager, Plan, Reason
 
+LABELS = """sed -n 's/^ *ontune.recipe /ontune.recipe: /p' "$(dirname "$3")/ontune.def\""""
+"""What a stand-in for Apptainer runs to tell the label of a bundle's image as `inspect --labels IMAGE` does."""
+
 
 def application(how: How, name: str, value: str = "", manager: Manager = "") -> Application:
     """An application, in one line."""
