@@ -63,7 +63,7 @@ class Apptainer:
         """Build an image from a definition, as an ordinary user could.
 
         Args:
-            definition: the definition file; its relative paths hold from its own folder.
+            definition: the definition file, whose relative paths hold from its own folder; or a base, as a folder or an image.
             image: the SIF file to be written.
             log: the file for everything that the build says.
             arguments: values for the definition's `{{ ... }}`.
@@ -93,6 +93,7 @@ class Apptainer:
         """What a short command in an image prints, apart from the host's variables and files. Raises RunFailed where it fails."""
         from spython.main import Client
 
+        Client.quiet = True  # else Apptainer's own news stand among what the command prints
         options = [*self.run_flags, "--containall"]
         with self._reachable(Path.cwd()):
             done = Client.execute(str(image), list(command), bind=list(binds), options=options, return_result=True, quiet=True)

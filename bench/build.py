@@ -13,21 +13,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from generators.bundle import Bundle
 from kb.errors import BadInput, RunFailed
 from kb.paths import cache_home
-from kb.site import complete_site
 
-from . import site_settings
+from . import site_settings, supplies
 from .apptainer import Apptainer
 from .progress import doing
-from .wheels import Interpreter, collect
-
-_ASK_INTERPRETER = "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.libc_ver()[1], platform.machine())"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +52,14 @@ def build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
         BadInput: the bundle has no definition, or the site's folder for builds cannot be used.
         RunFailed: the base cannot be made here, wheels are missing, or the build failed; the message ends with the last lines.
     """
-    with _as_the_site_wants(bundle):
+    with supplies.as_the_site_wants(bundle):
         return _build_image(bundle, apptainer)
 
 
-def _as_the_site_wants(bundle: Bundle) -> AbstractContextManager[None]:
-    """The settings of the plan's site, and a folder that its rules allow, for a build."""
-    site = complete_site(bundle.plan.site, str(bundle.folder / "plan.json")) if bundle.plan.site else None
-    return site_settings.of_site(site, on_node=any(step.name == "build-folder" for step in bundle.recipe.steps))
-
-
 def _build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
-    recipe = bundle.recipe
-    base = make_base(recipe.header("Suite")) if "base" in recipe.build_arguments else None
-    arguments = {"base": str(base)} if base else {name: _mirror() for name in recipe.build_arguments if name == "mirror"}
-    wheels = collect(_requirements(bundle), _interpreter(apptainer, base), [index.value for index in recipe.indexes]) if base else None
-    digest = _digest([*_contents(bundle), apptainer.version(), *_identity(base, wheels)])
+    # A lock says already what the image will hold; else what this machine has and what indexes offer must be seen first.
+    found = None if bundle.recipe.lock else supplies.gather(bundle, apptainer)
+    digest = _digest([*_contents(bundle), apptainer.version(), os.environ.get("SOURCE_DATE_EPOCH", ""), *(found.identity() if found else ())])
     images = cache_home() / "images"
     image, told = images / f"{digest}.sif", images / f"{digest}.json"
     with _locked(images / f"{digest}.lock"):
@@ -79,8 +67,9 @@ def _build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
             partial, log = images / f"{digest}.part.sif", images / f"{digest}.log"
             begin = time.monotonic()
             try:
-                with doing(f"building the image in {bundle.folder.name}") as tell, site_settings.lent(wheels, images) as binds:
-                    apptainer.build(bundle.definition, partial, log, arguments=arguments, binds=binds, tell=tell)
+                found = found or supplies.gather(bundle, apptainer)
+                with doing(f"building the image in {bundle.folder.name}") as tell, site_settings.lent(found.wheels, images) as binds:
+                    apptainer.build(bundle.definition, partial, log, arguments=found.arguments, binds=binds, tell=tell)
                 partial.rename(image)
             finally:
                 partial.unlink(missing_ok=True)
@@ -97,7 +86,7 @@ def build_environment(bundle: Bundle) -> Built:
         BadInput: the bundle has no `install.sh`.
         RunFailed: the installation failed; the message ends with its last lines.
     """
-    files = [_existing(bundle.folder / "install.sh"), _requirements(bundle)]
+    files = [_existing(bundle.folder / "install.sh"), supplies.requirements_of(bundle)]
     # Plans that ask for the same packages share an environment: only comments tell their files apart.
     digest = _digest([sys.version, *(_without_comments(path.read_text(encoding="utf-8")) for path in files)])
     folder = cache_home() / "environments" / digest
@@ -108,8 +97,10 @@ def build_environment(bundle: Bundle) -> Built:
             folder.mkdir()
             for path in files:
                 shutil.copyfile(path, folder / path.name)
+            if supplies.fetched(bundle):
+                (folder / supplies.FOLDER).symlink_to((bundle.folder / supplies.FOLDER).resolve())
             begin, log = time.monotonic(), folder.with_suffix(".log")
-            with doing("making a virtual environment"), _as_the_site_wants(bundle):
+            with doing("making a virtual environment"), supplies.as_the_site_wants(bundle):
                 _install(folder / "install.sh", log)
             size = sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
             _tell(told, Built(str(folder), digest, time.monotonic() - begin, size, str(log)))
@@ -126,63 +117,17 @@ def _install(script: Path, log: Path) -> None:
         raise RunFailed("\n".join(["making the virtual environment failed:", *last, f"whole log: {log}"]))
 
 
-def make_base(suite: str) -> Path:
-    """A base root file system of a distribution's release (its code name), made once. Raises RunFailed where it cannot be made."""
-    bases = cache_home() / "bases"
-    bases.mkdir(parents=True, exist_ok=True)
-    folder = bases / suite
-    if not folder.is_dir():
-        with doing(f"making a base of {suite}"):
-            done = subprocess.run([_tool("make-base.sh"), suite, folder], stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise RunFailed("\n".join(done.stderr.strip().splitlines()[-12:]))
-    return folder
-
-
-def _mirror() -> str:
-    """The first archive of this machine's distribution that its apt knows. Raises RunFailed where there is none."""
-    done = subprocess.run(["bash", "-c", '. "$1" && archive_sources', "bash", _tool("common.sh")], capture_output=True, text=True, check=False)
-    if not done.stdout:
-        raise RunFailed("apt knows no archive of this distribution, and the image is made from one")
-    return done.stdout.split()[0]
-
-
-def _tool(name: str) -> Path:
-    """A script of `tools/`, which lies beside this package in a checkout and inside it in a wheel."""
-    here = Path(__file__).resolve().parent
-    inside = here / "tools" / name
-    return inside if inside.is_file() else here.parent / "tools" / name
-
-
-def _requirements(bundle: Bundle) -> Path:
-    """What pip installs: by hash where the bundle is locked."""
-    locked = bundle.folder / "requirements.lock"
-    return locked if locked.is_file() else _existing(bundle.folder / "requirements.txt")
-
-
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise BadInput(str(path), "missing from the bundle", expected="a bundle as 'ontune recipe' writes it")
     return path
 
 
-def _interpreter(apptainer: Apptainer, base: Path) -> Interpreter:
-    version, glibc, machine = apptainer.execute(base, ["python3", "-c", _ASK_INTERPRETER]).split()
-    return Interpreter(version, glibc, machine)
-
-
-def _identity(base: Path | None, wheels: Path | None) -> Iterator[str]:
-    """What a base and a folder of wheels hold."""
-    if base is not None:
-        yield (base / "var/lib/dpkg/status").read_text(encoding="utf-8", errors="replace")
-    if wheels is not None:
-        yield from sorted(path.name for path in wheels.iterdir())
-
-
 def _contents(bundle: Bundle) -> Iterator[str]:
-    """The definition of an image, and every file that it copies, with its name."""
+    """The definition of an image, and every file that it copies, with its name. Which plan asked for it does not change what is built."""
     definition = _existing(bundle.definition).read_text(encoding="utf-8")
-    yield definition
+    recipe = bundle.recipe
+    yield re.sub("|".join(rf"\b{re.escape(name)}\b" for name in (recipe.plan_id, recipe.knowledge, " ".join(recipe.sources)) if name), "", definition)
     section = re.search(r"^%files\b[^\n]*\n(.*?)(?=^%|\Z)", definition, re.MULTILINE | re.DOTALL)
     for line in (section.group(1) if section else "").split("\n"):
         if words := line.split():

@@ -101,6 +101,7 @@ def lent(wheels: Path | None, scratch: Path) -> Iterator[tuple[str, ...]]:
         inside.mkdir()
         binds = [_bind(stage, MOUNT)]
         environment = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "APT_CONFIG": f"{INSIDE}/apt.conf"}
+        environment |= {name: os.environ[name] for name in ("SOURCE_DATE_EPOCH",) if name in os.environ}
         certificates = _certificates()
         if certificates:
             shutil.copyfile(certificates, inside / "certificates.pem")

@@ -1,8 +1,9 @@
-"""The wheels that an image installs, collected once with the user's own pip configuration and kept in the cache."""
+"""The wheels that an image installs: which they are, and their files, kept in the cache. The user's own pip configuration says whence they come."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from generators.lock import PythonPackage
 from kb.errors import RunFailed
 from kb.paths import cache_home
 
@@ -26,8 +29,8 @@ class Interpreter:
     """The Python that wheels are for.
 
     Attributes:
-        version: such as `3.11`.
-        glibc: the C library under it, such as `2.36`.
+        version: such as `3.11`; empty where it is not known and this process's is taken for it.
+        glibc: the C library under it, such as `2.36`; empty where it is not known and this machine's is taken for it.
         machine: the processor's family as in `uname -m`.
     """
 
@@ -37,7 +40,9 @@ class Interpreter:
 
     @property
     def platforms(self) -> tuple[str, ...]:
-        """The platform tags that it can install, the best first."""
+        """The platform tags that it can install, the best first; none where this machine's hold."""
+        if not self.glibc:
+            return ()
         newest = int(self.glibc.split(".")[1])
         names = [name for minor in range(newest, _OLDEST_GLIBC - 1, -1) for name in (f"manylinux_2_{minor}", _NAMES_BEFORE.get(minor, "")) if name]
         return tuple(f"{name}_{self.machine}" for name in [*names, "linux"])
@@ -62,9 +67,7 @@ def collect(requirements: Path, interpreter: Interpreter, further_indexes: Seque
     partial = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=folder.parent))
     try:
         with doing(f"collecting wheels for Python {interpreter.version}"):
-            error = _download(requirements, interpreter, partial, ())
-            if error and further_indexes:
-                error = _download(requirements, interpreter, partial, further_indexes)
+            error = _pip(["download", "--dest", str(partial)], requirements, interpreter, further_indexes)
         if error:
             raise RunFailed(f"pip found no wheels for {requirements}:\n{error}")
         partial.chmod(0o755)
@@ -78,10 +81,42 @@ def collect(requirements: Path, interpreter: Interpreter, further_indexes: Seque
     return folder
 
 
-def _download(requirements: Path, interpreter: Interpreter, folder: Path, further_indexes: Sequence[str]) -> str:
-    """Run `pip download`. Gives the last lines of its complaint, or nothing."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--dest", str(folder)]
-    command += ["--implementation", "cp", "--python-version", interpreter.version, *(f"--platform={name}" for name in interpreter.platforms)]
-    command += [f"--extra-index-url={address}" for address in further_indexes]
-    done = subprocess.run([*command, "--requirement", str(requirements)], capture_output=True, text=True, check=False)
+def resolve(requirements: str, interpreter: Interpreter, further_indexes: Sequence[str] = ()) -> tuple[PythonPackage, ...]:
+    """Ask pip what it would install. Nothing is installed; wheels may be downloaded to be hashed.
+
+    Args:
+        requirements: the text of a requirements file.
+        interpreter: the Python they are for. Markers in requirements are judged by the Python that runs this, as pip does.
+        further_indexes: addresses that are asked only where the user's own configuration does not offer something.
+
+    Returns:
+        The packages with all that they require, sorted by name.
+
+    Raises:
+        RunFailed: pip finds no wheel for something; the message ends with its last lines.
+    """
+    with tempfile.TemporaryDirectory(prefix="ontune-lock-") as folder, doing(f"asking for the wheels of Python {interpreter.version}"):
+        wanted, report = Path(folder, "requirements.txt"), Path(folder, "report.json")
+        wanted.write_text(requirements, encoding="utf-8")
+        words = ["install", "--dry-run", "--ignore-installed", f"--target={folder}/target", f"--report={report}"]
+        if error := _pip(words, wanted, interpreter, further_indexes):
+            raise RunFailed(f"pip cannot resolve the plan's packages for Python {interpreter.version}:\n{error}")
+        installed = json.loads(report.read_text(encoding="utf-8"))["install"]
+    return tuple(sorted((_package(item) for item in installed), key=lambda package: package.name.lower()))
+
+
+def _package(item: dict[str, Any]) -> PythonPackage:
+    return PythonPackage(item["metadata"]["name"], item["metadata"]["version"], item["download_info"]["archive_info"]["hashes"]["sha256"])
+
+
+def _pip(words: Sequence[str], requirements: Path, interpreter: Interpreter, further_indexes: Sequence[str]) -> str:
+    """Run pip for another interpreter, with further indexes only where it fails without. Gives the last lines of its complaint, or nothing."""
+    command = [sys.executable, "-m", "pip", *words, "--quiet", "--disable-pip-version-check", "--no-input", "--only-binary=:all:"]
+    command += ["--implementation", "cp", *(f"--platform={name}" for name in interpreter.platforms)]
+    command += [f"--python-version={interpreter.version}"] if interpreter.version else []
+    command += ["--requirement", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode and further_indexes:
+        command += [f"--extra-index-url={address}" for address in further_indexes]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else "\n".join((done.stderr or done.stdout or "pip failed").strip().splitlines()[-12:])

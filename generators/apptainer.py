@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
 
 from kb.errors import BadInput
 
@@ -14,21 +15,22 @@ from .render import render
 _BUILD, _FINAL = "build", "final"
 
 
-def write(recipe: Recipe, files: tuple[str, ...], *, locked: bool = False) -> str:
+def write(recipe: Recipe, files: Iterable[str], digest: str) -> str:
     """The definition's text. It has two stages where packages are needed to install others and not to run: the image is the second one.
 
     Args:
         recipe: what the image holds.
         files: files and folders of the bundle that the image gets.
-        locked: whether Python packages are installed by hash from `requirements.lock`.
+        digest: tells images of different content apart.
 
     Raises:
         BadInput: the plan names no base.
     """
-    if not recipe.header("Bootstrap"):
+    if not recipe.bootstrap:
         raise BadInput("plan", "no option names a container base", expected="an option that gives the header 'Bootstrap'")
-    text = render("ontune.def.j2", recipe, files=files, locked=locked, runtime_flags=runtime_flags(recipe))
-    return _in_two_stages(text, recipe) if recipe.build_packages else text
+    text = render("ontune.def.j2", recipe, files=files, digest=digest, runtime_flags=runtime_flags(recipe))
+    # What a locked base is made of stays in it, so a second stage would have nothing to leave behind.
+    return _in_two_stages(text, recipe) if recipe.build_packages and not (recipe.lock and recipe.lock.suite) else text
 
 
 def _in_two_stages(text: str, recipe: Recipe) -> str:
@@ -36,7 +38,7 @@ def _in_two_stages(text: str, recipe: Recipe) -> str:
     comments, header, *sections = re.split(r"(?m)^(?=%|Bootstrap:)", text)
     by_name = {section.split()[0]: section for section in sections}
     to_run = dataclasses.replace(recipe, build_packages=())
-    install = f"set -eu\nprefix={PREFIX}\n{render('install_system_packages.sh.j2', to_run)}"
+    install = f"set -eu\nprefix={PREFIX}\n{render('builder.sh.j2', to_run)}{render('install_system_packages.sh.j2', to_run)}"
     final = by_name | {
         "%files": f"%files from {_BUILD}\n    {PREFIX} {PREFIX}\n\n",
         "%post": "%post\n" + "".join(f"    {line}\n" for line in install.splitlines()) + "\n",

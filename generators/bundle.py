@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import hashlib
 import json
 import shutil
 import tempfile
@@ -15,7 +17,8 @@ from typing import Any, Self
 from kb.errors import BadInput
 from reasoner.plan import Plan
 
-from . import apptainer, dockerfile, job, lock, run_script, sbom, script
+from . import apptainer, dockerfile, job, run_script, sbom, script
+from .lock import PYTHON, SYSTEM, Lock
 from .recipe import Recipe
 
 FORMATS = {"apptainer": "ontune.def", "dockerfile": "Dockerfile"}
@@ -51,8 +54,8 @@ class Bundle:
 
     @property
     def recipe(self) -> Recipe:
-        """What the generated files were written from."""
-        return Recipe.from_plan(self.plan, str(self.folder / _PLAN))
+        """What the generated files were written from. Raises BadInput for a lock that cannot be read."""
+        return Recipe.from_plan(self.plan, str(self.folder / _PLAN), Lock.read(self.folder))
 
     @property
     def definition(self) -> Path:
@@ -77,7 +80,7 @@ def write_bundle(
     jobs: Sequence[str] = tuple(job.FILES),
     *,
     wishes: Mapping[str, Any] | None = None,
-    locked: bool = False,
+    lock: Lock | None = None,
     force: bool = False,
 ) -> Bundle:
     """Generate the files of a plan.
@@ -88,13 +91,12 @@ def write_bundle(
         formats: recipes to write: `apptainer`, `dockerfile`.
         jobs: job scripts to write: `bash`, `slurm`, `pbs`.
         wishes: what the job asks its scheduler for, by the names of `generators.job.Job`.
-        locked: let pip resolve all Python packages now, and enforce their hashes in the build.
+        lock: exact versions and hashes of all that the image gets, which the build enforces.
         force: write into a folder that holds something else than a bundle.
 
     Raises:
         BadInput: the folder holds something else or cannot be written, a format or scheduler is unknown, or the plan holds a text that no
             generated file can carry. Nothing has been written then.
-        RunFailed: pip cannot resolve the packages of a bundle that is to be locked.
     """
     where = str(folder)
     for kind, asked, known in (("recipe format", formats, FORMATS), ("scheduler", jobs, job.FILES)):
@@ -103,7 +105,7 @@ def write_bundle(
                 raise BadInput(where, f"unknown {kind} '{one}'", expected=", ".join(known), given=one, known=known)
     if not force and folder.is_dir() and any(folder.iterdir()) and not (folder / _PLAN).is_file():
         raise BadInput(where, "the folder holds something else than a bundle", expected="a new or empty folder, a bundle, or --force")
-    _write(folder, files_of(plan, formats, jobs, wishes, locked=locked))
+    _write(folder, files_of(plan, formats, jobs, wishes, lock=lock))
     return Bundle(folder, plan)
 
 
@@ -113,40 +115,52 @@ def files_of(
     jobs: Sequence[str],
     wishes: Mapping[str, Any] | None = None,
     *,
-    locked: bool = False,
+    lock: Lock | None = None,
     bill: bool = True,
 ) -> dict[str, bytes]:
     """The contents of a bundle's files by their path in its folder. Takes and raises what `write_bundle` does; `bill`: with the bill of materials."""
-    recipe = Recipe.from_plan(plan)
-    in_image = ("requirements.txt", *(["requirements.lock"] if locked else []), "run.sh", "usable_cores.sh", "workload")
-    requirements = run_script.write_requirements(recipe, script.requirements(recipe))
-    packages = lock.resolve(requirements, recipe.python, [index.value for index in recipe.indexes]) if locked else ()
-    texts = {
-        "requirements.txt": requirements,
-        "install.sh": run_script.write_install(recipe, locked=locked),
+    recipe = Recipe.from_plan(plan, lock=lock)
+    in_image = {
+        "requirements.txt": requirements_of(recipe),
+        **(lock.texts() if lock else {}),
         "run.sh": run_script.write_run(recipe),
         "usable_cores.sh": run_script.write_usable_cores(recipe),
     }
+    workload = {f"workload/{name}": content for name, content in (script.files(recipe) if recipe.program.own else _payload()).items()}
+    copied, digest = (*in_image, "workload"), _digest(recipe, in_image, workload)
+    texts = {**in_image, "install.sh": run_script.write_install(recipe)}
     if recipe.program.build_command:
         texts["build_program.sh"] = run_script.write_build_program(recipe)
     if recipe.staged_folder:
         texts["stage.sh"] = run_script.write_stage(recipe)
-    if locked:
-        texts["requirements.lock"] = lock.write(recipe, packages)
     formats = () if recipe.modules else formats  # the site's own modules need no image
     if "apptainer" in formats:
-        texts[FORMATS["apptainer"]] = apptainer.write(recipe, in_image, locked=locked)
+        texts[FORMATS["apptainer"]] = apptainer.write(recipe, copied, digest)
     if "dockerfile" in formats:
-        texts[FORMATS["dockerfile"]] = dockerfile.write(recipe, ("install.sh", *in_image))
+        texts[FORMATS["dockerfile"]] = dockerfile.write(recipe, ("install.sh", *copied), digest)
     asked = job.Job.for_plan(plan, wishes)
     for scheduler in jobs:
-        texts[job.FILES[scheduler]] = job.write(recipe, scheduler, asked)
-    workload = script.files(recipe) if recipe.program.own else _payload()
-    files = {f"workload/{name}": content for name, content in workload.items()} | {name: text.encode() for name, text in texts.items()}
+        texts[job.FILES[scheduler]] = job.write(recipe, scheduler, asked, digest)
+    files = workload | {name: text.encode() for name, text in texts.items()}
     if bill:
-        files["sbom.spdx.json"] = sbom.write(recipe, files, packages).encode()
+        files["sbom.spdx.json"] = sbom.write(recipe, files).encode()
     files[_PLAN] = (json.dumps(plan.to_json(), indent=2) + "\n").encode()
     return files
+
+
+def requirements_of(recipe: Recipe) -> str:
+    """The text of `requirements.txt`: what the plan pins, and what a user's script wants beside it. Raises BadInput for what is no requirement."""
+    return run_script.write_requirements(recipe, script.requirements(recipe))
+
+
+def _digest(recipe: Recipe, texts: Mapping[str, str], workload: Mapping[str, bytes]) -> str:
+    """What tells images of different content apart: plans that ask for the same image share it, whatever their names."""
+    unnamed = dataclasses.replace(recipe, plan_id="", knowledge="", sources=())
+    definition = {"": apptainer.write(unnamed, (), "")} if recipe.bootstrap else {}
+    state = hashlib.sha256()
+    for name, content in {**workload, **{name: text.encode() for name, text in {**definition, **texts}.items()}}.items():
+        state.update(f"{name} {len(content)}\n".encode() + content)
+    return state.hexdigest()[:24]
 
 
 @functools.cache
@@ -171,6 +185,8 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
             (folder / "workload").mkdir(exist_ok=True)
             for name in files:
                 (scratch / name).replace(folder / name)
+            for name in {PYTHON, SYSTEM} - set(files):  # it would be enforced by what reads the folder
+                (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise BadInput(str(folder), f"cannot be written: {error.strerror or error}", expected="a folder that you may write to") from error
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from .recipe import Recipe
 from .render import render
 
 
-def write(recipe: Recipe, files: tuple[str, ...]) -> str:
-    """The Dockerfile's text, for an image that gets `files` (files and folders) of the bundle."""
-    return render("Dockerfile.j2", recipe, files=files)
+def write(recipe: Recipe, files: Iterable[str], digest: str) -> str:
+    """The Dockerfile's text, for an image that gets `files` (files and folders) of the bundle; `digest` tells images of different content apart."""
+    return render("Dockerfile.j2", recipe, files=files, digest=digest)

@@ -132,10 +132,10 @@ class Job:
         return self.node_local if self.node_local.startswith("/") else "/var/tmp"  # noqa: S108 (run.sh refuses a folder of somebody else's)
 
 
-def write(recipe: Recipe, scheduler: str, job: Job) -> str:
-    """The text of a job script for `bash`, `slurm` or `pbs`."""
+def write(recipe: Recipe, scheduler: str, job: Job, digest: str) -> str:
+    """The text of a job script for `bash`, `slurm` or `pbs`, which runs images with the recipe's `digest`."""
     modules = [*job.modules, *(module.name for module in recipe.modules)]
-    return render(f"{FILES[scheduler]}.j2", recipe, job=job, scheduler=scheduler, modules=modules, runtime_flags=runtime_flags(recipe))
+    return render(f"{FILES[scheduler]}.j2", recipe, job=job, digest=digest, scheduler=scheduler, modules=modules, runtime_flags=runtime_flags(recipe))
 
 
 def runtime_flags(recipe: Recipe) -> str:

@@ -1,24 +1,38 @@
-"""The lock: every Python package that an image gets, with its exact version and its hash, as pip resolves it with the user's own configuration."""
+"""The lock of a bundle: everything that its image gets from elsewhere, with its exact version and its hash.
+
+`requirements.lock` names the Python packages, in pip's own form; `system.lock` the base and the Debian packages, a line each:
+
+    vendor debian                                       who packs them
+    suite bookworm                                      their release; the base is made from these packages alone
+    image docker.io/library/debian@sha256:...           or the base is this image of a registry, and the packages are added to it
+    package NAME VERSION ARCHITECTURE SHA256
+    request DIGEST                                      what was asked for: while that stays the same, the lock stays
+"""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
+import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Self
 
-from kb.errors import RunFailed
+from kb.errors import BadInput
 
-from .recipe import Recipe
-from .render import render
+from . import quoting
+
+if TYPE_CHECKING:
+    from .recipe import Recipe
+
+PYTHON, SYSTEM = "requirements.lock", "system.lock"
+"""The files of a lock."""
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_PINNED = re.compile(r"(\S+)==(\S+) \\\n    --hash=sha256:(\S+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Locked:
+class PythonPackage:
     """A distribution at the exact version and with the SHA-256 (hexadecimal) of the wheel that is installed."""
 
     name: str
@@ -26,45 +40,82 @@ class Locked:
     sha256: str
 
 
-def resolve(requirements: str, python: str, further_indexes: Sequence[str] = ()) -> tuple[Locked, ...]:
-    """Ask pip what it would install. Nothing is installed; wheels may be downloaded to be hashed.
+@dataclass(frozen=True, slots=True)
+class SystemPackage:
+    """A Debian package at the exact version, with its architecture and the SHA-256 (hexadecimal) of its file."""
+
+    name: str
+    version: str
+    architecture: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What an image is built from.
+
+    Attributes:
+        python: all Python packages.
+        system: Debian packages: all of the image where `suite` is given, else those that are added to `image`.
+        vendor: who packs them, such as `debian`.
+        suite: the release whose packages make the base; empty where the base is an image.
+        image: an image of a registry with its digest, as `NAME@sha256:...`; empty where the base is made or its digest is not known.
+        request: the digest of what was asked for.
+    """
+
+    python: tuple[PythonPackage, ...]
+    system: tuple[SystemPackage, ...] = ()
+    vendor: str = ""
+    suite: str = ""
+    image: str = ""
+    request: str = ""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """The lock that lies in a bundle's folder; None where there is none. Raises BadInput, with file and line, for what is no lock."""
+        file = folder / SYSTEM
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+            pinned = (folder / PYTHON).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        told: dict[str, str] = {}
+        system = []
+        for number, line in enumerate(lines, 1):
+            match line.split():
+                case [] | ["#", *_]:
+                    continue
+                case ["package", name, version, architecture, digest] if _HASH.fullmatch(digest):
+                    where = f"{file}:{number}"
+                    checked = quoting.name("system package", name, where), quoting.name("version", version, where)
+                    system.append(SystemPackage(*checked, quoting.name("word", architecture, where), digest))
+                case [("vendor" | "suite" | "request") as key, word]:
+                    told[key] = quoting.name("word", word, f"{file}:{number}")
+                case ["image", word]:
+                    told["image"] = quoting.name("image", word, f"{file}:{number}")
+                case _:
+                    expected = "package NAME VERSION ARCHITECTURE SHA256, or vendor, suite, image or request with its value"
+                    raise BadInput(f"{file}:{number}", f"'{line:.60}' is no line of a lock", expected=expected)
+        return cls(tuple(PythonPackage(*found) for found in _PINNED.findall(pinned)), tuple(system), **told)
+
+    def texts(self) -> dict[str, str]:
+        """The contents of its files by name."""
+        anew = "Written by Ontune; `ontune recipe --update-lock` makes it anew."
+        told = {"request": self.request, "vendor": self.vendor, "suite": self.suite, "image": self.image}
+        system = [f"# Base and Debian packages of the image, by hash. {anew}", *(f"{key} {value}" for key, value in told.items() if value)]
+        system += [f"package {one.name} {one.version} {one.architecture} {one.sha256}" for one in self.system]
+        python = [f"# Python packages of the image, all of them, by hash. {anew}"]
+        python += [f"{one.name}=={one.version} \\\n    --hash=sha256:{one.sha256}" for one in self.python]
+        return {PYTHON: "\n".join(python) + "\n", SYSTEM: "\n".join(system) + "\n"}
+
+
+def request_of(recipe: Recipe, requirements: str) -> str:
+    """The digest of what a lock answers: the base, the packages that are asked for, and where wheels come from.
 
     Args:
-        requirements: the text of a requirements file.
-        python: the version of the interpreter in the image, such as `3.11`. Markers and the platform are those of this machine.
-        further_indexes: addresses that are asked only where the user's own configuration does not offer something.
-
-    Returns:
-        The packages with all that they require, sorted by name.
-
-    Raises:
-        RunFailed: pip finds no wheel for something; the message ends with its last lines.
+        recipe: what is asked for.
+        requirements: the text of its requirements file, whose comments do not count.
     """
-    with tempfile.TemporaryDirectory(prefix="ontune-lock-") as folder:
-        wanted, report = Path(folder) / "requirements.txt", Path(folder) / "report.json"
-        wanted.write_text(requirements, encoding="utf-8")
-        complaint = _ask(wanted, report, python, ())
-        if complaint and further_indexes:
-            complaint = _ask(wanted, report, python, further_indexes)
-        if complaint:
-            raise RunFailed(f"pip cannot resolve the plan's packages for Python {python}:\n{complaint}")
-        installed = json.loads(report.read_text(encoding="utf-8"))["install"]
-    return tuple(sorted((_locked(item) for item in installed), key=lambda locked: locked.name.lower()))
-
-
-def write(recipe: Recipe, packages: Sequence[Locked]) -> str:
-    """The text of `requirements.lock`, which pip enforces. It is made anew by writing the bundle again."""
-    return render("requirements.lock.j2", recipe, packages=packages)
-
-
-def _ask(requirements: Path, report: Path, python: str, indexes: Sequence[str]) -> str:
-    """Run pip. Gives the last lines of its complaint, or nothing."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--disable-pip-version-check", "--no-input"]
-    command += ["--only-binary=:all:", f"--python-version={python}", f"--target={report.parent / 'target'}", f"--report={report}"]
-    command += [f"--extra-index-url={address}" for address in indexes]
-    done = subprocess.run([*command, f"--requirement={requirements}"], capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else "\n".join((done.stderr or done.stdout or "pip failed").strip().splitlines()[-12:])
-
-
-def _locked(item: dict[str, Any]) -> Locked:
-    return Locked(item["metadata"]["name"], item["metadata"]["version"], item["download_info"]["archive_info"]["hashes"]["sha256"])
+    asked = [f"{entry.name} {entry.value}" for entry in (*recipe.headers, *recipe.packages_to_install, *recipe.indexes)]
+    asked += [line for raw in requirements.splitlines() if (line := re.sub(r"(^|\s)#.*", "", raw).strip())]
+    return hashlib.sha256("\n".join(asked).encode()).hexdigest()[:16]

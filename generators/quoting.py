@@ -27,6 +27,7 @@ _GRAMMARS = {
     "address": (r"(https?|file)://[^\s'\"\\]+", "an address that begins with https://, http:// or file://"),
     "source": (r"(https?|git)://[^\s'\"\\]+", "an address that begins with https://, http:// or git://"),
     "module": (r"[A-Za-z0-9][A-Za-z0-9_.+/-]*( [A-Za-z0-9][A-Za-z0-9_.+/-]*)*", "a module's name such as pytorch/2.5"),
+    "image": (r"[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}", "an image of a registry with its digest: NAME@sha256:..."),
     "identifier": (r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", "at most 128 letters, digits, '_', '.', ':', '-'"),
 }
 

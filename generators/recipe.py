@@ -11,6 +11,7 @@ from kb.errors import BadInput
 from reasoner.plan import Application, DecisionTaken, How, Manager, Plan
 
 from . import quoting
+from .lock import Lock
 
 PREFIX = "/opt/ontune"
 """Where everything that a recipe adds lies inside an image."""
@@ -120,6 +121,7 @@ class Recipe:
         python: the version of the interpreter that the Python packages are for, empty where the plan does not say.
         sources: where the knowledge behind the options comes from.
         modules: the site's modules that bring what an image would.
+        lock: exact versions and hashes of all that the image gets, where the bundle is locked.
     """
 
     plan_id: str
@@ -138,9 +140,10 @@ class Recipe:
     python: str = ""
     sources: tuple[str, ...] = ()
     modules: tuple[Entry, ...] = ()
+    lock: Lock | None = None
 
     @classmethod
-    def from_plan(cls, plan: Plan, where: str = "plan") -> Self:
+    def from_plan(cls, plan: Plan, where: str = "plan", lock: Lock | None = None) -> Self:
         """Sort a plan's applications by what they change.
 
         Raises:
@@ -168,19 +171,20 @@ class Recipe:
             python=next((quoting.name("word", taken.option, f"{where}: python") for taken in plan.decisions if taken.decision == "python"), ""),
             sources=_sources(plan, where),
             modules=entries("module", "module"),
+            lock=lock,
         )
 
     @property
     def labels(self) -> dict[str, str]:
         """The image's labels: the keys of the Open Container Initiative, the plan and the knowledge it came from."""
-        base = "" if self.build_arguments else self.header("From")
+        base, _, digest = ("" if self.build_arguments else self.base).partition("@")
         return {
             "org.opencontainers.image.title": f"{self.program.title} ({self.program.framework})" if self.program.framework else self.program.title,
             "org.opencontainers.image.description": f"{'Training environment' if self.program.framework else 'Environment'} of plan {self.plan_id}",
             "org.opencontainers.image.vendor": "Ontune",
             "org.opencontainers.image.version": self.plan_id,
-            **({"org.opencontainers.image.base.name": base.partition("@")[0]} if base else {}),
-            **({"org.opencontainers.image.base.digest": base.partition("@")[2]} if "@" in base else {}),
+            **({"org.opencontainers.image.base.name": base} if base else {}),
+            **({"org.opencontainers.image.base.digest": digest} if digest else {}),
             "ontune.plan-id": self.plan_id,
             "ontune.knowledge-sha256": self.knowledge,
             **({"ontune.sources": " ".join(self.sources)} if self.sources else {}),
@@ -195,8 +199,8 @@ class Recipe:
     @property
     def build_arguments(self) -> tuple[str, ...]:
         """What the builder must say that the plan leaves open, such as the path of a base image: `apptainer build --build-arg NAME=VALUE`."""
-        named = self.header("Bootstrap") == "localimage" and self.header("From").startswith("/")  # an image of the site
-        return () if named else _BUILD_ARGUMENTS.get(self.header("Bootstrap"), ())
+        named = self.bootstrap == "localimage" and self.header("From").startswith("/")  # an image of the site
+        return () if named else _BUILD_ARGUMENTS.get(self.bootstrap, ())
 
     @property
     def image_environment(self) -> tuple[Entry, ...]:
@@ -232,6 +236,16 @@ class Recipe:
     def staged_folder(self) -> str:
         """The folder that is copied; empty where nothing is, or where the training has no folder of data by its whole path."""
         return self.program.data if self.staging and self.program.data.startswith("/") else ""
+
+    @property
+    def bootstrap(self) -> str:
+        """How the base is had. Where it is made here and locked, that happens before the build: only so the packages are those of the lock."""
+        return "localimage" if self.lock and self.lock.suite else self.header("Bootstrap")
+
+    @property
+    def base(self) -> str:
+        """The image of a registry that the plan begins from, with its digest where that is locked; empty where it names none."""
+        return (self.lock.image if self.lock else "") or self.header("From")
 
     def header(self, key: str) -> str:
         """The value of the definition's header `key`, or empty."""

@@ -13,9 +13,9 @@ def write_run(recipe: Recipe) -> str:
     return render("run.sh.j2", recipe)
 
 
-def write_install(recipe: Recipe, *, locked: bool = False) -> str:
-    """`install.sh`: the plan's packages, by hash from `requirements.lock` where `locked`."""
-    return render("install.sh.j2", recipe, locked=locked)
+def write_install(recipe: Recipe) -> str:
+    """`install.sh`: the plan's packages, exactly those of the lock where there is one."""
+    return render("install.sh.j2", recipe)
 
 
 def write_requirements(recipe: Recipe, wanted: Sequence[str] = ()) -> str:

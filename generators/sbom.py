@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from .lock import Locked
-from .recipe import Recipe
+from .lock import PythonPackage, SystemPackage
+from .recipe import PREFIX, Recipe
 
 if TYPE_CHECKING:
     from spdx_tools.spdx.model.document import Document
@@ -18,24 +19,24 @@ if TYPE_CHECKING:
     from spdx_tools.spdx.model.package import Package
 
 _ROOT = "SPDXRef-Bundle"
+_NAMED = f"{PREFIX}/system-packages.txt and {PREFIX}/python-packages.txt"
 
 
-def write(recipe: Recipe, files: Mapping[str, bytes], locked: Sequence[Locked] = ()) -> str:
+def write(recipe: Recipe, files: Mapping[str, bytes]) -> str:
     """The bill as JSON. The tests have it validated by the library that writes it, which takes longer than writing all else.
 
     Args:
-        recipe: what is installed.
+        recipe: what is installed: all packages with their hashes where it is locked, else those that the plan names.
         files: contents of the bundle's files by their path.
-        locked: all Python packages, where the bundle is locked; else those that the plan pins are listed.
     """
     from spdx_tools.spdx.writer.json.json_writer import write_document_to_stream
 
     stream = io.StringIO()
-    write_document_to_stream(_document(recipe, files, locked), stream, validate=False)
+    write_document_to_stream(_document(recipe, files), stream, validate=False)
     return stream.getvalue() + "\n"
 
 
-def _document(recipe: Recipe, files: Mapping[str, bytes], locked: Sequence[Locked]) -> Document:
+def _document(recipe: Recipe, files: Mapping[str, bytes]) -> Document:
     from spdx_tools.spdx.model.actor import Actor, ActorType
     from spdx_tools.spdx.model.document import CreationInfo, Document
     from spdx_tools.spdx.model.relationship import Relationship, RelationshipType
@@ -47,10 +48,10 @@ def _document(recipe: Recipe, files: Mapping[str, bytes], locked: Sequence[Locke
         document_namespace=f"https://w3id.org/ontune/sbom/{recipe.plan_id}",
         creators=[Actor(ActorType.TOOL, "ontune")],
         created=_created(),
-        document_comment=None if locked else "Python packages that the pinned ones require are named in the image: /opt/ontune/python-packages.txt",
+        document_comment=None if recipe.lock else f"All packages of the image are named in it: {_NAMED}",
     )
-    root = _package(_ROOT, f"{recipe.program.title} ({recipe.program.framework})", recipe.plan_id, "")
-    parts = list(_parts(recipe, locked))
+    root = _package(_ROOT, f"{recipe.program.title} ({recipe.program.framework})", recipe.plan_id)
+    parts = list(_parts(recipe))
     contents = [_file(number, path, content) for number, (path, content) in enumerate(sorted(files.items()))]
     relations = [Relationship("SPDXRef-DOCUMENT", RelationshipType.DESCRIBES, _ROOT)]
     relations += [Relationship(_ROOT, RelationshipType.DEPENDS_ON, part.spdx_id) for part in parts]
@@ -58,22 +59,30 @@ def _document(recipe: Recipe, files: Mapping[str, bytes], locked: Sequence[Locke
     return Document(info, packages=[root, *parts], files=contents, relationships=relations)
 
 
-def _parts(recipe: Recipe, locked: Sequence[Locked]) -> Iterator[Package]:
-    if base := recipe.header("From"):
-        yield _package("SPDXRef-Base", base, "", "")
-    for number, entry in enumerate(recipe.system_packages):
-        yield _package(f"SPDXRef-System-{number}", entry.name, entry.value, f"pkg:deb/{entry.name}")
-    python = locked or [Locked(entry.name.partition("[")[0], entry.value, "") for entry in recipe.python_packages]
+def _parts(recipe: Recipe) -> Iterator[Package]:
+    lock = recipe.lock
+    if recipe.base and not (lock and lock.suite):
+        name, _, digest = recipe.base.partition("@sha256:")
+        yield _package("SPDXRef-Base", name, sha256=digest)
+    system = (lock.system if lock else ()) or [SystemPackage(entry.name, entry.value, "", "") for entry in recipe.system_packages]
+    for number, one in enumerate(system):
+        more = f"?arch={one.architecture}" + (f"&distro={lock.suite}" if lock.suite else "") if lock else ""
+        # Package URLs of the type `deb` must name a vendor, and only a lock knows it.
+        locator = f"deb/{lock.vendor}" if lock and lock.vendor else ""
+        yield _package(f"SPDXRef-System-{number}", one.name, one.version, locator, more, one.sha256)
+    python = lock.python if lock else [PythonPackage(entry.name.partition("[")[0], entry.value, "") for entry in recipe.python_packages]
     for number, package in enumerate(python):
-        yield _package(f"SPDXRef-Python-{number}", package.name, package.version, f"pkg:pypi/{package.name.lower()}", package.sha256)
+        yield _package(f"SPDXRef-Python-{number}", package.name, package.version, "pypi", sha256=package.sha256)
 
 
-def _package(spdx_id: str, name: str, version: str, locator: str, sha256: str = "") -> Package:
+def _package(spdx_id: str, name: str, version: str = "", locator: str = "", more: str = "", sha256: str = "") -> Package:
+    """A package, with the package URL `pkg:LOCATOR/NAME@VERSIONMORE` where there is a locator."""
     from spdx_tools.spdx.model.checksum import Checksum, ChecksumAlgorithm
     from spdx_tools.spdx.model.package import ExternalPackageRef, ExternalPackageRefCategory, Package
     from spdx_tools.spdx.model.spdx_no_assertion import SpdxNoAssertion
 
-    reference = f"{locator}@{version.replace('+', '%2B')}" if version else locator
+    called = name.lower().replace("_", "-") if locator == "pypi" else name
+    url = f"pkg:{locator}/{quote(called, safe='')}" + (f"@{quote(version, safe=':')}" if version else "") + more
     return Package(
         spdx_id,
         name,
@@ -81,7 +90,7 @@ def _package(spdx_id: str, name: str, version: str, locator: str, sha256: str = 
         version=version or None,
         files_analyzed=False,
         checksums=[Checksum(ChecksumAlgorithm.SHA256, sha256)] if sha256 else [],
-        external_references=[ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", reference)] if locator else [],
+        external_references=[ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", url)] if locator else [],
     )
 
 

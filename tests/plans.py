@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import zipfile
+from pathlib import Path
+
 from reasoner.plan import Application, DecisionTaken, How, Manager, Plan, Reason
+
+LABELS = """sed -n 's/^ *ontune.recipe /ontune.recipe: /p' "$(dirname "$3")/ontune.def\""""
+"""What a stand-in for Apptainer runs to tell the label of a bundle's image as `inspect --labels IMAGE` does."""
 
 
 def application(how: How, name: str, value: str = "", manager: Manager = "") -> Application:
@@ -76,3 +83,25 @@ def plan(framework: str = "pytorch", base: str = "debian-12", *more: DecisionTak
         unknowns=(),
         knowledge={"version": "0.1.0", "sha256": "ab" * 32},
     )
+
+
+def tiny(name: str, version: str, base: str = "debian-12", **workload: object) -> Plan:
+    """A plan that wants one small package instead of a framework's wheel."""
+    given = plan("pytorch", base, **workload)
+    wheel = taken("wheel", f"{name}-{version}", application("package", name, version, "pip"))
+    others = [decision for decision in given.decisions if decision.decision not in ("wheel", "allocator")]
+    return dataclasses.replace(given, decisions=(*others, wheel, taken("python", "3.11")))
+
+
+def make_wheel(folder: Path, name: str, version: str, *requires: str, module: str = "") -> Path:
+    """A pure-Python wheel: its metadata, and a module of its name where there is text for one."""
+    wheel = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", *(f"Requires-Dist: {other}\n" for other in requires)]
+        archive.writestr(f"{info}/METADATA", "".join(metadata))
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+        if module:
+            archive.writestr(f"{name}.py", module)
+    return wheel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import time
@@ -15,7 +16,8 @@ from test_built_plans import planned
 import bench.apptainer
 from bench import site_settings
 from bench.apptainer import Apptainer
-from bench.build import Built, make_base
+from bench.bases import make_base
+from bench.build import Built
 from bench.runners.apptainer import ApptainerRunner
 from generators.bundle import Bundle, write_bundle
 from kb.errors import RunFailed
@@ -69,7 +71,8 @@ def test_a_generated_image_trains_with_every_option_in_effect(framework: str, ap
 @pytest.mark.slow
 def test_an_image_is_built_once_for_a_recipe(apptainer: Apptainer, built: Callable, tmp_path: Path) -> None:
     bundle, first = built("pytorch")
-    again = write_bundle(bundle.plan, tmp_path / "again")
+    # Another question, the same recipe: what the plan is called does not change what is built.
+    again = write_bundle(dataclasses.replace(bundle.plan, plan_id="fedcba9876543210", knowledge={"sha256": "cd" * 32}), tmp_path / "again")
     begin = time.monotonic()
     assert ApptainerRunner(apptainer).prepare(again) == first
     assert time.monotonic() - begin < 5
@@ -77,11 +80,17 @@ def test_an_image_is_built_once_for_a_recipe(apptainer: Apptainer, built: Callab
 
 
 @pytest.mark.slow
-def test_labels_tell_which_plan_an_image_was_built_for(apptainer: Apptainer, built: Callable) -> None:
+def test_labels_tell_which_plan_and_recipe_an_image_was_built_for(apptainer: Apptainer, built: Callable, tmp_path: Path) -> None:
     bundle, image = built("pytorch")
     labels = apptainer.inspect(Path(image.path))["labels"]
     assert isinstance(labels, dict)
-    assert labels["ontune.plan-id"] == bundle.plan.plan_id and labels["ontune.knowledge-sha256"] == bundle.plan.knowledge["sha256"]
+    assert {"ontune.plan-id", "ontune.knowledge-sha256"} <= labels.keys()
+    assert f"grep -xF 'ontune.recipe: {labels['ontune.recipe']}'" in (bundle.folder / "job.sh").read_text()
+    other = write_bundle(dataclasses.replace(bundle.plan, workload={**bundle.plan.workload, "parameters": {"batch": 7}}), tmp_path / "other")
+    other.image.symlink_to(image.path)
+    variables = {**os.environ, "PATH": f"{apptainer.folder}:{os.environ['PATH']}"}
+    done = subprocess.run([str(other.folder / "job.sh")], env=variables, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 4 and "was not built from the recipe" in done.stderr
 
 
 @pytest.mark.slow

@@ -246,14 +246,14 @@ def test_a_hostile_folder_of_a_site_is_made_and_nothing_else(tmp_path: Path) -> 
         room.mkdir()
         try:
             site = complete_site({"storage": [{"path": f"{room}/{text}", "class": "local"}]}, "site.yaml")
-            files = files_of(dataclasses.replace(plan, site=site.to_json()), (), ("bash",), bill=False)
+            files = files_of(dataclasses.replace(plan, site=site.to_json()), ("apptainer",), ("bash",), bill=False)
         except BadInput:
             continue
         taken += 1
-        for name in ("job.sh", "stage.sh"):
+        for name in ("job.sh", "stage.sh", "ontune.def"):
             (tmp_path / name).write_bytes(files[name])
         (tmp_path / "ontune.sif").touch()
-        (tmp_path / "apptainer").write_text('#!/bin/sh\n[ "$1" = inspect ] && echo "ontune.plan-id: 0123456789abcdef"; exit 0\n')
+        (tmp_path / "apptainer").write_text(f'#!/bin/sh\n[ "$1" = inspect ] && {plans.LABELS}; exit 0\n')
         (tmp_path / "apptainer").chmod(0o755)
         before = sorted(path.name for path in tmp_path.iterdir())
         subprocess.run(["bash", "job.sh"], cwd=tmp_path, capture_output=True, check=False, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})

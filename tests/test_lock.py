@@ -4,38 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import re
 import subprocess
 import sys
-import zipfile
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import plans
 import pytest
+from plans import make_wheel
+from spdx_tools.spdx.parser.parse_anything import parse_file
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-from generators import lock
-from generators.bundle import write_bundle
-from kb.errors import RunFailed
+from bench import registry
+from bench import wheels as wheels_of
+from bench.locking import lock_for
+from bench.wheels import Interpreter
+from generators.bundle import Bundle, write_bundle
+from generators.lock import Lock, SystemPackage
+from kb.errors import BadInput, RunFailed
 from reasoner.plan import Plan
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def make_wheel(folder: Path, name: str, version: str, *requires: str) -> Path:
-    """A pure-Python wheel with nothing but its metadata."""
-    wheel = folder / f"{name}-{version}-py3-none-any.whl"
-    info = f"{name}-{version}.dist-info"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", *(f"Requires-Dist: {other}\n" for other in requires)]
-        archive.writestr(f"{info}/METADATA", "".join(metadata))
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return wheel
+INTERPRETER = Interpreter(f"{sys.version_info.major}.{sys.version_info.minor}", "", platform.machine())
+SYSTEM = (
+    SystemPackage("libc6", "2.36-9+deb12u14", "amd64", "c" * 64),
+    SystemPackage("libstdc++6", "1:12.2.0-14+deb12u1", "amd64", "d" * 64),
+)
 
 
 @pytest.fixture
-def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of wheels that the user's pip configuration names, and nothing else."""
     folder = tmp_path / "wheels"
     folder.mkdir()
@@ -44,36 +45,30 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     make_wheel(folder, "tensors", "1.4")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    yield folder
+    return folder
 
 
-def locked_plan() -> Plan:
-    plan = plans.plan("tensorflow")
-    decisions = [decision for decision in plan.decisions if decision.decision not in ("wheel", "python")]
-    more = (plans.taken("wheel", "fastnet-2.0", plans.application("package", "fastnet", "2.0", "pip")), plans.taken("python", PYTHON))
-    return Plan.from_json(plan.to_json() | {"decisions": [*decisions_as_json(decisions), *decisions_as_json(more)]})
-
-
-def decisions_as_json(decisions: object) -> list[object]:
-    document: list[object] = Plan("p", {}, {}, "", "", tuple(decisions), {}, (), (), {}).to_json()["decisions"]  # type: ignore[arg-type]
-    return document
+def locked(folder: Path, plan: Plan | None = None) -> Bundle:
+    """A bundle with all that pip finds for `fastnet`, on a base of two packages."""
+    python = wheels_of.resolve("fastnet==2.0\n", INTERPRETER)
+    return write_bundle(plan or plans.tiny("fastnet", "2.0"), folder, lock=Lock(python, SYSTEM, "debian", "bookworm", request="0"))
 
 
 def test_all_packages_are_locked_by_hash(wheels: Path, tmp_path: Path) -> None:
-    bundle = write_bundle(locked_plan(), tmp_path / "bundle", locked=True)
+    bundle = locked(tmp_path / "bundle")
     text = (bundle.folder / "requirements.lock").read_text()
     assert dict(re.findall(r"^(\S+) \\\n    --hash=sha256:(\w+)$", text, re.MULTILINE)) == {
-        "fastnet==2.0": hashlib.sha256((wheels / "fastnet-2.0-py3-none-any.whl").read_bytes()).hexdigest(),
-        "tensors==1.5": hashlib.sha256((wheels / "tensors-1.5-py3-none-any.whl").read_bytes()).hexdigest(),
+        "fastnet==2.0": sha256(wheels / "fastnet-2.0-py3-none-any.whl"),
+        "tensors==1.5": sha256(wheels / "tensors-1.5-py3-none-any.whl"),
     }
     definition = bundle.definition.read_text()
     assert "--require-hashes --requirement \"$prefix/requirements.lock\"" in definition
-    assert "requirements.lock /opt/ontune/requirements.lock" in definition
+    assert "requirements.lock /opt/ontune/requirements.lock" in definition and "system.lock /opt/ontune/system.lock" in definition
 
 
 @pytest.mark.slow
 def test_an_installation_by_the_lock_refuses_another_wheel(wheels: Path, tmp_path: Path) -> None:
-    bundle = write_bundle(locked_plan(), tmp_path / "bundle", locked=True)
+    bundle = locked(tmp_path / "bundle")
 
     def install() -> subprocess.CompletedProcess[str]:
         return subprocess.run(["sh", bundle.folder / "install.sh"], capture_output=True, text=True, check=False)
@@ -90,19 +85,99 @@ def test_an_installation_by_the_lock_refuses_another_wheel(wheels: Path, tmp_pat
     assert "tensors==1.5" in (bundle.folder / "python-packages.txt").read_text()
 
 
-def test_what_cannot_be_resolved_is_said(wheels: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_resolved_is_said(wheels: Path) -> None:
     with pytest.raises(RunFailed, match=r"No matching distribution found for gone==1"):
-        lock.resolve("gone==1\n", PYTHON)
-    with pytest.raises(RunFailed):
-        write_bundle(plans.plan("tensorflow", "debian-12", plans.taken("python", PYTHON)), tmp_path / "bundle", locked=True)
-    assert not (tmp_path / "bundle").exists()
+        wheels_of.resolve("gone==1\n", INTERPRETER)
+
+
+def test_a_lock_is_read_back(wheels: Path, tmp_path: Path) -> None:
+    bundle = locked(tmp_path / "bundle")
+    lock = Lock.read(bundle.folder)
+    assert lock == bundle.recipe.lock and lock is not None
+    assert lock.system == SYSTEM and [package.name for package in lock.python] == ["fastnet", "tensors"]
+    write_bundle(bundle.plan, bundle.folder)
+    assert Lock.read(bundle.folder) is None, "a bundle that is not locked keeps no lock"
+
+
+@pytest.mark.parametrize("line", ["package libc6 2.36 amd64 abc", "package $(id) 1 all " + "0" * 64, "image debian:12", "suite ../..", "curl x | sh"])
+def test_what_is_no_lock_is_named_by_its_line(line: str, wheels: Path, tmp_path: Path) -> None:
+    bundle = locked(tmp_path / "bundle")
+    (bundle.folder / "system.lock").write_text(f"# A lock.\nvendor debian\n{line}\n")
+    with pytest.raises(BadInput, match=r"system\.lock:3"):
+        Lock.read(bundle.folder)
+
+
+def test_a_lock_stays_while_the_same_is_asked_for(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no registry answers
+    plan = plans.tiny("fastnet", "2.0", base="python-3.11-slim")
+    said: list[str] = []
+    first = lock_for(plan, None, said.append)
+    assert [package.version for package in first.python] == ["2.0", "1.5"]
+    assert len(said) == 1 and said[0].startswith("not locked: the base. docker.io/library/python:3.11-slim-bookworm: docker.io does not tell")
+    assert first.image == ""
+    make_wheel(wheels, "tensors", "1.6")
+    renamed = Plan.from_json(plan.to_json() | {"plan_id": "fedcba9876543210"})
+    assert lock_for(renamed, first, said.append) == first
+    assert [package.version for package in lock_for(plan, None, said.append).python] == ["2.0", "1.6"]
+    make_wheel(wheels, "fastnet", "3.0")
+    other = plans.tiny("fastnet", "3.0", base="python-3.11-slim")
+    assert [package.version for package in lock_for(other, first, said.append).python] == ["3.0"]
+
+
+class Registry(BaseHTTPRequestHandler):
+    """A registry with one image, which asks everybody for a token that everybody gets."""
+
+    def do_HEAD(self) -> None:
+        if self.headers.get("Authorization") != "Bearer anybody":
+            self.answer(401, {"WWW-Authenticate": f'Bearer realm="http://{self.headers["Host"]}/token",service="test",scope="repository:nn/base:pull"'})
+        elif self.path == "/v2/nn/base/manifests/1.0" and "application/vnd.oci.image.index.v1+json" in self.headers["Accept"]:
+            self.answer(200, {"Docker-Content-Digest": f"sha256:{'e' * 64}"})
+        else:
+            self.answer(404, {})
+
+    def do_GET(self) -> None:
+        wanted = self.path.startswith("/token?") and "scope=repository%3Ann%2Fbase%3Apull" in self.path
+        self.answer(200 if wanted else 404, {}, b'{"token": "anybody"}')
+
+    def answer(self, code: int, headers: dict[str, str], body: bytes = b"") -> None:
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def host() -> Iterator[str]:
+    """Where a registry listens on this machine."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_the_image_of_a_registry_is_locked_by_its_digest(host: str, wheels: Path, tmp_path: Path) -> None:
+    digest = "sha256:" + "e" * 64
+    assert registry.pinned(f"{host}/nn/base:1.0") == f"{host}/nn/base@{digest}"
+    assert registry.pinned(f"debian@{digest}") == f"debian@{digest}"
+    with pytest.raises(RunFailed, match=r"nn/base:2\.0: .* does not tell its digest: .*404"):
+        registry.pinned(f"{host}/nn/base:2.0")
+    plan = plans.tiny("fastnet", "2.0", base="python-3.11-slim")
+    document = json.loads(json.dumps(plan.to_json()).replace("docker.io/library/python:3.11-slim-bookworm", f"{host}/nn/base:1.0"))
+    plan, said = Plan.from_json(document), list[str]()
+    bundle = write_bundle(plan, tmp_path / "bundle", lock=lock_for(plan, None, said.append))
+    assert said == []
+    assert f"Bootstrap: docker\nFrom: {host}/nn/base@{digest}\n" in bundle.definition.read_text()
+    assert f"FROM {host}/nn/base@{digest}\n" in (bundle.folder / "Dockerfile").read_text()
+    base = next(package for package in parse_file(str(bundle.folder / "sbom.spdx.json")).packages if package.name == f"{host}/nn/base")
+    assert base.checksums[0].value == "e" * 64
 
 
 @pytest.mark.parametrize("framework", plans.FRAMEWORKS)
 def test_the_bill_of_materials_is_valid_and_complete(framework: str, tmp_path: Path) -> None:
-    from spdx_tools.spdx.parser.parse_anything import parse_file
-    from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
-
     bundle = write_bundle(plans.plan(framework), tmp_path / "bundle")
     document = parse_file(str(bundle.folder / "sbom.spdx.json"))
     assert validate_full_spdx_document(document) == []
@@ -115,10 +190,19 @@ def test_the_bill_of_materials_is_valid_and_complete(framework: str, tmp_path: P
 
 def test_the_bill_of_a_locked_bundle_has_the_hashes(wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
-    first = write_bundle(locked_plan(), tmp_path / "first", locked=True).folder / "sbom.spdx.json"
-    bill = json.loads(first.read_text())
-    tensors = next(package for package in bill["packages"] if package["name"] == "tensors")
-    assert tensors["checksums"][0]["checksumValue"] == hashlib.sha256((wheels / "tensors-1.5-py3-none-any.whl").read_bytes()).hexdigest()
-    assert tensors["externalRefs"][0]["referenceLocator"] == "pkg:pypi/tensors@1.5"
-    second = write_bundle(locked_plan(), tmp_path / "second", locked=True).folder / "sbom.spdx.json"
+    first = locked(tmp_path / "first").folder / "sbom.spdx.json"
+    document = parse_file(str(first))
+    assert validate_full_spdx_document(document) == []
+    found = {package.name: package for package in document.packages}
+    for name, url, hashed in (
+        ("tensors", "pkg:pypi/tensors@1.5", sha256(wheels / "tensors-1.5-py3-none-any.whl")),
+        ("libstdc++6", "pkg:deb/debian/libstdc%2B%2B6@1:12.2.0-14%2Bdeb12u1?arch=amd64&distro=bookworm", "d" * 64),
+    ):
+        assert found[name].checksums[0].value == hashed
+        assert found[name].external_references[0].locator == url
+    second = locked(tmp_path / "second").folder / "sbom.spdx.json"
     assert first.read_bytes() == second.read_bytes()
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -48,6 +48,42 @@ archive_sources() {
         done
 }
 
+# suite_sources SUITE: an apt source for each archive that the user's apt has of this machine's distribution, for its release SUITE instead.
+suite_sources() {
+    local here uri archive keyring
+    [[ $1 =~ ^[a-z]+$ ]] || fail "$1: not a suite; expected a release's code name such as bookworm"
+    command -v apt-get >/dev/null || fail "the packages of $1 are had by apt, and it is not here"
+    # shellcheck source=/dev/null
+    here=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    archive_sources | while read -r uri archive keyring; do
+        echo "deb [signed-by=$keyring] $uri ${archive/$here/$1} main"
+    done
+}
+
+# apt_of SUITE SCRATCH: lay out an apt of the suite in the folder SCRATCH, which knows of no installed package and none of the machine's preferences,
+# and name its configuration in APT_CONFIG. How this machine's apt reaches its archives (proxies, certificates, passwords) holds for it too.
+apt_of() {
+    local scratch=$2
+    mkdir -p "$scratch/lists" "$scratch/cache" "$scratch/parts"
+    : >"$scratch/status"
+    suite_sources "$1" >"$scratch/sources.list"
+    [ -s "$scratch/sources.list" ] || fail "apt knows no archive of this distribution"
+    cat >"$scratch/apt.conf" <<END
+Dir::Etc::SourceList "$scratch/sources.list";
+Dir::Etc::SourceParts "$scratch/parts";
+Dir::Etc::Preferences "/dev/null";
+Dir::Etc::PreferencesParts "$scratch/parts";
+Dir::State::Lists "$scratch/lists";
+Dir::State::status "$scratch/status";
+Dir::Cache "$scratch/cache";
+APT::Sandbox::User "root";
+APT::Install-Recommends "false";
+Acquire::Languages "none";
+END
+    export APT_CONFIG=$scratch/apt.conf
+    apt-get update -qq >&2 || fail "the archives of $1 cannot be reached"
+}
+
 # signed_by FILE URI: the keyring that the apt sources FILE names for URI, else the distribution's own.
 signed_by() {
     local key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kb.errors import BadInput
-from ontune.cli.output import choice, emit, emit_rows
+from ontune.cli.output import choice, emit, emit_rows, say
 from ontune.cli.request import RequestArguments, pairs, takes_request
 
 if TYPE_CHECKING:
     from generators.bundle import Bundle
+    from generators.lock import Lock
     from reasoner.plan import Plan
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -31,7 +32,8 @@ def recipe(
     from_modak: Annotated[Path | None, typer.Option(metavar="FILE", help="Take workload and job from a request to MODAK (.json, .opt).")] = None,
     to: Annotated[str, typer.Option(metavar="FORMAT,...", help="Recipes to write.")] = "apptainer,dockerfile",
     job: Annotated[str, typer.Option(metavar="SCHEDULER,...", help="Job scripts to write.")] = "bash,slurm,pbs",
-    locked: Annotated[bool, typer.Option("--locked", help="Let pip resolve every Python package now; the build enforces their hashes.")] = False,
+    locked: Annotated[bool, typer.Option("--locked", help="Pin every package by version and hash; a lock that still fits stays.")] = False,
+    update_lock: Annotated[bool, typer.Option("--update-lock", help="As --locked, with what archives and indexes have now.")] = False,
     ask: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="What the job asks its scheduler for, such as nodes=1.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds something else.")] = False,
     format: Annotated[str, choice("--format", "table", "json", help="How to print what was written.")] = "table",
@@ -56,8 +58,8 @@ def recipe(
         reasoner = request.reasoner()
         workload, target, wishes = request.question(reasoner)
         plan = reasoner.plan(workload, target, **wishes)
-    with _told_of_site(plan) if locked else nullcontext():
-        bundle = write_bundle(plan, output, _words(to), jobs, wishes=asked, locked=locked, force=force)
+    lock = _lock(plan, output, update_lock) if locked or update_lock else None
+    bundle = write_bundle(plan, output, _words(to), jobs, wishes=asked, lock=lock, force=force)
     for line in _left_to_others(bundle, _words(to)):
         typer.echo(line, err=True)
     files = sorted(str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file())
@@ -83,6 +85,15 @@ def _told_of_site(plan: Plan) -> AbstractContextManager[None]:
     from kb.site import complete_site
 
     return told(complete_site(plan.site, "plan: site").builder_variables() if plan.site else {})
+
+
+def _lock(plan: Plan, folder: Path, anew: bool) -> Lock:
+    """The lock for a plan: the one that lies in the folder where it fits and is not wanted anew."""
+    from bench.locking import lock_for
+    from generators.lock import Lock
+
+    with _told_of_site(plan):
+        return lock_for(plan, None if anew else Lock.read(folder), say)
 
 
 def _value(text: str) -> Any:

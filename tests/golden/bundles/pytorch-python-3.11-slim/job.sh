@@ -7,7 +7,7 @@ fail() { echo "${0##*/}: $*" >&2; exit 4; }
 image=${ONTUNE_IMAGE:-$bundle/ontune.sif}
 container=$(command -v apptainer || command -v singularity) || fail "neither apptainer nor singularity is on the PATH"
 [ -r "$image" ] || fail "no image at $image: build it first (ontune build), or name one in ONTUNE_IMAGE"
-"$container" inspect --labels "$image" | grep -xF 'ontune.plan-id: 0123456789abcdef' >/dev/null || fail "$image was not built for plan 0123456789abcdef"
+"$container" inspect --labels "$image" | grep -xF 'ontune.recipe: DIGEST' >/dev/null || fail "$image was not built from the recipe of plan 0123456789abcdef"
 read -ra more <<<"${ONTUNE_CONTAINER_FLAGS:-}"
 enter=("$container" run --bind "$PWD" --pwd "$PWD" "${more[@]}")
 start=("${enter[@]}" "$image")

@@ -10,15 +10,14 @@ prefix=$(cd "$(dirname "$0")" && pwd)
 # The builder's own settings (mirrors, proxies, certificates) are bound at /mnt/ontune during the build, and nowhere else.
 # shellcheck source=/dev/null
 if [ -r /mnt/ontune/environment.sh ]; then . /mnt/ontune/environment.sh; fi
+# Bytecode is told from its source by content, not by the time of this installation; what writes a date takes that of the oldest zip archives.
+export SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-315532800}"
 if [ "${1:-}" = --system ]; then
     # System packages: what the base already has is left alone.
     missing=
     need() { # NAME [VERSION]
         installed=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "$1" 2>/dev/null || true)
-        case $installed in
-        "installed ${2:-}"*) ;;
-        *) missing="$missing $1${2:+=$2}" ;;
-        esac
+        [ "$installed" = "installed ${2:-${installed#installed }}" ] || missing="$missing $1${2:+=$2}"
     }
     need python3                                             # base_image: debian-12
     need python3-venv                                        # base_image: debian-12
@@ -31,17 +30,14 @@ if [ "${1:-}" = --system ]; then
         apt-get clean
         rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old
     fi
-    dpkg-query -W >"$prefix/system-packages.txt"
+    if command -v dpkg-query >/dev/null; then dpkg-query -W >"$prefix/system-packages.txt"; fi
     :
 elif command -v dpkg-query >/dev/null; then
     # System packages: what the base already has is left alone.
     missing=
     need() { # NAME [VERSION]
         installed=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "$1" 2>/dev/null || true)
-        case $installed in
-        "installed ${2:-}"*) ;;
-        *) missing="$missing $1${2:+=$2}" ;;
-        esac
+        [ "$installed" = "installed ${2:-${installed#installed }}" ] || missing="$missing $1${2:+=$2}"
     }
     need python3                                             # base_image: debian-12
     need python3-venv                                        # base_image: debian-12
@@ -51,7 +47,9 @@ fi
 # Python packages, exactly as pinned, in an environment of their own.
 python3 -m venv "$prefix/venv"
 set --
-if [ -d /mnt/ontune/wheels ]; then set -- --no-index --find-links /mnt/ontune/wheels; fi
+for wheels in /mnt/ontune/wheels "$prefix/fetched/wheels"; do
+    if [ -d "$wheels" ]; then set -- --no-index --find-links "$wheels"; fi
+done
 "$prefix/venv/bin/python" -m pip install --no-cache-dir --no-input --disable-pip-version-check --progress-bar off \
     "$@" --requirement "$prefix/requirements.txt"
 "$prefix/venv/bin/python" -m pip freeze --all --disable-pip-version-check >"$prefix/python-packages.txt"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains as plan 0123456789abcdef chose it, inside the image or in the environment that install.sh made beside this script.
+# Trains as the plan chose it, inside the image or in the environment that install.sh made beside this script.
 # Arguments are passed on to the training program.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -1,0 +1,58 @@
+"""Bases: the root file systems that images begin from, where no registry is asked for them. They are made once and kept in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import tempfile
+from pathlib import Path
+
+from generators.lock import Lock
+from kb.errors import RunFailed
+from kb.paths import cache_home
+
+from . import debian
+from .progress import doing
+from .scripts import said_by, script
+
+
+def make_base(suite: str) -> Path:
+    """A base of a distribution's release (its code name) as it is now, made once. Raises RunFailed where it cannot be made."""
+    return _made(suite, suite, None)
+
+
+def locked_base(lock: Lock) -> Path:
+    """A base of the packages that a lock names, all of them and no other. Their hashes are compared before anything of them is used.
+
+    Raises:
+        RunFailed: an archive has a package no more, or another one in its name, or the base cannot be made.
+    """
+    key = hashlib.sha256("".join(one.sha256 for one in lock.system).encode()).hexdigest()[:16]
+    name = f"{lock.suite}-{key}"
+    if (ready := _bases() / name).is_dir():
+        return ready
+    with tempfile.TemporaryDirectory(prefix="packages-", dir=_bases()) as folder:
+        debian.fetch(lock, Path(folder))
+        return _made(lock.suite, name, Path(folder))
+
+
+def mirror() -> str:
+    """The first archive of this machine's distribution that its apt knows. Raises RunFailed where there is none."""
+    done = subprocess.run(["bash", "-c", '. "$1" && archive_sources', "bash", script("common.sh")], capture_output=True, text=True, check=False)
+    if not done.stdout:
+        raise RunFailed("apt knows no archive of this distribution, and the image is made from one")
+    return done.stdout.split()[0]
+
+
+def _bases() -> Path:
+    folder = cache_home() / "bases"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _made(suite: str, name: str, packages: Path | None) -> Path:
+    folder = _bases() / name
+    if not folder.is_dir():
+        with doing(f"making a base of {suite}"):
+            said_by("make-base.sh", suite, folder, *([packages] if packages else []))
+    return folder

@@ -1,0 +1,148 @@
+"""What the build of an image takes from elsewhere: the base and the wheels, gathered on this machine before the build begins.
+
+Where `ontune fetch` has put them into the bundle they are taken from there, and nothing is asked of the network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from generators.bundle import Bundle
+from generators.lock import PYTHON, SYSTEM
+from kb.errors import BadInput, RunFailed
+from kb.site import complete_site
+
+from . import bases, site_settings
+from .apptainer import Apptainer
+from .progress import doing
+from .wheels import Interpreter, collect
+
+FOLDER = "fetched"
+"""Where in a bundle `ontune fetch` puts what its build takes from elsewhere."""
+
+_SUMS, _BASE, _WHEELS = "SHA256SUMS", "base.sif", "wheels"
+_ASK_INTERPRETER = "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.libc_ver()[1], platform.machine())"
+
+
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """What a build takes from elsewhere.
+
+    Attributes:
+        base: a folder or an image; None where the build itself gets it.
+        wheels: a folder with every wheel; None where pip asks the user's indexes during the build.
+        arguments: values for the definition's `{{ ... }}`.
+    """
+
+    base: Path | None
+    wheels: Path | None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+    def identity(self) -> Iterator[str]:
+        """What a base that is a folder, and the wheels, hold."""
+        if self.base is not None:
+            yield (self.base / "var/lib/dpkg/status").read_text(encoding="utf-8", errors="replace")
+        if self.wheels is not None:
+            yield from sorted(path.name for path in self.wheels.iterdir())
+
+
+def as_the_site_wants(bundle: Bundle) -> AbstractContextManager[None]:
+    """The settings of the plan's site, and a folder that its rules allow, for a build."""
+    site = complete_site(bundle.plan.site, str(bundle.folder / "plan.json")) if bundle.plan.site else None
+    return site_settings.of_site(site, on_node=any(step.name == "build-folder" for step in bundle.recipe.steps))
+
+
+def gather(bundle: Bundle, apptainer: Apptainer) -> Supplies:
+    """Have everything here that the image's build takes from elsewhere.
+
+    Raises:
+        BadInput: the bundle has no requirements, or its lock has changed since `ontune fetch`.
+        RunFailed: something cannot be had, or differs from what the lock names.
+    """
+    if fetched(bundle):
+        folder = _verified(bundle)
+        # Builds go on in the bundle's folder, and its place on this machine has no business in the image.
+        return Supplies(folder / _BASE, folder / _WHEELS, {"base": f"{FOLDER}/{_BASE}"})
+    return _from_elsewhere(bundle, apptainer)
+
+
+def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
+    """Put everything that a bundle's lock names into its folder `fetched/`, whole or not at all. A build then needs no network.
+
+    Raises:
+        BadInput: the bundle is not locked, or its base is an image of a registry or of the site.
+        RunFailed: something cannot be had, or differs from what the lock names.
+    """
+    if bundle.recipe.lock is None:
+        expected = "one that `ontune recipe --locked` has written"
+        raise BadInput(str(bundle.folder), "the bundle is not locked, so nothing says what to fetch", expected=expected)
+    folder = bundle.folder / FOLDER
+    with as_the_site_wants(bundle), tempfile.TemporaryDirectory(prefix=f".{FOLDER}-", dir=bundle.folder) as scratch:
+        stage = Path(scratch, FOLDER)
+        stage.mkdir()
+        found = _from_elsewhere(bundle, apptainer)
+        if found.base is None or found.wheels is None:
+            expected = "one that is made of locked packages: `--pin image_source=localimage`"
+            raise BadInput(str(bundle.folder / SYSTEM), "the base is an image of a registry, or of the site, which is not fetched", expected=expected)
+        with doing(f"writing {folder}") as tell:
+            apptainer.build(found.base, stage / _BASE, Path(scratch, "log"), tell=tell)
+            shutil.copytree(found.wheels, stage / _WHEELS)
+            (stage / _SUMS).write_text(_sums(stage, bundle), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        stage.rename(folder)
+    return folder
+
+
+def fetched(bundle: Bundle) -> bool:
+    """Whether a bundle holds what its build takes from elsewhere."""
+    return (bundle.folder / FOLDER / _SUMS).is_file()
+
+
+def requirements_of(bundle: Bundle) -> Path:
+    """What pip installs: by hash where the bundle is locked. Raises BadInput where it is missing."""
+    path = bundle.folder / (PYTHON if bundle.recipe.lock else "requirements.txt")
+    if not path.is_file():
+        raise BadInput(str(path), "missing from the bundle", expected="a bundle as 'ontune recipe' writes it")
+    return path
+
+
+def _from_elsewhere(bundle: Bundle, apptainer: Apptainer) -> Supplies:
+    recipe = bundle.recipe
+    if "base" not in recipe.build_arguments:
+        return Supplies(None, None, {name: bases.mirror() for name in recipe.build_arguments})
+    base = bases.locked_base(recipe.lock) if recipe.lock else bases.make_base(recipe.header("Suite"))
+    interpreter = Interpreter(*apptainer.execute(base, ["python3", "-c", _ASK_INTERPRETER]).split())
+    wheels = collect(requirements_of(bundle), interpreter, [index.value for index in recipe.indexes])
+    return Supplies(base, wheels, {"base": str(base)})
+
+
+def _verified(bundle: Bundle) -> Path:
+    """The folder of what was fetched, which is what it was then, for the lock as it is now."""
+    folder = bundle.folder / FOLDER
+    told = (folder / _SUMS).read_text(encoding="utf-8")
+    if not told.endswith(_of_lock(bundle)):
+        raise BadInput(str(folder), "fetched for another lock than the bundle has now", expected="`ontune fetch` again, where there is a network")
+    if differing := sorted({line.split(maxsplit=1)[1] for line in {*told.splitlines()} ^ {*_sums(folder, bundle).splitlines()}}):
+        raise RunFailed(f"{folder}: not as it was fetched: {', '.join(differing)}")
+    return folder
+
+
+def _of_lock(bundle: Bundle) -> str:
+    return "".join(f"{_sum(bundle.folder / name)}  ../{name}\n" for name in (PYTHON, SYSTEM))
+
+
+def _sums(folder: Path, bundle: Bundle) -> str:
+    """What `sha256sum --check` reads: everything that was fetched, and the lock that it was fetched for."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / _SUMS)
+    return "".join(f"{_sum(path)}  {path.relative_to(folder)}\n" for path in files) + _of_lock(bundle)
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
