@@ -26,7 +26,7 @@ _IMAGES = """SELECT ?reference ?version (GROUP_CONCAT(?doubt; SEPARATOR="; ") AS
   ?image a on:PublishedImage ; on:imageReference ?reference ; on:claimsApplication ?library ; on:claimsVersion ?version .
   OPTIONAL { ?image on:doubt ?doubt } FILTER(?library = "%s") } GROUP BY ?reference ?version ORDER BY ?version"""
 _MODULES = 'SELECT ?module WHERE { ?site a on:Site ; on:module ?module . FILTER(REGEX(STR(?site), "[/-]%s$")) } ORDER BY ?module'
-_LAUNCHER = 'SELECT ?value WHERE { ?option skos:notation "%s" ; on:appliedBy ?how . ?how a on:Launcher ; on:name "%s" ; on:value ?value } LIMIT 1'
+_LAUNCHER = 'SELECT ?value WHERE { kb:modak-%s on:value ?value }'
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def plan_of(program: ParallelProgram, workload: Workload, scheduler: str, store:
     """
     base, why = _base(program, store, where)
     launcher = "srun" if scheduler == "slurm" else "mpirun"
-    found = next((row["value"] for row in store.select(_LAUNCHER % (launcher, launcher))), "")
+    found = next((row["value"] for row in store.select(_LAUNCHER % launcher)), "")
     asked = Reason("request", "request", "the request asks for it", (SOURCE,))
     bootstrap, reference = _transport(base)
     decisions = [

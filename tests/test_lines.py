@@ -87,7 +87,7 @@ def test_lines_of_every_kind_of_file_are_explained_down_to_sources() -> None:
 
 
 def test_a_flag_of_the_container_comes_from_the_options_that_need_the_device() -> None:
-    found = find(planned("resnet50", "v100-node"), 'start=("$container" run')
+    found = find(planned("resnet50", "v100-node"), '("$container" run')
     assert {line.file for line in found} == {"job.sh", "job.slurm", "job.pbs"}
     assert all(any(name.startswith("wheel=") or name.startswith("base_image=") for name in of(line)) for line in found)
 

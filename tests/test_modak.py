@@ -192,6 +192,7 @@ def test_the_golden_request_for_mpich_keeps_its_meaning(tmp_path: Path, shipped:
     job = files["job.pbs"]
     assert "#PBS -l nodes=2:ppn=40\n" in job and re.search(r"^#PBS -l walltime=0?1:00:00$", job, re.MULTILINE)
     assert "set -euo pipefail" in job and "--nv" not in job and "module load" not in job
+    assert "total=80" in job and re.search(r'^exec mpirun -n "\$total" "\$\{start\[@\]\}" "\$@"$', job, re.MULTILINE)
     assert "threads 2 of each process share 1 core: ask for more cores (--ask cores=2) or fewer threads" in read.notes
     reasons = [reason.text for reason in plan.decision("base_image").reasons]
     assert reasons == ["MODAK's image for mpich 3.1.4"]
