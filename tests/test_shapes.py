@@ -110,7 +110,7 @@ def test_the_mutations_break_shapes_of_many_kinds() -> None:
 
 @pytest.mark.slow
 def test_engines_agree_on_what_is_shipped() -> None:
-    store, refused = compile_sources(shipped_sources())
+    store, _ = compile_sources(shipped_sources())
     shapes = shapes_of(store.store)
     by_shifty = told(validate_store(store, "shifty"))
     assert by_shifty == told(validate_store(store, "pyshacl"))

@@ -1,7 +1,7 @@
 """SHACL as plain SPARQL: each constraint of the shapes is one SELECT over the data, which any engine can run; here the store and rdflib do.
 
 The part of SHACL that the shipped shapes use (https://www.w3.org/TR/shacl/): targets by class, by node and by the objects of a property; predicate,
-alternative and inverse paths; cardinality, value type, range, text, list, pair and `sh:or` constraints, and SPARQL constraints. Anything else is an error.
+alternative and inverse paths; cardinality, value type, range, text, list, pair and `sh:or` constraints, and SPARQL constraints. All else is an error.
 """
 
 from __future__ import annotations
@@ -96,10 +96,9 @@ def _of_shape(shapes: ox.Store, select: Select, shape: Any, focus: str) -> Itera
         yield from _of_shape(shapes, select, inner, focus)
     for inner in _values(shapes, shape, "sparql"):
         [text] = _values(shapes, inner, "select")
-        query = re.sub(r"\bWHERE\s*\{", lambda match: f"{match[0]} {focus} ", text.value.replace("$this", "?this"), count=1)
+        query = re.sub(r"\bWHERE\s*\{", rf"\g<0> {focus} ", text.value.replace("$this", "?this"), count=1)
         for row in select(query):
-            where = row["path"] if "path" in row else None
-            yield _text(row["this"]), str(getattr(where, "value", where or "")), name, severity, _text(row.get("value")), "SPARQLConstraintComponent"
+            yield _text(row["this"]), _text(row.get("path")), name, severity, _text(row.get("value")), "SPARQLConstraintComponent"
 
 
 def _violating(shapes: ox.Store, constraint: str, wanted: Any, path: str, focus: str) -> str:
