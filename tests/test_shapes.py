@@ -11,8 +11,10 @@ import pytest
 from kb.errors import BadInput, OntuneError
 from kb.sources import Source, shipped_sources
 from kb.store import KnowledgeStore
-from kb.terms import PREFIXES, RDF_TYPE
+from kb.terms import FILE, PREFIXES, RDF_TYPE
+from reasoner.compile import compile_sources
 from reasoner.shapes import Engine, Violation, unknown_shacl_terms, validate, validate_store
+from tests.oracles.shapes_as_sparql import focus_nodes, in_rdflib, in_store, results
 
 SHAPES = """
 @prefix sh: <http://www.w3.org/ns/shacl#> . @prefix : <http://example.org/> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
@@ -85,11 +87,42 @@ def test_shipped_files_use_no_unknown_term() -> None:
     assert unknown_shacl_terms([source.path for source in shipped_sources() if source.path.suffix == ".ttl"]) == []
 
 
+SLICES = range(60)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seed", SLICES)
 def test_engines_agree_on_mutated_slices(seed: int) -> None:
     store = mutated_slice(random.Random(seed))
-    assert told(validate_store(store, "shifty")) == told(validate_store(store, "pyshacl"))
+    shapes = shapes_of(store.store)
+    assert 0 < len(focus_nodes(shapes, in_store(store.store))) <= 300
+    by_shifty = told(validate_store(store, "shifty"))
+    assert by_shifty == told(validate_store(store, "pyshacl"))
+    assert sorted(set(by_shifty)) == results(shapes, in_store(store.store))
+    assert sorted(set(by_shifty)) == results(shapes, in_rdflib(store.to_rdflib()))
+
+
+def test_the_mutations_break_shapes_of_many_kinds() -> None:
+    broken = [validate_store(mutated_slice(random.Random(seed))) for seed in SLICES]
+    assert sum(map(bool, broken)) >= 50
+    assert len({violation.component for found in broken for violation in found}) >= 8
+
+
+@pytest.mark.slow
+def test_engines_agree_on_what_is_shipped() -> None:
+    store, _ = compile_sources(shipped_sources())
+    shapes = shapes_of(store.store)
+    by_shifty = told(validate_store(store, "shifty"))
+    assert by_shifty == told(validate_store(store, "pyshacl"))
+    assert sorted(set(by_shifty)) == results(shapes, in_store(store.store))
+    assert sorted(set(by_shifty)) == results(shapes, in_rdflib(store.to_rdflib()))
+
+
+def shapes_of(store: ox.Store) -> ox.Store:
+    """The shipped shapes among a knowledge base's sources."""
+    shapes = ox.Store()
+    shapes.extend(ox.Quad(*quad.triple) for quad in store if str(quad.graph_name.value).startswith(FILE + "rules/shapes/"))
+    return shapes
 
 
 def mutated_slice(chance: random.Random) -> KnowledgeStore:
