@@ -26,6 +26,10 @@ from kb.probe import probe
 TRAIN = Path(__file__).resolve().parent.parent / "generators" / "payload" / "train.py"
 BASELINE = "torch"
 TCMALLOC = {"LD_PRELOAD": "libtcmalloc_minimal.so.4"}
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+KEPT = ":glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456"
+KEPT_HUGE_PAGES = {"GLIBC_TUNABLES": HUGE_PAGES["GLIBC_TUNABLES"] + KEPT}
+BF16_LAST = {"precision": "bf16", "memory_format": "channels_last"}
 # name: framework, settings, variables
 VARIANTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     BASELINE: ("pytorch", {}, {}),
@@ -36,13 +40,17 @@ VARIANTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "torch-bf16-tcmalloc-fused": ("pytorch", {"precision": "bf16", "optimizer_impl": "fused"}, TCMALLOC),
     "torch-channels_last": ("pytorch", {"memory_format": "channels_last"}, {}),
     "torch-channels_last-tcmalloc": ("pytorch", {"memory_format": "channels_last"}, TCMALLOC),
-    "torch-bf16-channels_last": ("pytorch", {"precision": "bf16", "memory_format": "channels_last"}, {}),
-    "torch-bf16-channels_last-tcmalloc": ("pytorch", {"precision": "bf16", "memory_format": "channels_last"}, TCMALLOC),
+    "torch-bf16-channels_last": ("pytorch", BF16_LAST, {}),
+    "torch-bf16-channels_last-tcmalloc": ("pytorch", BF16_LAST, TCMALLOC),
+    "torch-bf16-channels_last-tcmalloc-fused": ("pytorch", {**BF16_LAST, "optimizer_impl": "fused"}, TCMALLOC),
+    "torch-bf16-channels_last-tcmalloc-mask_bits": ("pytorch", {**BF16_LAST, "dropout_impl": "mask_bits"}, TCMALLOC),
+    "torch-bf16-channels_last-hugepages-keep": ("pytorch", BF16_LAST, KEPT_HUGE_PAGES),
     "torch-inductor": ("pytorch", {"compiler": "inductor"}, {}),
     "torch-bf16-inductor-tcmalloc": ("pytorch", {"precision": "bf16", "compiler": "inductor"}, TCMALLOC),
     "tf": ("tensorflow", {}, {}),
     "tf-bf16": ("tensorflow", {"precision": "bf16"}, {}),
     "tf-bf16-tcmalloc": ("tensorflow", {"precision": "bf16"}, TCMALLOC),
+    "tf-bf16-hugepages": ("tensorflow", {"precision": "bf16"}, HUGE_PAGES),
     "tf-xla": ("tensorflow", {"compiler": "xla"}, {}),
 }
 WITH_CONVOLUTIONS = ("mnist-cnn", "resnet50")

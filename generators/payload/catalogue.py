@@ -36,8 +36,8 @@ NETWORKS = {
     "resnet50": Network(
         "image",
         {"batch": 32, "image_size": 64, "channels": 3, "classes": 1000, "learning_rate": 1e-3},
-        epochs=3,
-        quality=0.85,
+        epochs=6,
+        quality=0.90,
         digits={"image_size": 16, "channels": 1, "classes": 10, "learning_rate": 5e-4},
     ),
     "transformer": Network(
