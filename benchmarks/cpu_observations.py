@@ -44,6 +44,11 @@ VARIANTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "torch-bf16-channels_last-tcmalloc": ("pytorch", BF16_LAST, TCMALLOC),
     "torch-bf16-channels_last-tcmalloc-fused": ("pytorch", {**BF16_LAST, "optimizer_impl": "fused"}, TCMALLOC),
     "torch-bf16-channels_last-tcmalloc-mask_bits": ("pytorch", {**BF16_LAST, "dropout_impl": "mask_bits"}, TCMALLOC),
+    "torch-bf16-channels_last-tcmalloc-mask_bits-fused": (
+        "pytorch",
+        {**BF16_LAST, "dropout_impl": "mask_bits", "optimizer_impl": "fused"},
+        TCMALLOC,
+    ),
     "torch-bf16-channels_last-hugepages-keep": ("pytorch", BF16_LAST, KEPT_HUGE_PAGES),
     "torch-inductor": ("pytorch", {"compiler": "inductor"}, {}),
     "torch-bf16-inductor-tcmalloc": ("pytorch", {"precision": "bf16", "compiler": "inductor"}, TCMALLOC),
