@@ -87,8 +87,8 @@ def build_environment(bundle: Bundle) -> Built:
         RunFailed: the installation failed; the message ends with its last lines.
     """
     files = [_existing(bundle.folder / "install.sh"), supplies.requirements_of(bundle)]
-    # Plans that ask for the same packages share an environment: only comments tell their files apart.
-    digest = _digest([sys.version, *(_without_comments(path.read_text(encoding="utf-8")) for path in files)])
+    # Plans that ask for the same Python packages share an environment, whatever else they want of the system.
+    digest = _digest([sys.version, _without_comments(files[-1].read_text(encoding="utf-8"))])
     folder = cache_home() / "environments" / digest
     told = folder / "built.json"
     with _locked(folder.with_suffix(".lock")):

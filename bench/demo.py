@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def run_demo(
         target = probe(network=True)
     with doing("planning"):
         reasoner = Reasoner()
-        rivals = list(contenders(reasoner, load_workload(workload, reasoner.store), target, full))
+        rivals = list(contenders(reasoner, load_workload(workload, reasoner.store), target, full, runner.lacks, show))
     show_plan(rivals[-1].plan)
 
     variants, built = [], {}
@@ -103,16 +103,30 @@ def run_demo(
     return document
 
 
-def contenders(reasoner: Reasoner, workload: Workload, target: Target, full: bool) -> Iterator[Contender]:
-    """The baselines, then the plans: the user's framework before any, numbers left alone before mixed precision. Plans that agree come once."""
+def contenders(
+    reasoner: Reasoner,
+    workload: Workload,
+    target: Target,
+    full: bool,
+    lacks: Callable[[Plan], Mapping[str, str]] = lambda plan: {},
+    show: Show = print,
+) -> Iterator[Contender]:
+    """The baselines, then the plans: the user's framework before any, numbers left alone before mixed precision. Plans that agree come once.
+
+    What the machine `lacks` for a plan is not taken in it; a baseline that lacks something is left out. Both are told by `show`.
+    """
     baselines = reasoner.store.select(_BASELINES)
     taken: list[dict[str, str]] = []
     for number, row in enumerate(baselines if full else baselines[:1]):
         plan = reasoner.baseline(row["name"], workload, target)
         if number == 0:
             usual = plan.option("framework")
+        if missing := lacks(plan):
+            show(f"{row['label']} is left out: {_listed(missing)}.")
+            continue
         taken.append(_choices(plan))
         yield Contender(row["name"], row["label"], plan, reasoner.numerics_of(plan))
+    forbid: dict[str, str] = {}
     for name, title, wishes in (
         (f"{usual}-exact", f"the plan within {usual}, exact numerics", {"framework": usual, "numerics": "exact"}),
         (f"{usual}-plan", f"the plan within {usual}", {"framework": usual}),
@@ -121,10 +135,18 @@ def contenders(reasoner: Reasoner, workload: Workload, target: Target, full: boo
     ):
         if name == "free-exact" and not full:
             continue
-        plan = reasoner.plan(workload, target, **wishes)
+        plan = reasoner.plan(workload, target, forbid=tuple(forbid), **wishes)
+        while missing := lacks(plan):
+            show(f"Planning without {_listed(missing)}.")
+            forbid |= missing
+            plan = reasoner.plan(workload, target, forbid=tuple(forbid), **wishes)
         if name == "plan" or _choices(plan) not in taken:
             taken.append(_choices(plan))
             yield Contender(name, title, plan, reasoner.numerics_of(plan))
+
+
+def _listed(missing: Mapping[str, str]) -> str:
+    return ", ".join(f"{option}, whose {library} is not installed here" for option, library in missing.items())
 
 
 def _choices(plan: Plan) -> dict[str, str]:

@@ -185,26 +185,22 @@ class Reasoner:
         known = {row["name"] for row in rows}
         if name not in known:
             raise BadInput("baseline", f"unknown baseline '{name}'", given=name, known=known)
-        pins = {self.menu.name[decision]: self.menu.name[default] for decision, default in self.menu.default.items()}
-        for row in rows:
-            if row["name"] == name:
-                pins[self.menu.name[self.menu.decision_of(row["option"])]] = self.menu.name[row["option"]]
-        free = {self.menu.name[decision] for decision in self._unpinnable(make_request(workload, target, **choices), pins)}
-        kept = {decision: option for decision, option in pins.items() if decision not in free}
-        return self.plan(workload, target, **{**choices, "pins": kept, "numerics": "lossy"})
+        choices = {**choices, "numerics": "lossy"}
+        request = make_request(workload, target, **choices)
+        takes = self._possible({self.menu.decision_of(row["option"]): row["option"] for row in rows if row["name"] == name}, {}, request)
+        pins = self._possible(self.menu.default, takes, request) | takes
+        named = {self.menu.name[decision]: self.menu.name[option] for decision, option in pins.items()}
+        return self.plan(workload, target, **{**choices, "pins": named})
 
-    def _unpinnable(self, request: Request, pins: Mapping[str, str]) -> list[str]:
-        """Decisions whose pinned option is not possible here (a wheel that cannot be installed, say): the baseline leaves them to the planner."""
+    def _possible(self, wished: Mapping[str, str], given: Mapping[str, str], request: Request) -> dict[str, str]:
+        """Those of the wished options that can be taken together with the given ones; a baseline leaves the others to the planner.
+
+        A wheel that cannot be installed here is none of them, nor is the default release of another framework than the one given.
+        """
         resolved = resolve(request, self.menu, self.store)
-        problem = ground(self.menu, self._deriver.derive(resolved.facts), resolved.criteria, {}, ())
+        problem = ground(self.menu, self._deriver.derive(resolved.facts), resolved.criteria, given, ())
         marginals = solve(problem.domains, problem.hard).marginals()
-        names = {self.menu.name[decision]: decision for decision in self.menu.options}
-        impossible = []
-        for decision_name, option_name in pins.items():
-            decision = names[decision_name]
-            if option_name not in {self.menu.name[option] for option in marginals.get(decision, {})}:
-                impossible.append(decision)
-        return impossible
+        return {decision: option for decision, option in wished.items() if option in marginals.get(decision, {})}
 
     @contextmanager
     def _reasoned(self, request: Request) -> Iterator[tuple[Reasons, Resolved, list[Guess]]]:

@@ -31,6 +31,7 @@ from kb import paths
 from kb.errors import BadInput, RunFailed
 from kb.target import load_target
 from kb.workload import load_workload
+from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
 
 # ---- child processes
@@ -137,6 +138,10 @@ class CountingRunner:
 
     def __init__(self) -> None:
         self.order: list[str] = []
+
+    def lacks(self, plan: Plan) -> dict[str, str]:
+        """Nothing is missing."""
+        return {}
 
     def prepare(self, bundle: Bundle) -> None:
         """Nothing is needed."""

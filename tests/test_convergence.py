@@ -19,7 +19,16 @@ def outcome(**changes: Any) -> dict[str, Any]:
     pairs = [{"seed": seed, "fp32": 0.97, "bf16": 0.975} for seed in range(5)]
     return {
         **{"framework": "pytorch", "network": "mlp", "parameters": {"batch": 128}, "versions": {"python": "3.11.7", "torch": "2.13.0+cpu"}},
-        **{"date": "2026-11-23", "cpu": "a CPU", "precision": "bf16", "data": "digits", "metric": "accuracy", "epochs": 12},
+        **{
+            "date": "2026-11-23",
+            "cpu": "a CPU",
+            "device": "cpu",
+            "precision": "bf16",
+            "settings": {"threads": "1"},
+            "data": "digits",
+            "metric": "accuracy",
+            "epochs": 12,
+        },
         **{"validation_samples": 359, "quality": 0.95, "margin": 0.01, "pairs": pairs, "mean_difference": 0.005, "holds": True},
         **changes,
     }
@@ -43,6 +52,8 @@ def test_pairs_that_hold_are_evidence_in_the_situations_of_their_network(tmp_pat
     assert evidence(report.turtle) == {ox.NamedNode(PREFIXES["obs"] + "convergence-bf16-pytorch-mlp")}
     for text in ("on:option kb:bf16", "on:given kb:pytorch", "sit:Dense", "on:seeds 5", "on:margin 0.0100", "pkg:pypi/torch@2.13.0>"):
         assert text in report.turtle
+    command = "--framework pytorch --network mlp --precision bf16 --epochs 12 --seeds 5 --parameter batch=128 --setting threads=1"
+    assert f"python convergence.py {command}" in report.turtle
 
 
 @pytest.mark.parametrize(
@@ -65,6 +76,6 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_shipped_evidence_covers_both_frameworks() -> None:
-    shipped = (paths.shipped("evidence") / "convergence-digits.ttl").read_text(encoding="utf-8")
-    names = {str(node.value) for node in evidence(shipped) if isinstance(node, ox.NamedNode)}
+    files = paths.shipped("evidence").glob("convergence-*.ttl")
+    names = {str(node.value) for file in files for node in evidence(file.read_text(encoding="utf-8")) if isinstance(node, ox.NamedNode)}
     assert {PREFIXES["obs"] + f"convergence-bf16-{framework}-mlp" for framework in ("pytorch", "tensorflow")} <= names

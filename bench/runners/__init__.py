@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from bench.observation import Outcome
 from bench.process import Finished
 from generators.bundle import Bundle
+from reasoner.plan import Plan
 
 # What a measured process may know of the user's shell. Anything else (thread counts, preloaded libraries) would change what is measured.
 _KEPT_VARIABLES = ("HOME", "LANG", "LOGNAME", "PATH", "TMPDIR", "USER")
@@ -41,8 +42,11 @@ class Runner(Protocol):
     def name(self) -> str:
         """Its name in observations."""
 
+    def lacks(self, plan: Plan) -> Mapping[str, str]:
+        """The options of a plan (`decision=option`) that cannot be applied this way on this machine, each with what is missing."""
+
     def prepare(self, bundle: Bundle) -> Any:
-        """Build what the bundle needs. Raises RunFailed."""
+        """Build what the bundle needs. Raises RunFailed, also where the machine lacks something."""
 
     def command(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> list[str]:
         """The command that `run` starts, with the same arguments. Nothing is started, and nothing needs to be there."""

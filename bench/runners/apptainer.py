@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from bench.apptainer import Apptainer
 from bench.build import Built, build_image
 from bench.runners import RunResult, measured_environment, read_result
 from generators.bundle import Bundle
+from reasoner.plan import Plan
 
 # Exists in every image, and nothing of an image lies there.
 _RESULTS = "/mnt"
@@ -29,6 +30,10 @@ class ApptainerRunner:
     apptainer: Apptainer
     limit_seconds: float = 300.0
     name: str = "apptainer"
+
+    def lacks(self, plan: Plan) -> Mapping[str, str]:
+        """As `Runner.lacks`: the image has everything."""
+        return {}
 
     def prepare(self, bundle: Bundle) -> Built:
         """Build the image."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from bench import process
 from bench.build import Built, build_environment
 from bench.runners import RunResult, measured_environment, read_result
 from generators.bundle import Bundle
+from kb.errors import RunFailed
+from reasoner.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,27 @@ class NativeRunner:
     name: str = "native"
     _pythons: dict[Path, str] = field(default_factory=dict)
 
+    def lacks(self, plan: Plan) -> Mapping[str, str]:
+        """As `Runner.lacks`: an image brings its own system packages, this machine has those that it has."""
+        return {
+            f"{taken.decision}={taken.option}": library
+            for taken in plan.decisions
+            for applied in taken.apply
+            if (applied.how, applied.name) == ("env", "LD_PRELOAD")
+            for library in applied.value.split()
+            if not _loads(library)
+        }
+
     def prepare(self, bundle: Bundle) -> Built:
-        """Make the environment."""
+        """Make the environment.
+
+        Raises:
+            RunFailed: the installation failed, or an option of the plan preloads a library that is missing here.
+        """
+        for option, library in self.lacks(bundle.plan).items():
+            packages = [entry.name for entry in bundle.recipe.system_packages if option.partition("=")[2] in entry.because.split()]
+            where = f" (Debian: {' '.join(packages)})" if packages else ""
+            raise RunFailed(f"{bundle.folder}: {option} preloads {library}, which is missing here: install it{where}, or plan with --forbid {option}")
         built = build_environment(bundle)
         self._pythons[bundle.folder] = f"{built.path}/venv/bin/python"
         return built
@@ -41,3 +63,9 @@ class NativeRunner:
         with process.on_cores(cores):
             finished = process.run(self.command(bundle, arguments, output, cores), self.limit_seconds, environment=variables)
         return read_result(finished, output)
+
+
+def _loads(library: str) -> bool:
+    """Whether the loader finds a library for LD_PRELOAD; it only complains, and runs the program without it."""
+    tried = subprocess.run(["/bin/sh", "-c", ":"], env={"LD_PRELOAD": library}, capture_output=True, check=False)
+    return tried.returncode == 0 and not tried.stderr

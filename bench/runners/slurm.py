@@ -7,7 +7,7 @@ import re
 import subprocess
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from bench.build import Built, build_image
 from bench.process import TAIL_CHARACTERS, Finished
 from bench.runners import RunResult, measured_environment, read_result
 from generators.bundle import Bundle
+from reasoner.plan import Plan
 
 _POLL_SECONDS = 0.5
 _OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED"}
@@ -35,6 +36,10 @@ class SlurmRunner:
     apptainer: Apptainer
     limit_seconds: float = 600.0
     name: str = "slurm"
+
+    def lacks(self, plan: Plan) -> Mapping[str, str]:
+        """As `Runner.lacks`: the image has everything."""
+        return {}
 
     def prepare(self, bundle: Bundle) -> Built:
         """Build the image, here."""

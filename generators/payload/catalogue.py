@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class RequestError(ValueError):
@@ -19,20 +19,42 @@ class Network:
         parameters: every parameter with its default; all are positive integers except `learning_rate`.
         epochs: epochs over the digits after which the network has reached its quality.
         quality: the validation accuracy on the digits that the network reaches in that many epochs.
+        digits: the parameters, where they are not the defaults, for which epochs and quality are stated.
     """
 
     form: str
     parameters: dict[str, float]
     epochs: int
     quality: float
+    digits: dict[str, float] = field(default_factory=dict)
 
+
+_IMAGE = {"image_size": 28, "channels": 1, "classes": 10, "learning_rate": 1e-3}
 
 NETWORKS = {
-    "mnist-cnn": Network("image", {"batch": 128, "image_size": 28, "channels": 1, "classes": 10, "learning_rate": 1e-3}, 6, 0.95),
-    "resnet50": Network("image", {"batch": 32, "image_size": 64, "channels": 3, "classes": 1000, "learning_rate": 1e-3}, 12, 0.90),
-    "transformer": Network("tokens", {"batch": 32, "sequence": 128, "vocabulary": 256, "classes": 10, "learning_rate": 1e-3}, 12, 0.90),
-    "mlp": Network("image", {"batch": 128, "image_size": 28, "channels": 1, "classes": 10, "learning_rate": 1e-3}, 12, 0.95),
-    "lstm": Network("series", {"batch": 32, "sequence": 128, "features": 8, "classes": 10, "learning_rate": 1e-3}, 12, 0.90),
+    "mnist-cnn": Network("image", {"batch": 128, **_IMAGE}, 6, 0.95),
+    "resnet50": Network(
+        "image",
+        {"batch": 32, "image_size": 64, "channels": 3, "classes": 1000, "learning_rate": 1e-3},
+        epochs=6,
+        quality=0.90,
+        digits={"image_size": 16, "channels": 1, "classes": 10, "learning_rate": 5e-4},
+    ),
+    "transformer": Network(
+        "tokens",
+        {"batch": 32, "sequence": 128, "vocabulary": 256, "classes": 10, "learning_rate": 1e-3},
+        epochs=8,
+        quality=0.80,
+        digits={"sequence": 16, "learning_rate": 3e-4},
+    ),
+    "mlp": Network("image", {"batch": 128, **_IMAGE}, 12, 0.95),
+    "lstm": Network(
+        "series",
+        {"batch": 32, "sequence": 128, "features": 8, "classes": 10, "learning_rate": 1e-3},
+        epochs=12,
+        quality=0.85,
+        digits={"sequence": 8},
+    ),
 }
 
 DESCRIBED_ONLY = {"llama-7b": "its weights, gradients and optimiser state need over 100 GiB, so it is described for planning only"}

@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--network", required=True)
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="a setting of all runs, such as threads=1")
     parser.add_argument("--seeds", type=int, default=5, help="number of pairs; at least 5 for evidence")
     parser.add_argument("--epochs", type=int, help="default: the network's own")
     parser.add_argument("--margin", type=float, default=0.01, help="accuracy that may be lost")
@@ -58,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         "date": datetime.now(UTC).date().isoformat(),
         "cpu": _cpu(),
         "precision": options.precision,
+        "settings": {name: value for name, value in report["settings"].items() if name != "precision"},
         "data": "digits",
         "metric": "accuracy",
         "epochs": report["validation"]["epochs"],
@@ -85,8 +87,11 @@ def _cpu() -> str:
 
 def _train(options: argparse.Namespace, precision: str, seed: int) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(TRAIN), "--framework", options.framework, "--network", options.network, "--mode", "train", "--data", "digits"]
-    command += ["--seed", str(seed), "--setting", f"precision={precision}"]
-    command += [word for parameter in options.parameter for word in ("--parameter", parameter)]
+    command += ["--seed", str(seed)]
+    command += [word for setting in (*options.setting, f"precision={precision}") for word in ("--setting", setting)]
+    # Given ones come last: of two values for one parameter the last one counts.
+    parameters = [*(f"{name}={value:g}" for name, value in network(options.network).digits.items()), *options.parameter]
+    command += [word for parameter in parameters for word in ("--parameter", parameter)]
     if options.epochs:
         command += ["--epochs", str(options.epochs)]
     return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -59,7 +59,7 @@ def measure(step: Callable[[], None], synchronise: Callable[[], None], batch: in
     start = CpuClock.read()
     series = []
     for _ in range(windows):
-        steps, begin = 0, time.perf_counter()
+        steps, begin, busy = 0, time.perf_counter(), time.process_time()
         while True:
             for _ in range(steps_between):
                 step()
@@ -68,7 +68,8 @@ def measure(step: Callable[[], None], synchronise: Callable[[], None], batch: in
             seconds = time.perf_counter() - begin
             if seconds >= window_seconds:
                 break
-        series.append({"seconds": seconds, "samples": steps * batch, "throughput": steps * batch / seconds})
+        used = time.process_time() - busy
+        series.append({"seconds": seconds, "cpu_seconds": used, "samples": steps * batch, "throughput": steps * batch / seconds})
     return {
         "first_step_seconds": first_step_seconds,
         "warmup_steps": warmup_steps,

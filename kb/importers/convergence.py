@@ -29,8 +29,7 @@ def import_convergence(path: Path) -> ImportReport:
         result = _read(file)
         try:
             pairs = len(result["pairs"])
-            if not result["holds"] or pairs < LEAST_PAIRS:
-                why = f"{pairs} pairs, of {LEAST_PAIRS} that are needed" if result["holds"] else "the quality was not reached within the margin"
+            if why := _doubt(result, pairs):
                 findings.append(f"{file.name}: no evidence for {result['precision']} in {result['network']} with {result['framework']}: {why}")
                 continue
             statements.append(_evidence(result, load_workload(result["network"]).to_json()["traits"]))
@@ -53,11 +52,17 @@ def _read(file: Path) -> Mapping[str, Any]:
     return result
 
 
+def _doubt(result: Mapping[str, Any], pairs: int) -> str:
+    """Why a result is no evidence; empty where it is."""
+    if pairs < LEAST_PAIRS:
+        return f"{pairs} pairs, of {LEAST_PAIRS} that are needed"
+    return "" if result["holds"] else "the quality was not reached within the margin"
+
+
 def _evidence(result: Mapping[str, Any], traits: list[str]) -> str:
     precision, framework, network = (iri_name(str(result[key])) for key in ("precision", "framework", "network"))
-    sizes = ", ".join(f"{name} {value:g}" for name, value in result["parameters"].items())
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    story = f"{result['epochs']} epochs, {result['validation_samples']} samples held out; {sizes}; {versions}; {result['cpu']}."
+    story = f"{result['validation_samples']} samples held out; {versions}; {result['cpu']}. Repeat it by: {_command(result)}"
     facts = [
         f"a on:ConvergenceEvidence ; rdfs:label {literal(f'{precision} reaches the quality of fp32: {network}, {framework}')}@en",
         f"on:option kb:{precision} ; on:given kb:{framework}",
@@ -73,6 +78,15 @@ def _evidence(result: Mapping[str, Any], traits: list[str]) -> str:
         f"skos:definition {literal(story)}@en",
     ]
     return statement(f"obs:convergence-{precision}-{framework}-{network}", facts)
+
+
+def _command(result: Mapping[str, Any]) -> str:
+    """What runs the same pairs again, beside the workload programs."""
+    asked = {key: result[key] for key in ("framework", "network", "precision", "epochs")} | {"seeds": len(result["pairs"])}
+    words = [f"--{key} {value}" for key, value in asked.items()]
+    words += [f"--parameter {name}={value:g}" for name, value in result["parameters"].items()]
+    words += [f"--setting {name}={value}" for name, value in result["settings"].items()]
+    return " ".join(["python convergence.py", *words])
 
 
 def _decimal(number: float) -> str:
