@@ -2,8 +2,8 @@
 
 Larger knowledge is made of the shipped one: every target, framework release, wheel, base image, observation, effect and conflict rule is repeated
 under new names, as additions of a user. Repeated effects are known of hardware of their own, and repeated rules are those of sites of their own: said
-twice of the same, they would be copies, not knowledge. Wall time is what a user waits; processor time, beside it, is what remains when the machine does
-other work.
+twice of the same, they would be copies, not knowledge. Wall time is what a user waits; processor time, beside it, is what remains when the machine
+does other work.
 """
 
 from __future__ import annotations

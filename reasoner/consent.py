@@ -37,8 +37,8 @@ def on_request(reasons: Reasons, options: Collection[str], solve_again: SolveAga
         if option in problem.tentative:
             better = reasons.better_with([option])
         else:
-            accepted = {other: by for other, by in problem.derived.excludes.items() if other != option}
-            better = solve_again(replace(problem.derived, excludes=accepted))
+            accepted = {rule: [other for other in options if other != option] for rule, options in problem.derived.excluded_by.items()}
+            better = solve_again(replace(problem.derived, excluded_by=accepted))
         if better is not None and better.get(menu.decision_of(option)) == option:
             decision = menu.decision_of(option)
             ratio = compare(problem, criterion, better, reasons.taken)

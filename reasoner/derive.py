@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pyoxigraph as ox
 
@@ -37,13 +38,22 @@ class Derived:
         provides: the capabilities of target and request.
         situations: the classes that the request falls into.
         applies: effects and conflicts whose situations all hold.
-        excludes: for each excluded option, the rules that exclude it.
+        excluded_by: for each rule that excludes options, those options.
     """
 
     provides: frozenset[str]
     situations: frozenset[str]
     applies: frozenset[str]
-    excludes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    excluded_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @cached_property
+    def excludes(self) -> dict[str, tuple[str, ...]]:
+        """For each excluded option, the rules that exclude it."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for rule in sorted(self.excluded_by):
+            for option in self.excluded_by[rule]:
+                found[option].append(rule)
+        return {option: tuple(found[option]) for option in sorted(found)}
 
 
 Read = tuple[str | None, str | None]
@@ -69,6 +79,23 @@ class _Conclusions:
     said: Mapping[str, Sequence[str]]
 
 
+class _Stratum:
+    """Rules of one order, those that cannot fire without something certain of the request by that."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._always: list[Rule] = []
+        self._by_trigger: dict[Read, list[Rule]] = defaultdict(list)
+        for rule in rules:
+            if rule.trigger is None:
+                self._always.append(rule)
+            else:
+                self._by_trigger[(rule.trigger.predicate, rule.trigger.object)].append(rule)
+
+    def awake(self, seen: Mapping[Read, object]) -> list[Rule]:
+        """The rules that may fire."""
+        return [*self._always, *(rule for trigger in self._by_trigger.keys() & seen.keys() for rule in self._by_trigger[trigger])]
+
+
 class Deriver:
     """Derives for one request after the other over one state of the knowledge base.
 
@@ -79,7 +106,7 @@ class Deriver:
 
     def __init__(self, store: KnowledgeStore, rules: Sequence[Rule]) -> None:
         self.store = store
-        self.strata = [list(group) for _, group in itertools.groupby(rules, key=lambda rule: rule.order)]
+        self.strata = [_Stratum(list(group)) for _, group in itertools.groupby(rules, key=lambda rule: rule.order)]
         self.reads: dict[str, list[Read]] = {rule.iri: [(read.predicate, read.object) for read in rule.distinct_reads] for rule in rules}
         self._read_by_any = frozenset(read for reads in self.reads.values() for read in reads)
         self._concluded: dict[Hashable, _Conclusions] = {}
@@ -171,7 +198,7 @@ class Derivation:
         self._seen: dict[Read, tuple[int, ...]] = {read: (number,) for read, number in deriver.given(facts).items()}
         self._concluded: dict[str, _Conclusions] = {}
         for stratum in deriver.strata:
-            waiting = stratum
+            waiting = stratum.awake(self._seen)
             while waiting:
                 found = [(rule.iri, deriver.conclusions(rule, self._key(rule), self)) for rule in waiting]
                 new: set[Signature] = set()
@@ -182,7 +209,7 @@ class Derivation:
                         new |= concluded.signatures
                         for read in concluded.reads:
                             self._seen[read] = (*self._seen.get(read, ()), concluded.number)
-                waiting = [rule for rule in stratum if rule.reads_any(new)] if new else []
+                waiting = [rule for rule in stratum.awake(self._seen) if rule.reads_any(new)] if new else []
         self.derived = _derived({REQUEST_GRAPH.value: _said(facts)} | {rule: concluded.said for rule, concluded in self._concluded.items()})
 
     def vary(self, facts: Sequence[ox.Quad]) -> Derived:
@@ -219,7 +246,7 @@ def _said(quads: Iterable[ox.Quad], request: ox.NamedNode = REQUEST) -> dict[str
     for quad in quads:
         if quad.subject == request and isinstance(quad.object, ox.NamedNode):
             said[quad.predicate.value].append(quad.object.value)
-    return dict(said)
+    return {predicate: sorted(values) for predicate, values in said.items()}
 
 
 def _derived(said: Mapping[str, Mapping[str, Sequence[str]]]) -> Derived:
@@ -228,8 +255,5 @@ def _derived(said: Mapping[str, Mapping[str, Sequence[str]]]) -> Derived:
     def every(predicate: str) -> frozenset[str]:
         return frozenset(itertools.chain.from_iterable(by_predicate.get(predicate, ()) for by_predicate in said.values()))
 
-    excludes: dict[str, list[str]] = defaultdict(list)
-    for graph in sorted(said):
-        for option in said[graph].get(on("excludes"), ()):
-            excludes[option].append(graph)
-    return Derived(every(on("provides")), every(RDF_TYPE), every(on("applies")), {option: tuple(excludes[option]) for option in sorted(excludes)})
+    excluded_by = {graph: by_predicate[on("excludes")] for graph, by_predicate in said.items() if on("excludes") in by_predicate}
+    return Derived(every(on("provides")), every(RDF_TYPE), every(on("applies")), excluded_by)

@@ -51,20 +51,19 @@ class Problem:
     """The choice problem of one request.
 
     Attributes:
-        domains: for each decision the options that nothing excludes alone.
-        excluded: for each excluded option, why.
+        domains: for each decision the options that nothing excludes alone, without those that another one stands for.
         hard: factors that forbid combinations, each with its `Cause`.
         soft: what is maximised, with the tie-breaks packed below it.
         terms: the effects that count, by criterion.
         unit: one unit of weight of the first criterion in the packed sum.
         tentative: excluded options that are in the domains all the same, so that one solution tells what they would be worth.
         penalty: what each of them costs, which is more than everything else can differ.
+        stands_for: for each option that was left out because nothing but its order tells it from another one, that one.
     """
 
     menu: Menu
     derived: Derived
     domains: dict[str, list[str]]
-    excluded: dict[str, list[Cause]]
     hard: list[Factor]
     soft: list[Factor]
     terms: dict[str, list[Term]]
@@ -73,6 +72,12 @@ class Problem:
     forbid: frozenset[str] = frozenset()
     tentative: frozenset[str] = frozenset()
     penalty: int = 0
+    stands_for: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def excluded(self) -> dict[str, list[Cause]]:
+        """For each excluded option, why."""
+        return excluded_by(self.menu, self.derived)
 
     def weight(self, configuration: dict[str, str], criterion: str) -> int:
         """The sum of the terms of a criterion for a configuration (decision to option)."""
@@ -103,6 +108,7 @@ def ground(
     pins: Mapping[str, str],
     forbid: Iterable[str] = (),
     tentative: Iterable[str] = (),
+    every_option: bool = False,
 ) -> Problem:
     """The choice problem of a request.
 
@@ -113,17 +119,28 @@ def ground(
         pins: decision to option, as asked by the user.
         forbid: options that the user does not want.
         tentative: excluded options of which one solution shall tell, too, what they would be worth.
+        every_option: whether options stay that nothing but their order tells from others, so that all configurations can be ranked.
     """
-    excluded = excluded_by(menu, derived)
-    weighed = frozenset(tentative)
-    domains = {
-        decision: [option for option in options if option not in excluded or option in weighed] for decision, options in menu.options.items()
-    }
+    weighed, forbidden = frozenset(tentative), frozenset(forbid)
+    excluded = _excluded(menu, derived) - weighed
+    domains = {decision: [option for option in options if option not in excluded] for decision, options in menu.options.items()}
+    stands_for: dict[str, str] = {}
+    if not every_option:
+        domains, stands_for = menu.alike.merged(domains, weighed.union(forbidden, pins.values()))
     terms = {criterion: list(_terms(menu, derived, criterion)) for criterion in criteria}
-    problem = Problem(menu, derived, domains, excluded, [], [], terms, 1, dict(pins), frozenset(forbid), weighed)
+    problem = Problem(menu, derived, domains, [], [], terms, 1, dict(pins), forbidden, weighed, stands_for=stands_for)
     problem.hard = list(hard_factors(problem, domains))
     _add_soft_factors(problem, criteria)
     return problem
+
+
+def _excluded(menu: Menu, derived: Derived) -> set[str]:
+    """The options that something excludes alone."""
+    excluded = set(itertools.chain.from_iterable(derived.excluded_by.values()))
+    for needs, options in menu.unsupplied.items():
+        if not derived.provides.issuperset(needs):
+            excluded |= options
+    return excluded
 
 
 def excluded_by(menu: Menu, derived: Derived) -> dict[str, list[Cause]]:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from kb.store import KnowledgeStore
 from kb.terms import local_name, on
+from reasoner.alike import Alike
 from reasoner.supply import Supplies
 
 SCALE = 10_000
@@ -112,6 +113,7 @@ class Menu:
                 self.providers[capability].add(option)
         alone = {option: tuple(need for need in needs if not self.providers.get(need)) for option, needs in self.needs_in_order.items()}
         self.needs_unsupplied = {option: needs for option, needs in alone.items() if needs}
+        self.unsupplied: dict[tuple[str, ...], frozenset[str]] = _grouped(self.needs_unsupplied)
         self.waiting_for: dict[str, list[str]] = defaultdict(list)
         for option, needs in self.needs_unsupplied.items():
             for need in needs:
@@ -146,6 +148,20 @@ class Menu:
             for option in defaults:
                 found[self.decision_of(option)][taken] = option
         return dict(found)
+
+    @cached_property
+    def needing(self) -> dict[str, list[str]]:
+        """The options that need something, by what they need."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for option, needs in self.needs.items():
+            for need in needs:
+                found[need].append(option)
+        return dict(found)
+
+    @cached_property
+    def alike(self) -> Alike:
+        """Options that nothing but their order tells apart."""
+        return Alike(self)
 
     @cached_property
     def supplies(self) -> Supplies:
@@ -212,6 +228,14 @@ class Menu:
         for row in store.select("SELECT ?c ?o ?amount WHERE { ?c a on:Criterion ; on:sums ?p . ?o on:optionOf ?d ; ?p ?amount }"):
             costs[row["c"]][row["o"]] = float(row["amount"])
         return dict(costs)
+
+
+def _grouped(needs: Mapping[str, tuple[str, ...]]) -> dict[tuple[str, ...], frozenset[str]]:
+    """The options that have the same needs."""
+    found: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for option, wanted in needs.items():
+        found[wanted].add(option)
+    return {wanted: frozenset(options) for wanted, options in found.items()}
 
 
 def _sets(store: KnowledgeStore, query: str) -> dict[str, set[str]]:

@@ -198,7 +198,7 @@ class Reasoner:
         A wheel that cannot be installed here is none of them, nor is the default release of another framework than the one given.
         """
         resolved = resolve(request, self.menu, self.store)
-        problem = ground(self.menu, self._deriver.derive(resolved.facts), resolved.criteria, given, ())
+        problem = ground(self.menu, self._deriver.derive(resolved.facts), resolved.criteria, given, every_option=True)
         marginals = solve(problem.domains, problem.hard).marginals()
         return {decision: option for decision, option in wished.items() if option in marginals.get(decision, {})}
 

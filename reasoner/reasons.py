@@ -52,10 +52,15 @@ class Reasons:
     @cached_property
     def marginals(self) -> dict[str, dict[str, int]]:
         """For every option that some feasible configuration has, the value of the best one; none of them holds a tentative option."""
-        return {
+        found = {
             decision: {option: value for option, value in values.items() if value > -self.problem.penalty // 2}
             for decision, values in self._every_marginal.items()
         }
+        for option, other in self.problem.stands_for.items():
+            values = found[self.menu.decision_of(option)]
+            if other in values:
+                values[option] = values[other]
+        return found
 
     @cached_property
     def _every_marginal(self) -> dict[str, dict[str, int]]:
@@ -264,7 +269,8 @@ class Reasons:
                 continue
             variable = pattern.object[1:] if pattern.object[0] in "?$" else ""
             if variable and slots(rule) <= {variable}:
-                return {option: message(rule, {variable: ox.Literal(self.menu.name.get(option, option))}) for option in self._excluded_by[iri]}
+                excluded = self.problem.derived.excluded_by[iri]
+                return {option: message(rule, {variable: ox.Literal(self.menu.name.get(option, option))}) for option in excluded}
             for bindings in self.derivation.matches(rule, sorted({variable, *slots(rule)} - {""})):
                 value = bindings.get(variable) if variable else ox.NamedNode(expand(pattern.object))
                 if isinstance(value, ox.NamedNode):
@@ -274,15 +280,6 @@ class Reasons:
                     }
                     said.setdefault(value.value, message(rule, names))  # type: ignore[arg-type]
         return said
-
-    @cached_property
-    def _excluded_by(self) -> dict[str, list[str]]:
-        """The options that each rule excludes."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for option, rules in self.problem.derived.excludes.items():
-            for rule in rules:
-                found[rule].append(option)
-        return found
 
     def _conflict(self, iri: str) -> str:
         conflict = self.menu.conflicts[iri]

@@ -79,6 +79,13 @@ class Rule:
         return tuple(dict.fromkeys(self.reads))
 
     @cached_property
+    def trigger(self) -> Signature | None:
+        """Something said of the request without which a rule of the request cannot fire; with a named object where there is one."""
+        certain = [pattern for pattern in self.text.where if self.per_request and pattern.subject[1:] == _THIS and pattern.subject[0] in "?$"]
+        found = [signature for pattern in certain for signature in signatures(pattern) if signature.predicate and signature in self.distinct_reads]
+        return min(found, key=lambda signature: signature.object is None, default=None)
+
+    @cached_property
     def _read_objects(self) -> dict[str | None, set[str | None]]:
         """What it reads: the objects of each predicate, None standing for any."""
         objects: dict[str | None, set[str | None]] = defaultdict(set)

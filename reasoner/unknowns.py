@@ -73,7 +73,7 @@ class Guesses:
     def _admits(self, derived: Derived, guessed: Derived) -> frozenset[str] | None:
         menu = self._menu
         given = guessed.provides - derived.provides
-        same = guessed.applies == derived.applies and guessed.excludes == derived.excludes and guessed.provides > derived.provides
+        same = guessed.applies == derived.applies and guessed.excluded_by == derived.excluded_by and guessed.provides > derived.provides
         if not same or any(menu.suppliers(capability) for capability in given):
             return None
         waiting = {option for capability in given for option in menu.waiting_for.get(capability, ()) if option not in guessed.excludes}

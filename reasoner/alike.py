@@ -1,0 +1,99 @@
+"""Options that nothing but their order tells apart: one of them stands for all in the search.
+
+A knowledge base has many releases, builds and images, and few differences between them that matter to a choice. Two options of a decision are alike
+when they need and provide the same, cost the same, and the same effects and conflicts are about them; the one that ties would be broken in favour of
+then stands for the others. A build needs its own release, so builds of two releases are never alike by themselves: a release is therefore compared
+together with the builds that need it, and nothing else may need it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reasoner.menu import Menu
+
+Domains = dict[str, list[str]]
+
+
+class Alike:
+    """What of an option matters to a choice, for all options of a menu."""
+
+    def __init__(self, menu: Menu) -> None:
+        self._decisions = list(menu.options)
+        self._menu = menu
+        self._leader = dict(self._leaders())
+        self._followed = {menu.decision_of(leader) for leader in self._leader.values()}
+        about = self._statements()
+        self._documented = frozenset(menu.default.values()).union(*menu.default_with.values())
+        numbers: dict[Hashable, int] = {}
+        self._kind = {option: numbers.setdefault(self._traits(option, about), len(numbers)) for option in menu.info}
+
+    def merged(self, domains: Mapping[str, Sequence[str]], apart: Collection[str]) -> tuple[Domains, dict[str, str]]:
+        """The domains without options that others stand for.
+
+        Args:
+            apart: options that stand for themselves alone, such as those asked for.
+
+        Returns:
+            the smaller domains, and for each option that was left out the one that stands for it.
+        """
+        stands_for: dict[str, str] = {}
+        followers: dict[str, list[str]] = defaultdict(list)
+        for options in domains.values():
+            for option in options:
+                if option in self._leader:
+                    followers[self._leader[option]].append(option)
+        first: dict[Hashable, str] = {}
+        for decision, options in domains.items():
+            for option in options:
+                if option in self._leader:
+                    continue  # goes with its leader
+                mine = followers.get(option, ()) if decision in self._followed else ()
+                if option in apart or any(follower in apart for follower in mine):
+                    continue
+                kind = (self._kind[option], frozenset(self._kind[follower] for follower in mine))
+                other = first.setdefault((decision, kind), option)
+                if other != option:
+                    stands_for[option] = other
+                    by_kind = {self._kind[follower]: follower for follower in reversed(followers[other])}
+                    stands_for.update((follower, by_kind[self._kind[follower]]) for follower in mine)
+        return {decision: [option for option in options if option not in stands_for] for decision, options in domains.items()}, stands_for
+
+    def _leaders(self) -> Iterator[tuple[str, str]]:
+        """The options that go with one that they need by name: only options of one later decision need it, and nothing else provides it."""
+        menu = self._menu
+        place = {decision: i for i, decision in enumerate(self._decisions)}
+        needed_by: dict[str, list[str]] = defaultdict(list)
+        for option, needs in menu.needs.items():
+            for need in needs:
+                if need in menu.info:
+                    needed_by[need].append(option)
+        for leader, followers in needed_by.items():
+            decisions = {menu.decision_of(follower) for follower in followers}
+            if len(decisions) == 1 and menu.providers[leader] == {leader} and place[menu.decision_of(leader)] < place[next(iter(decisions))]:
+                if any(follower in needed_by for follower in followers):
+                    continue
+                yield from ((follower, leader) for follower in followers if sum(need in menu.info for need in menu.needs[follower]) == 1)
+
+    def _statements(self) -> Mapping[str, frozenset[str]]:
+        """The effects and conflicts about each option, those of which it is only given apart from the others."""
+        about: dict[str, set[str]] = defaultdict(set)
+        for statement in (*self._menu.effects.values(), *self._menu.conflicts.values()):
+            about[statement.option].add(statement.iri)
+            for _, options in statement.given:
+                for option in options:
+                    about[option].add(f"given {statement.iri}")
+        return {option: frozenset(statements) for option, statements in about.items()}
+
+    def _traits(self, option: str, about: Mapping[str, frozenset[str]]) -> Hashable:
+        menu = self._menu
+        leader = self._leader.get(option)
+        followers_alone = all(self._leader.get(other) == option for other in menu.needing.get(option, ()))
+        itself = "" if followers_alone else option  # something else needs just this one
+        costs = tuple(sorted((criterion, amounts[option]) for criterion, amounts in menu.costs.items() if option in amounts))
+        needs = frozenset(menu.needs.get(option, ())) - {leader or ""}
+        provides = frozenset(menu.provides.get(option, ()))
+        return menu.decision_of(option), needs, provides, about.get(option, frozenset()), costs, option if option in self._documented else itself
