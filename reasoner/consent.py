@@ -22,7 +22,10 @@ def awaiting_consent(menu: Menu, derived: Derived, consent_rules: Collection[str
         consent_rules: IRIs of the conflict rules that a user's word lifts.
     """
     spoken_of = {menu.effects[iri].option for iri in derived.applies & menu.effects.keys()}
-    return [option for option, rules in derived.excludes.items() if option in spoken_of and consent_rules and set(rules) <= set(consent_rules)]
+    lifted, standing = set[str](), set[str]()
+    for rule, options in derived.excluded_by.items():
+        (lifted if rule in consent_rules else standing).update(options & spoken_of)
+    return sorted(lifted - standing)
 
 
 def on_request(reasons: Reasons, options: Collection[str], solve_again: SolveAgain) -> Iterator[dict[str, Any]]:
@@ -37,7 +40,7 @@ def on_request(reasons: Reasons, options: Collection[str], solve_again: SolveAga
         if option in problem.tentative:
             better = reasons.better_with([option])
         else:
-            accepted = {rule: [other for other in options if other != option] for rule, options in problem.derived.excluded_by.items()}
+            accepted = {rule: options - {option} for rule, options in problem.derived.excluded_by.items()}
             better = solve_again(replace(problem.derived, excluded_by=accepted))
         if better is not None and better.get(menu.decision_of(option)) == option:
             decision = menu.decision_of(option)

@@ -44,7 +44,11 @@ class Derived:
     provides: frozenset[str]
     situations: frozenset[str]
     applies: frozenset[str]
-    excluded_by: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    excluded_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def rules_against(self, option: str) -> tuple[str, ...]:
+        """The rules that exclude an option."""
+        return tuple(sorted(rule for rule, options in self.excluded_by.items() if option in options))
 
     @cached_property
     def excludes(self) -> dict[str, tuple[str, ...]]:
@@ -76,7 +80,7 @@ class _Conclusions:
     quads: frozenset[ox.Quad]
     signatures: frozenset[Signature]
     reads: frozenset[Read]
-    said: Mapping[str, Sequence[str]]
+    said: Mapping[str, frozenset[str]]
 
 
 class _Stratum:
@@ -240,20 +244,20 @@ def read_derived(quads: Iterable[ox.Quad], request: ox.NamedNode) -> Derived:
     return _derived({graph: _said(found, request) for graph, found in by_graph.items()})
 
 
-def _said(quads: Iterable[ox.Quad], request: ox.NamedNode = REQUEST) -> dict[str, list[str]]:
+def _said(quads: Iterable[ox.Quad], request: ox.NamedNode = REQUEST) -> dict[str, frozenset[str]]:
     """What quads say of a request: by predicate the resources that are objects."""
-    said: dict[str, list[str]] = defaultdict(list)
+    said: dict[str, set[str]] = defaultdict(set)
     for quad in quads:
         if quad.subject == request and isinstance(quad.object, ox.NamedNode):
-            said[quad.predicate.value].append(quad.object.value)
-    return {predicate: sorted(values) for predicate, values in said.items()}
+            said[quad.predicate.value].add(quad.object.value)
+    return {predicate: frozenset(values) for predicate, values in said.items()}
 
 
-def _derived(said: Mapping[str, Mapping[str, Sequence[str]]]) -> Derived:
+def _derived(said: Mapping[str, Mapping[str, frozenset[str]]]) -> Derived:
     """What holds for a request, by what each graph says of it."""
 
     def every(predicate: str) -> frozenset[str]:
-        return frozenset(itertools.chain.from_iterable(by_predicate.get(predicate, ()) for by_predicate in said.values()))
+        return frozenset().union(*(by_predicate[predicate] for by_predicate in said.values() if predicate in by_predicate))
 
     excluded_by = {graph: by_predicate[on("excludes")] for graph, by_predicate in said.items() if on("excludes") in by_predicate}
     return Derived(every(on("provides")), every(RDF_TYPE), every(on("applies")), excluded_by)

@@ -74,10 +74,16 @@ class Problem:
     penalty: int = 0
     stands_for: Mapping[str, str] = field(default_factory=dict)
 
+    def causes(self, option: str) -> list[Cause]:
+        """What excludes an option alone: rules, and needs that nothing here meets."""
+        rules = self.derived.rules_against(option)
+        missing = tuple(need for need in self.menu.needs_unsupplied.get(option, ()) if need not in self.derived.provides)
+        return [Cause("rule", option, rules)] * bool(rules) + [Cause("needs", option, missing)] * bool(missing)
+
     @cached_property
     def excluded(self) -> dict[str, list[Cause]]:
         """For each excluded option, why."""
-        return excluded_by(self.menu, self.derived)
+        return {option: self.causes(option) for option in sorted(_excluded(self.menu, self.derived)) if option in self.menu.info}
 
     def weight(self, configuration: dict[str, str], criterion: str) -> int:
         """The sum of the terms of a criterion for a configuration (decision to option)."""
@@ -136,24 +142,11 @@ def ground(
 
 def _excluded(menu: Menu, derived: Derived) -> set[str]:
     """The options that something excludes alone."""
-    excluded = set(itertools.chain.from_iterable(derived.excluded_by.values()))
+    excluded = set[str]().union(*derived.excluded_by.values())
     for needs, options in menu.unsupplied.items():
         if not derived.provides.issuperset(needs):
             excluded |= options
     return excluded
-
-
-def excluded_by(menu: Menu, derived: Derived) -> dict[str, list[Cause]]:
-    """The options that something excludes alone, with the causes: rules, and needs that nothing here meets."""
-    excluded: dict[str, list[Cause]] = defaultdict(list)
-    for option, rules in derived.excludes.items():
-        if option in menu.info:
-            excluded[option].append(Cause("rule", option, rules))
-    for option, needs in menu.needs_unsupplied.items():
-        missing = tuple(need for need in needs if need not in derived.provides)
-        if missing:
-            excluded[option].append(Cause("needs", option, missing))
-    return dict(excluded)
 
 
 def hard_factors(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator[Factor]:

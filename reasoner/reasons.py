@@ -85,7 +85,7 @@ class Reasons:
         decision = self.menu.decision_of(option)
         if self.taken.get(decision) == option:
             return ()
-        if causes := self.problem.excluded.get(option):
+        if causes := self.problem.causes(option):
             return tuple(reason for cause in causes for reason in self.cause(cause))
         if option not in self.marginals[decision]:
             return self._blocked(option) or (Reason("fact", self.menu.name[option], "no feasible configuration has it", self.sources(option)),)
@@ -244,10 +244,10 @@ class Reasons:
 
     def _impossible(self, option: str) -> bool:
         decision = self.menu.decision_of(option)
-        return option in self.problem.excluded or option not in self.marginals[decision]
+        return option not in self.marginals[decision] or bool(self.problem.causes(option))
 
     def _first(self, option: str) -> list[Reason]:
-        causes = self.problem.excluded.get(option)
+        causes = self.problem.causes(option)
         if causes:
             return self.cause(causes[0])[:1]
         pinned = self.problem.pins.get(self.menu.decision_of(option))

@@ -76,7 +76,7 @@ class Guesses:
         same = guessed.applies == derived.applies and guessed.excluded_by == derived.excluded_by and guessed.provides > derived.provides
         if not same or any(menu.suppliers(capability) for capability in given):
             return None
-        waiting = {option for capability in given for option in menu.waiting_for.get(capability, ()) if option not in guessed.excludes}
+        waiting = {option for capability in given for option in menu.waiting_for.get(capability, ()) if not guessed.rules_against(option)}
         admitted = frozenset(option for option in waiting if guessed.provides.issuperset(menu.needs_unsupplied[option]))
         return admitted if len({menu.decision_of(option) for option in admitted}) <= 1 else None
 
