@@ -119,8 +119,25 @@ def plan(knowledge: Knowledge, folder: Path) -> tuple[Problem, Solution]:
     pins = {PREFIXES["kb"] + decision: PREFIXES["kb"] + option for decision, option in knowledge.pins.items()}
     forbid = [PREFIXES["kb"] + option for option in knowledge.forbid]
     derived = Deriver(store, rules).derive(request_facts(knowledge, knowledge.traits))
-    problem = ground(Menu(store), derived, (on("throughput"),), pins, forbid)
+    problem = ground(Menu(store), derived, (on("throughput"),), pins, forbid, every_option=True)
     return problem, solve(problem.domains, [*problem.hard, *problem.soft])
+
+
+def check_merged(problem: Problem, solution: Solution) -> None:
+    """Options that others stand for change neither the best configuration nor what any option is worth, up to their order."""
+    merged = ground(problem.menu, problem.derived, (on("throughput"),), problem.pins, problem.forbid)
+    small = solve(merged.domains, [*merged.hard, *merged.soft])
+    assert small.feasible == solution.feasible
+    if not solution.feasible:
+        return
+    assert small.best() == solution.best()
+    criterion = on("throughput")
+    for decision, values in solution.marginals().items():
+        for option in values:
+            instead = merged.stands_for.get(option, option)
+            best, other = solution.best_with(decision, option), small.best_with(decision, instead)
+            assert problem.weight(best, criterion) == merged.weight(other, criterion)
+            assert option in merged.stands_for or best == other
 
 
 def short(configuration: dict[str, str]) -> dict[str, str]:
@@ -141,6 +158,7 @@ def test_plans_as_the_turtle_means(knowledge: Knowledge, tmp_path: Path) -> None
     for configuration in expected:
         for option in configuration.values():
             best_with.setdefault(PREFIXES["kb"] + option, configuration)
+    check_merged(problem, solution)
     marginals = {option: value for options in solution.marginals().values() for option, value in options.items()}
     assert marginals.keys() == best_with.keys()
     for option, configuration in best_with.items():
