@@ -119,4 +119,5 @@ def _pip(words: Sequence[str], requirements: Path, interpreter: Interpreter, fur
     if done.returncode and further_indexes:
         command += [f"--extra-index-url={address}" for address in further_indexes]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else "\n".join((done.stderr or done.stdout or "pip failed").strip().splitlines()[-12:])
+    told = [line for line in (done.stderr or done.stdout or "pip failed").strip().splitlines() if not line.startswith("WARNING: Retrying")]
+    return "\n".join(told[-12:]) if done.returncode else ""

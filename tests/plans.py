@@ -86,11 +86,12 @@ def plan(framework: str = "pytorch", base: str = "debian-12", *more: DecisionTak
 
 
 def tiny(name: str, version: str, base: str = "debian-12", **workload: object) -> Plan:
-    """A plan that wants one small package instead of a framework's wheel."""
+    """A plan that wants one small package as its framework, of which nothing more is known, and a Debian package beside it."""
     given = plan("pytorch", base, **workload)
+    others = [decision for decision in given.decisions if decision.decision in ("image_source", "base_image", "allocator", "launcher")]
+    framework = taken("framework", name, application("code", "framework", name))
     wheel = taken("wheel", f"{name}-{version}", application("package", name, version, "pip"))
-    others = [decision for decision in given.decisions if decision.decision not in ("wheel", "allocator")]
-    return dataclasses.replace(given, decisions=(*others, wheel, taken("python", "3.11")))
+    return dataclasses.replace(given, decisions=(framework, wheel, *others, taken("python", "3.11")))
 
 
 def make_wheel(folder: Path, name: str, version: str, *requires: str, module: str = "") -> Path:

@@ -113,7 +113,8 @@ def test_a_lock_stays_while_the_same_is_asked_for(wheels: Path, monkeypatch: pyt
     said: list[str] = []
     first = lock_for(plan, None, said.append)
     assert [package.version for package in first.python] == ["2.0", "1.5"]
-    assert len(said) == 1 and said[0].startswith("not locked: the base. docker.io/library/python:3.11-slim-bookworm: docker.io does not tell")
+    assert said[0] == "not locked: the versions of what is added to an image (libtcmalloc-minimal4)"
+    assert said[1].startswith("not locked: the base. docker.io/library/python:3.11-slim-bookworm: docker.io does not tell") and len(said) == 2
     assert first.image == ""
     make_wheel(wheels, "tensors", "1.6")
     renamed = Plan.from_json(plan.to_json() | {"plan_id": "fedcba9876543210"})
@@ -169,7 +170,7 @@ def test_the_image_of_a_registry_is_locked_by_its_digest(host: str, wheels: Path
     document = json.loads(json.dumps(plan.to_json()).replace("docker.io/library/python:3.11-slim-bookworm", f"{host}/nn/base:1.0"))
     plan, said = Plan.from_json(document), list[str]()
     bundle = write_bundle(plan, tmp_path / "bundle", lock=lock_for(plan, None, said.append))
-    assert said == []
+    assert [line for line in said if "the base" in line] == []
     assert f"Bootstrap: docker\nFrom: {host}/nn/base@{digest}\n" in bundle.definition.read_text()
     assert f"FROM {host}/nn/base@{digest}\n" in (bundle.folder / "Dockerfile").read_text()
     base = next(package for package in parse_file(str(bundle.folder / "sbom.spdx.json")).packages if package.name == f"{host}/nn/base")
