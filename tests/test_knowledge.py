@@ -132,7 +132,7 @@ BROKEN = [
     ("kb:x a on:Option ; on:optionOf kb:allocator .", "a label"),
     ('kb:x a on:Option ; rdfs:label "x" .', "one decision"),
     ('kb:x a on:Option ; rdfs:label "x" ; on:optionOf kb:allocator ; on:versionKey "2.13" .', "padded"),
-    ('kb:x a on:Option ; rdfs:label "x" ; on:optionOf kb:allocator ; on:numerics on:Sloppy .', "on:Exact, on:Mixed or on:Lossy"),
+    ('kb:x a on:Option ; rdfs:label "x" ; on:optionOf kb:allocator ; on:numerics on:Supported .', "on:Exact, on:Mixed or on:Lossy"),
     ('kb:x a on:Option ; rdfs:label "x" ; on:optionOf kb:allocator ; on:appliedBy [ a on:EnvironmentVariable ; on:value "1" ] .', "one name"),
     ("eff:x a on:Effect ; on:option kb:tcmalloc ; on:ratio 1.2 .", "a source"),
     ("eff:x a on:Effect ; on:option kb:tcmalloc ; on:ratio 1.2 ; on:low 1.3 ; on:high 1.4 ; dct:source <urn:x> .", "lower end"),
