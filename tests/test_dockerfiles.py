@@ -17,7 +17,7 @@ from conftest import require
 
 import bench.apptainer
 from bench import site_settings
-from bench.build import make_base
+from bench.bases import make_base
 from generators.bundle import write_bundle
 from generators.containerfile import read_dockerfile
 from kb.errors import BadInput
