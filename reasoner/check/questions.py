@@ -68,8 +68,8 @@ def read_expected(path: Path) -> Expected:
     """What a file of an expected answer says."""
     header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
     before, _, never = _split(lines, _NEVER)
-    rows, more, _ = _split(before, _MORE)
-    return Expected(tuple(header.split("\t")), tuple(rows), not more, tuple(never))
+    rows, more, further = _split(before, _MORE)
+    return Expected(tuple(header.split("\t")), (*rows, *further), not more, tuple(never))
 
 
 def answer(store: KnowledgeStore, query: NamedQuery, variables: Sequence[str]) -> list[str]:
