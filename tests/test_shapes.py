@@ -108,14 +108,9 @@ def test_the_mutations_break_shapes_of_many_kinds() -> None:
     assert len({violation.component for found in broken for violation in found}) >= 8
 
 
-@pytest.mark.slow
 def test_engines_agree_on_what_is_shipped() -> None:
     store, _ = compile_sources(shipped_sources())
-    shapes = shapes_of(store.store)
-    by_shifty = told(validate_store(store, "shifty"))
-    assert by_shifty == told(validate_store(store, "pyshacl"))
-    assert sorted(set(by_shifty)) == results(shapes, in_store(store.store))
-    assert sorted(set(by_shifty)) == results(shapes, in_rdflib(store.to_rdflib()))
+    assert told(validate_store(store, "shifty")) == results(shapes_of(store.store), in_store(store.store))
 
 
 def shapes_of(store: ox.Store) -> ox.Store:

@@ -1,7 +1,8 @@
 """SHACL as plain SPARQL: each constraint of the shapes is one SELECT over the data, which any engine can run; here the store and rdflib do.
 
 The part of SHACL that the shipped shapes use (https://www.w3.org/TR/shacl/): targets by class, by node and by the objects of a property; predicate,
-alternative and inverse paths; cardinality, value type, range, text, list, pair and `sh:or` constraints, and SPARQL constraints. All else is an error.
+alternative and inverse paths; cardinality, value type, range, text, list, pair, `sh:or`, `sh:not` (of a pattern) and SPARQL constraints. All else is
+an error.
 """
 
 from __future__ import annotations
@@ -120,11 +121,19 @@ def _violating(shapes: ox.Store, constraint: str, wanted: Any, path: str, focus:
         "nodeKind": "!isIRI(?value)" if wanted.value == _SH + "IRI" else "",
         "pattern": f"isBlank(?value) || !REGEX(STR(?value), {wanted})",
         "minLength": f"isBlank(?value) || STRLEN(STR(?value)) < {wanted.value}",
+        "not": f"!isBlank(?value) && REGEX(STR(?value), {_only(shapes, wanted, 'pattern')})" if constraint == "not" else "",
         "in": " && ".join(f"!sameTerm(?value, {one})" for one in _members(shapes, wanted)) if constraint == "in" else "",
         **{name: f"!COALESCE(isNumeric(?value) && ?value {sign} {wanted}, false)" for name, sign in _RANGES.items()},
     }[constraint]
     assert wrong
     return f"SELECT DISTINCT ?this ?value WHERE {{ {focus} ?this {path} ?value FILTER({wrong}) }}"
+
+
+def _only(shapes: ox.Store, shape: Any, name: str) -> Any:
+    """The value of the one constraint that a shape consists of."""
+    [quad] = shapes.quads_for_pattern(shape, None, None)
+    assert quad.predicate.value == _SH + name
+    return quad.object
 
 
 def _path(shapes: ox.Store, path: Any) -> str:
