@@ -52,7 +52,7 @@ NETWORKS = {
         "series",
         {"batch": 32, "sequence": 128, "features": 8, "classes": 10, "learning_rate": 1e-3},
         epochs=12,
-        quality=0.85,
+        quality=0.90,
         digits={"sequence": 8},
     ),
 }
