@@ -62,12 +62,15 @@ def test_a_job_that_takes_too_long_is_cancelled(submitted: tuple[SlurmRunner, Bu
 def asked(
     submitted: tuple[SlurmRunner, Bundle], folder: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan | None = None, **wishes: object
 ) -> Bundle:
-    """A bundle whose jobs ask for something else, on the image that was built."""
+    """A bundle whose jobs ask for something else, on the image that was built; another plan gets an image of its own."""
     runner, built = submitted
-    monkeypatch.setenv("ONTUNE_IMAGE", str(built.image))
+    bundle = write_bundle(plan or plans.plan("pytorch"), folder / "bundle", wishes={"cores": 1, "time": "00:05:00", **wishes})
+    if plan is not None:
+        runner.prepare(bundle)
+    monkeypatch.setenv("ONTUNE_IMAGE", str((bundle if plan is not None else built).image))
     monkeypatch.setenv("ONTUNE_CONTAINER_FLAGS", " ".join(runner.apptainer.run_flags))
     monkeypatch.setenv("PATH", f"{runner.apptainer.folder}:{os.environ['PATH']}")
-    return write_bundle(plan or plans.plan("pytorch"), folder / "bundle", wishes={"cores": 1, "time": "00:05:00", **wishes})
+    return bundle
 
 
 def in_place_of_python(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -169,8 +172,8 @@ END"""
 
 
 def test_two_tasks_meet_where_the_job_says(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    launcher = plans.taken("launcher", "torchrun", plans.application("launcher", "torchrun", "--rdzv-endpoint={rendezvous} --rdzv-id={job}"))
-    bundle = asked(submitted, tmp_path, monkeypatch, plans.plan("pytorch", "debian-12", launcher), tasks_per_node=2)
+    meeting = plans.taken("distributed", "ddp", plans.application("env", "MEETING_POINT", "{rendezvous}"))
+    bundle = asked(submitted, tmp_path, monkeypatch, plans.plan("pytorch", "debian-12", meeting), tasks_per_node=2)
     in_place_of_python(bundle, monkeypatch, MEETING)
     subprocess.run(["sbatch", "--wait", "job.slurm"], cwd=bundle.folder, capture_output=True, check=True)
     (said,) = bundle.folder.glob("*.out")
