@@ -125,14 +125,11 @@ class Deriver:
         Args:
             facts: quads about `REQUEST`, `TARGET` and `WORKLOAD`.
         """
-        with self.store.lock:
+        with self.reopened():
             if len(self._numbers) > _REMEMBERED:
                 for memory in (self._numbers, self._concluded, self._matched):
                     memory.clear()
-            try:
-                yield Derivation(self, facts)
-            finally:
-                self.lend(set())
+            yield Derivation(self, facts)
 
     @contextmanager
     def reopened(self) -> Iterator[None]:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+import bench.apptainer
+from bench.apptainer import Apptainer
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -43,3 +46,12 @@ def frameworks() -> Path:
 def slurm() -> None:
     """A running one-node Slurm."""
     require("Slurm", shutil.which("sbatch") and shutil.which("sinfo"))
+
+
+@pytest.fixture(scope="session")
+def apptainer() -> Apptainer:
+    """The installed Apptainer."""
+    found = bench.apptainer.find()
+    require("Apptainer", found)
+    assert found is not None
+    return found

@@ -30,15 +30,6 @@ SECRET = "wholly-confidential"
 
 
 @pytest.fixture(scope="session")
-def apptainer() -> Apptainer:
-    """The installed Apptainer."""
-    found = bench.apptainer.find()
-    require("Apptainer", found)
-    assert found is not None
-    return found
-
-
-@pytest.fixture(scope="session")
 def built(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Bundle, Built]]:
     """Bundles of planned configurations with their images, one for each framework, built once for this file and for `test_built_plans.py`."""
     folder, known = tmp_path_factory.mktemp("bundles"), dict[str, tuple[Bundle, Built]]()

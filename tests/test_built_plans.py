@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import require
 
-import bench.apptainer
 from bench.apptainer import Apptainer
 from bench.runners.apptainer import ApptainerRunner
 from generators.bundle import Bundle, write_bundle
@@ -50,15 +48,6 @@ def planned(name: str) -> Plan:
     target = load_target("local", reasoner.store)
     features = sorted({*(target.facts["cpu"].get("features") or ()), "avx512_bf16"})
     return reasoner.plan(load_workload("mnist-cnn", reasoner.store), target.with_overrides({"cpu.features": features}), pins=PLANS[name])
-
-
-@pytest.fixture(scope="session")
-def apptainer() -> Apptainer:
-    """The installed Apptainer."""
-    found = bench.apptainer.find()
-    require("Apptainer", found)
-    assert found is not None
-    return found
 
 
 @pytest.fixture(scope="session")
