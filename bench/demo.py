@@ -111,12 +111,12 @@ def contenders(
     lacks: Callable[[Plan], Mapping[str, str]] = lambda plan: {},
     show: Show = print,
 ) -> Iterator[Contender]:
-    """The baselines, then the plans: the user's framework before any, numbers left alone before mixed precision. Plans that agree come once.
+    """The baselines, then the plans: the user's framework before any, numbers left alone before mixed precision. Plans that agree come once, as what
+    each of them is.
 
     What the machine `lacks` for a plan is not taken in it; a baseline that lacks something is left out. Both are told by `show`.
     """
     baselines = reasoner.store.select(_BASELINES)
-    taken: list[dict[str, str]] = []
     for number, row in enumerate(baselines if full else baselines[:1]):
         plan = reasoner.baseline(row["name"], workload, target)
         if number == 0:
@@ -124,9 +124,9 @@ def contenders(
         if missing := lacks(plan):
             show(f"{row['label']} is left out: {_listed(missing)}.")
             continue
-        taken.append(_choices(plan))
         yield Contender(row["name"], row["label"], plan, reasoner.numerics_of(plan))
     forbid: dict[str, str] = {}
+    plans: dict[tuple[tuple[str, str], ...], Contender] = {}
     for name, title, wishes in (
         (f"{usual}-exact", f"the plan within {usual}, exact numerics", {"framework": usual, "numerics": "exact"}),
         (f"{usual}-plan", f"the plan within {usual}", {"framework": usual}),
@@ -140,9 +140,11 @@ def contenders(
             show(f"Planning without {_listed(missing)}.")
             forbid |= missing
             plan = reasoner.plan(workload, target, forbid=tuple(forbid), **wishes)
-        if name == "plan" or _choices(plan) not in taken:
-            taken.append(_choices(plan))
-            yield Contender(name, title, plan, reasoner.numerics_of(plan))
+        choices = tuple(_choices(plan).items())
+        if same := plans.pop(choices, None):
+            title = f"{same.title}, and {title.removeprefix('the plan ')}"
+        plans[choices] = Contender(name, title, plan, reasoner.numerics_of(plan))
+    yield from plans.values()
 
 
 def _listed(missing: Mapping[str, str]) -> str:

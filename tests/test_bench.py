@@ -355,6 +355,17 @@ def test_the_demonstration_begins_with_the_baseline_and_ends_with_the_plan() -> 
     usual = short[0].plan.option("framework")
     assert all(one.plan.option("framework") == usual for one in short[:-1])
     assert len({one.plan.plan_id for one in full}) == len(full)
+    within = reasoner.plan(workload, target, framework=usual)
+    agree = {d.decision: d.option for d in within.decisions} == {d.decision: d.option for d in short[-1].plan.decisions}
+    assert (f"within {usual}, and with the framework free" in short[-1].title) == agree == (f"{usual}-plan" not in {one.name for one in short})
+
+
+def test_plans_that_agree_are_one_contender_of_both_names() -> None:
+    reasoner = Reasoner()
+    workload = load_workload("mnist-cnn", reasoner.store)
+    pytorch_only = dataclasses.replace(workload, facts={**workload.facts, "frameworks": ["pytorch"]})
+    *_, last = demo.contenders(reasoner, pytorch_only, load_target("zen5-virtual", reasoner.store), full=False)
+    assert (last.name, last.title) == ("plan", "the plan within pytorch, and with the framework free")
 
 
 
