@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +24,24 @@ class Measured:
     throughput: float
 
 
-def own_observations(folder: Path | None = None) -> list[Measured]:
-    """The latest runs that were done, newest first; files that are no observations are passed over."""
-    folder = folder or paths.data_home() / "observations"
-    files = sorted(folder.glob("*.json*"), key=lambda path: path.stat().st_mtime, reverse=True)[:_LATEST] if folder.is_dir() else []
-    return [measured for path in files if (measured := _read(path)) is not None]
+class OwnObservations:
+    """The user's recorded observations. A file is read again only when it has changed: planning is interactive, and there may be hundreds.
+
+    Args:
+        folder: where they lie; by default in the user's data folder.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or paths.data_home() / "observations"
+        self._read: dict[tuple[str, int], Measured | None] = {}
+
+    def latest(self) -> list[Measured]:
+        """The latest runs that were done, newest first; files that are no observations are passed over."""
+        entries = os.scandir(self._folder) if self._folder.is_dir() else ()
+        files = [(entry.path, entry.stat().st_mtime_ns) for entry in entries if entry.name.endswith(".jsonld") and not entry.name.startswith(".")]
+        newest = sorted(files, key=lambda file: file[1], reverse=True)[:_LATEST]
+        self._read = {file: self._read[file] if file in self._read else _read(Path(file[0])) for file in newest}
+        return [measured for measured in self._read.values() if measured is not None]
 
 
 def _read(path: Path) -> Measured | None:

@@ -18,8 +18,7 @@ import pyoxigraph as ox
 
 from kb.store import KnowledgeStore, Term
 from kb.terms import RDF_TYPE, on
-from reasoner.rule_text import Signature
-from reasoner.rules import Rule, conclusions, focus_values, matches, signatures_of
+from reasoner.rules import Rule, conclusions, focus_values, matches
 
 REQUEST = ox.NamedNode("urn:ontune:request")
 TARGET = ox.NamedNode("urn:ontune:target")
@@ -71,14 +70,12 @@ class _Conclusions:
     Attributes:
         number: stands for these conclusions, and for no others.
         quads: in the graph of the rule.
-        signatures: what patterns can match them.
         reads: those of the rules' reads that can match them.
         said: what they say of the request: by predicate the resources that are objects.
     """
 
     number: int
     quads: frozenset[ox.Quad]
-    signatures: frozenset[Signature]
     reads: frozenset[Read]
     said: Mapping[str, frozenset[str]]
 
@@ -160,7 +157,7 @@ class Deriver:
             quads = frozenset(conclusions(derivation.in_store(), rule, REQUEST, derivation.focus))
             reads = frozenset(read for quad in quads for read in self._reads_of(quad))
             number = -1 - len(self._concluded)  # facts have the other numbers
-            found = self._concluded[key] = _Conclusions(number, quads, frozenset(signatures_of(quads)), reads, _said(quads))
+            found = self._concluded[key] = _Conclusions(number, quads, reads, _said(quads))
         return found
 
     def matches(self, rule: Rule, key: Hashable, variables: Sequence[str], derivation: Derivation) -> Sequence[Mapping[str, Term]]:
@@ -202,15 +199,15 @@ class Derivation:
             waiting = stratum.awake(self._seen)
             while waiting:
                 found = [(rule.iri, deriver.conclusions(rule, self._key(rule), self)) for rule in waiting]
-                new: set[Signature] = set()
+                new: set[Read] = set()
                 for rule, concluded in found:
                     before = self._concluded.get(rule)
                     if concluded.quads and concluded is not before and not (before and concluded.quads <= before.quads):
                         self._concluded[rule] = concluded
-                        new |= concluded.signatures
+                        new |= concluded.reads
                         for read in concluded.reads:
                             self._seen[read] = (*self._seen.get(read, ()), concluded.number)
-                waiting = [rule for rule in stratum.awake(self._seen) if rule.reads_any(new)] if new else []
+                waiting = [rule for rule in stratum.awake(self._seen) if not new.isdisjoint(deriver.reads[rule.iri])] if new else []
         self.derived = _derived({REQUEST_GRAPH.value: _said(facts)} | {rule: concluded.said for rule, concluded in self._concluded.items()})
 
     def vary(self, facts: Sequence[ox.Quad]) -> Derived:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kb.observations import Measured, own_observations
+from kb.observations import Measured, OwnObservations
 from kb.store import KnowledgeStore
 from reasoner.menu import Menu
 from reasoner.request import Request
@@ -28,7 +28,7 @@ class Start:
 
 
 class Observed:
-    """The runs that predictions can start from: those of the knowledge base, read once, and the user's own, read anew each time.
+    """The runs that predictions can start from: those of the knowledge base, and the user's own.
 
     Args:
         menu: the decisions and options that runs took, by their names.
@@ -38,6 +38,7 @@ class Observed:
         self._menu = menu
         self._decisions = {menu.name[decision]: decision for decision in menu.options}
         self._options = {(menu.name[info.decision], info.name): info.iri for info in menu.info.values()}
+        self._own = OwnObservations()
         self._shipped: dict[_Place, list[Measured]] = defaultdict(list)
         for measured in _shipped(store):
             self._shipped[_place(measured)].append(measured)
@@ -46,7 +47,7 @@ class Observed:
         """The run of the same workload, on the same microarchitecture with as many cores, that differs in the fewest options from `taken`."""
         cpu = request.target.facts.get("cpu") or {}
         place = request.workload.name, cpu.get("microarchitecture"), cpu.get("usable_cores")
-        own = [measured for measured in own_observations() if _place(measured) == place]
+        own = [measured for measured in self._own.latest() if _place(measured) == place]
         near = [self._start(measured) for measured in [*own, *self._shipped.get(place, ())]]
         return min(near, key=lambda start: sum(option != taken[decision] for decision, option in start.configuration.items()), default=None)
 

@@ -152,14 +152,19 @@ class Reasons:
 
     def _dependants(self, option: str) -> list[Reason]:
         """The chosen options that need what only this one provides."""
-        given = {*self.menu.provides.get(option, ()), option} - self.problem.derived.provides
+        given = self._needed.intersection((*self.menu.provides.get(option, ()), option))
         found = []
-        for other in self.taken.values():
+        for other in self.taken.values() if given else ():
             for need in sorted(self.menu.needs.get(other, set()) & given):
                 if not any(need in {*self.menu.provides.get(peer, ()), peer} for peer in self.taken.values() if peer != option):
                     text = f"{self.menu.name[other]} needs {self._named(need)}, which {self.menu.name[option]} provides"
                     found.append(Reason("fact", local_name(need), text, self.sources(other)))
         return found[:3]
+
+    @cached_property
+    def _needed(self) -> frozenset[str]:
+        """What the chosen options need of one another."""
+        return frozenset().union(*(self.menu.needs.get(option, ()) for option in self.taken.values())) - self.problem.derived.provides
 
     def _default(self, decision: str, option: str) -> list[Reason]:
         default = self.menu.default_beside(decision, self.taken)
