@@ -126,7 +126,7 @@ class Reasons:
         if cause.kind == "conflict":
             return [Reason("rule", local_name(iri), self._conflict(iri), self.sources(iri)) for iri in cause.ids]
         if cause.kind == "supply":
-            return [Reason("fact", local_name(need), f"{self._named(need)} must be provided", self.sources(need)) for need in cause.ids]
+            return [Reason("fact", local_name(need), f"{name} needs {self._named(need)}", self.sources(cause.option)) for need in cause.ids]
         return [Reason("request", name, f"you {'asked for' if cause.kind == 'pin' else 'ruled out'} {name}")]
 
     def sources(self, iri: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -29,7 +29,7 @@ def why_not(reasons: Reasons, option: str) -> dict[str, Any]:
     asked = Factor((decision,), {(option,): 0}, None, Cause("pin", option))
     hard = [asked, *(_spoken_of(factor, option) for factor in _every_hard_factor(reasons))]
     core = minimal_conflict(menu.options, hard)
-    found = _said(reasons, [factor for factor in core if factor is not asked])
+    found = _said(reasons, core, asked)
     repair = [
         {"change": " and ".join(_lifted(reasons, factor) for factor in lifted), "then": f"{menu.name[option]} becomes possible"}
         for lifted in smallest_relaxations(menu.options, hard, lambda factor: factor is not asked and _changeable(factor))
@@ -58,10 +58,34 @@ def _spoken_of(factor: Factor, option: str) -> Factor:
     return replace(factor, reason=Cause(cause.kind, option, cause.ids)) if about and isinstance(cause, Cause) else factor
 
 
-def _said(reasons: Reasons, factors: Sequence[Factor]) -> list[Reason]:
-    causes = [factor.reason for factor in factors if isinstance(factor.reason, Cause) and factor.reason.kind != "supply"]
-    said = itertools.chain.from_iterable(reasons.cause(cause) for cause in causes)
+def _said(reasons: Reasons, core: Sequence[Factor], unsaid: Factor | None = None) -> list[Reason]:
+    """What clashes, in words: each factor but one that goes without saying, and what the options that are asked for need of one another."""
+    causes = [(factor, factor.reason) for factor in core if isinstance(factor.reason, Cause)]
+    wanted = {reasons.menu.decision_of(cause.option): cause.option for _, cause in causes if cause.kind == "pin"}
+    alone = any(cause.kind in {"rule", "needs"} for _, cause in causes)
+    said: list[Reason] = []
+    for factor, cause in causes:
+        if cause.kind == "supply":
+            said += _need(reasons, cause, factor.scope, wanted)
+        elif factor is not unsaid:
+            said += reasons.cause(cause)
+            if cause.kind == "pin" and not alone:
+                said += itertools.chain.from_iterable(map(reasons.cause, reasons.problem.causes(cause.option)))
     return list(dict.fromkeys(said))
+
+
+def _need(reasons: Reasons, cause: Cause, scope: Sequence[str], wanted: Mapping[str, str]) -> Iterator[Reason]:
+    """What an option that is asked for needs and the others that are asked for do not give; without one, what those go with nothing of."""
+    menu = reasons.menu
+    decision, *others = scope
+    if decision in wanted:
+        given = {given for other in wanted.values() for given in (other, *menu.provides.get(other, ()))}
+        for need in menu.needs_in_order[wanted[decision]]:
+            if need in cause.ids and need not in given:
+                yield from reasons.cause(Cause("supply", wanted[decision], (need,)))
+    elif partners := [wanted[other] for other in others if other in wanted]:
+        text = f"no {menu.name[decision]} that is possible goes with {' and '.join(menu.name[partner] for partner in partners)}"
+        yield Reason("fact", menu.name[decision], text, reasons.sources(partners[0]))
 
 
 def _changeable(factor: Factor) -> bool:

@@ -205,3 +205,18 @@ def test_rdflib_reads_every_file() -> None:
     for source in shipped_sources():
         if source.path.suffix == ".ttl" and "microarchitectures" not in source.name:
             assert len(rdflib.Graph().parse(source.path, format="turtle"))
+
+
+@pytest.mark.parametrize(
+    ("pins", "said"),
+    [
+        ({"framework": "tensorflow", "compiler": "inductor"}, ("asked for tensorflow", "asked for inductor", "inductor needs pytorch")),
+        ({"python": "3.8", "framework_release": "torch-2.13.0"}, ("asked for 3.8", "torch-2.13.0 needs Python 3.10 or newer")),
+        ({"framework": "mxnet"}, ("asked for mxnet", "development of mxnet ended", "no framework_release that is possible goes with mxnet")),
+    ],
+)
+def test_wishes_that_clash_are_told_with_what_one_needs_of_the_other(pins: dict[str, str], said: tuple[str, ...]) -> None:
+    planner = shipped()
+    with pytest.raises(NoFeasiblePlan) as error:
+        planner.plan(load_workload("mnist-cnn", planner.store), load_target("zen5-virtual", planner.store), pins=pins)
+    assert all(part in str(error.value) for part in said)
