@@ -31,7 +31,7 @@ types: venv-dev
 	@echo "mypy" >&2; $(BIN)/mypy
 
 tests: venv-dev
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(PYTEST)
 
 docs: venv  ## the ontology, the facts and the rules as HTML, in build/docs
 	@$(BIN)/ontune kb export --format html -o build/docs
