@@ -6,7 +6,7 @@
     suite bookworm                                      their release
     package NAME VERSION ARCHITECTURE SHA256            the base is made from these packages alone
     image docker.io/library/debian@sha256:...           or the base is this image of a registry
-    added NAME VERSION ARCHITECTURE SHA256              what is added to the base, as far as it is not there in this version or a newer one
+    added NAME VERSION ARCHITECTURE SHA256              what may be added to the base, as far as it is needed beside what that has
     request DIGEST                                      what was asked for: while that stays the same, the lock stays
 """
 

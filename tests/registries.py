@@ -47,13 +47,15 @@ class Registry:
         with gzip.open(layer, "wb", compresslevel=1) as squeezed, tarfile.open(fileobj=Hashed(), mode="w|", format=tarfile.GNU_FORMAT) as archive:
             archive.add(root, arcname=".")
         machine = {"architecture": _MACHINES.get(platform.machine(), platform.machine()), "os": "linux"}
-        configuration = self._put(name, scratch / "config", {**machine, "config": {}, "rootfs": {"type": "layers", "diff_ids": [f"sha256:{plain.hexdigest()}"]}})
+        layers = {"type": "layers", "diff_ids": [f"sha256:{plain.hexdigest()}"]}
+        configuration = self._put(name, scratch / "config", {**machine, "config": {}, "rootfs": layers})
         described = [self._describe("config.v1+json", configuration), self._describe("layer.v1.tar+gzip", self._keep(name, layer))]
         manifest = scratch / "manifest"
-        manifest.write_text(json.dumps({"schemaVersion": 2, "mediaType": _TYPE.format("manifest.v1+json"), "config": described[0], "layers": described[1:]}))
+        kind = _TYPE.format("manifest.v1+json")
+        manifest.write_text(json.dumps({"schemaVersion": 2, "mediaType": kind, "config": described[0], "layers": described[1:]}))
         digest = f"sha256:{_hash(manifest)}"
         for reference in (tag, digest):
-            self.files[f"{name}/manifests/{reference}"] = _TYPE.format("manifest.v1+json"), manifest
+            self.files[f"{name}/manifests/{reference}"] = kind, manifest
         return digest
 
     def _put(self, name: str, file: Path, content: dict[str, object]) -> Path:
