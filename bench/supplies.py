@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from generators.bundle import Bundle
-from generators.lock import PYTHON, SYSTEM
+from generators.lock import PYTHON, SYSTEM, Lock
 from kb.errors import BadInput, RunFailed
 from kb.site import complete_site
 
@@ -38,7 +39,7 @@ class Supplies:
     Attributes:
         base: a folder or an image; None where the build itself gets it.
         wheels: a folder with every wheel; None where pip asks the user's indexes during the build.
-        packages: a folder with the Debian packages that a lock adds to the base; None where it adds none.
+        packages: a folder with the Debian packages that a lock adds to the base; None where it adds none, or where the image's own apt gets them.
         arguments: values for the definition's `{{ ... }}`.
     """
 
@@ -92,7 +93,7 @@ def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
     with as_the_site_wants(bundle), tempfile.TemporaryDirectory(prefix=f".{FOLDER}-", dir=bundle.folder) as scratch:
         stage = Path(scratch, FOLDER)
         stage.mkdir()
-        found = _from_elsewhere(bundle, apptainer)
+        packages, found = bases.added_packages(lock), _from_elsewhere(bundle, apptainer)
         base = found.base or (f"{recipe.bootstrap}://{recipe.base}" if recipe.of_registry else None)
         if base is None:
             expected = "a base of a registry, or one that is made of locked packages: `--pin image_source=localimage`"
@@ -104,8 +105,8 @@ def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
         with doing(f"writing {folder}") as tell:
             apptainer.build(base, stage / _BASE, Path(scratch, "log"), tell=tell)
             shutil.copytree(wheels, stage / _WHEELS)
-            if found.packages:
-                shutil.copytree(found.packages, stage / _PACKAGES)
+            if packages:
+                shutil.copytree(packages, stage / _PACKAGES)
             (stage / _SUMS).write_text(_sums(stage, bundle), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         stage.rename(folder)
@@ -127,12 +128,24 @@ def requirements_of(bundle: Bundle) -> Path:
 
 def _from_elsewhere(bundle: Bundle, apptainer: Apptainer) -> Supplies:
     recipe, lock = bundle.recipe, bundle.recipe.lock
-    packages = bases.added_packages(lock) if lock else None
+    packages = _packages(lock) if lock else None
     if "base" not in recipe.build_arguments:
         return Supplies(None, None, packages, {name: bases.mirror() for name in recipe.build_arguments})
     base = bases.locked_base(lock) if lock else bases.make_base(recipe.header("Suite"))
     interpreter = Interpreter(*apptainer.execute(base, ["python3", "-c", _ASK_INTERPRETER]).split())
     return Supplies(base, _wheels(bundle, interpreter), packages, {"base": str(base)})
+
+
+def _packages(lock: Lock) -> Path | None:
+    """What a lock adds to its base. Where it cannot be had here, the image's own apt gets it, and the build compares the hashes all the same."""
+    try:
+        return bases.added_packages(lock)
+    except RunFailed as error:
+        print(
+            f"left to the image's own apt, by the hashes of the lock, since they are not to be had here: the packages that are added\n{error}",
+            file=sys.stderr,
+        )
+        return None
 
 
 def _wheels(bundle: Bundle, interpreter: Interpreter) -> Path:

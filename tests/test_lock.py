@@ -17,9 +17,11 @@ from pathlib import Path
 
 import plans
 import pytest
+from conftest import require
 from plans import make_wheel
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+from test_generators import SHELLCHECK
 
 from bench import registry
 from bench import wheels as wheels_of
@@ -210,6 +212,9 @@ def test_what_is_added_to_an_image_is_locked_with_all_that_it_needs(host: str, w
     bundle = write_bundle(plan, tmp_path / "bundle", lock=lock)
     install = [line.text for line in read_definition(bundle.definition.read_text(), "ontune.def") if line.section == "post"]
     assert any(line.startswith('set -- "$@" libtcmalloc-minimal4 ') for line in install) and not any(line.startswith("need ") for line in install)
+    require("shellcheck", SHELLCHECK, "make venv-dev")
+    done = subprocess.run([str(SHELLCHECK), bundle.folder / "install.sh"], capture_output=True, text=True, check=False)
+    assert done.stdout + done.stderr == ""
     bill = {package.name: package for package in parse_file(str(bundle.folder / "sbom.spdx.json")).packages}
     assert all(bill[name].checksums[0].value == one.sha256 for name, one in named.items())
     assert bill["libc6"].external_references[0].locator.endswith("&distro=bookworm")

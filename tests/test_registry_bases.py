@@ -160,6 +160,15 @@ def test_whoever_builds_without_the_packages_gets_those_versions_of_the_archive(
     assert made.apptainer.execute(tmp_path / "image.sif", VERSIONS) == made.apptainer.execute(made.offline, VERSIONS)
 
 
+def test_packages_that_are_not_to_be_had_here_are_left_to_the_image(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As on a machine without apt, which can build all the same and fetch nothing."""
+    bundle = write_bundle(made.bundle.plan, tmp_path / "bundle", lock=dataclasses.replace(made.lock, suite="nowhere"))
+    assert supplies.gather(bundle, made.apptainer) == supplies.Supplies(None, None)
+    assert "left to the image's own apt, by the hashes of the lock" in capsys.readouterr().err
+    with pytest.raises(RunFailed, match="no archive that is known here has the packages of nowhere"):
+        supplies.fetch(bundle, made.apptainer)
+
+
 @pytest.mark.parametrize("packages", [True, False])
 def test_another_file_than_the_locks_is_not_installed(packages: bool, made: Made, tmp_path: Path) -> None:
     added = tuple(dataclasses.replace(one, sha256="0" * 64) if one.name == "make" else one for one in made.lock.added)
