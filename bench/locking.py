@@ -32,7 +32,9 @@ def lock_for(plan: Plan, kept: Lock | None, tell: Tell) -> Lock:
     recipe = Recipe.from_plan(plan)
     requirements = requirements_of(recipe)
     request = request_of(recipe, requirements)
-    if kept and kept.request == request:
+    # A lock of before may lack what is added to an image.
+    whole = kept and (kept.system or kept.added or not (recipe.of_registry and recipe.packages_to_install))
+    if kept and whole and kept.request == request:
         return kept
     lock = replace(_system(recipe), request=request, image="" if recipe.build_arguments else _image(recipe, tell))
     interpreter = interpreter_of(lock, recipe.python)

@@ -48,7 +48,7 @@ def _document(recipe: Recipe, files: Mapping[str, bytes]) -> Document:
         document_namespace=f"https://w3id.org/ontune/sbom/{recipe.plan_id}",
         creators=[Actor(ActorType.TOOL, "ontune")],
         created=_created(),
-        document_comment=None if recipe.lock else f"All packages of the image are named in it: {_NAMED}",
+        document_comment=None if recipe.lock and not recipe.of_registry else f"All packages of the image are named in it: {_NAMED}",
     )
     root = _package(_ROOT, f"{recipe.program.title} ({recipe.program.framework})", recipe.plan_id)
     parts = list(_parts(recipe))

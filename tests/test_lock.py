@@ -208,6 +208,8 @@ def test_what_is_added_to_an_image_is_locked_with_all_that_it_needs(host: str, w
     named = {one.name: one for one in lock.added}
     assert {"libtcmalloc-minimal4", "libstdc++6", "libgcc-s1", "libc6"} <= named.keys() and "apt" not in named
     assert (lock.vendor, lock.suite, lock.system) == ("debian", "bookworm", ())
+    assert lock_for(plan, lock, print) is lock
+    assert lock_for(plan, dataclasses.replace(lock, added=(), suite="", vendor=""), print) == lock, "as locks were, without what is added"
     assert interpreter_of(lock, "3.11").glibc == "2.36", "wheels are for the C library of the release, whatever this machine has"
     bundle = write_bundle(plan, tmp_path / "bundle", lock=lock)
     install = [line.text for line in read_definition(bundle.definition.read_text(), "ontune.def") if line.section == "post"]
@@ -215,7 +217,9 @@ def test_what_is_added_to_an_image_is_locked_with_all_that_it_needs(host: str, w
     require("shellcheck", SHELLCHECK, "make venv-dev")
     done = subprocess.run([str(SHELLCHECK), bundle.folder / "install.sh"], capture_output=True, text=True, check=False)
     assert done.stdout + done.stderr == ""
-    bill = {package.name: package for package in parse_file(str(bundle.folder / "sbom.spdx.json")).packages}
+    document = parse_file(str(bundle.folder / "sbom.spdx.json"))
+    assert "/opt/ontune/system-packages.txt" in document.creation_info.document_comment, "what of it the image lacks is known when it is built"
+    bill = {package.name: package for package in document.packages}
     assert all(bill[name].checksums[0].value == one.sha256 for name, one in named.items())
     assert bill["libc6"].external_references[0].locator.endswith("&distro=bookworm")
 
