@@ -236,8 +236,15 @@ def test_a_release_that_no_archive_has_is_not_locked(host: str, wheels: Path, tm
     plan = on_image(image=f"{host}/nn/base:1.0", suite='"nowhere"')
     assert recipe_of(plan, tmp_path) == 4
     said = capsys.readouterr().err
-    assert "no archive that is known here has the packages of nowhere; asked those of: " in said and "packages.ubuntu_mirror" in said
+    assert "no archive that is reached from here has the packages of nowhere; asked those of: " in said and "packages.ubuntu_mirror" in said
     assert not (tmp_path / "bundle").exists()
+
+
+def test_an_archive_that_does_not_answer_is_not_passed_over(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with pytest.raises(RunFailed, match=r"(?s)Failed to fetch.*no archive that is reached from here has the packages of bookworm"):
+        lock_for(plans.tiny("fastnet", "2.0", base="python-3.11-slim"), None, print)
 
 
 def test_an_image_of_no_known_release_is_not_locked(host: str, wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,7 +165,7 @@ def test_packages_that_are_not_to_be_had_here_are_left_to_the_image(made: Made, 
     bundle = write_bundle(made.bundle.plan, tmp_path / "bundle", lock=dataclasses.replace(made.lock, suite="nowhere"))
     assert supplies.gather(bundle, made.apptainer) == supplies.Supplies(None, None)
     assert "left to the image's own apt, by the hashes of the lock" in capsys.readouterr().err
-    with pytest.raises(RunFailed, match="no archive that is known here has the packages of nowhere"):
+    with pytest.raises(RunFailed, match="no archive that is reached from here has the packages of nowhere"):
         supplies.fetch(bundle, made.apptainer)
 
 
