@@ -36,8 +36,9 @@ tests: venv-dev
 docs: venv  ## the ontology, the facts and the rules as HTML, in build/docs
 	@$(BIN)/ontune kb export --format html -o build/docs
 
-tools: venv-dev  ## Apptainer, buildah, Slurm, Java, PyTorch and TensorFlow for the tests
+tools: venv-dev  ## Apptainer, debootstrap, buildah, Slurm, Java, PyTorch and TensorFlow for the tests
 	@tools/install-apptainer.sh
+	@tools/install-debootstrap.sh
 	@tools/install-slurm.sh
 	@tools/install-shellcheck.sh
 	@tools/install-buildah.sh

@@ -52,7 +52,7 @@ class Apptainer:
 
     def build(
         self,
-        definition: Path,
+        definition: Path | str,
         image: Path,
         log: Path,
         *,
@@ -63,7 +63,8 @@ class Apptainer:
         """Build an image from a definition, as an ordinary user could.
 
         Args:
-            definition: the definition file, whose relative paths hold from its own folder; or a base, as a folder or an image.
+            definition: the definition file, whose relative paths hold from its own folder; or a base, as a folder or an image, or as an address of a
+                registry such as `docker://NAME`.
             image: the SIF file to be written.
             log: the file for everything that the build says.
             arguments: values for the definition's `{{ ... }}`.
@@ -78,9 +79,10 @@ class Apptainer:
         command = ["singularity", "build", "--fakeroot", "--force", "--mksquashfs-args", SQUEEZE]
         command += [word for name, value in (arguments or {}).items() for word in ("--build-arg", f"{name}={value}")]
         command += [word for bind in binds for word in ("--bind", bind)]
-        command += [str(image.resolve()), str(definition.resolve())]  # before the folder changes
+        source, folder = (definition, image.parent) if isinstance(definition, str) else (str(definition.resolve()), definition.parent)
+        command += [str(image.resolve()), source]  # before the folder changes
         last: list[str] = []
-        with log.open("w", encoding="utf-8") as file, self._reachable(definition.parent):
+        with log.open("w", encoding="utf-8") as file, self._reachable(folder):
             try:
                 for line in stream_command(command, output_type="both"):
                     file.write(line)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from generators.lock import Lock
+from generators.lock import Lock, SystemPackage
 from kb.errors import RunFailed
 from kb.paths import cache_home
 
@@ -27,13 +29,32 @@ def locked_base(lock: Lock) -> Path:
     Raises:
         RunFailed: an archive has a package no more, or another one in its name, or the base cannot be made.
     """
-    key = hashlib.sha256("".join(one.sha256 for one in lock.system).encode()).hexdigest()[:16]
-    name = f"{lock.suite}-{key}"
+    name = f"{lock.suite}-{_key(lock.system)}"
     if (ready := _bases() / name).is_dir():
         return ready
     with tempfile.TemporaryDirectory(prefix="packages-", dir=_bases()) as folder:
-        debian.fetch(lock, Path(folder))
+        debian.fetch(lock.suite, lock.system, Path(folder))
         return _made(lock.suite, name, Path(folder))
+
+
+def added_packages(lock: Lock) -> Path | None:
+    """A folder of the packages that a lock adds to its base, with an index that apt reads; None where there are none.
+
+    Raises:
+        RunFailed: an archive has a package no more, or another one in its name.
+    """
+    if not lock.added:
+        return None
+    folder = cache_home() / "packages" / f"{lock.suite}-{_key(lock.added)}"
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".packages-", dir=folder.parent) as scratch:
+            partial = Path(scratch, "packages")
+            partial.mkdir()
+            debian.fetch(lock.suite, lock.added, partial)
+            with contextlib.suppress(OSError):  # another process was faster, with the same packages
+                partial.rename(folder)
+    return folder
 
 
 def mirror() -> str:
@@ -42,6 +63,10 @@ def mirror() -> str:
     if not done.stdout:
         raise RunFailed("apt knows no archive of this distribution, and the image is made from one")
     return done.stdout.split()[0]
+
+
+def _key(packages: Sequence[SystemPackage]) -> str:
+    return hashlib.sha256("".join(one.sha256 for one in packages).encode()).hexdigest()[:16]
 
 
 def _bases() -> Path:

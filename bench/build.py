@@ -68,7 +68,7 @@ def _build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
             begin = time.monotonic()
             try:
                 found = found or supplies.gather(bundle, apptainer)
-                with doing(f"building the image in {bundle.folder.name}") as tell, site_settings.lent(found.wheels, images) as binds:
+                with doing(f"building the image in {bundle.folder.name}") as tell, site_settings.lent(found.wheels, images, found.packages) as binds:
                     apptainer.build(bundle.definition, partial, log, arguments=found.arguments, binds=binds, tell=tell)
                 partial.rename(image)
             finally:

@@ -13,36 +13,40 @@ from .progress import doing
 from .scripts import said_by
 
 
-def resolve(suite: str, names: Sequence[str]) -> tuple[str, tuple[SystemPackage, ...]]:
-    """Ask apt what a base of a release consists of that has some packages too. Only lists are fetched, and nothing is installed.
+def resolve(suite: str, names: Sequence[str], more: Sequence[str] = (), *, made: bool) -> Lock:
+    """Ask apt what some packages need. Only lists are fetched, and nothing is installed.
 
     Args:
         suite: the release's code name.
-        names: packages, `NAME` or `NAME=VERSION`.
+        names: packages of the image, `NAME` or `NAME=VERSION`.
+        more: packages that are only needed while the image is built.
+        made: whether the base is made of packages: then `names` are among those. Else it is an image of the release, of which nothing more is known.
 
     Returns:
-        Who packs them, such as `debian`, and all packages, sorted by name.
+        A lock of these packages alone, sorted by name.
 
     Raises:
-        RunFailed: apt is not here, or does not find something.
+        RunFailed: apt is not here, no archive that it reaches has the release, or it does not find something.
     """
     with doing(f"asking for the packages of {suite}"):
-        vendor, *lines = said_by("lock-packages.sh", suite, *names).splitlines()
-    return vendor.split()[1], tuple(SystemPackage(*line.split()[1:]) for line in lines)
+        vendor, *lines = said_by("lock-packages.sh", "made" if made else "image", suite, *names, "--", *more).splitlines()
+    found = [(kind, SystemPackage(*told)) for kind, *told in map(str.split, lines)]
+    system, added = (tuple(package for kind, package in found if kind == wanted) for wanted in ("package", "added"))
+    return Lock((), system, added, vendor.split()[1], suite)
 
 
-def fetch(lock: Lock, folder: Path) -> None:
-    """Put the packages of a lock into an empty folder, with an index that apt reads.
+def fetch(suite: str, packages: Sequence[SystemPackage], folder: Path) -> None:
+    """Put packages of a release into an empty folder, with an index that apt reads. Their hashes are compared before anything of them is used.
 
     Raises:
         RunFailed: an archive does not have one of them any more, or has another file in its name.
     """
-    with doing(f"fetching {len(lock.system)} packages of {lock.suite}"):
+    with doing(f"fetching {len(packages)} packages of {suite}"):
         try:
-            said_by("fetch-packages.sh", lock.suite, folder, *(f"{one.name}={one.version}" for one in lock.system))
+            said_by("fetch-packages.sh", suite, folder, *(f"{one.name}={one.version}" for one in packages))
         except RunFailed as error:
             raise RunFailed(f"{error}\nthe archive has what the lock names no more; `ontune recipe --update-lock` locks what it has now") from None
     found = {hashlib.sha256(file.read_bytes()).hexdigest(): file.name for file in folder.glob("*.deb")}
-    wanted = {one.sha256: one.name for one in lock.system}
+    wanted = {one.sha256: one.name for one in packages}
     if differing := sorted({wanted.get(sha256, found.get(sha256, "")) for sha256 in wanted.keys() ^ found.keys()}):
         raise RunFailed(f"not what the lock names, by their hashes: {', '.join(differing)}")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from generators.bundle import requirements_of
 from generators.lock import Lock, request_of
 from generators.recipe import Recipe
-from kb.errors import RunFailed
+from kb.errors import BadInput, RunFailed
 from reasoner.plan import Plan
 
 from . import debian, registry
@@ -26,28 +26,46 @@ def lock_for(plan: Plan, kept: Lock | None, tell: Tell) -> Lock:
         tell: gets what cannot be locked, and why.
 
     Raises:
-        BadInput: the plan holds a text that no bundle can carry.
-        RunFailed: apt or pip does not find something.
+        BadInput: the plan holds a text that no bundle can carry, or packages are added to an image whose release nothing tells.
+        RunFailed: apt or pip does not find something, or no archive that apt reaches has the release of the base.
     """
     recipe = Recipe.from_plan(plan)
     requirements = requirements_of(recipe)
-    lock = Lock((), request=request_of(recipe, requirements))
-    if kept and kept.request == lock.request:
+    request = request_of(recipe, requirements)
+    # A lock of before may lack what is added to an image.
+    whole = kept and (kept.system or kept.added or not (recipe.of_registry and recipe.packages_to_install))
+    if kept and whole and kept.request == request:
         return kept
-    if recipe.build_arguments:  # the base is made here
-        suite = recipe.header("Suite")
-        vendor, system = debian.resolve(suite, [f"{entry.name}={entry.value}" if entry.value else entry.name for entry in recipe.packages_to_install])
-        lock = replace(lock, system=system, vendor=vendor, suite=suite)
-        interpreter = _interpreter(lock)
-    else:
-        lock = replace(lock, image=_image(recipe, tell))
-        interpreter = Interpreter(recipe.python, "", platform.machine())
+    lock = replace(_system(recipe), request=request, image="" if recipe.build_arguments else _image(recipe, tell))
+    interpreter = interpreter_of(lock, recipe.python)
     return replace(lock, python=resolve(requirements, interpreter, [index.value for index in recipe.indexes]))
+
+
+def interpreter_of(lock: Lock, python: str) -> Interpreter:
+    """The Python of a base, by the packages of a lock; `python` is its version where the base is an image."""
+    versions = {one.name: re.sub(r"^\d+:|[^\d.].*$", "", one.version) for one in (*lock.system, *lock.added)}
+    if lock.system:
+        python = _minor(versions["python3"])
+    # An image of a release has its C library, whatever has been updated in it.
+    return Interpreter(python, _minor(versions.get("libc6", "")), platform.machine())
+
+
+def _system(recipe: Recipe) -> Lock:
+    """The Debian packages of a base that is made here, or those that are added to an image of a registry."""
+    made, suite = bool(recipe.build_arguments), recipe.header("Suite")
+    names, more = ([f"{one.name}={one.value}" if one.value else one.name for one in some] for some in (recipe.system_packages, recipe.build_packages))
+    if not made and not (recipe.of_registry and recipe.packages_to_install):
+        return Lock(())
+    if not suite:
+        added = ", ".join(one.name for one in recipe.packages_to_install)
+        problem = f"nothing tells of which release {recipe.base} is, so what is added to it ({added}) cannot be locked"
+        raise BadInput("plan: base_image: Suite", problem, expected="a base whose release the knowledge base has, or a plan without --locked")
+    return debian.resolve(suite, names, more, made=made)
 
 
 def _image(recipe: Recipe, tell: Tell) -> str:
     """The base of a registry by its digest; empty where that cannot be told."""
-    if recipe.system_packages:
+    if not recipe.of_registry and recipe.system_packages:
         names = ", ".join(entry.name for entry in recipe.system_packages)
         tell(f"not locked: the versions of what is added to an image ({names})")
     if not recipe.base or recipe.base.startswith("/"):
@@ -60,8 +78,5 @@ def _image(recipe: Recipe, tell: Tell) -> str:
         return ""
 
 
-def _interpreter(lock: Lock) -> Interpreter:
-    """The Python of a base that is made of a lock's packages."""
-    versions = {one.name: re.sub(r"^\d+:|[^\d.].*$", "", one.version) for one in lock.system}
-    python, glibc = (".".join(versions[name].split(".")[:2]) for name in ("python3", "libc6"))
-    return Interpreter(python, glibc, platform.machine())
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])

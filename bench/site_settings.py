@@ -85,12 +85,13 @@ def _folder_on_this_machine() -> str:
 
 
 @contextmanager
-def lent(wheels: Path | None, scratch: Path) -> Iterator[tuple[str, ...]]:
+def lent(wheels: Path | None, scratch: Path, packages: Path | None = None) -> Iterator[tuple[str, ...]]:
     """Lay out the settings of this machine and this user, for a while. Gives the binds, `HOST:CONTAINER`, in the order in which they are mounted.
 
     Args:
         wheels: a folder with every wheel that the image installs; pip then uses nothing else. None: pip uses the user's own indexes.
         scratch: an existing folder on a local disk, in which the settings lie while they are lent.
+        packages: a folder with the Debian packages that the image may get; apt then uses nothing else.
 
     Raises:
         BadInput: a folder cannot be bound because of its name.
@@ -106,6 +107,9 @@ def lent(wheels: Path | None, scratch: Path) -> Iterator[tuple[str, ...]]:
         if certificates:
             shutil.copyfile(certificates, inside / "certificates.pem")
             environment |= dict.fromkeys(_CERTIFICATE_VARIABLES, f"{INSIDE}/certificates.pem")
+        if packages is not None:
+            (inside / "packages").mkdir()
+            binds.append(_bind(packages, f"{INSIDE}/packages"))
         (inside / "apt.conf").write_text(_apt_settings(bool(certificates)), encoding="utf-8")
         if wheels is not None:
             (inside / "wheels").mkdir()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -14,19 +15,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from generators.bundle import Bundle
-from generators.lock import PYTHON, SYSTEM
+from generators.lock import PYTHON, SYSTEM, Lock
 from kb.errors import BadInput, RunFailed
 from kb.site import complete_site
 
 from . import bases, site_settings
 from .apptainer import Apptainer
+from .locking import interpreter_of
 from .progress import doing
 from .wheels import Interpreter, collect
 
 FOLDER = "fetched"
 """Where in a bundle `ontune fetch` puts what its build takes from elsewhere."""
 
-_SUMS, _BASE, _WHEELS = "SHA256SUMS", "base.sif", "wheels"
+_SUMS, _BASE, _WHEELS, _PACKAGES = "SHA256SUMS", "base.sif", "wheels", "packages"
 _ASK_INTERPRETER = "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.libc_ver()[1], platform.machine())"
 
 
@@ -37,11 +39,13 @@ class Supplies:
     Attributes:
         base: a folder or an image; None where the build itself gets it.
         wheels: a folder with every wheel; None where pip asks the user's indexes during the build.
+        packages: a folder with the Debian packages that a lock adds to the base; None where it adds none, or where the image's own apt gets them.
         arguments: values for the definition's `{{ ... }}`.
     """
 
     base: Path | None
     wheels: Path | None
+    packages: Path | None = None
     arguments: Mapping[str, str] = field(default_factory=dict)
 
     def identity(self) -> Iterator[str]:
@@ -68,7 +72,9 @@ def gather(bundle: Bundle, apptainer: Apptainer) -> Supplies:
     if fetched(bundle):
         folder = _verified(bundle)
         # Builds go on in the bundle's folder, and its place on this machine has no business in the image.
-        return Supplies(folder / _BASE, folder / _WHEELS, {"base": f"{FOLDER}/{_BASE}"})
+        arguments = {"base": f"{FOLDER}/{_BASE}"} | ({"bootstrap": "localimage"} if bundle.recipe.of_registry else {})
+        packages = folder / _PACKAGES
+        return Supplies(folder / _BASE, folder / _WHEELS, packages if packages.is_dir() else None, arguments)
     return _from_elsewhere(bundle, apptainer)
 
 
@@ -76,23 +82,31 @@ def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
     """Put everything that a bundle's lock names into its folder `fetched/`, whole or not at all. A build then needs no network.
 
     Raises:
-        BadInput: the bundle is not locked, or its base is an image of a registry or of the site.
+        BadInput: the bundle is not locked, not all of it is, or its base is an image of the site.
         RunFailed: something cannot be had, or differs from what the lock names.
     """
-    if bundle.recipe.lock is None:
+    recipe, lock = bundle.recipe, bundle.recipe.lock
+    if lock is None:
         expected = "one that `ontune recipe --locked` has written"
         raise BadInput(str(bundle.folder), "the bundle is not locked, so nothing says what to fetch", expected=expected)
     folder = bundle.folder / FOLDER
     with as_the_site_wants(bundle), tempfile.TemporaryDirectory(prefix=f".{FOLDER}-", dir=bundle.folder) as scratch:
         stage = Path(scratch, FOLDER)
         stage.mkdir()
-        found = _from_elsewhere(bundle, apptainer)
-        if found.base is None or found.wheels is None:
-            expected = "one that is made of locked packages: `--pin image_source=localimage`"
-            raise BadInput(str(bundle.folder / SYSTEM), "the base is an image of a registry, or of the site, which is not fetched", expected=expected)
+        packages, found = bases.added_packages(lock), _from_elsewhere(bundle, apptainer)
+        base = found.base or (f"{recipe.bootstrap}://{recipe.base}" if recipe.of_registry else None)
+        if base is None:
+            expected = "a base of a registry, or one that is made of locked packages: `--pin image_source=localimage`"
+            raise BadInput(str(bundle.folder / SYSTEM), "the base is an image of the site, which is not fetched", expected=expected)
+        if recipe.packages_to_install and not (lock.system or lock.added):
+            expected = "the lock made anew: `ontune recipe --update-lock`"
+            raise BadInput(str(bundle.folder / SYSTEM), "the packages that are added to the base are not locked", expected=expected)
+        wheels = found.wheels or _wheels(bundle, interpreter_of(lock, recipe.python))
         with doing(f"writing {folder}") as tell:
-            apptainer.build(found.base, stage / _BASE, Path(scratch, "log"), tell=tell)
-            shutil.copytree(found.wheels, stage / _WHEELS)
+            apptainer.build(base, stage / _BASE, Path(scratch, "log"), tell=tell)
+            shutil.copytree(wheels, stage / _WHEELS)
+            if packages:
+                shutil.copytree(packages, stage / _PACKAGES)
             (stage / _SUMS).write_text(_sums(stage, bundle), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         stage.rename(folder)
@@ -113,13 +127,29 @@ def requirements_of(bundle: Bundle) -> Path:
 
 
 def _from_elsewhere(bundle: Bundle, apptainer: Apptainer) -> Supplies:
-    recipe = bundle.recipe
+    recipe, lock = bundle.recipe, bundle.recipe.lock
+    packages = _packages(lock) if lock else None
     if "base" not in recipe.build_arguments:
-        return Supplies(None, None, {name: bases.mirror() for name in recipe.build_arguments})
-    base = bases.locked_base(recipe.lock) if recipe.lock else bases.make_base(recipe.header("Suite"))
+        return Supplies(None, None, packages, {name: bases.mirror() for name in recipe.build_arguments})
+    base = bases.locked_base(lock) if lock else bases.make_base(recipe.header("Suite"))
     interpreter = Interpreter(*apptainer.execute(base, ["python3", "-c", _ASK_INTERPRETER]).split())
-    wheels = collect(requirements_of(bundle), interpreter, [index.value for index in recipe.indexes])
-    return Supplies(base, wheels, {"base": str(base)})
+    return Supplies(base, _wheels(bundle, interpreter), packages, {"base": str(base)})
+
+
+def _packages(lock: Lock) -> Path | None:
+    """What a lock adds to its base. Where it cannot be had here, the image's own apt gets it, and the build compares the hashes all the same."""
+    try:
+        return bases.added_packages(lock)
+    except RunFailed as error:
+        print(
+            f"left to the image's own apt, by the hashes of the lock, since they are not to be had here: the packages that are added\n{error}",
+            file=sys.stderr,
+        )
+        return None
+
+
+def _wheels(bundle: Bundle, interpreter: Interpreter) -> Path:
+    return collect(requirements_of(bundle), interpreter, [index.value for index in bundle.recipe.indexes])
 
 
 def _verified(bundle: Bundle) -> Path:

@@ -29,8 +29,7 @@ def write(recipe: Recipe, files: Iterable[str], digest: str) -> str:
     if not recipe.bootstrap:
         raise BadInput("plan", "no option names a container base", expected="an option that gives the header 'Bootstrap'")
     text = render("ontune.def.j2", recipe, files=files, digest=digest, runtime_flags=runtime_flags(recipe))
-    # What a locked base is made of stays in it, so a second stage would have nothing to leave behind.
-    return _in_two_stages(text, recipe) if recipe.build_packages and not (recipe.lock and recipe.lock.suite) else text
+    return _in_two_stages(text, recipe) if recipe.build_packages else text
 
 
 def _in_two_stages(text: str, recipe: Recipe) -> str:

@@ -3,9 +3,10 @@
 `requirements.lock` names the Python packages, in pip's own form; `system.lock` the base and the Debian packages, a line each:
 
     vendor debian                                       who packs them
-    suite bookworm                                      their release; the base is made from these packages alone
-    image docker.io/library/debian@sha256:...           or the base is this image of a registry, and the packages are added to it
-    package NAME VERSION ARCHITECTURE SHA256
+    suite bookworm                                      their release
+    package NAME VERSION ARCHITECTURE SHA256            the base is made from these packages alone
+    image docker.io/library/debian@sha256:...           or the base is this image of a registry
+    added NAME VERSION ARCHITECTURE SHA256              what may be added to the base, as far as it is needed beside what that has
     request DIGEST                                      what was asked for: while that stays the same, the lock stays
 """
 
@@ -56,15 +57,17 @@ class Lock:
 
     Attributes:
         python: all Python packages.
-        system: Debian packages: all of the image where `suite` is given, else those that are added to `image`.
+        system: the Debian packages that the base is made from; none where it is an image.
+        added: the Debian packages that may be added to the base: those that the recipe asks for, and all that these need.
         vendor: who packs them, such as `debian`.
-        suite: the release whose packages make the base; empty where the base is an image.
+        suite: their release; empty where there are none.
         image: an image of a registry with its digest, as `NAME@sha256:...`; empty where the base is made or its digest is not known.
         request: the digest of what was asked for.
     """
 
     python: tuple[PythonPackage, ...]
     system: tuple[SystemPackage, ...] = ()
+    added: tuple[SystemPackage, ...] = ()
     vendor: str = ""
     suite: str = ""
     image: str = ""
@@ -80,30 +83,32 @@ class Lock:
         except FileNotFoundError:
             return None
         told: dict[str, str] = {}
-        system = []
+        packages: dict[str, list[SystemPackage]] = {"package": [], "added": []}
         for number, line in enumerate(lines, 1):
             match line.split():
                 case [] | ["#", *_]:
                     continue
-                case ["package", name, version, architecture, digest] if _HASH.fullmatch(digest):
+                case [("package" | "added") as kind, name, version, architecture, digest] if _HASH.fullmatch(digest):
                     where = f"{file}:{number}"
                     checked = quoting.name("system package", name, where), quoting.name("version", version, where)
-                    system.append(SystemPackage(*checked, quoting.name("word", architecture, where), digest))
+                    packages[kind].append(SystemPackage(*checked, quoting.name("word", architecture, where), digest))
                 case [("vendor" | "suite" | "request") as key, word]:
                     told[key] = quoting.name("word", word, f"{file}:{number}")
                 case ["image", word]:
                     told["image"] = quoting.name("image", word, f"{file}:{number}")
                 case _:
-                    expected = "package NAME VERSION ARCHITECTURE SHA256, or vendor, suite, image or request with its value"
+                    expected = "package or added, NAME VERSION ARCHITECTURE SHA256; or vendor, suite, image or request with its value"
                     raise BadInput(f"{file}:{number}", f"'{line:.60}' is no line of a lock", expected=expected)
-        return cls(tuple(PythonPackage(*found) for found in _PINNED.findall(pinned)), tuple(system), **told)
+        python = tuple(PythonPackage(*found) for found in _PINNED.findall(pinned))
+        return cls(python, tuple(packages["package"]), tuple(packages["added"]), **told)
 
     def texts(self) -> dict[str, str]:
         """The contents of its files by name."""
         anew = "Written by Ontune; `ontune recipe --update-lock` makes it anew."
         told = {"request": self.request, "vendor": self.vendor, "suite": self.suite, "image": self.image}
         system = [f"# Base and Debian packages of the image, by hash. {anew}", *(f"{key} {value}" for key, value in told.items() if value)]
-        system += [f"package {one.name} {one.version} {one.architecture} {one.sha256}" for one in self.system]
+        for kind, packages in (("package", self.system), ("added", self.added)):
+            system += [f"{kind} {one.name} {one.version} {one.architecture} {one.sha256}" for one in packages]
         python = [f"# Python packages of the image, all of them, by hash. {anew}"]
         python += [f"{one.name}=={one.version} \\\n    --hash=sha256:{one.sha256}" for one in self.python]
         return {PYTHON: "\n".join(python) + "\n", SYSTEM: "\n".join(system) + "\n"}

@@ -108,7 +108,7 @@ class Recipe:
         plan_id: the plan's identifier.
         knowledge: the hash of the knowledge base.
         program: what is run.
-        headers: the container base: `Bootstrap`, `From`, `Suite`.
+        headers: the container base: `Bootstrap`, `From`, and the release of its packages, `Suite`.
         system_packages: Debian packages with their versions.
         python_packages: distributions with their exact versions.
         indexes: further indexes that wheels come from.
@@ -203,6 +203,18 @@ class Recipe:
         return () if named else _BUILD_ARGUMENTS.get(self.bootstrap, ())
 
     @property
+    def of_registry(self) -> bool:
+        """Whether the base is an image that a registry has."""
+        return self.bootstrap in BOOTSTRAPS and self.bootstrap not in _BUILD_ARGUMENTS
+
+    @property
+    def packages_to_add(self) -> tuple[Entry, ...]:
+        """Debian packages that are added to the base from those that the lock names, with what they need."""
+        if not (self.lock and self.lock.added):
+            return ()
+        return self.build_packages if self.lock.system else self.packages_to_install
+
+    @property
     def image_environment(self) -> tuple[Entry, ...]:
         """The variables that an image can set by itself; `run.sh` sets those that depend on more of a run than its cores."""
         return tuple(entry for entry in self.environment if entry.placeholders <= {"cores"})
@@ -240,7 +252,7 @@ class Recipe:
     @property
     def bootstrap(self) -> str:
         """How the base is had. Where it is made here and locked, that happens before the build: only so the packages are those of the lock."""
-        return "localimage" if self.lock and self.lock.suite else self.header("Bootstrap")
+        return "localimage" if self.lock and self.lock.system else self.header("Bootstrap")
 
     @property
     def base(self) -> str:

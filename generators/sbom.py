@@ -48,7 +48,7 @@ def _document(recipe: Recipe, files: Mapping[str, bytes]) -> Document:
         document_namespace=f"https://w3id.org/ontune/sbom/{recipe.plan_id}",
         creators=[Actor(ActorType.TOOL, "ontune")],
         created=_created(),
-        document_comment=None if recipe.lock else f"All packages of the image are named in it: {_NAMED}",
+        document_comment=None if recipe.lock and not recipe.of_registry else f"All packages of the image are named in it: {_NAMED}",
     )
     root = _package(_ROOT, f"{recipe.program.title} ({recipe.program.framework})", recipe.plan_id)
     parts = list(_parts(recipe))
@@ -61,10 +61,10 @@ def _document(recipe: Recipe, files: Mapping[str, bytes]) -> Document:
 
 def _parts(recipe: Recipe) -> Iterator[Package]:
     lock = recipe.lock
-    if recipe.base and not (lock and lock.suite):
+    if recipe.base and not (lock and lock.system):
         name, _, digest = recipe.base.partition("@sha256:")
         yield _package("SPDXRef-Base", name, sha256=digest)
-    system = (lock.system if lock else ()) or [SystemPackage(entry.name, entry.value, "", "") for entry in recipe.system_packages]
+    system = ((*lock.system, *lock.added) if lock else ()) or [SystemPackage(entry.name, entry.value, "", "") for entry in recipe.system_packages]
     for number, one in enumerate(system):
         more = f"?arch={one.architecture}" + (f"&distro={lock.suite}" if lock.suite else "") if lock else ""
         # Package URLs of the type `deb` must name a vendor, and only a lock knows it.

@@ -53,7 +53,12 @@ BASES = {
     ),
     "python-3.11-slim": (
         taken("image_source", "registry", application("image", "Bootstrap", "docker")),
-        taken("base_image", "python-3.11-slim", application("image", "From", "docker.io/library/python:3.11-slim-bookworm")),
+        taken(
+            "base_image",
+            "python-3.11-slim",
+            application("image", "From", "docker.io/library/python:3.11-slim-bookworm"),
+            application("image", "Suite", "bookworm"),
+        ),
     ),
 }
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import plans
 import pytest
 from conftest import require
 from test_built_plans import planned
@@ -151,6 +153,24 @@ def test_a_failed_build_tells_its_last_lines_and_leaves_no_image(apptainer: Appt
         apptainer.build(definition, image, log, arguments={"base": str(make_base("bookworm"))})
     assert str(log) in str(error.value) and "exit status 7" in str(error.value)
     assert not image.exists()
+
+
+@pytest.mark.slow
+def test_an_image_whose_base_is_made_at_the_build_trains(apptainer: Apptainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require("debootstrap", shutil.which("debootstrap"))
+    (tmp_path / "train.py").write_text("import fastnet\nprint('trained with', fastnet.NAME, 'tcmalloc' in open('/proc/self/maps').read())\n")
+    plans.make_wheel(tmp_path, "fastnet", "2.0", module="NAME = 'fastnet'\n")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("ONTUNE_CACHE_HOME", str(tmp_path / "cache"))  # an image of an earlier run would prove nothing
+    plan = plans.tiny("fastnet", "2.0", script=str(tmp_path / "train.py"))
+    made = plans.taken("image_source", "debootstrap", plans.application("image", "Bootstrap", "debootstrap"))
+    plan = dataclasses.replace(plan, decisions=tuple(made if taken.decision == "image_source" else taken for taken in plan.decisions))
+    bundle = write_bundle(plan, tmp_path / "bundle")
+    built = ApptainerRunner(apptainer).prepare(bundle)
+    assert "I: Base system installed successfully." in Path(built.log).read_text(errors="replace")
+    command = [apptainer.program, "--quiet", "run", *apptainer.run_flags, "--containall", str(bundle.image)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "trained with fastnet True\n"
 
 
 def test_what_is_no_image_is_named(apptainer: Apptainer, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_FIND_LINKS", str(wheels))
         patch.setenv("PIP_NO_INDEX", "1")
-        plan = plans.tiny("fastnet", "2.0", script=str(folder / "train.py"))
+        plan = plans.tiny("fastnet", "2.0", script=str(folder / "train.py"), build_packages=["make"])
         bundle = write_bundle(plan, folder / "bundle", lock=lock_for(plan, None, print))
         again = write_bundle(plan, folder / "elsewhere" / "again", lock=bundle.recipe.lock)
         supplies.fetch(bundle, apptainer)
@@ -128,6 +128,8 @@ def test_the_image_has_the_packages_of_the_lock_and_no_other(built: Built) -> No
     asked = ["dpkg-query", "-W", "-f", "${Package} ${Version} ${Architecture}\n"]
     installed = built.apptainer.execute(built.offline, asked).splitlines()
     assert sorted(installed) == sorted(f"{one.name} {one.version} {one.architecture}" for one in lock.system)
+    assert "make" in {one.name for one in lock.added} and "make" not in {one.name for one in lock.system}
+    assert "Setting up make " in built.offline.with_suffix(".log").read_text(errors="replace"), "it was there while Python packages were installed"
     python = built.apptainer.execute(built.offline, ["cat", "/opt/ontune/python-packages.txt"]).splitlines()
     assert {f"{one.name}=={one.version}" for one in lock.python} == {line for line in python if not line.startswith(("pip=", "setuptools="))}
 
@@ -147,7 +149,9 @@ def test_what_was_fetched_is_what_the_lock_names(built: Built) -> None:
     assert {path: digest for path, digest in sums.items() if path.startswith("wheels/")} == {
         f"wheels/{one.name}-{one.version}-py3-none-any.whl": one.sha256 for one in lock.python
     }
-    assert sums.keys() == {"../requirements.lock", "../system.lock", "base.sif", *(f"wheels/{path.name}" for path in (folder / "wheels").iterdir())}
+    assert {digest for path, digest in sums.items() if path.endswith(".deb")} == {one.sha256 for one in lock.added}
+    files = {f"{name}/{path.name}" for name in ("wheels", "packages") for path in (folder / name).iterdir()}
+    assert sums.keys() == {"../requirements.lock", "../system.lock", "base.sif", *files}
 
 
 def test_what_was_changed_after_fetching_is_not_built(built: Built, tmp_path: Path) -> None:

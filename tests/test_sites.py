@@ -46,6 +46,7 @@ FACTS: dict[str, Any] = {
         "extra_python_indexes": ["https://other.example.org/simple"],
         "wheel_folders": ["/apps/wheels"],
         "debian_mirror": "http://mirror.example.org/debian",
+        "ubuntu_mirror": "http://mirror.example.org/ubuntu",
     },
     "provides": ["mkl-shim"],
 }
@@ -175,7 +176,8 @@ def test_pbs_is_asked_in_the_words_of_the_site() -> None:
 def test_a_build_is_told_of_the_site_and_no_generated_file_is() -> None:
     variables = complete_site(FACTS, "site").builder_variables()
     assert variables["PIP_INDEX_URL"] == "https://mirror.example.org/simple" and variables["APPTAINER_TMPDIR"] == "/local/build"
-    assert {"http_proxy", "https_proxy", "no_proxy", "PIP_CERT", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "ONTUNE_DEBIAN_MIRROR"} <= variables.keys()
+    assert {"http_proxy", "https_proxy", "no_proxy", "PIP_CERT", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"} <= variables.keys()
+    assert {"ONTUNE_DEBIAN_MIRROR", "ONTUNE_UBUNTU_MIRROR"} <= variables.keys()
     written = texts(at_site(FACTS))
     for name in {*written} - {"plan.json"}:
         for value in variables.values():

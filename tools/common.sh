@@ -28,46 +28,59 @@ install_packages() {
 
 has_lists() { [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -print -quit)" ]; }
 
-# archive_sources: one line "URI SUITE KEYRING" for each of the distribution's archives in the user's own apt configuration, its main suite first.
-# Mirrors, proxies and keys are the user's affair: none of them is written in this project. A site's mirror (ONTUNE_DEBIAN_MIRROR) stands for all.
+# archive_sources [VENDOR]: one line "URI SUITE KEYRING" for each archive of VENDOR (this machine's distribution where none is named) that the user's own
+# apt configuration has, its main suite first; SUITE is of this machine's release. Mirrors, proxies and keys are the user's affair: none of them is
+# written in this project. A site's mirror (ONTUNE_DEBIAN_MIRROR, ONTUNE_UBUNTU_MIRROR) stands for all archives of its vendor.
 archive_sources() {
-    local id codename
-    has_lists || apt-get update -qq >&2
+    local id codename vendor mirror
     # shellcheck source=/dev/null
     id=$(. /etc/os-release && echo "$ID")
     # shellcheck source=/dev/null
     codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    if [ -n "${ONTUNE_DEBIAN_MIRROR:-}" ]; then
-        printf '%s %s %s\n' "$ONTUNE_DEBIAN_MIRROR" "$codename" /usr/share/keyrings/debian-archive-keyring.gpg
+    vendor=${1:-$id}
+    mirror=ONTUNE_${vendor^^}_MIRROR
+    if [ -n "${!mirror:-}" ]; then
+        printf '%s %s %s\n' "${!mirror}" "$codename" "/usr/share/keyrings/$vendor-archive-keyring.gpg"
+        # The images of Ubuntu are made with the updates of its release, which lie in the same archive.
+        [ "$vendor" != ubuntu ] || printf '%s %s %s\n' "${!mirror}" "$codename-updates" "/usr/share/keyrings/$vendor-archive-keyring.gpg"
         return
     fi
+    [ "$vendor" = "$id" ] || return 0
+    has_lists || apt-get update -qq >&2
     apt-get indextargets --format "\$(ORIGIN)|\$(COMPONENT)|\$(RELEASE)|\$(REPO_URI)|\$(SOURCESENTRY)" 'Created-By: Packages' |
         awk -F'|' -v id="$id" 'tolower($1) == id && $2 == "main" && !seen[$3 $4]++ { print length($3), $4, $3, $5 }' |
         sort -n | while read -r _ uri suite entry; do
-            [[ $suite = "$codename"* ]] && printf '%s %s %s\n' "$uri" "$suite" "$(signed_by "${entry%:*}" "$uri")"
+            [[ $suite = "$codename"* ]] && printf '%s %s %s\n' "$uri" "$suite" "$(signed_by "${entry%:*}" "$uri" "$id")"
         done
 }
 
-# suite_sources SUITE: an apt source for each archive that the user's apt has of this machine's distribution, for its release SUITE instead.
+# suite_sources SUITE [VENDOR]: an apt source for each archive of VENDOR as archive_sources names them, for its release SUITE instead.
 suite_sources() {
-    local here uri archive keyring
+    local here uri archive keyring components=main
     [[ $1 =~ ^[a-z]+$ ]] || fail "$1: not a suite; expected a release's code name such as bookworm"
     command -v apt-get >/dev/null || fail "the packages of $1 are had by apt, and it is not here"
     # shellcheck source=/dev/null
     here=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    archive_sources | while read -r uri archive keyring; do
-        echo "deb [signed-by=$keyring] $uri ${archive/$here/$1} main"
+    # shellcheck source=/dev/null
+    [ "${2:-$(. /etc/os-release && echo "$ID")}" != ubuntu ] || components="main universe" # where Ubuntu keeps most of what Debian has in main
+    archive_sources "${@:2}" | while read -r uri archive keyring; do
+        echo "deb [signed-by=$keyring] $uri ${archive/$here/$1} $components"
     done
 }
 
 # apt_of SUITE SCRATCH: lay out an apt of the suite in the folder SCRATCH, which knows of no installed package and none of the machine's preferences,
-# and name its configuration in APT_CONFIG. How this machine's apt reaches its archives (proxies, certificates, passwords) holds for it too.
+# and name its configuration in APT_CONFIG. How this machine's apt reaches its archives (proxies, certificates, passwords) holds for it too. Code names
+# of releases are nobody else's, so the suite is of the first distribution whose archives have it: this machine's, or one that a site has a mirror of.
 apt_of() {
-    local scratch=$2
+    local scratch=$2 vendor known=()
     mkdir -p "$scratch/lists" "$scratch/cache" "$scratch/parts"
     : >"$scratch/status"
-    suite_sources "$1" >"$scratch/sources.list"
-    [ -s "$scratch/sources.list" ] || fail "apt knows no archive of this distribution"
+    # shellcheck source=/dev/null
+    for vendor in "$(. /etc/os-release && echo "$ID")" debian ubuntu; do
+        [[ " ${known[*]} " != *" $vendor "* ]] || continue
+        suite_sources "$1" "$vendor" >"$scratch/$vendor.list"
+        [ ! -s "$scratch/$vendor.list" ] || known+=("$vendor")
+    done
     cat >"$scratch/apt.conf" <<END
 Dir::Etc::SourceList "$scratch/sources.list";
 Dir::Etc::SourceParts "$scratch/parts";
@@ -81,13 +94,20 @@ APT::Install-Recommends "false";
 Acquire::Languages "none";
 END
     export APT_CONFIG=$scratch/apt.conf
-    apt-get update -qq >&2 || fail "the archives of $1 cannot be reached"
+    for vendor in "${known[@]}"; do
+        cp "$scratch/$vendor.list" "$scratch/sources.list"
+        # An archive that does not answer is a failure too: what it alone has, such as security updates, would be missed in silence.
+        ! apt-get update -qq -o APT::Update::Error-Mode=any >"$scratch/said" 2>&1 || return 0
+        grep '^E:' "$scratch/said" | head -n 4 >&2
+    done
+    say "no archive that is reached from here has the packages of $1; asked those of: ${known[*]:-no distribution}"
+    fail "the archives of another distribution are those of a site: packages.debian_mirror or packages.ubuntu_mirror, with its keyring in /usr/share/keyrings"
 }
 
-# signed_by FILE URI: the keyring that the apt sources FILE names for URI, else the distribution's own.
+# signed_by FILE URI VENDOR: the keyring that the apt sources FILE names for URI, else the vendor's own.
 signed_by() {
     local key
     key=$(awk -v RS= -v uri="${2%/}" 'index($0, uri) && match($0, /[Ss]igned-[Bb]y[:=] *\/[^] \n]+/) {
         key = substr($0, RSTART, RLENGTH); sub(/^[^\/]*/, "", key); print key; exit }' "$1" 2>/dev/null)
-    printf '%s' "${key:-/usr/share/keyrings/debian-archive-keyring.gpg}"
+    printf '%s' "${key:-/usr/share/keyrings/$3-archive-keyring.gpg}"
 }

@@ -4,6 +4,7 @@
 #   install.sh --system   system packages too (as root; this is how the Dockerfile uses it)
 # Not applied here: Bootstrap docker (image_source: registry): this machine's own system is used.
 # Not applied here: From docker.io/library/python:3.11-slim-bookworm (base_image: python-3.11-slim): this machine's own system is used.
+# Not applied here: Suite bookworm (base_image: python-3.11-slim): this machine's own system is used.
 set -eu
 prefix=$(cd "$(dirname "$0")" && pwd)
 # The builder's own settings (mirrors, proxies, certificates) are bound at /mnt/ontune during the build, and nowhere else.
