@@ -186,6 +186,7 @@ class Derivation:
 
     Attributes:
         derived: what holds for the request.
+        said: for each rule that concluded something of the request, what it says of it: by predicate the resources that are objects.
         focus: SPARQL that binds `$this` to the nodes that came with the request.
     """
 
@@ -208,7 +209,8 @@ class Derivation:
                         for read in concluded.reads:
                             self._seen[read] = (*self._seen.get(read, ()), concluded.number)
                 waiting = [rule for rule in stratum.awake(self._seen) if not new.isdisjoint(deriver.reads[rule.iri])] if new else []
-        self.derived = _derived({REQUEST_GRAPH.value: _said(facts)} | {rule: concluded.said for rule, concluded in self._concluded.items()})
+        self.said = {rule: concluded.said for rule, concluded in self._concluded.items() if concluded.said}
+        self.derived = _derived({REQUEST_GRAPH.value: _said(facts)} | self.said)
 
     def vary(self, facts: Sequence[ox.Quad]) -> Derived:
         """What would be concluded from other facts of the same request."""
@@ -229,21 +231,12 @@ class Derivation:
         return rule.iri, self.focus, *[seen.get(read) for read in self._deriver.reads[rule.iri]]
 
 
-def read_derived(quads: Iterable[ox.Quad], request: ox.NamedNode) -> Derived:
-    """What holds for a request, by the quads about it."""
-    by_graph: dict[str, list[ox.Quad]] = defaultdict(list)
-    for quad in quads:
-        if isinstance(quad.graph_name, ox.NamedNode):
-            by_graph[quad.graph_name.value].append(quad)
-    return _derived({graph: _said(found, request) for graph, found in by_graph.items()})
-
-
-def _said(quads: Iterable[ox.Quad], request: ox.NamedNode = REQUEST) -> dict[str, frozenset[str]]:
-    """What quads say of a request: by predicate the resources that are objects."""
+def _said(quads: Iterable[ox.Quad]) -> dict[str, frozenset[str]]:
+    """What quads say of the request: by predicate the resources that are objects."""
     said: dict[str, set[str]] = defaultdict(set)
     for quad in quads:
-        if quad.subject == request and isinstance(quad.object, ox.NamedNode):
-            said[quad.predicate.value].add(quad.object.value)
+        if quad.subject == REQUEST:
+            said[quad.predicate.value].update([quad.object.value] if isinstance(quad.object, ox.NamedNode) else ())
     return {predicate: frozenset(values) for predicate, values in said.items()}
 
 

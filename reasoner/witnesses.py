@@ -1,8 +1,7 @@
 """Witnesses: the requests on which a knowledge base is tried. They are every known target with every known workload, and every rule case.
 
 What is said of rules in general (they contradict one another, one of them never fires, nothing bears on a target) is said by naming the witness
-that shows it, or by there being none. All witnesses are derived in one run of the rules, each with nodes of its own: a rule's head speaks of its
-focus alone, so that none sees what is concluded of another, and the answer is that of `reasoner.derive.derive` for each.
+that shows it, or by there being none.
 """
 
 from __future__ import annotations
@@ -12,21 +11,17 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pyoxigraph as ox
-
 from kb.cases import CaseTable
 from kb.store import KnowledgeStore
 from kb.target import load_target, target_names
 from kb.terms import RDF_TYPE, on
 from kb.workload import load_workload, workload_names
-from reasoner.derive import REQUEST, Derived, read_derived
+from reasoner.derive import Derivation, Derived, Deriver
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
 from reasoner.reasoner import make_request
 from reasoner.request import Request, Resolved, resolve
-from reasoner.rules import Rule, run_rules
-
-_OWN = "urn:ontune:"
+from reasoner.rules import Rule
 
 
 @dataclass(frozen=True)
@@ -35,15 +30,17 @@ class Witness:
 
     Attributes:
         name: target, workload and wishes, as a case is written.
-        fired: the rules that concluded anything.
-        situations: for each situation that the request is in, the rules that put it there.
+        said: for each rule that fired, what it says of the request: by predicate the resources that are objects.
     """
 
     name: str
     resolved: Resolved
     derived: Derived
-    fired: frozenset[str]
-    situations: Mapping[str, tuple[str, ...]]
+    said: Mapping[str, Mapping[str, frozenset[str]]]
+
+    def behind(self, situation: str) -> Iterator[str]:
+        """The rules that put the request into a situation."""
+        return (rule for rule, said in self.said.items() if situation in said.get(RDF_TYPE, ()))
 
 
 def grid(store: KnowledgeStore, targets_named: Collection[str] | None = None, workloads_named: Collection[str] | None = None) -> dict[str, Request]:
@@ -59,34 +56,16 @@ def case_requests(table: CaseTable) -> dict[str, Request]:
 
 
 def derive_all(store: KnowledgeStore, rules: Sequence[Rule], menu: Menu, requests: Mapping[str, Request]) -> dict[str, Witness]:
-    """Run the rules over all requests at once; the store is left as it was.
+    """Derive for every request; the store is left as it was.
 
     Raises:
         BadInput: a request names something unknown.
     """
+    deriver = Deriver(store, rules)
     resolved = {name: resolve(request, menu, store) for name, request in requests.items()}
-    nodes: dict[frozenset[ox.Quad], ox.NamedNode] = {}  # what is only pinned or forbidden is no fact: such requests share what is concluded
-    own: dict[str, ox.NamedNode] = {}
-    facts: list[ox.Quad] = []
-    for name, one in resolved.items():
-        stated = frozenset(one.facts)
-        if stated not in nodes:
-            facts += _apart(one.facts, len(nodes))
-            nodes[stated] = ox.NamedNode(f"{REQUEST.value}/{len(nodes)}")
-        own[name] = nodes[stated]
-    with store.lock:
-        conclusions: list[ox.Quad] = []
-        store.add(facts)
-        try:
-            conclusions += run_rules(store, rules)
-            about = {node.value: store.store.quads_for_pattern(node, None, None, None) for node in nodes.values()}
-            derived = {node.value: read_derived(about[node.value], node) for node in nodes.values()}
-        finally:
-            store.remove([*facts, *conclusions])
-    fired, situations = _by_request(conclusions)
-    return {
-        name: Witness(name, resolved[name], derived[node.value], frozenset(fired[node.value]), situations[node.value]) for name, node in own.items()
-    }
+    with deriver.reopened():  # what the store has to be lent for one request is left there for the next
+        derivations = {name: Derivation(deriver, one.facts) for name, one in resolved.items()}
+    return {name: Witness(name, resolved[name], found.derived, found.said) for name, found in derivations.items()}
 
 
 def distinct_problems(menu: Menu, witnesses: Mapping[str, Witness]) -> Iterator[tuple[Problem, list[str]]]:
@@ -99,25 +78,3 @@ def distinct_problems(menu: Menu, witnesses: Mapping[str, Witness]) -> Iterator[
     for names in same.values():
         first = witnesses[names[0]]
         yield ground(menu, first.derived, criteria, first.resolved.pins, first.resolved.forbid), names
-
-
-def _apart(facts: Sequence[ox.Quad], number: int) -> Iterator[ox.Quad]:
-    """The facts of a request about nodes that no other has."""
-
-    def own(term: Any) -> Any:
-        return ox.NamedNode(f"{term.value}/{number}") if isinstance(term, ox.NamedNode) and term.value.startswith(_OWN) else term
-
-    return (ox.Quad(own(quad.subject), quad.predicate, own(quad.object), quad.graph_name) for quad in facts)
-
-
-def _by_request(conclusions: Sequence[ox.Quad]) -> tuple[dict[str, set[str]], dict[str, dict[str, tuple[str, ...]]]]:
-    """For each request the rules that fired, and the situations with the rules behind each."""
-    fired: dict[str, set[str]] = defaultdict(set)
-    situations: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
-    for quad in conclusions:
-        if isinstance(quad.subject, ox.NamedNode) and isinstance(quad.graph_name, ox.NamedNode):
-            fired[quad.subject.value].add(quad.graph_name.value)
-            if quad.predicate.value == RDF_TYPE and isinstance(quad.object, ox.NamedNode):
-                behind = situations[quad.subject.value]
-                behind[quad.object.value] = (*behind.get(quad.object.value, ()), quad.graph_name.value)
-    return fired, situations

@@ -80,7 +80,7 @@ def test_all_cases_at_once_conclude_what_each_concludes_alone() -> None:
     assert len(together) > 40
     for line, witness in together.items():
         names, excludes = fired(line)
-        assert {prefixed(iri) for iri in witness.fired | witness.derived.applies} == names - {prefixed("urn:ontune:request-graph")}, line
+        assert {prefixed(iri) for iri in witness.said.keys() | witness.derived.applies} == names - {prefixed("urn:ontune:request-graph")}, line
         assert {local_name(option): tuple(map(prefixed, rules)) for option, rules in witness.derived.excludes.items()} == excludes, line
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from typing import Any
 
 import pyoxigraph as ox
@@ -15,7 +16,7 @@ from kb.terms import FILE, RDF_TYPE, on
 from kb.workload import load_workload, workload_names
 from reasoner.closure import close
 from reasoner.compile import compile_sources
-from reasoner.derive import REQUEST, REQUEST_GRAPH, Derived, Deriver, read_derived
+from reasoner.derive import REQUEST, REQUEST_GRAPH, Derived, Deriver
 from reasoner.request import make_facts
 from reasoner.rules import load_rules, run_rules
 
@@ -83,7 +84,15 @@ def test_deriving_for_a_request_alone_is_the_closure_with_it(requests: list[list
 
 
 def derived_in(store: KnowledgeStore, request: ox.NamedNode) -> Derived:
-    return read_derived(store.store.quads_for_pattern(request, None, None, None), request)
+    def said(predicate: str) -> dict[str, frozenset[str]]:
+        found: dict[str, set[str]] = defaultdict(set)
+        for quad in store.store.quads_for_pattern(request, ox.NamedNode(predicate), None, None):
+            if isinstance(quad.object, ox.NamedNode) and isinstance(quad.graph_name, ox.NamedNode):
+                found[quad.graph_name.value].add(quad.object.value)
+        return {graph: frozenset(values) for graph, values in found.items()}
+
+    provides, situations, applies = (frozenset[str]().union(*said(name).values()) for name in (on("provides"), RDF_TYPE, on("applies")))
+    return Derived(provides, situations, applies, said(on("excludes")))
 
 
 def concluded(derived: Derived) -> tuple[frozenset[str], ...]:

@@ -31,4 +31,4 @@ def fires(trial: Trial, case: Case, line: str) -> bool:
     iri = expand(case.rule)
     if case.excludes:
         return any(iri in rules and local_name(option) == case.excludes for option, rules in witness.derived.excludes.items())
-    return iri in witness.fired or iri in witness.derived.applies
+    return iri in witness.said or iri in witness.derived.applies

@@ -62,7 +62,7 @@ def disjoint_situations(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterato
             if pair in told or not witness.derived.situations.issuperset(pair):
                 continue
             told.add(pair)
-            by = {situation: witness.situations.get(situation, (situation,))[0] for situation in pair}
+            by = {situation: next(witness.behind(situation), situation) for situation in pair}
             said = " and ".join(f"{_with_file(knowledge, by[situation])} says {prefixed(situation)}" for situation in pair)
             yield _at_the_added(knowledge, list(by.values()), f"contradictory: for {witness.name} {said}, and the two are disjoint")
 

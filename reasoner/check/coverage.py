@@ -21,7 +21,7 @@ _REMEDY = "give a target, a workload or a case on which it does, or drop it"
 
 def dead(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
     """Rules, effects and conflicts that no witness shows at work."""
-    fired = frozenset[str]().union(*(witness.fired for witness in trial.witnesses.values()))
+    fired = frozenset[str]().union(*(witness.said for witness in trial.witnesses.values()))
     compiled = {name.value for name in trial.store.store.named_graphs()}
     for rule in trial.rules:
         if rule.iri not in fired and rule.iri not in compiled:
