@@ -101,6 +101,7 @@ def _plan_everywhere(store: KnowledgeStore) -> None:
     Raises:
         Unsound: for one of them nothing is left, or too many decisions interact.
     """
+    from reasoner.derive import Deriver
     from reasoner.ground import Cause, exclusion_factors, hard_factors
     from reasoner.menu import Menu
     from reasoner.reasoner import Reasoner
@@ -110,7 +111,7 @@ def _plan_everywhere(store: KnowledgeStore) -> None:
 
     requests = grid(store, _shipped(store, "Target"), _shipped(store, "Workload"))
     menu = Menu(store)
-    for problem, names in distinct_problems(menu, derive_all(store, load_rules(store), menu, requests)):
+    for problem, names in distinct_problems(menu, derive_all(Deriver(store, load_rules(store)), menu, requests)):
         try:
             feasible = solve(problem.domains, [*problem.hard, *problem.soft]).feasible
         except TooWide as error:

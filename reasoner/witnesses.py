@@ -7,7 +7,7 @@ that shows it, or by there being none.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,6 @@ from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
 from reasoner.reasoner import make_request
 from reasoner.request import Request, Resolved, resolve
-from reasoner.rules import Rule
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,13 @@ def case_requests(table: CaseTable) -> dict[str, Request]:
     return {line: make_request(case.workload, case.target, **case.wishes) for line, case in table.requests.items()}
 
 
-def derive_all(store: KnowledgeStore, rules: Sequence[Rule], menu: Menu, requests: Mapping[str, Request]) -> dict[str, Witness]:
+def derive_all(deriver: Deriver, menu: Menu, requests: Mapping[str, Request]) -> dict[str, Witness]:
     """Derive for every request; the store is left as it was.
 
     Raises:
         BadInput: a request names something unknown.
     """
-    deriver = Deriver(store, rules)
-    resolved = {name: resolve(request, menu, store) for name, request in requests.items()}
+    resolved = {name: resolve(request, menu, deriver.store) for name, request in requests.items()}
     with deriver.reopened():  # what the store has to be lent for one request is left there for the next
         derivations = {name: Derivation(deriver, one.facts) for name, one in resolved.items()}
     return {name: Witness(name, resolved[name], found.derived, found.said) for name, found in derivations.items()}

@@ -76,7 +76,7 @@ def test_case(name: str) -> None:
 
 
 def test_all_cases_at_once_conclude_what_each_concludes_alone() -> None:
-    together = derive_all(reasoner().store, reasoner().rules, reasoner().menu, case_requests(table()))
+    together = derive_all(Deriver(reasoner().store, reasoner().rules), reasoner().menu, case_requests(table()))
     assert len(together) > 40
     for line, witness in together.items():
         names, excludes = fired(line)

@@ -9,6 +9,7 @@ from kb.store import KnowledgeStore
 from kb.target import complete_target, load_target, target_names
 from kb.workload import complete_workload, load_workload, workload_names
 from reasoner.check.finding import KnowledgeUnderCheck
+from reasoner.derive import Deriver
 from reasoner.ground import Problem
 from reasoner.menu import Menu, Statement
 from reasoner.request import Request
@@ -26,13 +27,14 @@ class Trial:
     def __init__(self, knowledge: KnowledgeUnderCheck) -> None:
         self.store: KnowledgeStore = knowledge.compiled
         self.rules: list[Rule] = load_rules(self.store)
+        self.deriver = Deriver(self.store, self.rules)
         self.menu = Menu(self.store)
         self.table = CaseTable(self.store, knowledge.folders)
 
     @cached_property
     def witnesses(self) -> dict[str, Witness]:
         """Every target with every workload, then every rule case, by name."""
-        return derive_all(self.store, self.rules, self.menu, grid(self.store) | case_requests(self.table))
+        return derive_all(self.deriver, self.menu, grid(self.store) | case_requests(self.table))
 
     @cached_property
     def problems(self) -> list[tuple[Problem, list[str]]]:
@@ -45,7 +47,7 @@ class Trial:
         nowhere, nothing = complete_target("nowhere", {}, "check"), complete_workload("nothing", {}, "check")
         requests = {("target", name): Request(nothing, load_target(name, self.store)) for name in target_names(self.store)}
         requests |= {("workload", name): Request(load_workload(name, self.store), nowhere) for name in workload_names(self.store)}
-        derived = derive_all(self.store, self.rules, self.menu, {" ".join(key): request for key, request in requests.items()})
+        derived = derive_all(self.deriver, self.menu, {" ".join(key): request for key, request in requests.items()})
         return {key: derived[" ".join(key)] for key in requests}
 
     def possible(self, problem: Problem, statement: Statement) -> bool:
