@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, RDF_TYPE
 from reasoner.compile import compile_sources
 from reasoner.shapes import Engine, Violation, unknown_shacl_terms, validate, validate_store
-from tests.oracles.shapes_as_sparql import focus_nodes, in_rdflib, in_store, results
+from tests.oracles.shapes_as_sparql import Result, focus_nodes, focus_nodes_by_shape, in_rdflib, in_store, results, results_by_shape
 
 SHAPES = """
 @prefix sh: <http://www.w3.org/ns/shacl#> . @prefix : <http://example.org/> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
@@ -108,9 +109,32 @@ def test_the_mutations_break_shapes_of_many_kinds() -> None:
     assert len({violation.component for found in broken for violation in found}) >= 8
 
 
-def test_engines_agree_on_what_is_shipped() -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("faulty", [False, True])
+def test_engines_agree_on_all_that_is_shipped(faulty: bool) -> None:
+    """All data against all shapes in one run of each engine: as it is shipped, and with every shape broken that is about any node."""
     store, _ = compile_sources(shipped_sources())
-    assert told(validate_store(store, "shifty")) == results(shapes_of(store.store), in_store(store.store))
+    shapes = shapes_of(store.store)
+    if faulty:
+        break_every_shape(store)
+    by_shifty = told(validate_store(store, "shifty"))
+    assert bool(by_shifty) == faulty
+    assert by_shifty == told(validate_store(store, "pyshacl"))
+    assert sorted(set(by_shifty)) == results(shapes, in_store(store.store))
+    assert sorted(set(by_shifty)) == results(shapes, in_rdflib(store.to_rdflib()))
+
+
+def test_the_faults_in_all_that_is_shipped_break_every_shape() -> None:
+    store, _ = compile_sources(shipped_sources())
+    shapes = shapes_of(store.store)
+    assert told(validate_store(store)) == results(shapes, in_store(store.store)) == []
+    assert len(focus_nodes(shapes, in_store(store.store))) > 1000
+    break_every_shape(store)
+    broken = results_by_shape(shapes, in_store(store.store))
+    about = focus_nodes_by_shape(shapes, in_store(store.store))
+    assert {shape for shape in about if about[shape] and not broken[shape]} == set()
+    assert len(set[Result]().union(*broken.values())) > 400
+    assert sorted(set(told(validate_store(store)))) == results(shapes, in_store(store.store))
 
 
 def shapes_of(store: ox.Store) -> ox.Store:
@@ -118,6 +142,29 @@ def shapes_of(store: ox.Store) -> ox.Store:
     shapes = ox.Store()
     shapes.extend(ox.Quad(*quad.triple) for quad in store if str(quad.graph_name.value).startswith(FILE + "rules/shapes/"))
     return shapes
+
+
+OTHER_FAULTS = """
+@prefix on: <https://w3id.org/ontune#> . @prefix : <http://example.org/> .
+<urn:ontune:request> on:target :target .
+:capability a on:Capability .
+:site on:storageArea :area . :target on:gpu :gpu . :gpu on:model "one" , "other" .
+:image a on:PublishedImage ; on:imageReference "image:latest" .
+:effect a on:Effect ; on:option :option ; on:given :option . :option on:optionOf :decision .
+"""
+
+
+def break_every_shape(store: KnowledgeStore) -> None:
+    """Say of three nodes of every shape all that is said of the next, and the same again of a text; and what breaks those shapes that bear that."""
+    graph = ox.NamedNode(FILE + "faults")
+    faults = set()
+    for nodes in focus_nodes_by_shape(shapes_of(store.store), in_store(store.store)).values():
+        named = [ox.NamedNode(node) for node in sorted(nodes - {"_:"})]
+        for node, other in itertools.pairwise(named[:4]):
+            said = [quad for one in (node, other) for quad in store.store.quads_for_pattern(one, None, None, None)]
+            faults |= {ox.Quad(node, quad.predicate, value, graph) for quad in said for value in (quad.object, ox.Literal("another"))}
+    store.add(faults)
+    store.store.bulk_load(OTHER_FAULTS.encode(), format=ox.RdfFormat.TURTLE, to_graph=graph)
 
 
 def mutated_slice(chance: random.Random) -> KnowledgeStore:

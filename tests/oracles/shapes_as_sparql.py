@@ -51,15 +51,23 @@ _prepared = cache(prepareQuery)  # parsing takes rdflib longer than answering
 
 def focus_nodes(shapes: ox.Store, select: Select) -> set[str]:
     """Every node that a shape is about."""
-    return {_text(row["this"]) for shape in _targeted(shapes) for row in select(f"SELECT DISTINCT ?this WHERE {{ {_focus(shapes, shape)} }}")}
+    return set[str]().union(*focus_nodes_by_shape(shapes, select).values())
+
+
+def focus_nodes_by_shape(shapes: ox.Store, select: Select) -> dict[str, set[str]]:
+    """For every shape with a target, the nodes that it is about."""
+    rows = {shape.value: select(f"SELECT DISTINCT ?this WHERE {{ {_focus(shapes, shape)} }}") for shape in _targeted(shapes)}
+    return {shape: {_text(row["this"]) for row in found} for shape, found in rows.items()}
 
 
 def results(shapes: ox.Store, select: Select) -> list[Result]:
     """Every result of validating the data behind `select`."""
-    found: set[Result] = set()
-    for shape in _targeted(shapes):
-        found.update(_of_shape(shapes, select, shape, _focus(shapes, shape)))
-    return sorted(found)
+    return sorted(set[Result]().union(*results_by_shape(shapes, select).values()))
+
+
+def results_by_shape(shapes: ox.Store, select: Select) -> dict[str, set[Result]]:
+    """For every shape with a target, its results."""
+    return {shape.value: set(_of_shape(shapes, select, shape, _focus(shapes, shape))) for shape in _targeted(shapes)}
 
 
 def _targeted(shapes: ox.Store) -> list[Any]:
