@@ -136,7 +136,7 @@ def _plan_everywhere(store: KnowledgeStore) -> None:
 
 
 def _distinct_problems(store: KnowledgeStore, menu: Menu, requests: Mapping[str, Request]) -> Iterator[tuple[Problem, str]]:
-    """Every choice problem that requests pose, once, with the name of the first one; derived as for a plan, and one at a time, for each may be large."""
+    """Every choice problem that requests pose, once, with the name of the first; one at a time and as for a plan, for each may be large."""
     from reasoner.derive import Deriver
     from reasoner.ground import ground
     from reasoner.request import resolve

@@ -183,7 +183,7 @@ def _supply_factors(problem: Problem, domains: Mapping[str, Sequence[str]]) -> I
     for supply in problem.menu.supplies.given(problem.derived.provides):
         options, peers = domains[supply.decision], [domains[other] for other in supply.others]
         live_peers = [live[other] for other in supply.others]
-        fitting = {option: supply.allowed(option, live_peers) for option in options if option in supply.wanted}
+        fitting = {option: supply.allowed(option, live_peers) for option in options if supply.wanted_by(option)}
         combinations = math.prod(map(len, peers))
         allowed = sum(map(len, fitting.values())) + (len(options) - len(fitting)) * combinations
         cause = Cause("supply", "", supply.needs)
