@@ -128,11 +128,12 @@ def ground(
         every_option: whether options stay that nothing but their order tells from others, so that all configurations can be ranked.
     """
     weighed, forbidden = frozenset(tentative), frozenset(forbid)
-    excluded = _excluded(menu, derived) - weighed
-    domains = {decision: [option for option in options if option not in excluded] for decision, options in menu.options.items()}
+    excluded = frozenset(_excluded(menu, derived) - weighed)
     stands_for: dict[str, str] = {}
-    if not every_option:
-        domains, stands_for = menu.alike.merged(domains, weighed.union(forbidden, pins.values()))
+    if every_option:
+        domains = {decision: [option for option in options if option not in excluded] for decision, options in menu.options.items()}
+    else:
+        domains, stands_for = menu.alike.merged(excluded, weighed.union(forbidden, pins.values()))
     terms = {criterion: list(_terms(menu, derived, criterion)) for criterion in criteria}
     problem = Problem(menu, derived, domains, [], [], terms, 1, dict(pins), forbidden, weighed, stands_for=stands_for)
     problem.hard = list(hard_factors(problem, domains))

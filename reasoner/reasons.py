@@ -48,7 +48,7 @@ class Reasons:
         self.taken, self.best = taken, solution.value
         self._rules = {rule.iri: rule for rule in rules}
         self._solution, self._sources = solution, sources
-        self._said: dict[str, dict[str, Mapping[str, Node]]] = {}
+        self._fired: dict[str, dict[str, Mapping[str, Node]]] = {}
 
     @cached_property
     def marginals(self) -> dict[str, dict[str, int]]:
@@ -217,7 +217,7 @@ class Reasons:
         for supply in self._supplies_about.get(decision, ()):
             if supply.is_met(decision, option, self._possible):
                 continue
-            rows = supply.rows_with(decision, option, self.menu.options)
+            rows = supply.rows_with(decision, option)
             found = list(itertools.islice((reason for peer in self._culprits(option, rows) for reason in self._first(peer)), 3))
             if found:
                 head = ", ".join(self.menu.name[one] for one in supply.scope if one != decision)
@@ -269,30 +269,32 @@ class Reasons:
 
     def _said_by(self, rule: str, option: str) -> str:
         """The message of an exclusion rule for one option, with the bindings that it fired on."""
-        if rule not in self._said:
-            self._said[rule] = self._fired_on(rule)
-        bindings = self._said[rule].get(option)
+        bindings = self._fired_on(rule, option)
         if bindings is None:
             return self.store.label(rule)
-        name = self.menu.name
-        named = {key: ox.Literal(name[term.value]) if isinstance(term, ox.NamedNode) and term.value in name else term for key, term in bindings.items()}
-        return message(self._rules[rule], named)
+        return message(self._rules[rule], {variable: self._by_name(term) for variable, term in bindings.items()})
 
-    def _fired_on(self, iri: str) -> dict[str, Mapping[str, Node]]:
-        """For each option that a rule excludes, the values of its variables."""
+    def _by_name(self, term: Node) -> Node:
+        """An option by what people call it; another term as it is."""
+        return ox.Literal(self.menu.name[term.value]) if isinstance(term, ox.NamedNode) and term.value in self.menu.name else term
+
+    def _fired_on(self, iri: str, option: str) -> Mapping[str, Node] | None:
+        """The values of a rule's variables, those of its message at least, with which it excludes an option."""
         rule = self._rules.get(iri)
-        found: dict[str, Mapping[str, Node]] = {}
-        for pattern in rule.text.head if rule else ():
-            if expand(pattern.path[0]) != on("excludes"):
-                continue
-            variable = pattern.object[1:] if pattern.object[0] in "?$" else ""
-            if variable and slots(rule) <= {variable}:
-                return {option: {variable: ox.NamedNode(option)} for option in self.problem.derived.excluded_by[iri]}
-            for bindings in self.derivation.matches(rule, sorted({variable, *slots(rule)} - {""})):
-                value = bindings.get(variable) if variable else ox.NamedNode(expand(pattern.object))
-                if isinstance(value, ox.NamedNode):
-                    found.setdefault(value.value, bindings)
-        return found
+        if rule is None:
+            return None
+        heads = [pattern.object for pattern in rule.text.head if expand(pattern.path[0]) == on("excludes")]
+        if heads and heads[0][0] in "?$" and slots(rule) <= {heads[0][1:]}:
+            return {heads[0][1:]: ox.NamedNode(option)}
+        if iri not in self._fired:
+            found = self._fired[iri] = {}
+            for head in heads:
+                variable = head[1:] if head[0] in "?$" else ""
+                for bindings in self.derivation.matches(rule, sorted({variable, *slots(rule)} - {""})):
+                    value = bindings.get(variable) if variable else ox.NamedNode(expand(head))
+                    if isinstance(value, ox.NamedNode):
+                        found.setdefault(value.value, bindings)
+        return self._fired[iri].get(option)
 
     def _conflict(self, iri: str) -> str:
         conflict = self.menu.conflicts[iri]

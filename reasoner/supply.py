@@ -23,10 +23,12 @@ class _Wants:
         of: for each such option, these needs.
         alike: for each set of needs, the options that have just these.
         by_need: for each need, the sets of needs that it is in.
+        place: where each option of the decision stands.
     """
 
-    def __init__(self, scope: tuple[str, ...]) -> None:
+    def __init__(self, scope: tuple[str, ...], options: Sequence[str]) -> None:
         self.scope = scope
+        self.place = {option: i for i, option in enumerate(options)}
         self.of: dict[str, tuple[str, ...]] = {}
         self.alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
         self.by_need: dict[str, list[tuple[str, ...]]] = defaultdict(list)
@@ -102,15 +104,24 @@ class Supply:
         peers = [[option] if other == decision else list(possible[other]) for other in self.others]
         return any(True for peer in possible[self.decision] for _ in self.rows(peer, peers))
 
-    def rows_with(self, decision: str, option: str, options: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ...]]:
-        """The allowed combinations of all decisions with one option, over the `options` of the others, in their order."""
-        every = [[option] if one == decision else options[one] for one in self.scope]
+    def rows_with(self, decision: str, option: str) -> Iterator[tuple[str, ...]]:
+        """The allowed combinations of all options of the decisions with one option, in their order."""
+        every = [[option] if one == decision else self._menu.options[one] for one in self.scope]
+        if len(self.others) == 1 and decision != self.decision:
+            place = self._wants.place
+            fitting = sorted({*self._idle, *itertools.chain.from_iterable(self._served(option))}, key=place.__getitem__)
+            return ((first, option) for first in fitting)
         return ((first, *row) for first in every[0] for row in self.rows(first, every[1:]))
 
     @cached_property
     def _wanting(self) -> Set[str]:
         """The options that need something of the other decisions."""
         return frozenset(option for needs, options in self._wants.alike.items() if self._left(needs) for option in options)
+
+    @cached_property
+    def _idle(self) -> list[str]:
+        """The options of the decision that need nothing of the other decisions."""
+        return [option for option in self._menu.options[self.decision] if option not in self._wanting]
 
     def _served(self, peer: str) -> Iterator[list[str]]:
         """The options whose needs an option of the single other decision meets, by what they need."""
@@ -170,5 +181,7 @@ def _found(menu: Menu) -> Iterator[_Wants]:
                 if supply and option not in supply.get(decision, ()):  # what nobody meets excludes the option alone
                     wanted[decision, *(other for other in supply if other != decision)].append(need)
             for scope, needs in wanted.items():
-                found.setdefault(scope, _Wants(scope)).add(option, tuple(needs))
+                if scope not in found:
+                    found[scope] = _Wants(scope, options)
+                found[scope].add(option, tuple(needs))
     yield from found.values()
