@@ -68,7 +68,7 @@ class _Conclusions:
     """What one rule concludes from some facts.
 
     Attributes:
-        number: stands for these conclusions, and for no others.
+        number: stands for what rules can read of these conclusions, whatever facts they follow from, and for nothing else.
         quads: in the graph of the rule.
         readable: those that some rule reads; what is excluded, of thousands of options, none does.
         reads: those of the rules' reads that can match them.
@@ -158,8 +158,9 @@ class Deriver:
         if found is None:
             quads = frozenset(conclusions(derivation.for_rules(), rule, REQUEST, derivation.focus))
             reads = {quad: of_quad for quad in quads if (of_quad := self._reads_of(quad))}
-            number = -1 - len(self._concluded)  # facts have the other numbers
-            found = _Conclusions(number, quads, frozenset(reads), frozenset(itertools.chain.from_iterable(reads.values())), _said(quads))
+            readable = frozenset(reads)
+            number = self._numbers.setdefault(readable, len(self._numbers))
+            found = _Conclusions(number, quads, readable, frozenset(itertools.chain.from_iterable(reads.values())), _said(quads))
             self._concluded[key] = found
         return found
 
@@ -234,7 +235,7 @@ class Derivation:
     def _key(self, rule: Rule) -> Hashable:
         """What decides the conclusions of a rule: itself, and the facts that it can read."""
         seen = self._seen
-        return rule.iri, self.focus, *[seen.get(read) for read in self._deriver.reads[rule.iri]]
+        return rule.iri, "" if rule.per_request else self.focus, *[seen.get(read) for read in self._deriver.reads[rule.iri]]
 
 
 def read_derived(quads: Iterable[ox.Quad], request: ox.NamedNode) -> Derived:
