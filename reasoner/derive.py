@@ -196,6 +196,7 @@ class Derivation:
     def __init__(self, deriver: Deriver, facts: Sequence[ox.Quad]) -> None:
         self._deriver = deriver
         self._facts = facts
+        self._whole = False
         self.focus = focus_values(quad.subject for quad in facts if isinstance(quad.subject, ox.NamedNode))
         self._seen: dict[Read, tuple[int, ...]] = {read: (number,) for read, number in deriver.given(facts).items()}
         self._concluded: dict[str, _Conclusions] = {}
@@ -223,12 +224,15 @@ class Derivation:
         return self._deriver.matches(rule, self._key(rule), variables, self)
 
     def for_rules(self) -> KnowledgeStore:
-        """The knowledge base with those of the request's facts and conclusions in it that rules read."""
+        """The knowledge base with those of the request's facts and conclusions in it that rules read; with all once `in_store` was asked for."""
+        if self._whole:
+            return self.in_store()
         self._deriver.lend(set(self._facts).union(*(concluded.readable for concluded in self._concluded.values())))
         return self._deriver.store
 
     def in_store(self) -> KnowledgeStore:
         """The knowledge base with all of the request's facts and conclusions in it."""
+        self._whole = True
         self._deriver.lend(set(self._facts).union(*(concluded.quads for concluded in self._concluded.values())))
         return self._deriver.store
 
