@@ -55,7 +55,7 @@ def new_process(workload: str, target: str, repeat: int) -> dict[str, Any]:
 
 def warm(reasoner: Reasoner, rounds: int) -> dict[str, float]:
     """Plans through the API, another target each time: percentiles of wall and processor time in milliseconds, and the memory held."""
-    targets = [load_target(name, reasoner.store) for name in target_names(reasoner.store)][:100]
+    targets = [load_target(name, reasoner.store) for name in target_names(reasoner.store)[:100]]
     workloads = [load_workload(name, reasoner.store) for name in workload_names(reasoner.store)]
     wall, processor = [], []
     for number in range(rounds + 3):

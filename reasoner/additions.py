@@ -6,7 +6,8 @@ longer works: on every shipped target with every shipped workload, the rules are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pyoxigraph as ox
 
@@ -14,6 +15,11 @@ from kb.errors import BadInput, NoFeasiblePlan, OntuneError, nearest
 from kb.sources import Source
 from kb.store import KnowledgeStore
 from kb.terms import FILE, on, prefixed
+
+if TYPE_CHECKING:
+    from reasoner.ground import Problem
+    from reasoner.menu import Menu
+    from reasoner.request import Request
 
 _SHIPPED = """SELECT DISTINCT ?name ?kind WHERE {
   GRAPH ?file { ?thing a ?kind ; skos:notation ?name } FILTER(!STRSTARTS(STR(?file), "%sadditions/")) } ORDER BY ?name"""
@@ -105,13 +111,12 @@ def _plan_everywhere(store: KnowledgeStore) -> None:
     from reasoner.ground import Cause, exclusion_factors, hard_factors
     from reasoner.menu import Menu
     from reasoner.reasoner import Reasoner
-    from reasoner.rules import load_rules
     from reasoner.solve import TooWide, minimal_conflict, solve
-    from reasoner.witnesses import derive_all, distinct_problems, grid
+    from reasoner.witnesses import grid
 
     requests = grid(store, _shipped(store, "Target"), _shipped(store, "Workload"))
     menu = Menu(store)
-    for problem, names in distinct_problems(menu, derive_all(Deriver(store, load_rules(store)), menu, requests)):
+    for problem, name in _distinct_problems(store, menu, requests):
         try:
             feasible = solve(problem.domains, [*problem.hard, *problem.soft]).feasible
         except TooWide as error:
@@ -126,9 +131,29 @@ def _plan_everywhere(store: KnowledgeStore) -> None:
             about = [iri for cause in causes for iri in (*cause.ids, cause.option, *cause.others)]
             about += [decision for decision, options in menu.options.items() if not options]
             try:
-                Reasoner(store=store).plan_request(requests[names[0]])
+                Reasoner(store=store).plan_request(requests[name])
             except NoFeasiblePlan as error:
-                raise Unsound([(f"the knowledge base: for {names[0]} {error}", about)]) from error
+                raise Unsound([(f"the knowledge base: for {name} {error}", about)]) from error
+
+
+def _distinct_problems(store: KnowledgeStore, menu: Menu, requests: Mapping[str, Request]) -> Iterator[tuple[Problem, str]]:
+    """Every choice problem that requests pose, once, with the name of the first; one at a time and as for a plan, for each may be large."""
+    from reasoner.derive import Deriver
+    from reasoner.ground import ground
+    from reasoner.request import resolve
+    from reasoner.rules import read_rules
+
+    deriver = Deriver(store, read_rules(store))
+    criteria = tuple(dict.fromkeys((on("throughput"), *sorted({effect.criterion for effect in menu.effects.values()}))))
+    posed = set()
+    for name, request in requests.items():
+        resolved = resolve(request, menu, store)
+        derived = deriver.derive(resolved.facts)
+        excluded = frozenset().union(*derived.excluded_by.values())
+        problem = derived.provides, derived.applies, excluded, tuple(resolved.pins.items())
+        if problem not in posed:
+            posed.add(problem)
+            yield ground(menu, derived, criteria, resolved.pins, resolved.forbid), name
 
 
 def _shipped(store: KnowledgeStore, kind: str) -> list[str]:

@@ -9,13 +9,16 @@ together with the builds that need it, and nothing else may need it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reasoner.menu import Menu
 
-Domains = dict[str, list[str]]
+Merged = tuple[dict[str, list[str]], dict[str, str]]
+
+_REMEMBERED = 64
+"""Sets of excluded options after which what was found for them is dropped; of thousands of options, a megabyte each."""
 
 
 class Alike:
@@ -23,6 +26,7 @@ class Alike:
 
     def __init__(self, menu: Menu) -> None:
         self._decisions = list(menu.options)
+        self._known: dict[tuple[frozenset[str], frozenset[str]], Merged] = {}
         self._menu = menu
         self._leader = dict(self._leaders())
         self._followed = {menu.decision_of(leader) for leader in self._leader.values()}
@@ -31,15 +35,24 @@ class Alike:
         numbers: dict[Hashable, int] = {}
         self._kind = {option: numbers.setdefault(self._traits(option, about), len(numbers)) for option in menu.info}
 
-    def merged(self, domains: Mapping[str, Sequence[str]], apart: Collection[str]) -> tuple[Domains, dict[str, str]]:
-        """The domains without options that others stand for.
+    def merged(self, excluded: frozenset[str], apart: frozenset[str]) -> Merged:
+        """The domains without options that are excluded, or that others stand for; remembered, since requests have much in common.
 
         Args:
             apart: options that stand for themselves alone, such as those asked for.
 
         Returns:
-            the smaller domains, and for each option that was left out the one that stands for it.
+            the smaller domains, and for each option that was left out the one that stands for it; neither may be changed.
         """
+        key = excluded, apart
+        if key not in self._known:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            domains = {decision: [option for option in options if option not in excluded] for decision, options in self._menu.options.items()}
+            self._known[key] = self._merged(domains, apart)
+        return self._known[key]
+
+    def _merged(self, domains: Mapping[str, Sequence[str]], apart: frozenset[str]) -> Merged:
         stands_for: dict[str, str] = {}
         followers: dict[str, list[str]] = defaultdict(list)
         for options in domains.values():
@@ -52,7 +65,7 @@ class Alike:
                 if option in self._leader:
                     continue  # goes with its leader
                 mine = followers.get(option, ()) if decision in self._followed else ()
-                if option in apart or any(follower in apart for follower in mine):
+                if option in apart or not apart.isdisjoint(mine):
                     continue
                 kind = (self._kind[option], frozenset(self._kind[follower] for follower in mine))
                 other = first.setdefault((decision, kind), option)

@@ -68,14 +68,16 @@ class _Conclusions:
     """What one rule concludes from some facts.
 
     Attributes:
-        number: stands for these conclusions, and for no others.
+        number: stands for what rules can read of these conclusions, whatever facts they follow from, and for nothing else.
         quads: in the graph of the rule.
+        readable: those that some rule reads; what is excluded, of thousands of options, none does.
         reads: those of the rules' reads that can match them.
         said: what they say of the request: by predicate the resources that are objects.
     """
 
     number: int
     quads: frozenset[ox.Quad]
+    readable: frozenset[ox.Quad]
     reads: frozenset[Read]
     said: Mapping[str, frozenset[str]]
 
@@ -154,17 +156,19 @@ class Deriver:
         """What a rule concludes; `key` stands for all that it can read."""
         found = self._concluded.get(key)
         if found is None:
-            quads = frozenset(conclusions(derivation.in_store(), rule, REQUEST, derivation.focus))
-            reads = frozenset(read for quad in quads for read in self._reads_of(quad))
-            number = -1 - len(self._concluded)  # facts have the other numbers
-            found = self._concluded[key] = _Conclusions(number, quads, reads, _said(quads))
+            quads = frozenset(conclusions(derivation.for_rules(), rule, REQUEST, derivation.focus))
+            reads = {quad: of_quad for quad in quads if (of_quad := self._reads_of(quad))}
+            readable = frozenset(reads)
+            number = self._numbers.setdefault(readable, len(self._numbers))
+            found = _Conclusions(number, quads, readable, frozenset(itertools.chain.from_iterable(reads.values())), _said(quads))
+            self._concluded[key] = found
         return found
 
     def matches(self, rule: Rule, key: Hashable, variables: Sequence[str], derivation: Derivation) -> Sequence[Mapping[str, Term]]:
         """What a rule fires on; `key` stands for all that it can read."""
         found = self._matched.get((key, *variables))
         if found is None:
-            found = self._matched[(key, *variables)] = matches(derivation.in_store(), rule, REQUEST, variables=variables)
+            found = self._matched[(key, *variables)] = matches(derivation.for_rules(), rule, REQUEST, variables=variables)
         return found
 
     def lend(self, quads: set[ox.Quad]) -> None:
@@ -193,6 +197,7 @@ class Derivation:
     def __init__(self, deriver: Deriver, facts: Sequence[ox.Quad]) -> None:
         self._deriver = deriver
         self._facts = facts
+        self._whole = False
         self.focus = focus_values(quad.subject for quad in facts if isinstance(quad.subject, ox.NamedNode))
         self._seen: dict[Read, tuple[int, ...]] = {read: (number,) for read, number in deriver.given(facts).items()}
         self._concluded: dict[str, _Conclusions] = {}
@@ -220,15 +225,23 @@ class Derivation:
         """The values of some variables for which a rule of the request fired."""
         return self._deriver.matches(rule, self._key(rule), variables, self)
 
+    def for_rules(self) -> KnowledgeStore:
+        """The knowledge base with those of the request's facts and conclusions in it that rules read; with all once `in_store` was asked for."""
+        if self._whole:
+            return self.in_store()
+        self._deriver.lend(set(self._facts).union(*(concluded.readable for concluded in self._concluded.values())))
+        return self._deriver.store
+
     def in_store(self) -> KnowledgeStore:
-        """The knowledge base with the request's facts and conclusions in it."""
+        """The knowledge base with all of the request's facts and conclusions in it."""
+        self._whole = True
         self._deriver.lend(set(self._facts).union(*(concluded.quads for concluded in self._concluded.values())))
         return self._deriver.store
 
     def _key(self, rule: Rule) -> Hashable:
         """What decides the conclusions of a rule: itself, and the facts that it can read."""
         seen = self._seen
-        return rule.iri, self.focus, *[seen.get(read) for read in self._deriver.reads[rule.iri]]
+        return rule.iri, "" if rule.per_request else self.focus, *[seen.get(read) for read in self._deriver.reads[rule.iri]]
 
 
 def _said(quads: Iterable[ox.Quad]) -> dict[str, frozenset[str]]:

@@ -128,11 +128,12 @@ def ground(
         every_option: whether options stay that nothing but their order tells from others, so that all configurations can be ranked.
     """
     weighed, forbidden = frozenset(tentative), frozenset(forbid)
-    excluded = _excluded(menu, derived) - weighed
-    domains = {decision: [option for option in options if option not in excluded] for decision, options in menu.options.items()}
+    excluded = frozenset(_excluded(menu, derived) - weighed)
     stands_for: dict[str, str] = {}
-    if not every_option:
-        domains, stands_for = menu.alike.merged(domains, weighed.union(forbidden, pins.values()))
+    if every_option:
+        domains = {decision: [option for option in options if option not in excluded] for decision, options in menu.options.items()}
+    else:
+        domains, stands_for = menu.alike.merged(excluded, weighed.union(forbidden, pins.values()))
     terms = {criterion: list(_terms(menu, derived, criterion)) for criterion in criteria}
     problem = Problem(menu, derived, domains, [], [], terms, 1, dict(pins), forbidden, weighed, stands_for=stands_for)
     problem.hard = list(hard_factors(problem, domains))
@@ -183,7 +184,7 @@ def _supply_factors(problem: Problem, domains: Mapping[str, Sequence[str]]) -> I
     for supply in problem.menu.supplies.given(problem.derived.provides):
         options, peers = domains[supply.decision], [domains[other] for other in supply.others]
         live_peers = [live[other] for other in supply.others]
-        fitting = {option: supply.allowed(option, live_peers) for option in options if option in supply.wanted}
+        fitting = {option: supply.allowed(option, live_peers) for option in options if supply.wanted_by(option)}
         combinations = math.prod(map(len, peers))
         allowed = sum(map(len, fitting.values())) + (len(options) - len(fitting)) * combinations
         cause = Cause("supply", "", supply.needs)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 
 import pyoxigraph as ox
 
 from kb.store import KnowledgeStore
+from kb.store import Term as Node
 from kb.terms import local_name, on
 from reasoner.derive import Derivation
 from reasoner.ground import Cause, Problem, Term
@@ -47,7 +48,7 @@ class Reasons:
         self.taken, self.best = taken, solution.value
         self._rules = {rule.iri: rule for rule in rules}
         self._solution, self._sources = solution, sources
-        self._said: dict[str, dict[str, str]] = {}
+        self._fired: dict[str, dict[str, Mapping[str, Node]]] = {}
 
     @cached_property
     def marginals(self) -> dict[str, dict[str, int]]:
@@ -216,14 +217,22 @@ class Reasons:
         for supply in self._supplies_about.get(decision, ()):
             if supply.is_met(decision, option, self._possible):
                 continue
-            rows = supply.rows_with(decision, option, self.menu.options)
-            culprits = dict.fromkeys(peer for row in rows for peer in row if peer != option and self._impossible(peer))
-            found = list(itertools.islice((reason for peer in culprits for reason in self._first(peer)), 3))
+            rows = supply.rows_with(decision, option)
+            found = list(itertools.islice((reason for peer in self._culprits(option, rows) for reason in self._first(peer)), 3))
             if found:
                 head = ", ".join(self.menu.name[one] for one in supply.scope if one != decision)
                 text = f"no option of {head} that goes with it is possible"
                 return Reason("fact", self.menu.name[option], text, self.sources(option)), *found
         return ()
+
+    def _culprits(self, option: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+        """The impossible options that stand beside an option in some combinations, each once; as few as are asked for, of thousands."""
+        seen = {option}
+        for peer in itertools.chain.from_iterable(rows):
+            if peer not in seen:
+                seen.add(peer)
+                if self._impossible(peer):
+                    yield peer
 
     @cached_property
     def _possible(self) -> dict[str, Set[str]]:
@@ -260,31 +269,32 @@ class Reasons:
 
     def _said_by(self, rule: str, option: str) -> str:
         """The message of an exclusion rule for one option, with the bindings that it fired on."""
-        if rule not in self._said:
-            self._said[rule] = self._read_messages(rule)
-        return self._said[rule].get(option) or self.store.label(rule)
+        bindings = self._fired_on(rule, option)
+        if bindings is None:
+            return self.store.label(rule)
+        return message(self._rules[rule], {variable: self._by_name(term) for variable, term in bindings.items()})
 
-    def _read_messages(self, iri: str) -> dict[str, str]:
+    def _by_name(self, term: Node) -> Node:
+        """An option by what people call it; another term as it is."""
+        return ox.Literal(self.menu.name[term.value]) if isinstance(term, ox.NamedNode) and term.value in self.menu.name else term
+
+    def _fired_on(self, iri: str, option: str) -> Mapping[str, Node] | None:
+        """The values of a rule's variables, those of its message at least, with which it excludes an option."""
         rule = self._rules.get(iri)
         if rule is None:
-            return {}
-        said: dict[str, str] = {}
-        for pattern in rule.text.head:
-            if expand(pattern.path[0]) != on("excludes"):
-                continue
-            variable = pattern.object[1:] if pattern.object[0] in "?$" else ""
-            if variable and slots(rule) <= {variable}:
-                excluded = self.problem.derived.excluded_by[iri]
-                return {option: message(rule, {variable: ox.Literal(self.menu.name.get(option, option))}) for option in excluded}
-            for bindings in self.derivation.matches(rule, sorted({variable, *slots(rule)} - {""})):
-                value = bindings.get(variable) if variable else ox.NamedNode(expand(pattern.object))
-                if isinstance(value, ox.NamedNode):
-                    names: dict[str, ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple] = {
-                        key: ox.Literal(self.menu.name[term.value]) if isinstance(term, ox.NamedNode) and term.value in self.menu.name else term
-                        for key, term in bindings.items()
-                    }
-                    said.setdefault(value.value, message(rule, names))  # type: ignore[arg-type]
-        return said
+            return None
+        heads = [pattern.object for pattern in rule.text.head if expand(pattern.path[0]) == on("excludes")]
+        if heads and heads[0][0] in "?$" and slots(rule) <= {heads[0][1:]}:
+            return {heads[0][1:]: ox.NamedNode(option)}
+        if iri not in self._fired:
+            found = self._fired[iri] = {}
+            for head in heads:
+                variable = head[1:] if head[0] in "?$" else ""
+                for bindings in self.derivation.matches(rule, sorted({variable, *slots(rule)} - {""})):
+                    value = bindings.get(variable) if variable else ox.NamedNode(expand(head))
+                    if isinstance(value, ox.NamedNode):
+                        found.setdefault(value.value, bindings)
+        return self._fired[iri].get(option)
 
     def _conflict(self, iri: str) -> str:
         conflict = self.menu.conflicts[iri]

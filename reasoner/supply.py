@@ -11,77 +11,139 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reasoner.menu import Menu
 
-_REMEMBERED = 256
-"""Sets of capabilities after which what was found for them is dropped."""
+_REMEMBERED = 2048
+"""Supplies after which what was found for them is dropped."""
+
+
+class _Wants:
+    """Which options of a decision have needs that options of just these other decisions can meet, whatever the request.
+
+    Attributes:
+        scope: the decision, then the others.
+        of: for each such option, these needs.
+        alike: for each set of needs, the options that have just these.
+        by_need: for each need, the sets of needs that it is in.
+        place: where each option of the decision stands.
+    """
+
+    def __init__(self, scope: tuple[str, ...], options: Sequence[str]) -> None:
+        self.scope = scope
+        self.place = {option: i for i, option in enumerate(options)}
+        self.of: dict[str, tuple[str, ...]] = {}
+        self.alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        self.by_need: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+
+    def add(self, option: str, needs: tuple[str, ...]) -> None:
+        """Add an option with its needs."""
+        self.of[option] = needs
+        if needs not in self.alike:
+            for need in needs:
+                self.by_need[need].append(needs)
+        self.alike[needs].append(option)
+
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        """All these needs; asked for when all options are added."""
+        return frozenset(self.by_need)
 
 
 class Supply:
-    """The needs of a decision's options that the same other decisions can meet.
+    """The needs of a decision's options that the same other decisions can meet, beside what is met already.
+
+    It works out what it is asked for: of thousands of options, few stand in a choice.
 
     Attributes:
         decision: whose options have the needs.
         others: the decisions whose options can meet them.
-        wanted: for each option that has such needs, what meets each of them: by decision the options any of which will do.
-        needs: all needs.
+        needs: all needs that are not met.
     """
 
-    def __init__(
-        self, decision: str, others: tuple[str, ...], wanted: Mapping[str, Sequence[Mapping[str, frozenset[str]]]], needs: Iterable[str]
-    ) -> None:
-        self.decision, self.others = decision, others
-        self.scope = (decision, *others)
-        self.needs = tuple(sorted(needs))
-        self.wanted = wanted
-        # With a single other decision, one option must meet all needs.
-        self._fitting = (
-            {option: frozenset.intersection(*(met[others[0]] for met in all_met)) for option, all_met in wanted.items()} if len(others) == 1 else {}
-        )
+    def __init__(self, menu: Menu, wants: _Wants, met: frozenset[str]) -> None:
+        self.scope = wants.scope
+        self.decision, *others = wants.scope
+        self.others = tuple(others)
+        self.needs = tuple(sorted(wants.needs - met))
+        self._menu, self._wants, self._met = menu, wants, met
+        self._unmet: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._fitting: dict[tuple[str, ...], frozenset[str]] = {}
+
+    def wanted_by(self, option: str) -> tuple[str, ...]:
+        """What an option needs of the other decisions."""
+        needs = self._wants.of.get(option)
+        return self._left(needs) if needs else ()
 
     def rows(self, option: str, peers: Sequence[Sequence[str]]) -> Iterable[tuple[str, ...]]:
         """The combinations of `peers` (options of the other decisions) in which everything that the option wants is supplied, in their order."""
-        if option not in self.wanted:
+        wanted = self.wanted_by(option)
+        if not wanted:
             return itertools.product(*peers)
-        if option in self._fitting:
-            fitting = self._fitting[option]
-            return ((peer,) for peer in peers[0] if peer in fitting) if len(peers[0]) > 1 or peers[0][0] in fitting else ()
-        columns = [[met[other] for other in self.others] for met in self.wanted[option]]
+        if len(peers) == 1:
+            fitting = self._fit(wanted)
+            return ((peer,) for peer in peers[0] if peer in fitting)
+        columns = [[self._suppliers(need, other) for other in self.others] for need in wanted]
         return (taken for taken in itertools.product(*peers) if all(any(map(frozenset.__contains__, column, taken)) for column in columns))
 
     def allowed(self, option: str, peers: Sequence[Set[str]]) -> Set[tuple[str, ...]]:
         """As `rows`, as a set."""
-        if option in self._fitting:
-            return {(peer,) for peer in self._fitting[option] & peers[0]}
+        wanted = self.wanted_by(option)
+        if wanted and len(peers) == 1:
+            return {(peer,) for peer in self._fit(wanted) & peers[0]}
         return set(self.rows(option, [list(options) for options in peers]))
 
     def is_met(self, decision: str, option: str, possible: Mapping[str, Set[str]]) -> bool:
         """Whether an option of one of the decisions stands in an allowed combination with only possible options of the others."""
         if decision == self.decision:
-            if option in self._fitting:
-                return not self._fitting[option].isdisjoint(possible[self.others[0]])
+            wanted = self.wanted_by(option)
+            if wanted and len(self.others) == 1:
+                return not self._fit(wanted).isdisjoint(possible[self.others[0]])
             return any(True for _ in self.rows(option, [list(possible[other]) for other in self.others]))
-        if not possible[self.decision] <= self.wanted.keys():
+        if not possible[self.decision] <= self._wanting:
             return True
-        if self._fitting:
-            return not possible[self.decision].isdisjoint(self._wanting.get(option, ()))
+        if len(self.others) == 1:
+            return any(not possible[self.decision].isdisjoint(options) for options in self._served(option))
         peers = [[option] if other == decision else list(possible[other]) for other in self.others]
         return any(True for peer in possible[self.decision] for _ in self.rows(peer, peers))
 
-    def rows_with(self, decision: str, option: str, options: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ...]]:
-        """The allowed combinations of all decisions with one option, over the `options` of the others, in their order."""
-        every = [[option] if one == decision else options[one] for one in self.scope]
-        if self._fitting and decision != self.decision:
-            wanting = self._wanting.get(option, frozenset())
-            return ((first, option) for first in every[0] if first in wanting or first not in self.wanted)
+    def rows_with(self, decision: str, option: str) -> Iterator[tuple[str, ...]]:
+        """The allowed combinations of all options of the decisions with one option, in their order."""
+        every = [[option] if one == decision else self._menu.options[one] for one in self.scope]
+        if len(self.others) == 1 and decision != self.decision:
+            place = self._wants.place
+            fitting = sorted({*self._idle, *itertools.chain.from_iterable(self._served(option))}, key=place.__getitem__)
+            return ((first, option) for first in fitting)
         return ((first, *row) for first in every[0] for row in self.rows(first, every[1:]))
 
     @cached_property
-    def _wanting(self) -> dict[str, frozenset[str]]:
-        """For each option of the single other decision, the options whose needs it meets."""
-        wanting: dict[str, set[str]] = defaultdict(set)
-        for option, fitting in self._fitting.items():
-            for peer in fitting:
-                wanting[peer].add(option)
-        return {peer: frozenset(options) for peer, options in wanting.items()}
+    def _wanting(self) -> Set[str]:
+        """The options that need something of the other decisions."""
+        return frozenset(option for needs, options in self._wants.alike.items() if self._left(needs) for option in options)
+
+    @cached_property
+    def _idle(self) -> list[str]:
+        """The options of the decision that need nothing of the other decisions."""
+        return [option for option in self._menu.options[self.decision] if option not in self._wanting]
+
+    def _served(self, peer: str) -> Iterator[list[str]]:
+        """The options whose needs an option of the single other decision meets, by what they need."""
+        given = {peer, *self._menu.provides.get(peer, ())}
+        for needs in dict.fromkeys(needs for need in given for needs in self._wants.by_need.get(need, ())):
+            left = self._left(needs)
+            if left and given.issuperset(left):
+                yield self._wants.alike[needs]
+
+    def _left(self, needs: tuple[str, ...]) -> tuple[str, ...]:
+        if needs not in self._unmet:
+            self._unmet[needs] = tuple(need for need in needs if need not in self._met)
+        return self._unmet[needs]
+
+    def _fit(self, wanted: tuple[str, ...]) -> frozenset[str]:
+        """The options of the single other decision that supply everything wanted: one must meet all needs."""
+        if wanted not in self._fitting:
+            self._fitting[wanted] = frozenset.intersection(*(self._suppliers(need, self.others[0]) for need in wanted))
+        return self._fitting[wanted]
+
+    def _suppliers(self, need: str, decision: str) -> frozenset[str]:
+        return self._menu.suppliers(need)[decision]
 
 
 class Supplies:
@@ -93,30 +155,33 @@ class Supplies:
 
     def __init__(self, menu: Menu) -> None:
         self._menu = menu
-        self._needs = frozenset(need for needs in menu.needs.values() for need in needs)
-        self._known: dict[frozenset[str], list[Supply]] = {}
+        self._wants = list(_found(menu))
+        self._known: dict[tuple[int, frozenset[str]], Supply] = {}
 
     def given(self, provided: frozenset[str]) -> list[Supply]:
         """One for each set of decisions that can meet needs together, over all options; the same object for the same needs met."""
-        key = provided & self._needs
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        return [supply for number, wants in enumerate(self._wants) if (supply := self._supply(number, wants, provided)).needs]
+
+    def _supply(self, number: int, wants: _Wants, provided: frozenset[str]) -> Supply:
+        key = number, provided & wants.needs
         if key not in self._known:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[key] = list(self._found(key))
+            self._known[key] = Supply(self._menu, wants, key[1])
         return self._known[key]
 
-    def _found(self, given: frozenset[str]) -> Iterator[Supply]:
-        menu = self._menu
-        wanted: dict[tuple[str, ...], dict[str, list[Mapping[str, frozenset[str]]]]] = defaultdict(lambda: defaultdict(list))
-        needed: dict[tuple[str, ...], set[str]] = defaultdict(set)
-        for decision, options in menu.options.items():
-            for option in options:
-                for need in menu.needs_in_order.get(option, ()):
-                    supply = menu.suppliers(need)
-                    if need in given or not supply or option in supply.get(decision, ()):
-                        continue  # met, or met by nobody: then the option is excluded alone
-                    scope = (decision, *(other for other in supply if other != decision))
-                    wanted[scope][option].append(supply)
-                    needed[scope].add(need)
-        for (decision, *others), by_option in wanted.items():
-            yield Supply(decision, tuple(others), dict(by_option), needed[(decision, *others)])
+
+def _found(menu: Menu) -> Iterator[_Wants]:
+    found: dict[tuple[str, ...], _Wants] = {}
+    for decision, options in menu.options.items():
+        for option in options:
+            wanted: dict[tuple[str, ...], list[str]] = defaultdict(list)
+            for need in menu.needs_in_order.get(option, ()):
+                supply = menu.suppliers(need)
+                if supply and option not in supply.get(decision, ()):  # what nobody meets excludes the option alone
+                    wanted[decision, *(other for other in supply if other != decision)].append(need)
+            for scope, needs in wanted.items():
+                if scope not in found:
+                    found[scope] = _Wants(scope, options)
+                found[scope].add(option, tuple(needs))
+    yield from found.values()
