@@ -107,7 +107,6 @@ def _plan_everywhere(store: KnowledgeStore) -> None:
     Raises:
         Unsound: for one of them nothing is left, or too many decisions interact.
     """
-    from reasoner.derive import Deriver
     from reasoner.ground import Cause, exclusion_factors, hard_factors
     from reasoner.menu import Menu
     from reasoner.reasoner import Reasoner
