@@ -200,6 +200,16 @@ def test_one_file_adds_a_rule(tmp_path: Path) -> None:
     assert plan("zen5-virtual", reasoner=Reasoner(store=store), framework="pytorch").option("allocator") != "tcmalloc"
 
 
+def test_an_effect_that_asks_for_no_situation_holds_everywhere(tmp_path: Path) -> None:
+    text = """
+      eff:mimalloc a on:Effect ; on:option kb:mimalloc ; on:given kb:pytorch ; on:criterion on:throughput ; on:ratio 9.0 ; on:low 8.0 ; on:high 10.0 ;
+        rdfs:label "mimalloc is always better" ; dct:source <https://example.org/measured> ."""
+    store, refused = with_addition(tmp_path, text)
+    assert not refused
+    for target in ("zen5-virtual", "eos-h100"):
+        assert plan(target, reasoner=Reasoner(store=store), workload="transformer", framework="pytorch").option("allocator") == "mimalloc"
+
+
 def test_rdflib_reads_every_file() -> None:
     rdflib = pytest.importorskip("rdflib")
     for source in shipped_sources():
