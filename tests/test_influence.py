@@ -1,8 +1,8 @@
 """No near copies: without any one rule, conflict or effect, a plan is another, or what a plan says against an option.
 
 Each is taken out of the compiled knowledge in turn, and the request that its case names as firing is planned again; without a rule that asks no
-request, the knowledge is compiled again. A plan lists every option of every decision with what speaks against it, so that it holds the why-nots of all
-options. That the case itself changes, `test_cases` shows.
+request, the knowledge is compiled again. A plan lists every option of every decision with what speaks against it, so that it holds the why-nots of
+all options. That the case itself changes, `test_cases` shows.
 """
 
 from __future__ import annotations
