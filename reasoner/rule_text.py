@@ -1,8 +1,7 @@
 """What a rule's SPARQL text says: the triple patterns of its head and of its body, and which of them are negated.
 
 The store evaluates rules; this reader only finds what stratification, re-evaluation and explanation need to know. It understands the part of
-SPARQL that rules use: groups, OPTIONAL, UNION, FILTER (NOT) EXISTS, MINUS, BIND, VALUES, property paths, subqueries. What a subquery counts must
-be complete before, so it is read like what must be absent.
+SPARQL that rules use: groups, OPTIONAL, UNION, FILTER (NOT) EXISTS, MINUS, BIND, VALUES, property paths.
 """
 
 from __future__ import annotations
@@ -137,11 +136,6 @@ def _patterns(tokens: list[tuple[str, str]], *, negated: bool, certain: bool) ->
             statement = []
             i = _clause(tokens, i, word, found, negated=negated, certain=certain)
             continue
-        if word == "SELECT":  # a subquery takes up the rest of its group
-            opening = next(j for j in range(i, len(tokens)) if tokens[j][1] == "{")
-            end = _closing(tokens, opening)
-            grouped = any(text.upper() == "GROUP" for _, text in tokens[end:])
-            return found + _patterns(tokens[opening + 1 : end - 1], negated=negated or grouped, certain=certain)
         if text == "{":
             end = _closing(tokens, i)
             found += _statement(statement, negated, certain)

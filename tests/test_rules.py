@@ -43,13 +43,6 @@ def test_reads_what_matters_of_a_text() -> None:
     assert [found.predicate for found in signatures(path)] == [on("target"), on("gpu")]
 
 
-def test_what_a_subquery_counts_must_be_complete_like_what_must_be_absent() -> None:
-    counting = read_rule("CONSTRUCT { $this on:x ?n } WHERE { { SELECT $this (COUNT(?s) AS ?n) WHERE { ?s on:when $this } GROUP BY $this } }")
-    assert [(pattern.text, pattern.negated) for pattern in counting.body] == [("?s on:when $this .", True)]
-    plain = read_rule("CONSTRUCT { $this on:x ?s } WHERE { $this on:y ?z { SELECT DISTINCT ?s WHERE { ?s on:when ?z } } }")
-    assert [(pattern.text, pattern.negated) for pattern in plain.body] == [("$this on:y ?z .", False), ("?s on:when ?z .", False)]
-
-
 @pytest.mark.parametrize("text", ["SELECT * WHERE { ?s ?p ?o }", "CONSTRUCT { $this on:x ?y", "CONSTRUCT WHERE"])
 def test_refuses_a_text_of_another_form(text: str) -> None:
     with pytest.raises(ValueError, match=r"CONSTRUCT|bracket"):
