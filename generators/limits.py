@@ -24,8 +24,7 @@ def _apptainer(recipe: Recipe) -> Iterator[tuple[Entry, str]]:
         "base": "only whoever builds knows where it lies: --build-arg base=... names it",
         "mirror": "the base is made from the packages of its release: --build-arg mirror=... names their archive",
     }
-    if recipe.of_registry and not recipe.packages_to_add:
-        yield from ((header, "the base is of it; a lock takes from its archive what is added") for header in recipe.headers if header.name == "Suite")
+    yield from _release_of_an_image(recipe)
     for argument in recipe.build_arguments:
         told = ("From", "Suite") if argument == "base" else ("From",)
         yield from ((header, why[argument]) for header in recipe.headers if header.name in told)
@@ -39,8 +38,7 @@ def _dockerfile(recipe: Recipe) -> Iterator[tuple[Entry, str]]:
             yield header, "a Dockerfile begins from images of a registry alone"
         elif header.name == "From" and recipe.header("Bootstrap") != "docker" and not recipe.build_arguments:
             yield header, "it is no image that a Dockerfile can begin from; name one with the same content in BASE"
-        elif header.name == "Suite" and recipe.of_registry and not recipe.packages_to_add:
-            yield header, "the base is of it; a lock takes from its archive what is added"
+    yield from _release_of_an_image(recipe)
     yield from ((one, "run.sh sets it, for it depends on what a run finds") for one in recipe.environment if one.at_run_time)
     yield from ((package, "it stays in the image: this file has one stage") for package in recipe.build_packages)
     yield from ((flag, "it is a flag of Apptainer; give the one of your runtime when you run the image") for flag in recipe.flags)
@@ -51,6 +49,11 @@ def _install(recipe: Recipe) -> Iterator[tuple[Entry, str]]:
     yield from ((header, "this machine's own system is used") for header in recipe.headers)
     yield from ((flag, "there is no container") for flag in recipe.flags)
     yield from _around_the_training(recipe)
+
+
+def _release_of_an_image(recipe: Recipe) -> Iterator[tuple[Entry, str]]:
+    if recipe.of_registry and not recipe.packages_to_add:
+        yield from ((header, "the base is of it; a lock takes from its archive what is added") for header in recipe.headers if header.name == "Suite")
 
 
 def _around_the_training(recipe: Recipe) -> Iterator[tuple[Entry, str]]:

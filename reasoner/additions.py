@@ -143,7 +143,6 @@ def _distinct_problems(store: KnowledgeStore, menu: Menu, requests: Mapping[str,
     from reasoner.rules import read_rules
 
     deriver = Deriver(store, read_rules(store))
-    criteria = tuple(dict.fromkeys((on("throughput"), *sorted({effect.criterion for effect in menu.effects.values()}))))
     posed = set()
     for name, request in requests.items():
         resolved = resolve(request, menu, store)
@@ -152,7 +151,7 @@ def _distinct_problems(store: KnowledgeStore, menu: Menu, requests: Mapping[str,
         problem = derived.provides, derived.applies, excluded, tuple(resolved.pins.items())
         if problem not in posed:
             posed.add(problem)
-            yield ground(menu, derived, criteria, resolved.pins, resolved.forbid), name
+            yield ground(menu, derived, menu.criteria, resolved.pins, resolved.forbid), name
 
 
 def _shipped(store: KnowledgeStore, kind: str) -> list[str]:

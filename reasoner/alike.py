@@ -48,8 +48,7 @@ class Alike:
         if key not in self._known:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            domains = {decision: [option for option in options if option not in excluded] for decision, options in self._menu.options.items()}
-            self._known[key] = self._merged(domains, apart)
+            self._known[key] = self._merged(self._menu.without(excluded), apart)
         return self._known[key]
 
     def _merged(self, domains: Mapping[str, Sequence[str]], apart: frozenset[str]) -> Merged:

@@ -131,7 +131,7 @@ def ground(
     excluded = frozenset(_excluded(menu, derived) - weighed)
     stands_for: dict[str, str] = {}
     if every_option:
-        domains = {decision: [option for option in options if option not in excluded] for decision, options in menu.options.items()}
+        domains = menu.without(excluded)
     else:
         domains, stands_for = menu.alike.merged(excluded, weighed.union(forbidden, pins.values()))
     terms = {criterion: list(_terms(menu, derived, criterion)) for criterion in criteria}

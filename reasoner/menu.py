@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -131,6 +131,10 @@ class Menu:
         documented = (option for other in taken.values() for option in self.default_with.get(other, ()) if self.decision_of(option) == decision)
         return next(documented, self.default[decision])
 
+    def without(self, excluded: Set[str]) -> dict[str, list[str]]:
+        """For each decision the options that are left without some."""
+        return {decision: [option for option in options if option not in excluded] for decision, options in self.options.items()}
+
     def suppliers(self, need: str) -> dict[str, frozenset[str]]:
         """The options that provide something, by the decisions that they take, in the order of the decisions' IRIs."""
         if need not in self._suppliers:
@@ -139,6 +143,11 @@ class Menu:
                 found[self.decision_of(option)].add(option)
             self._suppliers[need] = {decision: frozenset(found[decision]) for decision in sorted(found)}
         return self._suppliers[need]
+
+    @cached_property
+    def criteria(self) -> tuple[str, ...]:
+        """Every criterion that effects speak of, throughput first."""
+        return tuple(dict.fromkeys((on("throughput"), *sorted({effect.criterion for effect in self.effects.values()}))))
 
     @cached_property
     def documented_defaults(self) -> dict[str, dict[str, str]]:

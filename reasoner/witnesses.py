@@ -14,7 +14,7 @@ from typing import Any
 from kb.cases import CaseTable
 from kb.store import KnowledgeStore
 from kb.target import load_target, target_names
-from kb.terms import RDF_TYPE, on
+from kb.terms import RDF_TYPE
 from kb.workload import load_workload, workload_names
 from reasoner.derive import Derivation, Derived, Deriver
 from reasoner.ground import Problem, ground
@@ -68,11 +68,10 @@ def derive_all(deriver: Deriver, menu: Menu, requests: Mapping[str, Request]) ->
 
 def distinct_problems(menu: Menu, witnesses: Mapping[str, Witness]) -> Iterator[tuple[Problem, list[str]]]:
     """Every choice problem of the witnesses once, under all criteria that effects speak of, with the names of the witnesses that pose it."""
-    criteria = tuple(dict.fromkeys((on("throughput"), *sorted({effect.criterion for effect in menu.effects.values()}))))
     same: dict[Any, list[str]] = defaultdict(list)
     for name, witness in witnesses.items():
         derived, pins = witness.derived, witness.resolved.pins
         same[(derived.provides, derived.applies, tuple(derived.excludes.items()), tuple(pins.items()))].append(name)
     for names in same.values():
         first = witnesses[names[0]]
-        yield ground(menu, first.derived, criteria, first.resolved.pins, first.resolved.forbid), names
+        yield ground(menu, first.derived, menu.criteria, first.resolved.pins, first.resolved.forbid), names

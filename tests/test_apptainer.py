@@ -15,7 +15,6 @@ import pytest
 from conftest import require
 from test_built_plans import planned
 
-import bench.apptainer
 from bench import site_settings
 from bench.apptainer import Apptainer
 from bench.bases import make_base
@@ -181,8 +180,7 @@ def test_what_is_no_image_is_named(apptainer: Apptainer, tmp_path: Path) -> None
         apptainer.execute(tmp_path / "no.sif", ["true"])
 
 
-def test_a_base_keeps_nothing_of_the_machine() -> None:
-    require("Apptainer", bench.apptainer.find())
+def test_a_base_keeps_nothing_of_the_machine(apptainer: Apptainer) -> None:
     base = make_base("bookworm")
     assert not (base / "etc/resolv.conf").exists() and not (base / "etc/hostname").exists()
     assert list((base / "dev").iterdir()) == [] and (base / "mnt").is_dir()

@@ -7,11 +7,10 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from conftest import require
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import bench.apptainer
+from bench.apptainer import Apptainer
 from generators.definition import read_definition
 from kb.errors import BadInput
 
@@ -118,17 +117,14 @@ GOES_ON = ("conveyor failed to get", "library client configuration")
 
 
 @pytest.fixture(scope="module")
-def accepts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bool]:
+def accepts(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bool]:
     """Whether Apptainer goes on to fetch the base. Nothing that a case holds is run before that, and no base can be fetched."""
-    found = bench.apptainer.find()
-    require("Apptainer", found)
-    assert found is not None
     folder = tmp_path_factory.mktemp("definitions")
     unreachable = {**os.environ, "https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 
     def judge(text: str) -> bool:
         (folder / "case.def").write_bytes(text.encode(errors="surrogateescape"))
-        command = [found.program, "build", "--fakeroot", "--force", "never.sif", "case.def"]
+        command = [apptainer.program, "build", "--fakeroot", "--force", "never.sif", "case.def"]
         said = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False, env=unreachable).stderr
         refused = any(judgement in said for judgement in JUDGEMENTS)
         assert refused or any(going_on in said for going_on in GOES_ON), said

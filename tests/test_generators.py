@@ -15,7 +15,7 @@ import plans
 import pytest
 from conftest import require
 
-import bench.apptainer
+from bench.apptainer import Apptainer
 from generators.bundle import FORMATS, Bundle, files_of, write_bundle
 from generators.job import FILES, Job
 from kb.errors import BadInput
@@ -32,15 +32,6 @@ TORCHRUN = plans.taken(
     "torchrun",
     plans.application("launcher", "torchrun", "--no-python --nproc-per-node={devices} --nnodes={nodes} --rdzv-endpoint={rendezvous}"),
 )
-
-
-@pytest.fixture(scope="module")
-def apptainer() -> str:
-    """The program of a working Apptainer."""
-    found = bench.apptainer.find()
-    require("Apptainer", found)
-    assert found is not None
-    return found.program
 
 
 def written(plan: Plan, **wishes: object) -> dict[str, str]:
@@ -157,7 +148,7 @@ def test_a_plan_without_a_base_has_no_definition() -> None:
 
 
 @pytest.mark.parametrize(("framework", "base"), CASES)
-def test_apptainer_parses_the_definition(framework: str, base: str, tmp_path: Path, apptainer: str) -> None:
+def test_apptainer_parses_the_definition(framework: str, base: str, tmp_path: Path, apptainer: Apptainer) -> None:
     bundle = write_bundle(plans.plan(framework, base, DEVICE), tmp_path / "bundle")
     broken = bundle.definition.with_name("broken.def")
     broken.write_text(bundle.definition.read_text().replace("%help", "%nonsense"))
@@ -165,9 +156,9 @@ def test_apptainer_parses_the_definition(framework: str, base: str, tmp_path: Pa
     assert "while parsing definition" not in parsed(apptainer, bundle.definition)
 
 
-def parsed(apptainer: str, definition: Path) -> str:
+def parsed(apptainer: Apptainer, definition: Path) -> str:
     """What Apptainer says of a definition whose base cannot be had."""
-    command = [apptainer, "build", "--fakeroot", "--force", "never.sif", definition.name]
+    command = [apptainer.program, "build", "--fakeroot", "--force", "never.sif", definition.name]
     done = subprocess.run(command, cwd=definition.parent, capture_output=True, text=True, check=False, env={**os.environ, "https_proxy": "http://127.0.0.1:9"})
     assert done.returncode != 0
     return done.stderr

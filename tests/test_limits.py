@@ -10,9 +10,8 @@ from pathlib import Path
 
 import plans
 import pytest
-from conftest import require
 
-import bench.apptainer
+from bench.apptainer import Apptainer
 from generators.bundle import FORMATS, files_of, write_bundle
 from generators.definition import read_definition
 from generators.limits import unapplied
@@ -125,10 +124,7 @@ def test_labels_carry_the_keys_of_the_oci_and_where_the_plan_comes_from() -> Non
         ("debootstrap", "docker.io/library/debian:12", "conveyor failed to get"),
     ],
 )
-def test_apptainer_takes_every_kind_of_base(bootstrap: str, source: str, says: str, tmp_path: Path) -> None:
-    apptainer = bench.apptainer.find()
-    require("Apptainer", apptainer)
-    assert apptainer is not None
+def test_apptainer_takes_every_kind_of_base(bootstrap: str, source: str, says: str, apptainer: Apptainer, tmp_path: Path) -> None:
     kind = plans.taken("image_source", bootstrap, plans.application("image", "Bootstrap", bootstrap))
     base = plans.taken("base_image", "base", plans.application("image", "From", source), plans.application("image", "Suite", "bookworm"))
     asked = built_in_two()

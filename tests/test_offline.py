@@ -13,9 +13,7 @@ from pathlib import Path
 
 import plans
 import pytest
-from conftest import require
 
-import bench.apptainer
 from bench import supplies
 from bench.apptainer import Apptainer
 from bench.locking import lock_for
@@ -63,11 +61,8 @@ class Built:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+def built(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     """One build without a network and an empty cache; another one from the archives, in another folder, of the bundle without what was fetched."""
-    apptainer = bench.apptainer.find()
-    require("Apptainer", apptainer)
-    assert apptainer is not None
     folder = tmp_path_factory.mktemp("offline")
     (folder / "train.py").write_text("import fastnet\nprint('trained with', fastnet.NAME)\n")
     wheels = folder / "wheels"

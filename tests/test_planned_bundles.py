@@ -13,7 +13,7 @@ import pytest
 from conftest import require
 from test_dockerfiles import hadolint
 
-import bench.apptainer
+from bench.apptainer import Apptainer
 from generators.bundle import files_of, write_bundle
 from generators.job import FILES
 from generators.lint import lint
@@ -66,10 +66,7 @@ def test_shellcheck_finds_nothing_in_the_scripts_of_every_target(tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.apptainer
-def test_foreign_parsers_take_the_recipes_of_every_plan(tmp_path: Path) -> None:
-    apptainer = bench.apptainer.find()
-    require("Apptainer", apptainer)
-    assert apptainer is not None
+def test_foreign_parsers_take_the_recipes_of_every_plan(apptainer: Apptainer, tmp_path: Path) -> None:
     targets, workloads = target_names(reasoner().store), workload_names(reasoner().store)
     assert len(targets) >= 20
     assert len(workloads) >= 6

@@ -16,10 +16,8 @@ from pathlib import Path
 import plans
 import pytest
 import registries
-from conftest import require
 from test_offline import OF_THE_BUILD, build, listing, without_network
 
-import bench.apptainer
 from bench import site_settings, supplies
 from bench.apptainer import Apptainer
 from bench.bases import make_base
@@ -71,10 +69,7 @@ def plan_on(image: str, folder: Path) -> Plan:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
-    apptainer = bench.apptainer.find()
-    require("Apptainer", apptainer)
-    assert apptainer is not None
+def made(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     folder = tmp_path_factory.mktemp("registry")
     root, wheels = folder / "root", folder / "wheels"
     subprocess.run(["cp", "-a", make_base("bookworm"), root], check=True)

@@ -14,7 +14,7 @@ import plans
 import pytest
 from conftest import require
 
-import bench.apptainer
+from bench.apptainer import Apptainer
 from bench.runners.slurm import SlurmRunner
 from generators.bundle import Bundle, write_bundle
 from reasoner.plan import Plan
@@ -25,12 +25,9 @@ QUICK = ("--windows", "1", "--window-seconds", "0.2", "--warmup-steps", "1")
 
 
 @pytest.fixture(scope="module")
-def submitted(slurm: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[SlurmRunner, Bundle]:
+def submitted(slurm: None, apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> tuple[SlurmRunner, Bundle]:
     """A runner and a bundle whose image is built."""
-    found = bench.apptainer.find()
-    require("Apptainer", found)
-    assert found is not None
-    runner = SlurmRunner(found)
+    runner = SlurmRunner(apptainer)
     bundle = write_bundle(plans.plan("pytorch"), tmp_path_factory.mktemp("slurm") / "bundle")
     runner.prepare(bundle)
     return runner, bundle
@@ -87,10 +84,14 @@ def submit(bundle: Bundle, *arguments: str, script: str = "job.slurm") -> str:
     return subprocess.run(command, cwd=bundle.folder, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def shown(job: str) -> str:
+    """All that Slurm says of a job."""
+    return subprocess.run(["scontrol", "show", "job", "--oneliner", job], capture_output=True, text=True, check=True).stdout
+
+
 def told(job: str, key: str) -> str:
-    """What Slurm says of a job, such as its state."""
-    shown = subprocess.run(["scontrol", "show", "job", "--oneliner", job], capture_output=True, text=True, check=True).stdout
-    return next(word.partition("=")[2] for word in shown.split() if word.startswith(f"{key}="))
+    """One thing that Slurm says of a job, such as its state."""
+    return next(word.partition("=")[2] for word in shown(job).split() if word.startswith(f"{key}="))
 
 
 def finished(job: str) -> bool:
@@ -159,9 +160,9 @@ def test_the_time_limits_signal_saves_the_state_and_queues_the_job_again(
     in_place_of_python(bundle, monkeypatch, KEEPING)
     job = submit(bundle)
     try:
-        assert until(lambda: told(job, "Restarts") == "1"), subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True).stdout
+        assert until(lambda: told(job, "Restarts") == "1"), shown(job)
         assert (bundle.folder / "checkpoint").read_text() == "step-7\n"
-        assert until(lambda: finished_when_hurried(job)), subprocess.run(["scontrol", "show", "job", job], capture_output=True, text=True).stdout
+        assert until(lambda: finished_when_hurried(job)), shown(job)
     finally:
         subprocess.run(["scancel", job], check=True)
     assert [line for path in bundle.folder.glob("*.out") for line in path.read_text().split("\n") if line] == ["began", "went on from step-7"]

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import plans
 import pytest
-from conftest import require
 
-import bench.apptainer
+from bench.apptainer import Apptainer
 from bench.runners.apptainer import ApptainerRunner
 from generators.bundle import files_of, write_bundle
 from generators.recipe import Recipe
@@ -137,11 +136,8 @@ def test_the_module_checks_itself_as_the_image_does(framework: str, source: str,
 
 @pytest.mark.slow
 @pytest.mark.apptainer
-def test_a_whole_script_trains_in_an_image_of_two_stages(tmp_path: Path) -> None:
+def test_a_whole_script_trains_in_an_image_of_two_stages(apptainer: Apptainer, tmp_path: Path) -> None:
     """With a file of its own, requirements, arguments, and a package that is there to install and gone in the image."""
-    apptainer = bench.apptainer.find()
-    require("Apptainer", apptainer)
-    assert apptainer is not None
     (tmp_path / "networks.py").write_text(NETWORKS)
     (tmp_path / "requirements.txt").write_text("tqdm>=4,<5\n")
     more = {"files": [str(tmp_path / "networks.py")], "requirements": str(tmp_path / "requirements.txt"), "build_packages": ["file"]}

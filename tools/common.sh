@@ -26,6 +26,16 @@ install_packages() {
     { apt-get update -qq && "${install[@]}"; } >&2 || fail "apt-get could not install ${missing[*]}"
 }
 
+# ensure_command NAME: from the system's package of the same name; one that is there is left alone.
+ensure_command() {
+    if command -v "$1" >/dev/null; then
+        say "already there: $(command -v "$1")"
+        return
+    fi
+    command -v apt-get >/dev/null || fail "no apt-get here: install $1 as your distribution does"
+    install_packages "$1"
+}
+
 has_lists() { [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*Packages*' -print -quit)" ]; }
 
 # archive_sources [VENDOR]: one line "URI SUITE KEYRING" for each archive of VENDOR (this machine's distribution where none is named) that the user's own

@@ -4,9 +4,4 @@ set -euo pipefail
 # shellcheck source=tools/common.sh
 . "$(dirname "$0")/common.sh"
 
-if command -v debootstrap >/dev/null; then
-    say "already there: $(command -v debootstrap)"
-    exit 0
-fi
-command -v apt-get >/dev/null || fail "no apt-get here: install debootstrap as your distribution does"
-install_packages debootstrap
+ensure_command debootstrap
