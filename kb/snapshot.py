@@ -12,12 +12,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from kb import paths
 from kb.errors import BadInput
+from kb.sources import Source
 
 FULL, PLANNING, ABOUT = "full.nq", "planning.nq", "snapshot.json"
 _KEPT = 4  # older snapshots are dropped: each state of a knowledge base under work leaves one
@@ -30,20 +31,33 @@ class SnapshotInfo:
     Attributes:
         version: of the code that compiled it.
         sha256: the hash of all its sources.
-        refused: additions that were left out, each with the reason.
+        refused: additions that were left out, by their names as sources, each with what is said of it behind the path of its file: equal files in
+            another folder have the same snapshot.
     """
 
     version: str
     sha256: str
-    refused: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A compiled knowledge base on disk."""
+    """A compiled knowledge base on disk.
+
+    Attributes:
+        folder: where it lies.
+        info: what it is.
+        added: the additions that it was asked for, as they lie now.
+    """
 
     folder: Path
     info: SnapshotInfo
+    added: tuple[Source, ...] = ()
+
+    @property
+    def refused(self) -> dict[Source, str]:
+        """The additions that were left out, each with the reason."""
+        return {source: f"{source.path}{self.info.refused[source.name]}" for source in self.added if source.name in self.info.refused}
 
     @property
     def full(self) -> Path:
@@ -56,25 +70,26 @@ class Snapshot:
         return self.folder / PLANNING
 
 
-def obtain(key: str, build: Callable[[Path], SnapshotInfo]) -> Snapshot:
+def obtain(key: str, build: Callable[[Path], SnapshotInfo], added: Sequence[Source] = ()) -> Snapshot:
     """The snapshot of that key, made by `build` where it is missing.
 
     Args:
         key: the hash of everything that the snapshot depends on.
         build: fills an empty folder with the snapshot's files; called under a lock, so that processes wait for one another.
+        added: the additions that it is asked for.
 
     Raises:
         BadInput: the cache folder cannot be written.
     """
     home = paths.cache_home() / "snapshots"
     folder = home / key[:20]
-    if found := _read(folder):
-        return found
+    if info := _read(folder):
+        return Snapshot(folder, info, tuple(added))
     try:
         home.mkdir(parents=True, exist_ok=True)
         with _locked(home / "lock"):
-            if found := _read(folder):
-                return found
+            if info := _read(folder):
+                return Snapshot(folder, info, tuple(added))
             fresh = Path(tempfile.mkdtemp(prefix=".making-", dir=home))
             try:
                 info = build(fresh)
@@ -86,17 +101,17 @@ def obtain(key: str, build: Callable[[Path], SnapshotInfo]) -> Snapshot:
             _drop_old(home)
     except PermissionError as error:
         raise BadInput(str(error.filename), "the cache folder cannot be written", expected="a writable ONTUNE_CACHE_HOME") from error
-    return Snapshot(folder, info)
+    return Snapshot(folder, info, tuple(added))
 
 
-def _read(folder: Path) -> Snapshot | None:
+def _read(folder: Path) -> SnapshotInfo | None:
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     with contextlib.suppress(OSError):
         os.utime(folder)
-    return Snapshot(folder, SnapshotInfo(about["version"], about["sha256"], tuple(about["refused"])))
+    return SnapshotInfo(about["version"], about["sha256"], about["refused"])
 
 
 def _drop_old(home: Path) -> None:

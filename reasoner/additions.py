@@ -46,8 +46,8 @@ class Unsound(BadInput):
         self.problems = tuple(problems)
 
 
-def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: Compile) -> tuple[KnowledgeStore, list[str]]:
-    """The shipped sources with as many additions as can stand beside them, and the additions refused, each with its reason.
+def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: Compile) -> tuple[KnowledgeStore, dict[Source, str]]:
+    """The shipped sources with as many additions as can stand beside them, and the additions refused, each with its reason behind its path.
 
     Args:
         compile_: compiles sources; raises Unsound, or another OntuneError.
@@ -55,15 +55,14 @@ def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: C
     Raises:
         OntuneError: the shipped sources alone are broken.
     """
-    refused: list[str] = []
+    reasons: dict[Source, str] = {}
     standing: list[Source] = []
     for source in added:
         try:
             KnowledgeStore().load_source(source)
             standing.append(source)
         except OntuneError as error:
-            refused.append(str(error))
-    reasons: dict[Source, str] = {}
+            reasons[source] = str(error)
     doubtful: list[Source] = []
     store = None
     while store is None:
@@ -87,7 +86,7 @@ def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: C
             except OntuneError as error:
                 reasons[source] = f"{source.path}: {error}"
         waiting = [source for source in waiting if source not in accepted] if accepted else []
-    return store, refused + [reasons[source] for source in added if source in reasons and source not in standing]
+    return store, {source: reasons[source] for source in added if source in reasons and source not in standing}
 
 
 def _tried(compile_: Compile, shipped: Sequence[Source], added: Sequence[Source]) -> KnowledgeStore:

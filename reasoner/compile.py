@@ -50,9 +50,9 @@ def compile_snapshot(additions: Sequence[Path] | None = None) -> Snapshot:
         store.add(identity_quads(release, sha256))
         store.dump(folder / FULL)
         _planning_part(store).dump(folder / PLANNING)
-        return SnapshotInfo(release, sha256, tuple(refused))
+        return SnapshotInfo(release, sha256, {source.name: said.removeprefix(str(source.path)) for source, said in refused.items()})
 
-    return obtain(key, build)
+    return obtain(key, build, added)
 
 
 def identity_quads(release: str, sha256: str) -> list[ox.Quad]:
@@ -71,7 +71,7 @@ def identity_of(store: KnowledgeStore) -> dict[str, str]:
     return found if found["sha256"] else {"version": __version__, "sha256": store.content_hash()}
 
 
-def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> tuple[KnowledgeStore, list[str]]:
+def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> tuple[KnowledgeStore, dict[Source, str]]:
     """Compile sources in memory; returns the store and the additions refused, each with its reason.
 
     Raises:

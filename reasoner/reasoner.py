@@ -53,7 +53,7 @@ class Reasoner:
         self.refused: tuple[str, ...] = ()
         if store is None:
             self.snapshot = compile_snapshot(additions)
-            self.refused = self.snapshot.info.refused
+            self.refused = tuple(self.snapshot.refused.values())
             store = KnowledgeStore()
             store.load_quads(self.snapshot.planning)
         self.knowledge = identity_of(store)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from kb.sources import added_sources, content_hash, shipped_sources
+from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
 from kb.target import load_target
 from kb.terms import PREFIXES
 from kb.workload import load_workload
 from ontune.cli import main
-from reasoner.compile import compile_sources
+from reasoner.compile import compile_snapshot, compile_sources
 from reasoner.reasoner import Reasoner
 
 PROLOGUE = "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items()) + """
@@ -96,7 +96,7 @@ BAD = {
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[KnowledgeStore, list[str]]:
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[KnowledgeStore, dict[Source, str]]:
     """The knowledge with all additions at once, good and bad, and what is said of those refused."""
     folder = tmp_path_factory.mktemp("additions")
     for name, text in GOOD.items():
@@ -108,17 +108,17 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[KnowledgeStore, 
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_addition_is_refused_with_its_reason(name: str, compiled: tuple[KnowledgeStore, list[str]]) -> None:
-    [said] = [text for text in compiled[1] if f"/{name}.ttl" in text]
+def test_a_bad_addition_is_refused_with_its_reason(name: str, compiled: tuple[KnowledgeStore, dict[Source, str]]) -> None:
+    [said] = [text for text in compiled[1].values() if f"/{name}.ttl" in text]
     assert all(part in said for part in BAD[name][1]), said
 
 
-def test_nothing_else_is_refused(compiled: tuple[KnowledgeStore, list[str]]) -> None:
+def test_nothing_else_is_refused(compiled: tuple[KnowledgeStore, dict[Source, str]]) -> None:
     assert len(compiled[1]) == len(BAD) + 1
-    assert any("no text.ttl" in text for text in compiled[1])
+    assert any("no text.ttl" in text for text in compiled[1].values())
 
 
-def test_the_rest_stands_and_decides(compiled: tuple[KnowledgeStore, list[str]]) -> None:
+def test_the_rest_stands_and_decides(compiled: tuple[KnowledgeStore, dict[Source, str]]) -> None:
     reasoner = Reasoner(store=compiled[0])
     plan = reasoner.plan(load_workload("mlp", compiled[0]), load_target("zen5-virtual", compiled[0]), framework="pytorch")
     assert plan.option("allocator") == "poolalloc"
@@ -170,4 +170,26 @@ def test_what_cannot_be_read_is_refused(home: Path) -> None:
     sources = added_sources([home])
     (home / "gone.ttl").unlink()
     assert len(content_hash(sources)) == 64
-    assert compile_sources(shipped_sources(), sources)[1] == [f"{home / 'gone.ttl'}: No such file or directory (os error 2)"]
+    [said] = compile_sources(shipped_sources(), sources)[1].values()
+    assert said == f"{home / 'gone.ttl'}: No such file or directory (os error 2)"
+
+
+def test_equal_additions_in_another_folder_are_refused_by_where_they_lie(home: Path) -> None:
+    for name in ("here", "there"):
+        (home / name).mkdir()
+        (home / name / "bad.ttl").write_text(PROLOGUE + BAD["a name shadowed"][0], encoding="utf-8")
+    here, there = (compile_snapshot([home / name]) for name in ("here", "there"))
+    assert here.folder == there.folder  # compiled once
+    for name, snapshot in (("here", here), ("there", there)):
+        [(source, said)] = snapshot.refused.items()
+        assert source.path == home / name / "bad.ttl" and said.startswith(f"{source.path}: ")
+
+
+def test_what_is_refused_is_not_exported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "site").mkdir()
+    (home / "site" / "bad.ttl").write_text(PROLOGUE + BAD["a name shadowed"][0], encoding="utf-8")
+    (home / "site" / "option.ttl").write_text(PROLOGUE + OPTION, encoding="utf-8")
+    monkeypatch.setenv("ONTUNE_KB_PATH", str(home / "site"))
+    assert run("kb", "export", "--format", "html", "-o", str(home / "pages")) == 0
+    said = "".join(page.read_text(encoding="utf-8") for page in (home / "pages").rglob("*.html"))
+    assert "poolalloc" in said and "kb:shadow" not in said

@@ -29,7 +29,7 @@ def count(pattern: str) -> int:
     return int(shipped().full_store.select(f"SELECT (COUNT(DISTINCT ?x) AS ?n) WHERE {{ {pattern} }}")[0]["n"])
 
 
-def with_addition(tmp_path: Path, text: str) -> tuple[KnowledgeStore, list[str]]:
+def with_addition(tmp_path: Path, text: str) -> tuple[KnowledgeStore, dict[Source, str]]:
     path = tmp_path / "addition.ttl"
     path.write_text(PREFIX_LINES + text, encoding="utf-8")
     return compile_sources(shipped_sources(), [Source(path, "additions/0/addition.ttl", added=True)])
@@ -152,7 +152,7 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         path = folder / f"{n:02}.ttl"
         path.write_text(PREFIX_LINES + text, encoding="utf-8")
         sources.append(Source(path, f"additions/0/{path.name}", added=True))
-    return compile_sources(shipped_sources(), sources)[1]
+    return list(compile_sources(shipped_sources(), sources)[1].values())
 
 
 @pytest.mark.parametrize("n", range(len(BROKEN)), ids=[said for _, said in BROKEN])

@@ -43,9 +43,9 @@ def compile_(format: Annotated[str, choice("--format", "table", "json", help="Ho
     from reasoner.compile import compile_snapshot
 
     snapshot = compile_snapshot()
-    say_refused(snapshot.info.refused)
+    say_refused(snapshot.refused.values())
     document = {"version": snapshot.info.version, "sha256": snapshot.info.sha256, "folder": str(snapshot.folder)}
-    emit(document | {"refused": list(snapshot.info.refused)}, format, lambda: emit_rows(document.items(), ("what", "value")))
+    emit(document | {"refused": list(snapshot.refused.values())}, format, lambda: emit_rows(document.items(), ("what", "value")))
 
 
 @app.command()
@@ -128,9 +128,8 @@ def _export_html(folder: Path | None) -> None:
     if folder is None:
         raise BadInput("--output", "HTML is many files", expected="-o FOLDER")
     snapshot = compile_snapshot()  # names the knowledge, and refuses what is broken
-    for said in snapshot.info.refused:
-        say(f"refused: {said}")
-    sources = [source for source in (*shipped_sources(), *added_sources()) if not any(str(source.path) in said for said in snapshot.info.refused)]
+    say_refused(snapshot.refused.values())
+    sources = [source for source in (*shipped_sources(), *added_sources()) if source not in snapshot.refused]
     pages = write_site(folder, sources, named_queries(), {"version": snapshot.info.version, "sha256": snapshot.info.sha256})
     say(f"written: {pages} pages, {folder / 'index.html'}")
 
@@ -140,7 +139,7 @@ def _store() -> KnowledgeStore:
     from reasoner.compile import compile_snapshot
 
     snapshot, store = compile_snapshot(), KnowledgeStore()
-    say_refused(snapshot.info.refused)
+    say_refused(snapshot.refused.values())
     store.load_quads(snapshot.full)
     return store
 
@@ -167,7 +166,7 @@ def _add(texts: Mapping[str, str], force: bool) -> None:
             Path(folder, name).write_text(text, encoding="utf-8")
             sources.append(Source(Path(folder, name), f"additions/new/{name}", added=True))
         _, refused = compile_sources(shipped_sources(), sources)
-    if bad := [text.replace(f"{folder}/", "") for text in refused if folder in text]:
+    if bad := [text.removeprefix(f"{folder}/") for source, text in refused.items() if source.path.is_relative_to(folder)]:
         raise BadInput("kb add", f"nothing was added: {'; '.join(bad)}")
     home.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():

@@ -147,9 +147,9 @@ def _with_site(site: str) -> Reasoner:
 
     load_site(site)  # says what is wrong with it, before anything is compiled
     reasoner = Reasoner([*paths.additions(), Path(site)])
-    for reason in reasoner.refused:
-        file, _, problem = reason.partition(": ")
-        if Path(file).name == Path(site).name:  # its folder may be another: what compiles equal content is kept
+    for said in reasoner.refused:
+        file, _, problem = said.partition(": ")
+        if file == str(Path(site)):
             raise BadInput(site, problem)
     return reasoner
 
