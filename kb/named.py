@@ -11,6 +11,7 @@ from kb import paths
 from kb.errors import BadInput
 from kb.terms import PREFIXES, RDF_TYPE
 
+_TYPE = ox.NamedNode(RDF_TYPE)
 _NOTATION = ox.NamedNode(PREFIXES["skos"] + "notation")
 
 
@@ -25,11 +26,19 @@ class NamedResources:
 
     def __init__(self, class_iri: str, folder: str, store: ox.Store | None = None) -> None:
         self._class = ox.NamedNode(class_iri)
-        self._store = store if store is not None and self._nodes(store) else shipped_and_added(folder)
+        self._store = store if store is not None and self._holds_any(store) else shipped_and_added(folder)
 
     def names(self) -> list[str]:
         """Every known name, sorted."""
-        return sorted(self._nodes(self._store))
+        return sorted(
+            {
+                named.object.value
+                for typed in self._store.quads_for_pattern(None, _TYPE, self._class, None)
+                if not isinstance(typed.subject, ox.Triple)
+                for named in self._store.quads_for_pattern(typed.subject, _NOTATION, None, None)
+                if isinstance(named.object, ox.Literal)
+            }
+        )
 
     def find(self, name: str, where: str, others: tuple[str, ...] = ()) -> ox.NamedNode | ox.BlankNode:
         """The resource of that name.
@@ -42,26 +51,19 @@ class NamedResources:
         Raises:
             BadInput: nothing has the name; the nearest known one is suggested.
         """
-        nodes = self._nodes(self._store)
-        if name not in nodes:
-            known = [*others, *sorted(nodes)]
-            expected = "a file (.json, .yaml, .ttl)" + (f" or one of {', '.join(known)}" if known else "")
-            raise BadInput(where, f"unknown name '{name}'", expected=expected, given=name, known=known)
-        return nodes[name]
+        for named in self._store.quads_for_pattern(None, _NOTATION, ox.Literal(name), None):
+            if isinstance(named.subject, ox.NamedNode | ox.BlankNode) and any(self._store.quads_for_pattern(named.subject, _TYPE, self._class, None)):
+                return named.subject
+        known = [*others, *self.names()]
+        expected = "a file (.json, .yaml, .ttl)" + (f" or one of {', '.join(known)}" if known else "")
+        raise BadInput(where, f"unknown name '{name}'", expected=expected, given=name, known=known)
 
     def values(self, node: ox.NamedNode | ox.BlankNode, property_iri: str) -> list[Any]:
         """The objects of a resource's property."""
         return values_of(self._store, node, property_iri)
 
-    def _nodes(self, store: ox.Store) -> dict[str, ox.NamedNode | ox.BlankNode]:
-        found: dict[str, ox.NamedNode | ox.BlankNode] = {}
-        for typed in store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), self._class, None):
-            if isinstance(typed.subject, ox.Triple):
-                continue
-            for named in store.quads_for_pattern(typed.subject, _NOTATION, None, None):
-                if isinstance(named.object, ox.Literal):
-                    found[named.object.value] = typed.subject
-        return found
+    def _holds_any(self, store: ox.Store) -> bool:
+        return any(True for _ in store.quads_for_pattern(None, _TYPE, self._class, None))
 
 
 def shipped_and_added(folder: str) -> ox.Store:

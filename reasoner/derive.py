@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +18,7 @@ import pyoxigraph as ox
 
 from kb.store import KnowledgeStore, Term
 from kb.terms import RDF_TYPE, on
+from reasoner.division import Division, divide
 from reasoner.rules import Rule, conclusions, focus_values, matches
 
 REQUEST = ox.NamedNode("urn:ontune:request")
@@ -116,6 +117,7 @@ class Deriver:
         self._matched: dict[Hashable, list[dict[str, Term]]] = {}
         self._numbers: dict[frozenset[ox.Quad], int] = {}
         self._lent: set[ox.Quad] = set()
+        self._divisions: dict[str, Division | None] = {}
 
     @contextmanager
     def at(self, facts: Sequence[ox.Quad]) -> Iterator[Derivation]:
@@ -156,7 +158,7 @@ class Deriver:
         """What a rule concludes; `key` stands for all that it can read."""
         found = self._concluded.get(key)
         if found is None:
-            quads = frozenset(conclusions(derivation.for_rules(), rule, REQUEST, derivation.focus))
+            quads = frozenset(self._fresh(rule, derivation))
             reads = {quad: of_quad for quad in quads if (of_quad := self._reads_of(quad))}
             readable = frozenset(reads)
             number = self._numbers.setdefault(readable, len(self._numbers))
@@ -178,6 +180,15 @@ class Deriver:
             new = [quad for quad in quads - self._lent if quad not in self.store.store]
             self.store.add(new)
             self._lent = (self._lent & quads).union(new)
+
+    def _fresh(self, rule: Rule, derivation: Derivation) -> Iterable[ox.Quad]:
+        if rule.iri not in self._divisions:
+            self.lend(set())
+            self._divisions[rule.iri] = divide(self.store, rule, REQUEST)
+        division, store = self._divisions[rule.iri], derivation.for_rules()
+        if division and not derivation.says_any(division.fixed):
+            return division.conclusions(store, REQUEST)
+        return conclusions(store, rule, REQUEST, derivation.focus)
 
     def _reads_of(self, quad: ox.Quad) -> list[Read]:
         predicate, value = quad.predicate.value, quad.object
@@ -224,6 +235,10 @@ class Derivation:
     def matches(self, rule: Rule, variables: Sequence[str]) -> Sequence[Mapping[str, Term]]:
         """The values of some variables for which a rule of the request fired."""
         return self._deriver.matches(rule, self._key(rule), variables, self)
+
+    def says_any(self, reads: Collection[Read]) -> bool:
+        """Whether the request's facts or what follows from them say something that is read so."""
+        return not self._seen.keys().isdisjoint(reads)
 
     def for_rules(self) -> KnowledgeStore:
         """The knowledge base with those of the request's facts and conclusions in it that rules read; with all once `in_store` was asked for."""

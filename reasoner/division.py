@@ -1,0 +1,61 @@
+"""Rules that conclude everything of which all that it asks for holds: effects whose situations all hold, say.
+
+SPARQL says "all" as "there is none that is missing", and a store answers that by going through everything again for each request. What things ask
+for is fixed with the knowledge base, so it is looked up once: things that ask for the same are kept together, and what holds for a request is
+compared with that. It is the division of relational algebra (E. F. Codd, Relational completeness of data base sublanguages, 1972). The rule's text
+remains its meaning: other engines run it as it stands, and so does this one wherever a request says something itself of what is divided.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+
+import pyoxigraph as ox
+
+from kb.store import KnowledgeStore, Term
+from reasoner.rule_text import expand, signatures
+from reasoner.rules import Rule
+
+_FORM = re.compile(
+    r"CONSTRUCT { \$this (?P<concludes>[\w:]+) \?(?P<thing>\w+) } WHERE { (?P<things>[^$\"']*) "
+    r"FILTER NOT EXISTS { \?(?P=thing) (?P<asks>[\w:]+) \?(?P<asked>\w+) \. FILTER NOT EXISTS { \$this (?P<holds>[\w:]+) \?(?P=asked) } } }"
+)
+
+
+@dataclass(frozen=True)
+class Division:
+    """A rule of that form, with what its things ask for in one state of the knowledge base.
+
+    Attributes:
+        holds: the predicate of what holds for a request.
+        fixed: what else the rule reads, as predicate and object; where a request says such a thing, the rule must be run as it stands.
+        things: for each set of what is asked for, the conclusions about the things that ask for just that.
+    """
+
+    holds: ox.NamedNode
+    fixed: frozenset[tuple[str | None, str | None]]
+    things: dict[frozenset[Term], tuple[ox.Quad, ...]]
+
+    def conclusions(self, store: KnowledgeStore, request: ox.NamedNode) -> list[ox.Quad]:
+        """What the rule concludes for a request, of which the store says what holds."""
+        held = {quad.object for quad in store.store.quads_for_pattern(request, self.holds, None, None)}
+        return [quad for asked, quads in self.things.items() if asked <= held for quad in quads]
+
+
+def divide(store: KnowledgeStore, rule: Rule, request: ox.NamedNode) -> Division | None:
+    """The division that a rule of the request is, over a knowledge base without a request; None where its text has another form."""
+    form = _FORM.fullmatch(" ".join(rule.construct.split()))
+    if form is None or not rule.per_request or f"?{form['asked']}" in form["things"]:
+        return None
+    holds, concludes = expand(form["holds"]), ox.NamedNode(expand(form["concludes"]))
+    asked: dict[Term, set[Term]] = defaultdict(set)
+    select = f"SELECT ?{form['thing']} ?{form['asked']} WHERE {{ {form['things']} OPTIONAL {{ ?{form['thing']} {form['asks']} ?{form['asked']} }} }}"
+    for row in store.terms(select):
+        asked[row[form["thing"]]].update([row[form["asked"]]] if form["asked"] in row else ())
+    things: dict[frozenset[Term], list[ox.Quad]] = defaultdict(list)
+    for thing, all_asked in asked.items():
+        things[frozenset(all_asked)].append(ox.Quad(request, concludes, thing, ox.NamedNode(rule.iri)))
+    fixed = {(read.predicate, read.object) for pattern in rule.text.body for read in signatures(pattern)} - {(holds, None)}
+    return Division(ox.NamedNode(holds), frozenset(fixed), {key: tuple(quads) for key, quads in things.items()})
