@@ -261,6 +261,22 @@ def test_the_question_of_a_plan_names_its_site(offering: tuple[Reasoner, Site]) 
     assert plan.plan_id != planned(reasoner).plan_id
 
 
+def test_a_plan_with_a_sites_own_option_is_asked_about_with_the_sites_file(offering: tuple[Reasoner, Site], tmp_path: Path) -> None:
+    reasoner, site = offering
+    file, ours = tmp_path / "plan.json", tmp_path / "ours.ttl"
+    ours.write_text(OFFERS)
+    file.write_text(json.dumps(planned(reasoner, site=site, pins={"base_image": "our-module"}).to_json()))
+    asked = RequestArguments(plan_file=file, site=str(ours))
+    again = asked.reasoner()
+    workload, target, wishes = asked.question(again)
+    assert again.plan(workload, target, **wishes).option("base_image") == "our-module"
+    with pytest.raises(BadInput, match="the plan was made for the site our"):
+        RequestArguments(plan_file=file, site="lumi").question(again)
+    file.write_text(json.dumps(planned(reasoner).to_json()))
+    with pytest.raises(BadInput, match="the plan was made without a site"):
+        asked.question(again)
+
+
 def test_a_site_file_that_is_no_knowledge_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "broken.ttl"
     file.write_text(OFFERS.replace("on:optionOf kb:base_image ; skos:notation \"our-module\"", "skos:notation \"our module\""))

@@ -15,6 +15,7 @@ from kb.errors import BadInput
 from ontune.cli.output import choice, say_refused
 
 if TYPE_CHECKING:
+    from kb.site import Site
     from kb.target import Target
     from kb.workload import Workload
     from reasoner.plan import Plan
@@ -72,7 +73,10 @@ class RequestArguments:
     allow: Annotated[list[str] | None, typer.Option(metavar="OPTION", help="Accept this unsupported or lossy option. May be repeated.")] = None
     top: Annotated[int, typer.Option(min=0, help="How many alternatives to list.")] = 5
     endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Read the knowledge base from a SPARQL 1.1 endpoint.")] = None
-    plan_file: Annotated[Path | None, typer.Option("--plan", metavar="FILE", help="Take workload, target and wishes from a plan.json.")] = None
+    plan_file: Annotated[
+        Path | None,
+        typer.Option("--plan", metavar="FILE", help="Take workload, target, wishes from a plan.json; --site FILE.ttl brings its site's own options."),
+    ] = None
 
     def reasoner(self) -> Reasoner:
         """The reasoner over the knowledge base that is asked for.
@@ -97,7 +101,9 @@ class RequestArguments:
             BadInput: a file or a name is unknown or malformed.
         """
         if self.plan_file is not None:
-            return question_of(self._given_plan(self.plan_file))
+            workload, target, wishes = question_of(self._given_plan(self.plan_file))
+            self._check_site_of_plan(wishes.get("site"), reasoner)
+            return workload, target, wishes
         if self.workload is None:
             raise BadInput("--workload", "nothing is said of what is trained", expected="-w NAME or FILE; `ontune query workloads` lists names")
         from kb.workload import load_workload
@@ -131,9 +137,17 @@ class RequestArguments:
 
     def _given_plan(self, path: Path) -> Plan:
         given = [entry.name.rstrip("_") for entry in fields(self) if getattr(self, entry.name) != entry.default]
-        if others := [name for name in given if name not in ("plan_file", "endpoint")]:
+        if others := [name for name in given if name not in ("plan_file", "endpoint", "site")]:
             raise BadInput("--plan", f"cannot be combined with --{others[0]}", expected="either a plan file, or the arguments of `ontune plan`")
         return read_plan(path)
+
+    def _check_site_of_plan(self, planned: Site | None, reasoner: Reasoner) -> None:
+        """Beside a plan, the site only brings the knowledge that the plan was made with."""
+        from kb.site import load_site
+
+        if self.site is not None and (planned is None or load_site(self.site, reasoner.store).name != planned.name):
+            made_for = f"for the site {planned.name}" if planned else "without a site"
+            raise BadInput("--site", f"the plan was made {made_for}", expected="the site of the plan, or none")
 
 
 def _with_site(site: str) -> Reasoner:
