@@ -83,7 +83,7 @@ def _method(document: Mapping[str, Any]) -> Iterator[str]:
     yield f"Observations: {document['observations']}"
     yield (
         f"How it was measured: every run is a process of its own {where}, bound to the same cores for all; the variants took turns in {pairs} rounds;"
-        " after the first step and a warm-up three windows were timed, and their median counts; ratios are paired within a round, their mean is"
+        " after the first step and a warm-up windows of 0.5 s were timed, and their median counts; ratios are paired within a round, their mean is"
         f" geometric, the interval is Student's t on the logarithms; other processes kept up to {load:.2f} of these cores busy meanwhile."
     )
 

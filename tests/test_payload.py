@@ -175,7 +175,8 @@ def test_every_network_has_its_size_and_takes_a_training_step(frameworks: Path, 
 
 @pytest.mark.slow
 def test_settings_are_in_effect_in_pytorch(frameworks: Path) -> None:
-    chosen = ["precision=bf16", "memory_format=channels_last", "threads=1", "optimizer_impl=fused", "dropout_impl=mask_bits", "flush_denormal=on"]
+    chosen = ["precision=bf16", "memory_format=channels_last", "threads=1", "optimizer_impl=fused", "dropout_impl=mask_bits"]
+    chosen += ["flush_denormal=on", "pooling_order=first"]
     done = result(frameworks, "--framework", "pytorch", *with_settings(*chosen))
     for setting in chosen:
         name, value = setting.split("=")
@@ -214,6 +215,31 @@ def test_random_mask_bits_drop_the_share_that_was_asked_for(frameworks: Path) ->
         "    assert layer.eval()(x) is x\n"
     )
     done = subprocess.run([str(frameworks), "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["mnist-cnn", "resnet50"])
+def test_pooling_first_changes_no_bit(frameworks: Path, network: str) -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(PAYLOAD)!r})\n"
+        "import catalogue, dataset, torch\n"
+        "from pytorch_trainer import Trainer\n"
+        f"name = {network!r}; about = catalogue.network(name)\n"
+        "values = catalogue.parameters(about, ['batch=8', 'image_size=28', 'channels=1', 'classes=10'])\n"
+        "train, _ = dataset.load('synthetic', about, values, 0)\n"
+        "ended = []\n"
+        "for order in ('default', 'first'):\n"
+        "    for precision in ('fp32', 'bf16'):\n"
+        "        trainer = Trainer(name, values, {'precision': precision, 'pooling_order': order, 'threads': '1'}, 0)\n"
+        "        batch = trainer.prepare(*next(iter(train.batches(8))))\n"
+        "        torch.manual_seed(1); trainer.step(batch); trainer.step(batch)\n"
+        "        assert trainer.in_effect(batch)['pooling_order'] == order\n"
+        "        ended.append([weights.clone() for weights in trainer.module.parameters()])\n"
+        "for written, first in zip(ended[:2], ended[2:]):\n"
+        "    assert all(torch.equal(*pair) for pair in zip(written, first))\n"
+    )
+    done = subprocess.run([str(frameworks), "-c", program], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
 

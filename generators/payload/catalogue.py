@@ -70,6 +70,7 @@ SETTINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "flush_denormal": ("off", "on"),
         "optimizer_impl": ("default", "foreach", "fused"),
         "dropout_impl": ("default", "mask_bits"),
+        "pooling_order": ("default", "first"),
         "checkpointing": ("off", "on"),
         "determinism": ("off", "on"),
     },

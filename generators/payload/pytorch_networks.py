@@ -35,6 +35,27 @@ class FlattenAsLaidOut(nn.Module):
         return x.flatten(1)
 
 
+def pool_first(module: nn.Module) -> None:
+    """Let max-pooling come before a ReLU that stands in front of it, in every sequence of layers: fewer elements are left to activate.
+
+    ReLU never falls, so the largest of the activated values is the activation of the largest value: results and gradients are the same, bit for bit.
+    """
+    for layers, n in _followed(module, nn.ReLU, nn.MaxPool2d):
+        layers[n], layers[n + 1] = layers[n + 1], layers[n]
+
+
+def pools_first(module: nn.Module) -> bool:
+    """Whether a ReLU stands right behind a max-pooling layer."""
+    return bool(_followed(module, nn.MaxPool2d, nn.ReLU))
+
+
+def _followed(module: nn.Module, first: type[nn.Module], second: type[nn.Module]) -> list[tuple[nn.Sequential, int]]:
+    """Where a layer of one kind is followed by one of another: the sequence, and the place of the first."""
+    sequences = [part for part in module.modules() if isinstance(part, nn.Sequential)]
+    places = [(layers, n) for layers in sequences for n in range(len(layers) - 1)]
+    return [(layers, n) for layers, n in places if isinstance(layers[n], first) and isinstance(layers[n + 1], second)]
+
+
 def build(name: str, parameters: dict[str, float], dropout: type[nn.Module] = nn.Dropout) -> nn.Module:
     """The network `name`, a module from inputs to class scores."""
     whole = {key: int(value) for key, value in parameters.items() if key != "learning_rate"}

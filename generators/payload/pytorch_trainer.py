@@ -31,6 +31,8 @@ class Trainer:
             torch.backends.fp32_precision = settings["fp32_mode"]
         dropout = pytorch_networks.MaskBitsDropout if settings.get("dropout_impl") == "mask_bits" else torch.nn.Dropout
         self.module = pytorch_networks.build(network, parameters, dropout).to(self.device)
+        if settings.get("pooling_order") == "first":
+            pytorch_networks.pool_first(self.module)
         if settings.get("checkpointing") == "on":
             self._recompute_blocks(network)
         self.memory_format = torch.channels_last if settings.get("memory_format") == "channels_last" else torch.contiguous_format
@@ -114,6 +116,7 @@ class Trainer:
             "flush_denormal": "on" if self.flushes_denormals else "off",
             "fp32_mode": {"none": "ieee"}.get(torch.backends.fp32_precision, torch.backends.fp32_precision),
             "optimizer_impl": next((name for name in ("fused", "foreach") if group.get(name)), "default"),
+            "pooling_order": "first" if pytorch_networks.pools_first(self.module) else "default",
             "determinism": "on" if torch.are_deterministic_algorithms_enabled() else "off",
             "device": torch.cuda.get_device_name() if self.device.type == "cuda" else "cpu",
             "cpu_capability": torch.backends.cpu.get_cpu_capability(),
