@@ -12,11 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import bench.apptainer
 from bench.apptainer import Apptainer
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How fast this machine is at the moment says nothing about what is tested.
+settings.register_profile("any-machine", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 
 def require(component: str, present: object, how_to_get: str = "make tools") -> None:
