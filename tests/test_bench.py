@@ -352,14 +352,15 @@ def test_the_builders_settings_are_lent_and_taken_back(tmp_path: Path, monkeypat
 # ---- the demonstration
 
 
-def test_the_demonstration_begins_with_the_baseline_and_ends_with_the_plan() -> None:
+@pytest.mark.parametrize(("machine", "usual_advice"), [("zen5-virtual", "mixed"), ("genoa-node", "mixed"), ("daint-multicore", "exact")])
+def test_the_demonstration_begins_with_the_baseline_and_ends_with_the_plan(machine: str, usual_advice: str) -> None:
     reasoner = Reasoner()
-    workload, target = load_workload("mnist-cnn", reasoner.store), load_target("local", reasoner.store)
+    workload, target = load_workload("mnist-cnn", reasoner.store), load_target(machine, reasoner.store)
     short = list(demo.contenders(reasoner, workload, target, full=False))
     full = list(demo.contenders(reasoner, workload, target, full=True))
     assert short[0].name == full[0].name == "B0" and short[0].numerics == "exact"
     assert short[-1].name == full[-1].name == "plan"
-    assert {"B0", "B1", "B2"} <= {one.name for one in full} and next(one for one in full if one.name == "B2").numerics == "mixed"
+    assert {"B0", "B1", "B2"} <= {one.name for one in full} and next(one for one in full if one.name == "B2").numerics == usual_advice
     usual = short[0].plan.option("framework")
     assert all(one.plan.option("framework") == usual for one in short[:-1])
     assert len({one.plan.plan_id for one in full}) == len(full)
