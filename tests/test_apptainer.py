@@ -64,6 +64,9 @@ def test_an_image_is_built_once_for_a_recipe(apptainer: Apptainer, built: Callab
     bundle, first = built("pytorch")
     # Another question, the same recipe: what the plan is called does not change what is built.
     again = write_bundle(dataclasses.replace(bundle.plan, plan_id="fedcba9876543210", knowledge={"sha256": "cd" * 32}), tmp_path / "again")
+    compiled = again.folder / "workload" / "__pycache__"  # by somebody who ran the bundle without a container
+    compiled.mkdir()
+    (compiled / "train.cpython-311.pyc").write_bytes(b"compiled")
     before = [Path(name).stat() for name in (first.path, first.log)]
     assert ApptainerRunner(apptainer).prepare(again) == first
     after = [Path(name).stat() for name in (first.path, first.log)]
