@@ -3,7 +3,6 @@
 set -euo pipefail
 # shellcheck source=tools/common.sh
 . "$(dirname "$0")/common.sh"
-STATE=${STATE:-$TOOLS/slurm}
 
 for name in slurmd slurmctld; do
     pid=$(cat "$STATE/$name.pid" 2>/dev/null || true)
