@@ -153,6 +153,8 @@ def _linked(program: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     link = folder / "singularity"
     if not link.is_symlink() or link.readlink() != program:
-        link.unlink(missing_ok=True)
-        link.symlink_to(program)
+        fresh = folder / f".singularity-{os.getpid()}"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(program)
+        fresh.rename(link)  # at once: another process may do the same
     return folder

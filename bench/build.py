@@ -134,7 +134,7 @@ def _contents(bundle: Bundle) -> Iterator[str]:
             entry = bundle.folder / words[0]
             paths = sorted(entry.rglob("*")) if entry.is_dir() else [entry]
             for path in paths:
-                if path.is_file():
+                if path.is_file() and path.parent.name != "__pycache__":  # whoever runs the bundle here leaves some
                     yield str(path.relative_to(bundle.folder))
                     yield hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""What all tests share: a data folder of their own, and the components that some of them need.
+"""What all tests share: surroundings of their own, and the components that some of them need.
 
 A test that needs a component asks for its fixture, or calls `require`. Where the component is missing the test is skipped with how to get it; with
 CI=true it fails.
@@ -12,11 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import bench.apptainer
 from bench.apptainer import Apptainer
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How fast this machine is at the moment says nothing about what is tested.
+settings.register_profile("any-machine", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 
 def require(component: str, present: object, how_to_get: str = "make tools") -> None:
@@ -26,11 +31,15 @@ def require(component: str, present: object, how_to_get: str = "make tools") -> 
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests neither read a user's additions and observations nor leave any."""
+def _own_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither read a user's additions and observations nor leave any; tables are as wide as in any pipe, and what the tests serve on this
+    machine is not asked for through a proxy."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONTUNE_DATA_HOME", str(tmp_path_factory.mktemp("data")))
-        patch.delenv("ONTUNE_KB_PATH", raising=False)
+        for name in ("ONTUNE_KB_PATH", "COLUMNS"):
+            patch.delenv(name, raising=False)
+        without = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+        patch.setenv("no_proxy", ",".join(filter(None, (without, "127.0.0.1", "localhost"))))
         yield
 
 

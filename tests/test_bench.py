@@ -39,14 +39,22 @@ from reasoner.reasoner import Reasoner
 
 def test_a_child_that_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    script = f"sleep 60 & echo $! > {pid_file}; trap '' TERM; wait; sleep 60"
-    begin = time.monotonic()
-    finished = process.run(["bash", "-c", script], 0.5)
-    assert finished.timed_out and finished.code != 0
-    assert time.monotonic() - begin < 15
-    time.sleep(0.2)
+    script = f"trap '' TERM; sleep 600 & echo $! > {pid_file}; wait; sleep 600"
+    finished = process.run(["bash", "-c", script], 3)
+    assert finished.timed_out and finished.code == -signal.SIGKILL
     grandchild = Path("/proc", pid_file.read_text().strip(), "stat")
-    assert not grandchild.exists() or grandchild.read_text().split()[2] == "Z"
+    deadline = time.monotonic() + 60
+    while (alive := _state(grandchild) not in ("", "Z")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive
+
+
+def _state(stat: Path) -> str:
+    """The state of a process; empty where it is gone."""
+    try:
+        return stat.read_text().split()[2]
+    except OSError:
+        return ""
 
 
 def test_output_is_kept_whole_and_errors_by_their_end() -> None:
@@ -344,14 +352,15 @@ def test_the_builders_settings_are_lent_and_taken_back(tmp_path: Path, monkeypat
 # ---- the demonstration
 
 
-def test_the_demonstration_begins_with_the_baseline_and_ends_with_the_plan() -> None:
+@pytest.mark.parametrize(("machine", "usual_advice"), [("zen5-virtual", "mixed"), ("genoa-node", "mixed"), ("daint-multicore", "exact")])
+def test_the_demonstration_begins_with_the_baseline_and_ends_with_the_plan(machine: str, usual_advice: str) -> None:
     reasoner = Reasoner()
-    workload, target = load_workload("mnist-cnn", reasoner.store), load_target("local", reasoner.store)
+    workload, target = load_workload("mnist-cnn", reasoner.store), load_target(machine, reasoner.store)
     short = list(demo.contenders(reasoner, workload, target, full=False))
     full = list(demo.contenders(reasoner, workload, target, full=True))
     assert short[0].name == full[0].name == "B0" and short[0].numerics == "exact"
     assert short[-1].name == full[-1].name == "plan"
-    assert {"B0", "B1", "B2"} <= {one.name for one in full} and next(one for one in full if one.name == "B2").numerics == "mixed"
+    assert {"B0", "B1", "B2"} <= {one.name for one in full} and next(one for one in full if one.name == "B2").numerics == usual_advice
     usual = short[0].plan.option("framework")
     assert all(one.plan.option("framework") == usual for one in short[:-1])
     assert len({one.plan.plan_id for one in full}) == len(full)

@@ -144,7 +144,7 @@ def short(configuration: dict[str, str]) -> dict[str, str]:
     return {local_name(decision): local_name(option) for decision, option in configuration.items()}
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(knowledge=knowledge_bases())
 def test_plans_as_the_turtle_means(knowledge: Knowledge, tmp_path: Path) -> None:
     meaning = Meaning(knowledge)
@@ -168,7 +168,7 @@ def test_plans_as_the_turtle_means(knowledge: Knowledge, tmp_path: Path) -> None
         assert problem.weight(full, on("throughput")) == meaning.worth(configuration)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(knowledge=knowledge_bases(), others=st.lists(subsets(SITUATIONS, 3), min_size=2, max_size=2))
 def test_a_variant_of_a_request_concludes_what_it_would_alone(knowledge: Knowledge, others: list[frozenset[str]], tmp_path: Path) -> None:
     store, rules = load(knowledge, tmp_path)

@@ -166,7 +166,7 @@ PIECES = [
 
 
 @pytest.mark.slow
-@settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(PIECES), max_size=9), st.booleans())
 def test_texts_that_are_made_up_are_judged_as_apptainer_does(accepts: Callable[[str], bool], lines: list[str], begun: bool) -> None:
     text = "\n".join([*(BASE.splitlines() if begun else []), *lines]) + "\n"

@@ -35,15 +35,19 @@ def running(command: Sequence[str | Path], port: int) -> Iterator[str]:
     """A server's address, for as long as the block runs."""
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        deadline = time.monotonic() + 300  # it may have to compile the knowledge first, on a busy machine
+        while not _listens(port):
+            assert server.poll() is None and time.monotonic() < deadline, f"{command[0]} does not listen at {port}"
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def test_both_amd_tools_say_the_same(wrap: object) -> None:
     assert len(old) == 2 and old[1]["arch"] is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, len(json.dumps(ROCM, indent=1)) - 1))
 def test_amd_json_cut_anywhere_is_an_error_with_its_line(length: int) -> None:
     with pytest.raises(BadInput, match=r"rocm\.json:\d+: malformed JSON"):

@@ -128,7 +128,7 @@ def rule_bases(draw: st.DrawFn) -> str:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(text=rule_bases())
 def test_generated_rules_conclude_the_same_everywhere(text: str, shipped_rules: list[ox.Quad], tmp_path: Path) -> None:
     file = tmp_path / "rules.ttl"

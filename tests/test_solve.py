@@ -49,7 +49,7 @@ def prohibitions(draw: st.DrawFn) -> Problem:
     return over, hard + [Factor((decision,), {(option,): 0}, None, "pin") for decision, option in pins]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(problems())
 def test_equals_brute_force_and_clingo(problem: Problem) -> None:
     over, all_factors = problem
@@ -68,7 +68,7 @@ def test_equals_brute_force_and_clingo(problem: Problem) -> None:
     assert solution.marginals() == best_of_each_option(over, expected)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(problems())
 def test_ranks_every_configuration_once_best_first(problem: Problem) -> None:
     over, all_factors = problem
@@ -78,7 +78,7 @@ def test_ranks_every_configuration_once_best_first(problem: Problem) -> None:
     assert as_set(found) == as_set(expected)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(problem=problems())
 def test_options_that_a_table_treats_alike_may_be_taken_together(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reasoner.solve.kinds._MANY", 2)
@@ -91,7 +91,7 @@ def test_options_that_a_table_treats_alike_may_be_taken_together(problem: Proble
     assert solution.marginals() == best_of_each_option(over, expected)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(prohibitions())
 def test_minimal_conflict_cannot_hold_and_every_part_is_needed(problem: Problem) -> None:
     over, hard = problem
@@ -102,7 +102,7 @@ def test_minimal_conflict_cannot_hold_and_every_part_is_needed(problem: Problem)
         assert brute_force.feasible(over, core[:i] + core[i + 1 :])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(prohibitions(), st.booleans())
 def test_smallest_relaxations_are_all_and_smallest(problem: Problem, only_pins: bool) -> None:
     over, hard = problem
@@ -116,7 +116,7 @@ def test_smallest_relaxations_are_all_and_smallest(problem: Problem, only_pins: 
     assert {frozenset(hard.index(factor) for factor in given_up) for given_up in found} == {frozenset(chosen) for chosen in expected}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_ranked_criteria_order_as_tuples_do(data: st.DataObject) -> None:
     over = data.draw(domains(most_decisions=4))

@@ -4,6 +4,9 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck disable=SC2034  # read by the installers
 TOOLS=${ONTUNE_TOOLS:-$ROOT/.tools}
+# A machine has one such Slurm, whichever checkout started it: the next one must find it, and be able to stop it, when that checkout is gone.
+# shellcheck disable=SC2034
+STATE=${STATE:-/var/lib/ontune-slurm}
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 fail() { say "$*"; exit 1; }

@@ -2,11 +2,10 @@
 # Start a Slurm of one node on this machine, with munge, for the tests. Debian and Ubuntu; as root.
 #
 # A Slurm that answers already is left alone. What is started here is stopped by stop-slurm.sh; both keep its files in one folder:
-#   STATE   default: ${ONTUNE_TOOLS:-<checkout>/.tools}/slurm
+#   STATE   default: /var/lib/ontune-slurm, whichever checkout this is
 set -euo pipefail
 # shellcheck source=tools/common.sh
 . "$(dirname "$0")/common.sh"
-STATE=${STATE:-$TOOLS/slurm}
 
 answers() { timeout 5 sinfo --noheader --format=%t 2>/dev/null | grep -qE '^(idle|mix|alloc)'; }
 

@@ -3,11 +3,11 @@
 set -euo pipefail
 # shellcheck source=tools/common.sh
 . "$(dirname "$0")/common.sh"
-STATE=${STATE:-$TOOLS/slurm}
 
 for name in slurmd slurmctld; do
     pid=$(cat "$STATE/$name.pid" 2>/dev/null || true)
-    if [ -n "$pid" ] && kill "$pid" 2>/dev/null; then
+    # A file that a machine has kept over its end may name a process of somebody else's.
+    if [ -n "$pid" ] && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$name" ] && kill "$pid" 2>/dev/null; then
         for _ in $(seq 40); do
             kill -0 "$pid" 2>/dev/null || break
             sleep 0.25
