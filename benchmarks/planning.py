@@ -9,11 +9,11 @@ does other work.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import json
 import os
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from kb.errors import NoFeasiblePlan
-from kb.target import load_target, target_names
+from kb.target import Target, load_target, target_names
 from kb.terms import PREFIXES, on
-from kb.workload import load_workload, workload_names
+from kb.workload import Workload, load_workload, workload_names
 from reasoner.reasoner import Reasoner
 
 _REPEATED = """SELECT DISTINCT ?thing WHERE {
@@ -34,6 +34,8 @@ _REPEATED = """SELECT DISTINCT ?thing WHERE {
   UNION { ?thing on:optionOf kb:base_image } UNION { ?thing a on:Observation } UNION { ?thing a on:Effect } UNION { ?thing a on:ConflictRule }
 } ORDER BY ?thing"""
 _HARDWARE, _SITE = PREFIXES["sit"] + "made-up", "https://example.org/site/made-up"
+_TURN = 50  # plans before another size of the knowledge has its turn: some seconds at most
+_FIRST = 3  # plans that do not count: they read what all later ones find read
 _HEAVY = ("rdflib", "pyshacl", "shifty", "jinja2", "spython", "rich", "scipy", "numpy", "owlready2", "archspec", "torch", "tensorflow")
 
 
@@ -53,30 +55,23 @@ def new_process(workload: str, target: str, repeat: int) -> dict[str, Any]:
     return {"best_s": min(warm), "median_s": statistics.median(warm), "modules": len(imported), "heavy": sorted(imported.intersection(_HEAVY))}
 
 
-def warm(reasoner: Reasoner, rounds: int) -> dict[str, float]:
-    """Plans through the API, another target each time: percentiles of wall and processor time in milliseconds, and the memory held."""
+def questions(reasoner: Reasoner, number: int) -> list[tuple[Workload, Target]]:
+    """So many workloads with targets, another one each time where there are as many."""
     names = target_names(reasoner.store)
-    spread = names[:: max(1, len(names) // rounds)]  # by their names, copies of one target stand side by side
+    spread = names[:: max(1, len(names) // number)]  # by their names, copies of one target stand side by side
     targets = [load_target(name, reasoner.store) for name in spread]
     workloads = [load_workload(name, reasoner.store) for name in workload_names(reasoner.store)]
-    wall, processor = [], []
-    for number in range(rounds + 3):
-        target, workload = targets[number % len(targets)], workloads[number % len(workloads)]
+    return [(workloads[place % len(workloads)], targets[place % len(targets)]) for place in range(number)]
+
+
+def warm(reasoner: Reasoner, asked: Sequence[tuple[Workload, Target]]) -> Iterator[tuple[float, float]]:
+    """Plans through the API: milliseconds of wall and of processor time."""
+    for workload, target in asked:
         gc.collect()
         start, start_processor = time.perf_counter(), time.process_time()
-        try:
+        with contextlib.suppress(NoFeasiblePlan):
             reasoner.plan(workload, target)
-        except NoFeasiblePlan:
-            continue
-        wall.append(1e3 * (time.perf_counter() - start))
-        processor.append(1e3 * (time.process_time() - start_processor))
-    return {
-        "p50_ms": _percentile(wall[3:], 50),
-        "p99_ms": _percentile(wall[3:], 99),
-        "processor_p50_ms": _percentile(processor[3:], 50),
-        "processor_p99_ms": _percentile(processor[3:], 99),
-        "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+            yield 1e3 * (time.perf_counter() - start), 1e3 * (time.process_time() - start_processor)
 
 
 def grown(reasoner: Reasoner, times: int) -> Iterator[str]:
@@ -109,35 +104,95 @@ def renamed(names: re.Pattern[str], line: str, copy: int) -> str:
     return text + " ."
 
 
-def in_grown_knowledge(times: int, rounds: int) -> dict[str, float]:
-    """Measure `warm` in a process of its own, over knowledge `times` as large as the shipped one."""
-    with tempfile.TemporaryDirectory() as folder:
-        additions = Path(folder) / "additions"
-        additions.mkdir()
-        if times > 1:
-            (additions / "grown.ttl").write_text("\n".join(grown(Reasoner([]), times)), encoding="utf-8")
-        command = [sys.executable, "-m", "benchmarks.planning", "--warm-over", str(additions), "--rounds", str(rounds)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "XDG_CACHE_HOME": folder})
-        found: dict[str, float] = json.loads(done.stdout)
-        return found
+def compiled(times: int, folder: Path) -> dict[str, float]:
+    """Compile knowledge `times` as large as the shipped one, in a process of its own; the folder keeps it for planning."""
+    additions = folder / "additions"
+    additions.mkdir(parents=True)
+    if times > 1:
+        (additions / "grown.ttl").write_text("\n".join(grown(Reasoner([]), times)), encoding="utf-8")
+    with _process("compile", folder, 0) as process:
+        return _answer(process)
 
 
-def measure_over(additions: Path, rounds: int) -> dict[str, float]:
-    """What the process of `in_grown_knowledge` does.
+def compile_here(folder: Path, _plans: int) -> None:
+    """What the process of `compiled` does: prints seconds, memory and size.
 
     Raises:
         SystemExit: the additions were refused.
     """
     start = time.perf_counter()
-    reasoner = Reasoner([additions])
-    compiled = time.perf_counter() - start
+    reasoner = Reasoner([folder / "additions"])
+    seconds = time.perf_counter() - start
     if reasoner.refused:
         raise SystemExit(reasoner.refused[0])
+    options = sum(map(len, reasoner.menu.options.values()))
+    _say({"triples": len(reasoner.full_store.store), "options": options, "compile_s": seconds, "compile_mib": _peak_mib()})
+
+
+def plan_here(folder: Path, plans: int) -> None:
+    """What a process of `growth` does: opens what is compiled, and makes a turn's plans for each line on standard input."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # two processes in turns would else hand each other's caches around
     start = time.perf_counter()
-    again = Reasoner([additions])
-    opened = time.perf_counter() - start
-    options = sum(map(len, again.menu.options.values()))
-    return {"triples": len(reasoner.full_store.store), "options": options, "compile_s": compiled, "open_s": opened, **warm(again, rounds)}
+    reasoner = Reasoner([folder / "additions"])
+    _say({"open_s": time.perf_counter() - start})
+    asked = questions(reasoner, plans)
+    for first, _ in zip(range(0, plans, _TURN), sys.stdin, strict=False):
+        _say({"taken": list(warm(reasoner, asked[first : first + _TURN])), "plan_mib": _peak_mib()})
+
+
+_PARTS = {"compile": compile_here, "plan": plan_here}
+
+
+def growth(sizes: Sequence[int], plans: int) -> dict[int, dict[str, Any]]:
+    """Warm planning over each size of the knowledge: the sizes take turns of a few plans, so that a noisy machine hurts all alike.
+
+    Returns:
+        for each size what compiling took, the percentiles of a plan, and `growth`: the median processor time of a plan as a ratio to the first size.
+    """
+    results: dict[int, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as running:
+        folders = {times: Path(place) / f"x{times}" for times in sizes}
+        for times, folder in folders.items():
+            results[times] = {**compiled(times, folder), "taken": []}
+        processes = {times: running.enter_context(_process("plan", folder, plans)) for times, folder in folders.items()}
+        for times, process in processes.items():
+            results[times] |= _answer(process)
+        for _ in range(0, plans, _TURN):
+            for times, process in processes.items():
+                assert process.stdin
+                print(file=process.stdin, flush=True)
+                answer = _answer(process)
+                results[times]["plan_mib"] = answer["plan_mib"]
+                results[times]["taken"] += answer["taken"]
+    for result in results.values():
+        for kind, values in zip(("", "processor_"), zip(*result.pop("taken")[_FIRST:], strict=True), strict=True):
+            result |= {f"{kind}p{percent}_ms": _percentile(values, percent) for percent in (50, 99)}
+        result["growth"] = result["processor_p50_ms"] / results[sizes[0]]["processor_p50_ms"]
+    return results
+
+
+def _process(part: str, folder: Path, plans: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "benchmarks.planning", "--part", part, "--over", str(folder), "--plans", str(plans)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "XDG_CACHE_HOME": str(folder)})
+
+
+def _say(found: dict[str, Any]) -> None:
+    print(json.dumps(found), flush=True)
+
+
+def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout
+    line = process.stdout.readline()
+    if not line:
+        raise SystemExit("a process of the benchmark ended early")
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def _peak_mib() -> float:
+    """The most memory that this program has held; what `getrusage` tells counts the process that started it, too."""
+    [kib] = re.findall(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), flags=re.MULTILINE)
+    return int(kib) / 1024
 
 
 def _percentile(values: Sequence[float], percent: int) -> float:
@@ -149,27 +204,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workload", default="mnist-cnn")
     parser.add_argument("--target", default="genoa-node")
-    parser.add_argument("--rounds", type=int, default=100, help="plans for each size of the knowledge")
+    parser.add_argument("--plans", type=int, default=4 * _TURN, help="plans for each size of the knowledge")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 10], help="how many times the shipped knowledge")
-    parser.add_argument("--warm-over", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--part", choices=_PARTS, help=argparse.SUPPRESS)
+    parser.add_argument("--over", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    if arguments.warm_over:
-        print(json.dumps(measure_over(arguments.warm_over, arguments.rounds)))
+    if arguments.part:
+        _PARTS[arguments.part](arguments.over, arguments.plans)
         return
     start = new_process(arguments.workload, arguments.target, 10)
     print(f"ontune plan in a new process: best {start['best_s']:.3f} s, median {start['median_s']:.3f} s")
-    print(f"it imports {start['modules']} modules, of the heavy ones: {', '.join(start['heavy']) or 'none'}")
-    results = {}
-    head = ("knowledge", "triples", "options", "compile s", "open s", "p50 ms", "p99 ms", "CPU p50", "CPU p99", "MiB", "growth")
+    print(f"it imports {start['modules']} modules, of the heavy ones: {', '.join(start['heavy']) or 'none'}", flush=True)
+    results = growth(arguments.sizes, arguments.plans)
+    print(f"{'':20}{'compiling':^30}{'planning':^70}")
+    head = ("knowledge", "triples", "options", "s", "MiB", "open s", "MiB", "p50 ms", "p99 ms", "CPU p50", "CPU p99", "growth")
     print("".join(f"{title:>10}" for title in head))
-    for times in arguments.sizes:
-        row = in_grown_knowledge(times, arguments.rounds)
-        results[times] = row
-        growth = row["processor_p50_ms"] / results[arguments.sizes[0]]["processor_p50_ms"]
+    for times, row in results.items():
         numbers = (row["p50_ms"], row["p99_ms"], row["processor_p50_ms"], row["processor_p99_ms"])
-        cells = [f"x{times}", row["triples"], row["options"], f"{row['compile_s']:.2f}", f"{row['open_s']:.3f}", *(f"{ms:.1f}" for ms in numbers)]
-        print("".join(f"{cell:>10}" for cell in [*cells, f"{row['memory_mib']:.0f}", f"{growth:.2f}"]), flush=True)
+        cells = [f"x{times}", row["triples"], row["options"], f"{row['compile_s']:.2f}", f"{row['compile_mib']:.0f}", f"{row['open_s']:.3f}"]
+        cells += [f"{row['plan_mib']:.0f}", *(f"{ms:.1f}" for ms in numbers), f"{row['growth']:.2f}"]
+        print("".join(f"{cell:>10}" for cell in cells))
     if arguments.json:
         arguments.json.write_text(json.dumps({"new_process": start, "warm": results}, indent=1) + "\n", encoding="utf-8")
 

@@ -60,14 +60,15 @@ class Alike:
                     followers[self._leader[option]].append(option)
         first: dict[Hashable, str] = {}
         for decision, options in domains.items():
+            followed = decision in self._followed
             for option in options:
-                if option in self._leader:
-                    continue  # goes with its leader
-                mine = followers.get(option, ()) if decision in self._followed else ()
-                if option in apart or not apart.isdisjoint(mine):
+                if option in self._leader or option in apart:
+                    continue  # goes with its leader, or stands for itself
+                mine = followers.get(option, ()) if followed else ()
+                if mine and not apart.isdisjoint(mine):
                     continue
-                kind = (self._kind[option], frozenset(self._kind[follower] for follower in mine))
-                other = first.setdefault((decision, kind), option)
+                kind = self._kind[option]
+                other = first.setdefault((kind, frozenset([self._kind[follower] for follower in mine])) if mine else kind, option)
                 if other != option:
                     stands_for[option] = other
                     by_kind = {self._kind[follower]: follower for follower in reversed(followers[other])}

@@ -59,7 +59,7 @@ def alternatives(reasons: Reasons, top: int) -> Iterator[dict[str, Any]]:
     problem, menu = reasons.problem, reasons.menu
     rivals: list[tuple[int, str]] = []
     for decision, values in reasons.marginals.items():
-        others = [(value, option) for option, value in values.items() if option != reasons.taken[decision] and option not in problem.stands_for]
+        others = [(value, option) for option, value in values.items() if option != reasons.taken[decision]]
         if others:
             rivals.append(max(others, key=lambda rival: (rival[0], rival[1])))
     criterion = next(iter(problem.terms))

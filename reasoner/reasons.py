@@ -52,16 +52,15 @@ class Reasons:
 
     @cached_property
     def marginals(self) -> dict[str, dict[str, int]]:
-        """For every option that some feasible configuration has, the value of the best one; none of them holds a tentative option."""
-        found = {
+        """For every option of the problem that some feasible configuration has, the value of the best one; none of them holds a tentative option."""
+        return {
             decision: {option: value for option, value in values.items() if value > -self.problem.penalty // 2}
             for decision, values in self._every_marginal.items()
         }
-        for option, other in self.problem.stands_for.items():
-            values = found[self.menu.decision_of(option)]
-            if other in values:
-                values[option] = values[other]
-        return found
+
+    def worth(self, option: str) -> int | None:
+        """The value of the best feasible configuration with an option; that of the option that stands for it, where one does."""
+        return self.marginals[self.menu.decision_of(option)].get(self.problem.stands_for.get(option, option))
 
     @cached_property
     def _every_marginal(self) -> dict[str, dict[str, int]]:
@@ -88,13 +87,13 @@ class Reasons:
             return ()
         if causes := self.problem.causes(option):
             return tuple(reason for cause in causes for reason in self.cause(cause))
-        if option not in self.marginals[decision]:
+        if self.worth(option) is None:
             return self._blocked(option) or (Reason("fact", self.menu.name[option], "no feasible configuration has it", self.sources(option)),)
         return self._beaten(option)
 
     def ratio(self, option: str) -> float | None:
         """The best configuration with an option, as a ratio of the first criterion to the chosen one; None where none is feasible."""
-        value = self.marginals[self.menu.decision_of(option)].get(option)
+        value = self.worth(option)
         return None if value is None else math.exp(round((value - self.best) / self.problem.unit) / SCALE)
 
     def best_with(self, option: str) -> dict[str, str]:
@@ -237,7 +236,11 @@ class Reasons:
     @cached_property
     def _possible(self) -> dict[str, Set[str]]:
         """The options that some feasible configuration has, by decision."""
-        return {decision: values.keys() for decision, values in self.marginals.items()}
+        found = {decision: set(values) for decision, values in self.marginals.items()}
+        for option in self.problem.stands_for:
+            if self.worth(option) is not None:
+                found[self.menu.decision_of(option)].add(option)
+        return {decision: frozenset(options) for decision, options in found.items()}
 
     @cached_property
     def _conflicts_about(self) -> dict[str, list[str]]:
@@ -257,8 +260,7 @@ class Reasons:
         return found
 
     def _impossible(self, option: str) -> bool:
-        decision = self.menu.decision_of(option)
-        return option not in self.marginals[decision] or bool(self.problem.causes(option))
+        return self.worth(option) is None or bool(self.problem.causes(option))
 
     def _first(self, option: str) -> list[Reason]:
         causes = self.problem.causes(option)
