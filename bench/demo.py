@@ -29,7 +29,7 @@ from .runners.native import NativeRunner
 
 ROUNDS = 3
 # Windows of half a second hold several steps of the small network, and keep a second run of the demonstration under three minutes.
-ARGUMENTS = ("--warmup-steps", "4", "--windows", "5", "--window-seconds", "0.5")
+ARGUMENTS = ("--warmup-steps", "4", "--windows", "4", "--window-seconds", "0.5")
 _BASELINES = "SELECT ?name ?label WHERE { ?baseline a on:Baseline ; skos:notation ?name ; rdfs:label ?label ; sh:order ?place } ORDER BY ?place"
 
 Show = Callable[[str], None]
