@@ -88,11 +88,18 @@ class Reasoner:
 
     @cached_property
     def full_store(self) -> KnowledgeStore:
-        """Every triple of the knowledge base, for queries and explanations."""
+        """Every triple of the knowledge base, for queries and explanations.
+
+        Raises:
+            BadInput: it was dropped from the cache after others were compiled, and its sources have changed since.
+        """
         if self.snapshot is None:
             return self.store
+        snapshot = self.snapshot if self.snapshot.full.exists() else compile_snapshot(self._additions)
+        if snapshot.info.sha256 != self.snapshot.info.sha256:
+            raise BadInput("the knowledge base", "it has changed since this reasoner read it", expected="a new reasoner")
         store = KnowledgeStore()
-        store.load_quads(self.snapshot.full)
+        store.load_quads(snapshot.full)
         return store
 
     def plan(self, workload: Workload, target: Target, **choices: Any) -> Plan:

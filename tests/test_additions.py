@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kb.errors import BadInput
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
 from kb.target import load_target
@@ -193,3 +194,16 @@ def test_what_is_refused_is_not_exported(home: Path, monkeypatch: pytest.MonkeyP
     assert run("kb", "export", "--format", "html", "-o", str(home / "pages")) == 0
     said = "".join(page.read_text(encoding="utf-8") for page in (home / "pages").rglob("*.html"))
     assert "poolalloc" in said and "kb:shadow" not in said
+
+
+def test_a_reasoner_reads_all_knowledge_again_after_its_snapshot_was_dropped(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONTUNE_CACHE_HOME", str(home / "cache"))
+    (home / "site").mkdir()
+    (home / "site" / "option.ttl").write_text(PROLOGUE + OPTION, encoding="utf-8")
+    same, other = Reasoner([home / "site"]), Reasoner([home / "site"])
+    shutil.rmtree(home / "cache" / "snapshots")
+    assert len(same.full_store.store) > len(same.store.store)
+    (home / "site" / "option.ttl").unlink()
+    shutil.rmtree(home / "cache" / "snapshots")
+    with pytest.raises(BadInput, match="it has changed since"):
+        _ = other.full_store
