@@ -43,7 +43,9 @@ def resnet50(x: keras.KerasTensor) -> keras.KerasTensor:
     def convolve(x: keras.KerasTensor, filters: int, size: int, stride: int = 1, relu: bool = True) -> keras.KerasTensor:
         if size > 1:
             x = layers.ZeroPadding2D(size // 2)(x)
-        x = layers.Conv2D(filters, size, stride, use_bias=False)(x)
+        # Drawn as PyTorch draws its own, so that both frameworks start from the same network: with Keras' default it learns more slowly.
+        drawn = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+        x = layers.Conv2D(filters, size, stride, use_bias=False, kernel_initializer=drawn)(x)
         x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
         return layers.Activation("relu")(x) if relu else x
 
