@@ -26,7 +26,7 @@ class NamedResources:
 
     def __init__(self, class_iri: str, folder: str, store: ox.Store | None = None) -> None:
         self._class = ox.NamedNode(class_iri)
-        self._store = store if store is not None and self._holds_any(store) else shipped_and_added(folder)
+        self._store = store if store is not None and _any_is(store, None, self._class) else shipped_and_added(folder)
 
     def names(self) -> list[str]:
         """Every known name, sorted."""
@@ -52,7 +52,7 @@ class NamedResources:
             BadInput: nothing has the name; the nearest known one is suggested.
         """
         for named in self._store.quads_for_pattern(None, _NOTATION, ox.Literal(name), None):
-            if isinstance(named.subject, ox.NamedNode | ox.BlankNode) and any(self._store.quads_for_pattern(named.subject, _TYPE, self._class, None)):
+            if isinstance(named.subject, ox.NamedNode | ox.BlankNode) and _any_is(self._store, named.subject, self._class):
                 return named.subject
         known = [*others, *self.names()]
         expected = "a file (.json, .yaml, .ttl)" + (f" or one of {', '.join(known)}" if known else "")
@@ -61,9 +61,6 @@ class NamedResources:
     def values(self, node: ox.NamedNode | ox.BlankNode, property_iri: str) -> list[Any]:
         """The objects of a resource's property."""
         return values_of(self._store, node, property_iri)
-
-    def _holds_any(self, store: ox.Store) -> bool:
-        return any(True for _ in store.quads_for_pattern(None, _TYPE, self._class, None))
 
 
 def shipped_and_added(folder: str) -> ox.Store:
@@ -76,6 +73,11 @@ def shipped_and_added(folder: str) -> ox.Store:
             with contextlib.suppress(SyntaxError, OSError):
                 store.load(path=str(path), format=ox.RdfFormat.TURTLE, base_iri=path.resolve().as_uri())
     return store
+
+
+def _any_is(store: ox.Store, node: ox.NamedNode | ox.BlankNode | None, of_class: ox.NamedNode) -> bool:
+    """Whether a node, or any at all, is of a class."""
+    return any(True for _ in store.quads_for_pattern(node, _TYPE, of_class, None))
 
 
 def values_of(store: ox.Store, node: ox.NamedNode | ox.BlankNode, property_iri: str) -> list[Any]:

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -70,13 +70,12 @@ class Snapshot:
         return self.folder / PLANNING
 
 
-def obtain(key: str, build: Callable[[Path], SnapshotInfo], added: Sequence[Source] = ()) -> Snapshot:
+def obtain(key: str, build: Callable[[Path], SnapshotInfo]) -> Snapshot:
     """The snapshot of that key, made by `build` where it is missing.
 
     Args:
         key: the hash of everything that the snapshot depends on.
         build: fills an empty folder with the snapshot's files; called under a lock, so that processes wait for one another.
-        added: the additions that it is asked for.
 
     Raises:
         BadInput: the cache folder cannot be written.
@@ -84,12 +83,12 @@ def obtain(key: str, build: Callable[[Path], SnapshotInfo], added: Sequence[Sour
     home = paths.cache_home() / "snapshots"
     folder = home / key[:20]
     if info := _read(folder):
-        return Snapshot(folder, info, tuple(added))
+        return Snapshot(folder, info)
     try:
         home.mkdir(parents=True, exist_ok=True)
         with _locked(home / "lock"):
             if info := _read(folder):
-                return Snapshot(folder, info, tuple(added))
+                return Snapshot(folder, info)
             fresh = Path(tempfile.mkdtemp(prefix=".making-", dir=home))
             try:
                 info = build(fresh)
@@ -101,7 +100,7 @@ def obtain(key: str, build: Callable[[Path], SnapshotInfo], added: Sequence[Sour
             _drop_old(home)
     except PermissionError as error:
         raise BadInput(str(error.filename), "the cache folder cannot be written", expected="a writable ONTUNE_CACHE_HOME") from error
-    return Snapshot(folder, info, tuple(added))
+    return Snapshot(folder, info)
 
 
 def _read(folder: Path) -> SnapshotInfo | None:

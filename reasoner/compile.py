@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def compile_snapshot(additions: Sequence[Path] | None = None) -> Snapshot:
         _planning_part(store).dump(folder / PLANNING)
         return SnapshotInfo(release, sha256, {source.name: said.removeprefix(str(source.path)) for source, said in refused.items()})
 
-    return obtain(key, build, added)
+    return replace(obtain(key, build), added=tuple(added))
 
 
 def identity_quads(release: str, sha256: str) -> list[ox.Quad]:

@@ -18,7 +18,7 @@ import pyoxigraph as ox
 
 from kb.store import KnowledgeStore, Term
 from kb.terms import RDF_TYPE, on
-from reasoner.division import Division, divide
+from reasoner.division import divide
 from reasoner.rules import Rule, conclusions, focus_values, matches
 
 REQUEST = ox.NamedNode("urn:ontune:request")
@@ -117,7 +117,8 @@ class Deriver:
         self._matched: dict[Hashable, list[dict[str, Term]]] = {}
         self._numbers: dict[frozenset[ox.Quad], int] = {}
         self._lent: set[ox.Quad] = set()
-        self._divisions: dict[str, Division | None] = {}
+        with store.lock:  # no request's facts are in it as long as nobody else holds it
+            self._divisions = {rule.iri: division for rule in rules if (division := divide(store, rule, REQUEST))}
 
     @contextmanager
     def at(self, facts: Sequence[ox.Quad]) -> Iterator[Derivation]:
@@ -182,10 +183,7 @@ class Deriver:
             self._lent = (self._lent & quads).union(new)
 
     def _fresh(self, rule: Rule, derivation: Derivation) -> Iterable[ox.Quad]:
-        if rule.iri not in self._divisions:
-            self.lend(set())
-            self._divisions[rule.iri] = divide(self.store, rule, REQUEST)
-        division, store = self._divisions[rule.iri], derivation.for_rules()
+        division, store = self._divisions.get(rule.iri), derivation.for_rules()
         if division and not derivation.says_any(division.fixed):
             return division.conclusions(store, REQUEST)
         return conclusions(store, rule, REQUEST, derivation.focus)

@@ -46,8 +46,8 @@ class Division:
 
 def divide(store: KnowledgeStore, rule: Rule, request: ox.NamedNode) -> Division | None:
     """The division that a rule of the request is, over a knowledge base without a request; None where its text has another form."""
-    form = _FORM.fullmatch(" ".join(rule.construct.split()))
-    if form is None or not rule.per_request or f"?{form['asked']}" in form["things"]:
+    form = _FORM.fullmatch(" ".join(rule.construct.split())) if rule.per_request else None
+    if form is None or f"?{form['asked']}" in form["things"]:
         return None
     holds, concludes = expand(form["holds"]), ox.NamedNode(expand(form["concludes"]))
     asked: dict[Term, set[Term]] = defaultdict(set)

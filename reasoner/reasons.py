@@ -236,11 +236,8 @@ class Reasons:
     @cached_property
     def _possible(self) -> dict[str, Set[str]]:
         """The options that some feasible configuration has, by decision."""
-        found = {decision: set(values) for decision, values in self.marginals.items()}
-        for option in self.problem.stands_for:
-            if self.worth(option) is not None:
-                found[self.menu.decision_of(option)].add(option)
-        return {decision: frozenset(options) for decision, options in found.items()}
+        every = self.menu.options.items()
+        return {decision: frozenset(option for option in options if self.worth(option) is not None) for decision, options in every}
 
     @cached_property
     def _conflicts_about(self) -> dict[str, list[str]]:

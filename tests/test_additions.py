@@ -12,13 +12,13 @@ from kb.errors import BadInput
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
 from kb.target import load_target
-from kb.terms import PREFIXES
 from kb.workload import load_workload
 from ontune.cli import main
 from reasoner.compile import compile_snapshot, compile_sources
 from reasoner.reasoner import Reasoner
+from tests.turtle import PREFIX_LINES
 
-PROLOGUE = "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items()) + """
+PROLOGUE = PREFIX_LINES + """
 <> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/> ; on:checked "2026-11-01"^^xsd:date .
 """
 RULE = """

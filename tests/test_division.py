@@ -12,6 +12,7 @@ from kb.terms import PREFIXES, RDF_TYPE, on
 from reasoner.derive import REQUEST, REQUEST_GRAPH, Deriver
 from reasoner.division import divide
 from reasoner.rules import Rule, conclusions, read_rules
+from tests.turtle import PREFIX_LINES
 
 ALL_HELD = "FILTER NOT EXISTS { ?thing on:when ?asked . FILTER NOT EXISTS { $this a ?asked } }"
 DIVIDING = f"CONSTRUCT {{ $this on:applies ?thing }} WHERE {{ {{ ?thing a on:Effect }} UNION {{ ?thing a on:Conflict }} {ALL_HELD} }}"
@@ -39,8 +40,7 @@ def knowledge(construct: str, things: list[tuple[str, frozenset[str]]]) -> tuple
     text = f"""
       on:Shape sh:targetClass on:Request ; sh:rule rule:tried .
       rule:tried a sh:SPARQLRule ; sh:order 1 ; sh:construct "{construct}" ."""
-    prefixes = "".join(f"@prefix {prefix}: <{iri}> .\n" for prefix, iri in PREFIXES.items())
-    store.store.load(input=(prefixes + text).encode(), format=ox.RdfFormat.TURTLE)
+    store.store.load(input=(PREFIX_LINES + text).encode(), format=ox.RdfFormat.TURTLE)
     for number, (kind, asked) in enumerate(things):
         thing = f"urn:thing-{number}"
         store.add([quad(thing, RDF_TYPE, on(kind)), *(quad(thing, on("when"), sit(name)) for name in asked)])

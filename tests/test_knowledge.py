@@ -11,13 +11,11 @@ from kb.errors import NoFeasiblePlan
 from kb.sources import Source, shipped_sources
 from kb.store import KnowledgeStore
 from kb.target import load_target
-from kb.terms import PREFIXES
 from kb.workload import load_workload
 from reasoner.compile import compile_sources
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
-
-PREFIX_LINES = "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items())
+from tests.turtle import PREFIX_LINES
 
 
 @cache

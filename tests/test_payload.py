@@ -26,6 +26,14 @@ def run(python: Path | str, *arguments: str, program: str = "train.py", **enviro
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
 
 
+def program(python: Path, text: str, seconds: float = 300) -> str:
+    """What a program prints that stands beside those of the bundle."""
+    begun = f"import sys; sys.path.insert(0, {str(PAYLOAD)!r})\n{text}"
+    done = subprocess.run([str(python), "-c", begun], capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def with_settings(*settings: str) -> list[str]:
     return ["--self-check", "--parameter", "batch=8", *(word for setting in settings for word in ("--setting", setting))]
 
@@ -143,7 +151,6 @@ def test_the_load_of_another_process_on_the_same_cpu_is_seen() -> None:
 
 
 COUNTS = """
-import sys; sys.path.insert(0, {payload!r})
 import json, numpy, catalogue, dataset, {framework}_trainer as module
 counts = {{}}
 for name, network in catalogue.NETWORKS.items():
@@ -161,10 +168,7 @@ print(json.dumps(counts))
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", ["pytorch", "tensorflow"])
 def test_every_network_has_its_size_and_takes_a_training_step(frameworks: Path, framework: str) -> None:
-    program = COUNTS.format(payload=str(PAYLOAD), framework=framework)
-    done = subprocess.run([str(frameworks), "-c", program], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    counts = json.loads(done.stdout)
+    counts = json.loads(program(frameworks, COUNTS.format(framework=framework)))
     assert counts["mnist-cnn"] == 1_199_882
     assert counts["resnet50"] == 25_557_032
     assert counts["mlp"] == 669_706
@@ -203,8 +207,7 @@ def test_a_self_check_fails_where_a_preloaded_library_is_missing(frameworks: Pat
 
 @pytest.mark.slow
 def test_random_mask_bits_drop_the_share_that_was_asked_for(frameworks: Path) -> None:
-    program = (
-        f"import sys; sys.path.insert(0, {str(PAYLOAD)!r})\n"
+    text = (
         "import torch, pytorch_networks as n\n"
         "torch.manual_seed(0); x = torch.ones(64, 5, 101, 3, requires_grad=True)\n"
         "for p in (0.25, 0.5):\n"
@@ -214,15 +217,13 @@ def test_random_mask_bits_drop_the_share_that_was_asked_for(frameworks: Path) ->
         "    y.sum().backward(); assert torch.equal(x.grad, y); x.grad = None\n"
         "    assert layer.eval()(x) is x\n"
     )
-    done = subprocess.run([str(frameworks), "-c", program], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    program(frameworks, text, 120)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["mnist-cnn", "resnet50"])
 def test_pooling_first_changes_no_bit(frameworks: Path, network: str) -> None:
-    program = (
-        f"import sys; sys.path.insert(0, {str(PAYLOAD)!r})\n"
+    text = (
         "import catalogue, dataset, torch\n"
         "from pytorch_trainer import Trainer\n"
         f"name = {network!r}; about = catalogue.network(name)\n"
@@ -239,8 +240,7 @@ def test_pooling_first_changes_no_bit(frameworks: Path, network: str) -> None:
         "for written, first in zip(ended[:2], ended[2:]):\n"
         "    assert all(torch.equal(*pair) for pair in zip(written, first))\n"
     )
-    done = subprocess.run([str(frameworks), "-c", program], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    program(frameworks, text)
 
 
 @pytest.mark.slow

@@ -18,8 +18,9 @@ from kb.workload import Workload, load_workload
 from reasoner.proof_formats import to_dot, to_turtle
 from reasoner.reasoner import Reasoner
 from reasoner.rules import load_rules, run_rules
+from tests.turtle import PREFIX_LINES
 
-TURTLE = "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items()) + """
+TURTLE = PREFIX_LINES + """
 <> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/everything> .
 on:throughput a on:Criterion ; skos:notation "throughput" .
 on:EnvironmentVariable on:how "env" .

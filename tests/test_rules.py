@@ -10,17 +10,16 @@ import pytest
 from kb.errors import BadInput
 from kb.sources import Source
 from kb.store import KnowledgeStore
-from kb.terms import PREFIXES, RDF_TYPE, on
+from kb.terms import RDF_TYPE, on
 from reasoner.derive import REQUEST, REQUEST_GRAPH, Deriver
 from reasoner.rule_text import expand, read_rule, signatures
 from reasoner.rules import load_rules, matches, message, run_rules
-
-HEADER = "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items())
+from tests.turtle import PREFIX_LINES
 
 
 def knowledge(tmp_path: Path, turtle: str) -> KnowledgeStore:
     file = tmp_path / "facts.ttl"
-    file.write_text(HEADER + turtle, encoding="utf-8")
+    file.write_text(PREFIX_LINES + turtle, encoding="utf-8")
     store = KnowledgeStore()
     store.load_source(Source(file, "facts.ttl"))
     return store

@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 from kb.sources import Source, shipped_sources
 from kb.store import KnowledgeStore
 from kb.target import load_target
-from kb.terms import PREFIXES
 from kb.workload import load_workload
 from reasoner.compile import compile_sources
 from reasoner.derive import REQUEST
 from reasoner.request import make_facts
 from reasoner.rules import load_rules, run_rules
 from tests.oracles.shacl_rules import by_pyshacl, by_shifty, ntriples
+from tests.turtle import PREFIX_LINES
 
-HEADER = "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items())
 RULE_FOLDERS = ("rules/prefixes.ttl", "rules/derivations/", "rules/conflicts/")
 
 
@@ -132,7 +131,7 @@ def rule_bases(draw: st.DrawFn) -> str:
 @given(text=rule_bases())
 def test_generated_rules_conclude_the_same_everywhere(text: str, shipped_rules: list[ox.Quad], tmp_path: Path) -> None:
     file = tmp_path / "rules.ttl"
-    file.write_text(HEADER + text, encoding="utf-8")
+    file.write_text(PREFIX_LINES + text, encoding="utf-8")
     store = KnowledgeStore()
     store.add(quad for quad in shipped_rules if quad.graph_name.value.endswith("prefixes.ttl"))
     store.load_source(Source(file, "rules.ttl"))

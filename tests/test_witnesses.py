@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from kb.terms import PREFIXES
 from ontune.cli import main
 from reasoner.check import CheckReport, check
+from tests.turtle import PREFIX_LINES
 
-PROLOGUE = "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items()) + """
+PROLOGUE = PREFIX_LINES + """
 <> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/> ; on:checked "2026-11-01"^^xsd:date .
 """
 RULE = """

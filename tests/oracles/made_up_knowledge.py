@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from kb.terms import PREFIXES
+from tests.turtle import PREFIX_LINES
 
 Configuration = dict[str, str]
 SCALE = 10_000
-HEADER = "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items())
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class Knowledge:
 
     def turtle(self) -> str:
         """The knowledge base as an expert would write it."""
-        lines = [HEADER, "<> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/made-up> ."]
+        lines = [PREFIX_LINES, "<> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/made-up> ."]
         lines.append('on:throughput a on:Criterion ; skos:notation "throughput" .')
         for place, (decision, default) in enumerate(self.defaults.items()):
             lines.append(f'kb:{decision} a on:Decision ; skos:notation "{decision}" ; sh:order {place + 1} ; on:default kb:{default} .')
