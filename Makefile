@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11+, make and a network, and nothing else. `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test check lint types tests tools venv venv-dev clean
+.PHONY: help demo docs test check lint types tests long tools venv venv-dev clean
 SHELL := bash
 VENV ?= .venv
 FRAMEWORKS ?= .venv-frameworks
@@ -32,6 +32,9 @@ types: venv-dev
 
 tests: venv-dev
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(PYTEST)
+
+long: venv-dev tools  ## everything, with the long campaigns that the other targets leave out
+	@$(MAKE) --no-print-directory check PYTEST="-m '' $(PYTEST)"; code=$$?; tools/stop-slurm.sh; exit $$code
 
 docs: venv  ## the ontology, the facts and the rules as HTML, in build/docs
 	@$(BIN)/ontune kb export --format html -o build/docs
