@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pyoxigraph as ox
 
 from kb.errors import BadInput
+from kb.sparql_text import with_whole_names
 from kb.store import KnowledgeStore
 from kb.terms import PREFIXES, on
 
@@ -69,7 +70,7 @@ def _ask(endpoint: str, text: str, format: str) -> bytes:
     client = SPARQLWrapper(endpoint, returnFormat=format)
     client.setMethod(POST)
     client.setTimeout(seconds)
-    client.setQuery(f"{prologue} {_COMMENT.sub('', text)}")  # the client takes a word in a comment for the kind of query
+    client.setQuery(f"{prologue} {_COMMENT.sub('', with_whole_names(text))}")  # the client takes a word in a comment for the kind of query
     if authorization := _authorization(endpoint):
         client.addCustomHttpHeader("Authorization", authorization)
     try:

@@ -173,7 +173,7 @@ def test_a_foreign_name_is_refused(ask: Ask) -> None:
 
 def test_a_huge_body_is_refused(ask: Ask) -> None:
     status, answer = ask("POST", "/api/plan", json.dumps({"workload": "x" * 2_000_000}))
-    assert status == 400
+    assert status == 413
     assert "too large" in answer["error"]
 
 

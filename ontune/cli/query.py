@@ -74,11 +74,12 @@ def _full_store() -> KnowledgeStore:
 def _print_local(store: KnowledgeStore, text: str, where: str, format: str) -> None:
     import pyoxigraph as ox
 
+    from kb.sparql_text import with_whole_names
     from kb.terms import PREFIXES
 
     _say_what_is_unknown(store, text)
     try:
-        result: Any = store.store.query(text, prefixes=PREFIXES, use_default_graph_as_union=True)
+        result: Any = store.store.query(with_whole_names(text), prefixes=PREFIXES, use_default_graph_as_union=True)
         if isinstance(result, ox.QueryTriples):
             _print_triples(result, format)
             return

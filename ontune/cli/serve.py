@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,33 +17,72 @@ from ontune.cli.output import say
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_TOKEN = "ONTUNE_TOKEN"  # noqa: S105 - the name of a variable
 
 
 @app.command()
 def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 7878,
     host: Annotated[str, typer.Option(help="The address to listen on; any but this machine's own asks for a token.")] = "127.0.0.1",
-    token: Annotated[str | None, typer.Option(envvar="ONTUNE_TOKEN", help="Let only those in who send `Authorization: Bearer TOKEN`.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help=f"Let only those in who send `Authorization: Bearer TOKEN`; better said in the variable {_TOKEN}.")
+    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="A file that holds the token.")] = None,
 ) -> None:
     """Serve the SPARQL 1.1 protocol at /sparql (read-only), REST at /api with OpenAPI, and a page at /."""
-    if host not in _LOOPBACK and not token:
-        raise BadInput("--host", f"'{host}' can be reached by others", expected="a --token, or an address of this machine alone")
+    if token is not None:
+        _hide(token)
+    known = _read_token(token_file) if token_file else os.environ.get(_TOKEN) or None
+    if host not in _LOOPBACK and not known:
+        expected = f"a token (--token-file, or {_TOKEN}), or an address of this machine alone"
+        raise BadInput("--host", f"'{host}' can be reached by others", expected=expected)
     try:
         import uvicorn
 
         from ontune.service.application import application
     except ModuleNotFoundError as error:
         raise BadInput("ontune serve", f"the package '{error.name}' is missing", expected="the extra `serve`: pip install 'ontune[serve]'") from error
-    from ontune.service.endpoint import sparql_endpoint
-    from ontune.service.questions import Questions
-    from reasoner.compile import compile_snapshot
-    from reasoner.reasoner import Reasoner
+    from ontune.service.engine import Engine
 
-    # uvicorn raises the signal that ended it once more: as an exception, so that the SPARQL server is ended too.
+    # uvicorn raises the signal that ended it once more, after the workers are gone: being asked to end is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    reasoner = Reasoner()
-    with sparql_endpoint(compile_snapshot().full) as endpoint:
-        hosts = _LOOPBACK if host in _LOOPBACK else ()
-        service = application(Questions(reasoner), reasoner.full_store, endpoint, token=token, hosts=hosts)
+    with _listening(host, port) as listener:
+        service = application(Engine(), token=known, hosts=_LOOPBACK if host in _LOOPBACK else ())
         say(f"http://{host}:{port}/  (Ctrl-C ends it)")
-        uvicorn.run(service, host=host, port=port, log_level="warning", server_header=False)
+        uvicorn.Server(uvicorn.Config(service, log_level="warning", server_header=False)).run(sockets=[listener])
+
+
+def _hide(token: str) -> None:
+    """Start again with the token in the environment: the process list shows the arguments of a program to everybody."""
+    if not token or "\0" in token:
+        raise BadInput("--token", "is empty", expected="a text that nobody guesses")
+    arguments = iter(sys.argv[1:])
+    kept = []
+    for word in arguments:
+        if word == "--token":
+            next(arguments, None)
+        elif not word.startswith("--token="):
+            kept.append(word)
+    os.execve(sys.executable, [sys.executable, "-m", "ontune", *kept], {**os.environ, _TOKEN: token})  # noqa: S606
+
+
+def _read_token(file: Path) -> str:
+    from kb.user_files import read_text
+
+    token = read_text(file).strip()
+    if not token:
+        raise BadInput(str(file), "is empty", expected="a token")
+    return token
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        BadInput: the address is unknown, or something else listens at the port.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise BadInput("--port" if error.errno else "--host", f"cannot listen at {host}:{port}: {error.strerror}", expected="a free port") from error

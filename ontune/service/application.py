@@ -2,67 +2,81 @@
 
 from __future__ import annotations
 
-import http.client
+import contextlib
 import json
-import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_plus, urlsplit
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.schemas import SchemaGenerator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kb import __version__
 from kb.errors import BadInput, NoFeasiblePlan, OntuneError
-from kb.query_library import named_queries, named_query
-from kb.store import KnowledgeStore
-from kb.target import target_names
-from kb.workload import workload_names
-from ontune.service.questions import Questions
+from kb.query_library import named_query
+from ontune.service.engine import Engine
+from ontune.service.pool import Busy, TooSlow, WorkerDied
+from ontune.service.protocol import ReadOnly, UnsupportedMediaType, asked
+from ontune.service.results import NotAcceptable
 
 LARGEST_BODY = 1_000_000
-_STATUS = {BadInput: 400, NoFeasiblePlan: 409}
-_HANDED_ON = ("accept", "content-type")
-_SERVICE = re.compile(r"(?<![\w?$:])SERVICE(?![\w:])\s*(?:SILENT\b|[<?$#]|[\w.-]*:)", re.IGNORECASE)
-_ESCAPED = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8}))")
+_DEEPEST_JSON = 50
+
+
+class TooLarge(BadInput):
+    """A body is larger than a request needs to be."""
+
+
+_STATUS: tuple[tuple[type[OntuneError], int], ...] = (
+    (ReadOnly, 403),
+    (NotAcceptable, 406),
+    (TooLarge, 413),
+    (UnsupportedMediaType, 415),
+    (BadInput, 400),
+    (NoFeasiblePlan, 409),
+    (Busy, 503),
+    (WorkerDied, 503),
+    (TooSlow, 504),
+)
 _OPEN = ("/", "/api/openapi.json")
 _SCHEMA = SchemaGenerator({"openapi": "3.1.0", "info": {"title": "Ontune", "version": __version__}})
+_QUESTIONS = {
+    "plan": ("The plan for a workload on a target (absent: the server's machine).", "workload"),
+    "why-not": ("What speaks against an option.", "workload, option"),
+    "explain": ("The proof of a decision or an option, down to facts and sources.", "workload, subject"),
+    "what-if": ("The plan with some facts changed, as a difference.", "workload, changes"),
+}
 
 
-def application(questions: Questions, store: KnowledgeStore, sparql: str, *, token: str | None = None, hosts: tuple[str, ...] = ()) -> Starlette:
+def application(engine: Engine, *, token: str | None = None, hosts: tuple[str, ...] = ()) -> Starlette:
     """The application.
 
     Args:
-        questions: what answers /api.
-        store: the whole knowledge base, for named queries and counts.
-        sparql: the address of the SPARQL endpoint behind /sparql.
+        engine: what answers.
         token: what `Authorization: Bearer` must carry; None asks for nothing.
         hosts: names by which the service may be called; others are refused, so that no foreign page can reach it by a name of its own.
     """
 
-    def answering(answer: Callable[[Mapping[str, Any]], dict[str, Any]], path: str, needs: str) -> Route:
+    def answering(question: str, summary: str, needs: str) -> Route:
         async def post(request: Request) -> Response:
-            return JSONResponse(await run_in_threadpool(answer, await _body(request)))
+            return JSONResponse(await engine.question(question, await _body(request)))
 
-        post.__doc__ = f"summary: {(answer.__doc__ or '').strip().splitlines()[0]!r}\n" + _POST.replace("NEEDS", needs)
-        return Route(path, post, methods=["POST"])
+        post.__doc__ = f"summary: {summary!r}\n" + _POST.replace("NEEDS", needs)
+        return Route(f"/api/{question}", post, methods=["POST"])
 
     async def names(request: Request) -> Response:
         """
         summary: Names of workloads and targets, and the named queries with their parameters.
         responses: {200: {description: three lists}}
         """
-        queries = [{"name": query.name, "title": query.title, "parameters": dict(query.parameters)} for query in named_queries().values()]
-        return JSONResponse({"workloads": workload_names(store), "targets": target_names(store), "queries": queries})
+        return JSONResponse(await engine.question("names", {}))
 
     async def query(request: Request) -> Response:
         """
@@ -71,7 +85,9 @@ def application(questions: Questions, store: KnowledgeStore, sparql: str, *, tok
         responses: {200: {description: a list of rows}}
         """
         text = named_query(request.path_params["name"]).filled(dict(request.query_params))
-        return JSONResponse(await run_in_threadpool(store.select, text))
+        answer = await engine.query({"query": text, "accept": _TABLE, "base": None, "default_graphs": [], "named_graphs": []})
+        found = json.loads(b"".join([piece async for piece in answer.body]))
+        return JSONResponse([{name: value["value"] for name, value in row.items()} for row in found["results"]["bindings"]])
 
     async def schema(request: Request) -> Response:
         return JSONResponse(_SCHEMA.get_schema(routes=request.app.routes))
@@ -80,9 +96,12 @@ def application(questions: Questions, store: KnowledgeStore, sparql: str, *, tok
         return FileResponse(Path(__file__).with_name("page.html"), media_type="text/html")
 
     async def protocol(request: Request) -> Response:
+        headers, address = request.headers, request.url
         body = await _raw_body(request)
-        _refuse_federation(request.url.query, body.decode(errors="replace"))
-        return await run_in_threadpool(_hand_on, sparql, request.method, request.url.query, dict(request.headers), body)
+        base = str(address.replace(query="", fragment=""))
+        question = asked(request.method, address.query, headers.get("content-type", ""), body, headers.get("accept", ""), base)
+        answer = await engine.query(question)
+        return StreamingResponse(answer.body, media_type=answer.head["media_type"])
 
     routes = [
         Route("/", page, include_in_schema=False),
@@ -90,17 +109,25 @@ def application(questions: Questions, store: KnowledgeStore, sparql: str, *, tok
         Route("/api/openapi.json", schema, include_in_schema=False),
         Route("/api/names", names),
         Route("/api/queries/{name}", query),
-        answering(questions.plan, "/api/plan", "workload"),
-        answering(questions.why_not, "/api/why-not", "workload, option"),
-        answering(questions.explain, "/api/explain", "workload, subject"),
-        answering(questions.what_if, "/api/what-if", "workload, changes"),
+        *(answering(question, *told) for question, told in _QUESTIONS.items()),
     ]
     guards = [Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))] if hosts else []
     if token is not None:
         guards.append(Middleware(_TokenGuard, token=token))
-    return Starlette(routes=routes, middleware=guards, exception_handlers={OntuneError: _complain, Exception: _internal})
+
+    @contextlib.asynccontextmanager
+    async def running(_: Starlette) -> AsyncIterator[None]:
+        await engine.start()
+        try:
+            yield
+        finally:
+            await engine.stop()
+
+    handlers: dict[Any, Callable[[Request, Exception], Any]] = {OntuneError: _complain, Exception: _internal}
+    return Starlette(routes=routes, middleware=guards, exception_handlers=handlers, lifespan=running)
 
 
+_TABLE = "application/sparql-results+json"
 _POST = """
 requestBody: {required: true, content: {application/json: {schema: {type: object, required: [NEEDS]}}}}
 responses: {200: {description: the answer, as the command line prints it}, 400: {description: bad input}, 409: {description: no feasible plan}}
@@ -122,51 +149,44 @@ class _TokenGuard:
 
 
 async def _raw_body(request: Request) -> bytes:
-    body = b""
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST_BODY:
-            raise BadInput("body", "too large", expected=f"at most {LARGEST_BODY} bytes")
-    return body
+            raise TooLarge("body", "too large", expected=f"at most {LARGEST_BODY} bytes")
+    return bytes(body)
 
 
 async def _body(request: Request) -> Mapping[str, Any]:
+    raw = await _raw_body(request)
     try:
-        value = json.loads(await _raw_body(request))
-    except ValueError as error:
+        value = json.loads(raw, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise BadInput("body", f"malformed JSON: {error}") from error
     if not isinstance(value, Mapping):
         raise BadInput("body", "is no object", expected="an object")
+    if _depth(value) > _DEEPEST_JSON:
+        raise BadInput("body", "is nested too deeply", expected=f"at most {_DEEPEST_JSON} levels")
     return value
 
 
-def _refuse_federation(*parts: str) -> None:
-    """Refuse a query with SERVICE: the server would fetch any address for whoever asks, from inside the network that it stands in.
-
-    Raises:
-        BadInput: one of the parts of a request, as it is or decoded, asks another service.
-    """
-    for part in parts:
-        for text in (part, unquote_plus(part)):
-            if _SERVICE.search(_ESCAPED.sub(lambda found: chr(min(int(found[1] or found[2], 16), 0x10FFFF)), text)):
-                raise BadInput("query", "SERVICE asks another service", expected="a query over this knowledge base alone")
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
-def _hand_on(endpoint: str, method: str, query: str, headers: Mapping[str, str], body: bytes) -> Response:
-    """Ask the SPARQL server in the client's words, and give its answer as it is."""
-    place = urlsplit(endpoint)
-    connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=60)
-    try:
-        kept = {name: value for name, value in headers.items() if name in _HANDED_ON}
-        connection.request(method, f"{place.path}?{query}" if query else place.path, body or None, kept)
-        answer = connection.getresponse()
-        return Response(answer.read(), answer.status, media_type=answer.headers.get("content-type"))
-    finally:
-        connection.close()
+def _depth(value: object) -> int:
+    level, deepest = [value], 0
+    while level:
+        deepest += 1
+        lists = [part if isinstance(part, list) else list(part.values()) for part in level if isinstance(part, dict | list)]
+        level = [member for members in lists for member in members]
+    return deepest
 
 
 async def _complain(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500))
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    headers = {"Retry-After": str(Busy.retry_after)} if status == 503 else None
+    return JSONResponse({"error": str(error)}, status, headers)
 
 
 async def _internal(request: Request, error: Exception) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ _REQUEST = ("workload", "target", "set", *_WISHES)
 
 
 class Questions:
-    """Answers questions over one knowledge base, one at a time.
+    """Answers questions over one knowledge base.
 
     Args:
         reasoner: what answers them.
@@ -27,31 +26,26 @@ class Questions:
 
     def __init__(self, reasoner: Reasoner) -> None:
         self._reasoner = reasoner
-        self._lock = threading.Lock()
 
     def plan(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The plan for a body with `workload`, `target` (absent: the server's machine), `set` and the wishes of `ontune plan`."""
-        with self._lock:
-            workload, target, wishes = self._question(body, ())
-            return self._reasoner.plan(workload, target, **wishes).to_json()
+        workload, target, wishes = self._question(body, ())
+        return self._reasoner.plan(workload, target, **wishes).to_json()
 
     def why_not(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """As `plan`, with `option`."""
-        with self._lock:
-            workload, target, wishes = self._question(body, ("option",))
-            return self._reasoner.why_not(_text(body, "option"), workload, target, **wishes)
+        workload, target, wishes = self._question(body, ("option",))
+        return self._reasoner.why_not(_text(body, "option"), workload, target, **wishes)
 
     def explain(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """As `plan`, with `subject`."""
-        with self._lock:
-            workload, target, wishes = self._question(body, ("subject",))
-            return explain(self._reasoner, _text(body, "subject"), workload, target, **wishes)
+        workload, target, wishes = self._question(body, ("subject",))
+        return explain(self._reasoner, _text(body, "subject"), workload, target, **wishes)
 
     def what_if(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """As `plan`, with `changes`, an object of fact keys with their new values."""
-        with self._lock:
-            workload, target, wishes = self._question(body, ("changes",))
-            return self._reasoner.what_if(_object(body, "changes"), workload, target, **wishes)
+        workload, target, wishes = self._question(body, ("changes",))
+        return self._reasoner.what_if(_object(body, "changes"), workload, target, **wishes)
 
     def _question(self, body: Mapping[str, Any], further: tuple[str, ...]) -> tuple[Workload, Target, dict[str, Any]]:
         known = (*_REQUEST, *further)
