@@ -145,7 +145,7 @@ def _distinct_problems(store: KnowledgeStore, menu: Menu, requests: Mapping[str,
     posed = set()
     for name, request in requests.items():
         resolved = resolve(request, menu, store)
-        derived = deriver.derive(resolved.facts)
+        derived = deriver.derive(resolved.facts).without(menu.doubt_rules)
         excluded = frozenset().union(*derived.excluded_by.values())
         problem = derived.provides, derived.applies, excluded, tuple(resolved.pins.items())
         if problem not in posed:

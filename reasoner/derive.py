@@ -11,7 +11,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pyoxigraph as ox
@@ -49,6 +49,10 @@ class Derived:
     def rules_against(self, option: str) -> tuple[str, ...]:
         """The rules that exclude an option."""
         return tuple(sorted(rule for rule, options in self.excluded_by.items() if option in options))
+
+    def without(self, rules: Collection[str]) -> Derived:
+        """The same, had some rules excluded nothing."""
+        return replace(self, excluded_by={rule: options for rule, options in self.excluded_by.items() if rule not in rules})
 
     @cached_property
     def excludes(self) -> dict[str, tuple[str, ...]]:

@@ -120,6 +120,7 @@ class Menu:
                 self.waiting_for[need].append(option)
         self._read_statements(store)
         self.costs = self._read_costs(store)
+        self.doubt_rules = frozenset(store.instances(on("DoubtRule")))
         self.rate_of = {row["c"]: row["rate"] for row in store.select("SELECT ?c ?rate WHERE { ?c a on:Criterion ; on:over ?rate }")}
 
     def decision_of(self, option: str) -> str:

@@ -29,7 +29,7 @@ from reasoner.reasons import Reasons
 from reasoner.request import Request, Resolved, find_option, resolve
 from reasoner.rules import Rule, load_rules, read_rules
 from reasoner.solve import solve
-from reasoner.unknowns import Guess, Guesses, changes
+from reasoner.unknowns import Guess, Guesses, changes, doubts
 from reasoner.whatif import difference
 from reasoner.whynot import infeasible_message, why_not
 
@@ -132,7 +132,7 @@ class Reasoner:
                 decisions=tuple(self._decision(decision, reasons) for decision in self.menu.options),
                 prediction=prediction(self._observed, reasons.problem, reasons.taken, resolved, request),
                 alternatives=tuple(alternatives(reasons, request.top)),
-                unknowns=tuple(changes(reasons, guesses, solve_again)),
+                unknowns=(*doubts(reasons), *changes(reasons, guesses, solve_again)),
                 knowledge=self.knowledge,
                 on_request=tuple(on_request(reasons, awaiting_consent(self.menu, reasons.problem.derived, self._consent_rules), solve_again)),
                 site=request.site.to_json() if request.site else {},
@@ -217,10 +217,15 @@ class Reasoner:
             guesses = list(self._guesses.about(request, resolved, derivation, self.store))
             tentative = {option for guess in guesses for option in guess.admits or ()}
             tentative.update(awaiting_consent(self.menu, derivation.derived, self._consent_rules))
-            # A time is no sum, so it cannot be told apart from a penalty.
-            problem = self._ground(resolved, derivation.derived, tentative if resolved.setup is None else ())
-            solution = self._solve(request, resolved, problem)
-            feasible = solution.feasible and solution.value > -problem.penalty // 2
+            settled = derivation.derived.without(self.menu.doubt_rules)
+            # Where no option will do of which all is known, one of which it is not may have to.
+            for derived in (derivation.derived, settled) if settled != derivation.derived else (settled,):
+                # A time is no sum, so it cannot be told apart from a penalty.
+                problem = self._ground(resolved, derived, tentative if resolved.setup is None else ())
+                solution = self._solve(request, resolved, problem)
+                feasible = solution.feasible and solution.value > -problem.penalty // 2
+                if feasible:
+                    break
             taken = solution.best() if feasible else {}
             reasons = Reasons(self.store, self.rules, derivation, problem, solution, taken, self._sources)
             if not feasible:

@@ -12,6 +12,7 @@ import pyoxigraph as ox
 from kb.store import KnowledgeStore
 from kb.terms import on
 from reasoner.derive import REQUEST, REQUEST_GRAPH, Derivation, Derived
+from reasoner.ground import Cause
 from reasoner.menu import Menu
 from reasoner.reasons import Reasons
 from reasoner.request import Request, Resolved, resolve
@@ -79,6 +80,15 @@ class Guesses:
         waiting = {option for capability in given for option in menu.waiting_for.get(capability, ()) if not guessed.rules_against(option)}
         admitted = frozenset(option for option in waiting if guessed.provides.issuperset(menu.needs_unsupplied[option]))
         return admitted if len({menu.decision_of(option) for option in admitted}) <= 1 else None
+
+
+def doubts(reasons: Reasons) -> Iterator[dict[str, Any]]:
+    """What is not known of options that were taken because no other would do, in the form of `changes`: nothing else would be taken."""
+    for option in reasons.taken.values():
+        for rule in sorted(reasons.menu.doubt_rules.intersection(reasons.derivation.derived.rules_against(option))):
+            settled = next(iter(reasons.store.objects(rule, on("settledBy"))), "")
+            for reason in reasons.cause(Cause("rule", option, (rule,))):
+                yield {"fact": reason.text, "would_change": [], "if": "", "probe": settled}
 
 
 def changes(reasons: Reasons, guesses: Sequence[Guess], solve_again: Callable[[Derived], dict[str, str]]) -> Iterator[dict[str, Any]]:

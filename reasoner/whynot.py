@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -68,10 +68,16 @@ def _said(reasons: Reasons, core: Sequence[Factor], unsaid: Factor | None = None
         if cause.kind == "supply":
             said += _need(reasons, cause, factor.scope, wanted)
         elif factor is not unsaid:
-            said += reasons.cause(cause)
+            said += reasons.cause(_of_wanted(reasons, cause, wanted.values()))
             if cause.kind == "pin" and not alone:
                 said += itertools.chain.from_iterable(map(reasons.cause, reasons.problem.causes(cause.option)))
     return list(dict.fromkeys(said))
+
+
+def _of_wanted(reasons: Reasons, cause: Cause, wanted: Collection[str]) -> Cause:
+    """The cause about those of its options alone that need something that is asked for, where there are any: the others explain nothing."""
+    concerned = [option for option in (cause.option, *cause.others) if not reasons.menu.needs.get(option, set()).isdisjoint(wanted)]
+    return replace(cause, option=concerned[0], others=tuple(concerned[1:])) if cause.others and concerned else cause
 
 
 def _need(reasons: Reasons, cause: Cause, scope: Sequence[str], wanted: Mapping[str, str]) -> Iterator[Reason]:
@@ -105,5 +111,7 @@ def _lifted(reasons: Reasons, factor: Factor) -> str:
     if cause.kind == "needs":
         keys = sorted({key for need in cause.ids for key in reasons.store.objects(need, on("probedBy"))})
         return f"a target that gives {', '.join(local_name(need) for need in cause.ids)}" + (f" (fact {', '.join(keys)})" if keys else "")
+    if reasons.menu.doubt_rules.issuperset(cause.ids):
+        return f"--pin {decision}={name}"
     more = f" (and {len(cause.others)} more)" if cause.others else ""
     return f"what '{', '.join(local_name(rule) for rule in cause.ids)}' says of {name}{more} no longer holds"

@@ -70,8 +70,8 @@ def distinct_problems(menu: Menu, witnesses: Mapping[str, Witness]) -> Iterator[
     """Every choice problem of the witnesses once, under all criteria that effects speak of, with the names of the witnesses that pose it."""
     same: dict[Any, list[str]] = defaultdict(list)
     for name, witness in witnesses.items():
-        derived, pins = witness.derived, witness.resolved.pins
+        derived, pins = witness.derived.without(menu.doubt_rules), witness.resolved.pins
         same[(derived.provides, derived.applies, tuple(derived.excludes.items()), tuple(pins.items()))].append(name)
     for names in same.values():
         first = witnesses[names[0]]
-        yield ground(menu, first.derived, menu.criteria, first.resolved.pins, first.resolved.forbid), names
+        yield ground(menu, first.derived.without(menu.doubt_rules), menu.criteria, first.resolved.pins, first.resolved.forbid), names
