@@ -3,8 +3,9 @@
     python benchmarks/cpu_observations.py --python .venv-frameworks/bin/python --output cpu.json --cores 1 --rounds 5
 
 Every run is a process of its own, because allocators and threads are decided at its start; the variants take turns in rounds that begin with another
-one each time, and ratios are paired within a round against eager fp32 with PyTorch's defaults. Rates are told per second and per CPU second: where
-others computed beside the runs (`foreign_load`), the second says what the first would have been. A run that fails is listed with its complaint.
+one each time, and ratios are paired within a round against `--baseline`, which is eager fp32 with PyTorch's defaults where none is named. Rates are
+told per second and per CPU second: where others computed beside the runs (`foreign_load`), the second says what the first would have been. A run that
+fails is listed with its complaint.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from bench.statistics import paired_ratio
 from kb.probe import probe
 
 TRAIN = Path(__file__).resolve().parent.parent / "generators" / "payload" / "train.py"
-BASELINE = "torch"
 TCMALLOC = {"LD_PRELOAD": "libtcmalloc_minimal.so.4"}
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 KEPT = ":glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456"
@@ -32,7 +32,7 @@ KEPT_HUGE_PAGES = {"GLIBC_TUNABLES": HUGE_PAGES["GLIBC_TUNABLES"] + KEPT}
 BF16_LAST = {"precision": "bf16", "memory_format": "channels_last"}
 # name: framework, settings, variables
 VARIANTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
-    BASELINE: ("pytorch", {}, {}),
+    "torch": ("pytorch", {}, {}),
     "torch-tcmalloc": ("pytorch", {}, TCMALLOC),
     "torch-fused": ("pytorch", {"optimizer_impl": "fused"}, {}),
     "torch-bf16": ("pytorch", {"precision": "bf16"}, {}),
@@ -56,6 +56,9 @@ VARIANTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "tf-bf16": ("tensorflow", {"precision": "bf16"}, {}),
     "tf-bf16-tcmalloc": ("tensorflow", {"precision": "bf16"}, TCMALLOC),
     "tf-bf16-hugepages": ("tensorflow", {"precision": "bf16"}, HUGE_PAGES),
+    "tf-onednn": ("tensorflow", {}, {"TF_ENABLE_ONEDNN_OPTS": "1"}),
+    "tf-no-onednn": ("tensorflow", {}, {"TF_ENABLE_ONEDNN_OPTS": "0"}),
+    "tf-bf16-onednn": ("tensorflow", {"precision": "bf16"}, {"TF_ENABLE_ONEDNN_OPTS": "1"}),
     "tf-xla": ("tensorflow", {"compiler": "xla"}, {}),
 }
 WITH_CONVOLUTIONS = ("mnist-cnn", "resnet50")
@@ -68,19 +71,21 @@ def main() -> int:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--network", action="append", help="default: mnist-cnn, transformer, mlp")
     parser.add_argument("--variant", action="append", choices=VARIANTS, help="default: all; the baseline always runs")
+    parser.add_argument("--baseline", default="torch", choices=VARIANTS, help="what the others are compared with (default: torch)")
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--window-seconds", type=float, default=0.5)
     options = parser.parse_args()
-    document: dict[str, Any] = {"date": datetime.now(UTC).isoformat(), "host": _host(), "cores": options.cores, "baseline": BASELINE, "networks": {}}
+    document: dict[str, Any] = {"date": datetime.now(UTC).isoformat(), "host": _host(), "cores": options.cores, "networks": {}}
+    document["baseline"] = options.baseline
     for network in options.network or ("mnist-cnn", "transformer", "mlp"):
-        names = [name for name in VARIANTS if name == BASELINE or not options.variant or name in options.variant]
+        names = [name for name in VARIANTS if name == options.baseline or not options.variant or name in options.variant]
         names = [name for name in names if "memory_format" not in VARIANTS[name][1] or network in WITH_CONVOLUTIONS]
         runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
         for number in range(options.rounds):
             for name in [*names[number % len(names) :], *names[: number % len(names)]]:
                 runs[name].append(_run(network, name, options))
-            document["networks"][network] = {name: _summary(runs[name], runs[BASELINE]) for name in names}
+            document["networks"][network] = {name: _summary(runs[name], runs[options.baseline]) for name in names}
             options.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
             print(f"{network}: round {number + 1} of {options.rounds}", file=sys.stderr)
     return 0

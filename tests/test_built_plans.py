@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from holding import holding
 
 from bench.apptainer import Apptainer
 from bench.runners.apptainer import ApptainerRunner
 from generators.bundle import Bundle, write_bundle
-from kb.probe import probe
 from kb.target import load_target
 from kb.workload import load_workload
 from reasoner.plan import Plan
@@ -38,7 +38,7 @@ PLANS: dict[str, dict[str, str]] = {
     | {"compiler": "tf-graph"},
     "tensorflow-hugepages": LOCAL
     | {"framework": "tensorflow", "base_image": "debian-13", "precision": "fp32", "allocator": "glibc-hugepages", "threads": "threads-1"}
-    | {"compiler": "tf-graph"},
+    | {"compiler": "tf-graph", "onednn": "onednn-on"},
 }
 
 
@@ -66,9 +66,11 @@ def checked(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> C
     return check
 
 
-def onednn_computes(precision: str) -> bool:
-    """Whether oneDNN has kernels of a precision for this processor. Where it has none for bfloat16, frameworks use their own, which say nothing."""
-    return precision == "fp32" or bool({"avx512bw", "bf16"} & set(probe().facts["cpu"]["features"]))
+def onednn_convolves(plan: Plan) -> bool:
+    """Whether the convolutions of a plan are oneDNN's on this processor, as the knowledge says. Frameworks' own kernels say nothing."""
+    held = holding("mnist-cnn")
+    asked = plan.option("framework") == "pytorch" or plan.option("onednn") == "onednn-on" or "sit:OneDnnOnRequest" not in held
+    return asked and not (plan.option("precision") == "bf16" and "sit:NoOneDnnBf16" in held)
 
 
 def test_the_plans_differ_in_framework_base_and_options() -> None:
@@ -88,7 +90,7 @@ def test_every_option_is_in_effect_in_the_image(name: str, checked: Callable[[st
     preloaded = [library for item in plan.applied("env") if item.name == "LD_PRELOAD" for library in item.value.split()]
     assert effect["preloaded"] == dict.fromkeys(preloaded, True)
     kernels, precision = set(libraries["kernels"]), plan.option("precision")
-    assert (f"convolution {precision}" in kernels) == onednn_computes(precision)
+    assert (f"convolution {precision}" in kernels) == onednn_convolves(plan)
     assert not kernels or "AVX" in libraries["isa"] or "SVE" in libraries["isa"] or "ASIMD" in libraries["isa"]
     if precision == "fp32":
         assert not any(kernel.endswith("bf16") for kernel in kernels)
@@ -102,7 +104,7 @@ def test_every_option_is_in_effect_in_the_image(name: str, checked: Callable[[st
 
 
 def test_channels_last_reaches_the_kernels(checked: Callable[[str], tuple[Bundle, dict[str, Any]]]) -> None:
-    assert set(checked("pytorch-bf16")[1]["libraries"]["layouts"]) == ({"acdb"} if onednn_computes("bf16") else set())
+    assert set(checked("pytorch-bf16")[1]["libraries"]["layouts"]) == ({"acdb"} if onednn_convolves(planned("pytorch-bf16")) else set())
 
 
 def test_idle_threads_wait_as_planned(checked: Callable[[str], tuple[Bundle, dict[str, Any]]]) -> None:

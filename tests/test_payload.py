@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from holding import holding, message
 
 PAYLOAD = Path(__file__).resolve().parent.parent / "generators" / "payload"
 
@@ -251,9 +252,20 @@ def test_paired_seeds_reach_the_quality_or_are_told_not_to(frameworks: Path, tmp
     outcome = json.loads((tmp_path / "c.json").read_text())
     assert outcome["holds"]
     assert min(outcome["pairs"][0][precision] for precision in ("fp32", "bf16")) >= outcome["quality"] == 0.95
-    common[common.index("mlp")] = "lstm"
     short = run(frameworks, *common, "--epochs", "1", "--setting", "threads=1", program="convergence.py", OMP_NUM_THREADS="1")
     assert short.returncode == 1
     told = json.loads(short.stdout)
     assert not told["holds"] and told["settings"] == {"threads": "1"}
-    assert told["parameters"]["sequence"] == 8, "the size for which the quality of the digits is stated"
+
+
+@pytest.mark.slow
+def test_a_pair_that_cannot_run_is_named_with_what_stopped_it(frameworks: Path) -> None:
+    common = ["--framework", "pytorch", "--network", "lstm", "--seeds", "1", "--epochs", "1"]
+    done = run(frameworks, *common, program="convergence.py", OMP_NUM_THREADS="1")
+    assert done.returncode == 1
+    conflict = "kb:lstm-autocast-bf16"
+    if conflict in holding("lstm"):
+        assert done.stdout == ""
+        assert f"seed 0, bf16: RuntimeError: {message(conflict).rpartition(': ')[2]}" in done.stderr
+    else:
+        assert json.loads(done.stdout)["parameters"]["sequence"] == 8, "the size for which the quality of the digits is stated"

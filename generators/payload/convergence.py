@@ -46,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         for precision in ("fp32", options.precision):
             run = _train(options, precision, seed)
             if run.returncode:
-                print(run.stderr.strip().splitlines()[-1] if run.stderr.strip() else "train.py failed", file=sys.stderr)
+                complaint = run.stderr.strip().splitlines()[-1] if run.stderr.strip() else "train.py failed"
+                print(f"seed {seed}, {precision}: {complaint}", file=sys.stderr)
                 return run.returncode
             report = json.loads(run.stdout)
             pair[precision] = report["validation"]["quality"]
