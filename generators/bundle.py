@@ -149,8 +149,8 @@ def files_of(
 
 
 def requirements_of(recipe: Recipe) -> str:
-    """The text of `requirements.txt`: what the plan pins, and what a user's script wants beside it. Raises BadInput for what is no requirement."""
-    return run_script.write_requirements(recipe, script.requirements(recipe))
+    """The text of `requirements.txt`: what the plan pins, and what a user's script wants beside it."""
+    return run_script.write_requirements(recipe)
 
 
 def _digest(recipe: Recipe, texts: Mapping[str, str], workload: Mapping[str, bytes]) -> str:
@@ -176,14 +176,14 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         with _scratch(folder if folder.is_dir() else folder.parent, folder.name) as scratch:
             for name, content in files.items():
                 file = scratch / name
-                file.parent.mkdir(exist_ok=True)
+                file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
                 file.chmod(0o755 if file.suffix in _EXECUTABLE else 0o644)
             if not folder.is_dir():
                 scratch.rename(folder)
                 return
-            (folder / "workload").mkdir(exist_ok=True)
             for name in files:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (scratch / name).replace(folder / name)
             for name in {PYTHON, SYSTEM} - set(files):  # it would be enforced by what reads the folder
                 (folder / name).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any, Self
 
 from kb.errors import BadInput
+from kb.requirements import parsed
 from reasoner.plan import Application, DecisionTaken, How, Manager, Plan
 
 from . import quoting
@@ -69,8 +70,10 @@ class Program:
         script: the user's script as a path, empty for a shipped network.
         command: a command of the user's, whose program stays in the folder that the job is submitted from.
         arguments: the script's arguments.
-        files: further files of the script, as paths.
-        requirements: the user's file of Python requirements as a path, or empty.
+        folder: the folder that the script and its files keep their places below; empty for that of the script.
+        files: further files of the script: files, folders and patterns below the folder.
+        requires: what the script asks for beside the packages of the plan: a requirement, and the reason for it as a comment; the requirement is
+            empty where a package of the plan meets it.
         data: what it trains on: `synthetic`, `digits` or a folder; empty for the program's default.
         build_source: where the source of the command's program is fetched from, or empty.
         build_command: the shell command that builds it in the image, or empty.
@@ -83,8 +86,9 @@ class Program:
     script: str = ""
     command: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    folder: str = ""
     files: tuple[str, ...] = ()
-    requirements: str = ""
+    requires: tuple[tuple[str, str], ...] = ()
     data: str = ""
     build_source: str = ""
     build_command: str = ""
@@ -95,9 +99,10 @@ class Program:
         return bool(self.script or self.command)
 
     @property
-    def script_name(self) -> str:
-        """The script's name in the bundle's `workload/`."""
-        return PurePath(self.script).name
+    def script_place(self) -> str:
+        """Where the script lies in the bundle's `workload/`: its place below the program's folder, or its name where it lies elsewhere."""
+        script, folder = PurePath(self.script), self.folder or PurePath(self.script).parent
+        return script.relative_to(folder).as_posix() if script.is_relative_to(folder) else script.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,14 +336,40 @@ def _program(plan: Plan, where: str) -> Program:
             script=quoting.value(workload.get("script") or "", f"{where}: script"),
             command=_listed(workload.get("command") or (), f"{where}: command"),
             arguments=_listed(workload.get("arguments") or (), f"{where}: arguments"),
+            folder=quoting.value(workload.get("folder") or "", f"{where}: folder"),
             files=_listed(workload.get("files") or (), f"{where}: files"),
-            requirements=quoting.value(workload.get("requirements") or "", f"{where}: requirements"),
+            requires=_requires(plan, where),
             data=data,
             build_source=_source(workload.get("build_source") or "", f"{where}: build_source"),
             build_command=quoting.value(workload.get("build_command") or "", f"{where}: build_command"),
         )
     network = quoting.name("word", workload.get("network") or workload.get("name"), f"{where}: network")
     return Program(title, framework, network, _parameters(workload, where), data=data)
+
+
+def _requires(plan: Plan, where: str) -> tuple[tuple[str, str], ...]:
+    """The requirements of the script as the plan settled them.
+
+    Raises:
+        BadInput: the plan has none settled, though the workload has requirements: it was made before they were read.
+    """
+    asked = plan.workload.get("requires") or ()
+    if len(asked) != len(plan.requirements) or (plan.workload.get("requirements") and "requires" not in plan.workload):
+        problem = "the plan says nothing of what becomes of the script's requirements"
+        raise BadInput(f"{where}: requirements", problem, expected="a plan made anew by `ontune plan` or `ontune recipe -w`")
+    return tuple(_settled(one, f"{where}: requirements[{number}]") for number, one in enumerate(plan.requirements))
+
+
+def _settled(one: Mapping[str, Any], where: str) -> tuple[str, str]:
+    written, asked = quoting.value(one.get("written", ""), where), quoting.value(one.get("asked", ""), where)
+    if written:
+        parsed(written)
+    reasons = [
+        asked if asked != written else "",
+        quoting.value(one.get("where", ""), where) or "requires",
+        quoting.value(one.get("because", ""), where),
+    ]
+    return written, ": ".join(reason for reason in reasons if reason)
 
 
 def _source(address: object, where: str) -> str:

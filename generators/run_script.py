@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from .recipe import Recipe
 from .render import render
 
@@ -18,9 +16,9 @@ def write_install(recipe: Recipe) -> str:
     return render("install.sh.j2", recipe)
 
 
-def write_requirements(recipe: Recipe, wanted: Sequence[str] = ()) -> str:
+def write_requirements(recipe: Recipe) -> str:
     """`requirements.txt`: the plan's Python packages with their exact versions, and what a user's script wants beside them."""
-    return render("requirements.txt.j2", recipe, wanted=wanted)
+    return render("requirements.txt.j2", recipe)
 
 
 def write_settings(recipe: Recipe) -> str:

@@ -16,6 +16,8 @@ from kb import user_files
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys, stated
 from kb.named import NamedResources, values_of
+from kb.program_files import placed
+from kb.requirements import read_requirements
 from kb.terms import RDF_TYPE, on
 
 if TYPE_CHECKING:
@@ -111,13 +113,21 @@ def _laid_over(start: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_whole_paths(facts: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The files of a user's own script are named from the workload's file; a plan must find them from anywhere."""
+    """The files of a user's own script are named from the workload's file; a plan must find them from anywhere.
 
-    def whole(name: str, key: str) -> str:
-        file = (path.parent / name).resolve()
-        if not file.is_file():
-            raise BadInput(f"{path}: key '{key}'", f"no file {file}", expected="a file, named from the folder of the workload's file")
-        return str(file)
+    What the script requires is read here: a plan is made for it, and remembers what it was.
+    """
+    found: dict[str, Any] = {key: str(_whole(facts[key], key, path)) for key in ("script", "requirements") if facts.get(key)}
+    if facts.get("requirements"):
+        found["requires"] = [*read_requirements(Path(found["requirements"])), *(facts.get("requires") or [])]
+    if facts.get("script") or facts.get("files"):
+        found["folder"] = str((path.parent / (facts.get("folder") or "")).resolve())
+        placed(Path(found["folder"]), facts.get("files") or (), f"{path}: key 'files'")
+    return facts | found
 
-    found = {key: whole(facts[key], key) for key in ("script", "requirements") if facts.get(key)}
-    return facts | found | {"files": [whole(name, "files") for name in facts.get("files") or []]}
+
+def _whole(name: str, key: str, path: Path) -> Path:
+    file = (path.parent / name).resolve()
+    if not file.is_file():
+        raise BadInput(f"{path}: key '{key}'", f"no file {file}", expected="a file, named from the folder of the workload's file")
+    return file

@@ -173,8 +173,10 @@ def exclusion_factors(problem: Problem) -> Iterator[Factor]:
         for cause in causes:
             for iri in cause.ids:
                 options[(problem.menu.decision_of(option), cause.kind, iri)].append(option)
-    for (decision, kind, iri), (first, *others) in options.items():
-        table: dict[tuple[str, ...], int | None] = {(option,): None for option in (first, *others)}
+    asked = set(problem.pins.values())
+    for (decision, kind, iri), excluded in options.items():
+        first, *others = sorted(excluded, key=lambda option: option not in asked)  # what the user asked for is what the message is about
+        table: dict[tuple[str, ...], int | None] = {(option,): None for option in excluded}
         yield Factor((decision,), table, 0, Cause(kind, first, (iri,), tuple(others)))
 
 

@@ -139,6 +139,7 @@ class Plan:
         knowledge: `version` and `sha256` of the knowledge base.
         site: the place's conditions, as in a site file; empty where none was named.
         on_request: what would gain more if the user accepted it (other numerics, unsupported hacks): `{decision, option, vs_best, accept}`.
+        requirements: what became of each of the script's own requirements: `{asked, where, written, because}`.
     """
 
     plan_id: str
@@ -153,6 +154,7 @@ class Plan:
     knowledge: JsonObject
     on_request: tuple[JsonObject, ...] = ()
     site: JsonObject = dataclasses.field(default_factory=dict)
+    requirements: tuple[JsonObject, ...] = ()
 
     def option(self, decision: str) -> str:
         """The option taken for `decision`; KeyError where the plan does not take that decision."""

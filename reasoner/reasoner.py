@@ -27,6 +27,7 @@ from reasoner.plan import Application, DecisionTaken, How, Later, Plan, Rejected
 from reasoner.predict import alternatives, default_configuration, prediction
 from reasoner.reasons import Reasons
 from reasoner.request import Request, Resolved, find_option, resolve
+from reasoner.requirements import settled
 from reasoner.rules import Rule, load_rules, read_rules
 from reasoner.solve import solve
 from reasoner.unknowns import Guess, Guesses, changes, doubts
@@ -123,19 +124,23 @@ class Reasoner:
                 solution = self._solve(request, resolved, self._ground(resolved, derived))
                 return solution.best() if solution.feasible else {}
 
+            decisions = tuple(self._decision(decision, reasons) for decision in self.menu.options)
+            requires = request.workload.facts.get("requires") or ()
+            beside = settled(requires, decisions, reasons.taken, self.store, str(request.target.facts["cpu"].get("isa_level") or ""))
             return Plan(
                 plan_id=request.identity(self.knowledge["sha256"]),
                 workload=request.workload.to_json(),
                 target={"name": request.target.name, **request.target.facts},
                 objective=request.objective,
                 numerics=request.numerics or self._numerics(reasons.taken),
-                decisions=tuple(self._decision(decision, reasons) for decision in self.menu.options),
+                decisions=beside.decisions,
                 prediction=prediction(self._observed, reasons.problem, reasons.taken, resolved, request),
                 alternatives=tuple(alternatives(reasons, request.top)),
                 unknowns=(*doubts(reasons), *changes(reasons, guesses, solve_again)),
                 knowledge=self.knowledge,
                 on_request=tuple(on_request(reasons, awaiting_consent(self.menu, reasons.problem.derived, self._consent_rules), solve_again)),
                 site=request.site.to_json() if request.site else {},
+                requirements=beside.requirements,
             )
 
     def why_not(self, option: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:

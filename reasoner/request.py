@@ -17,6 +17,9 @@ from kb.terms import PREFIXES, RDF_TYPE, local_name, on
 from kb.workload import Workload
 from reasoner.derive import REQUEST, REQUEST_GRAPH, TARGET, WORKLOAD
 from reasoner.menu import Menu
+from reasoner.requirements import requirement_facts
+
+_FRAMEWORK = PREFIXES["kb"] + "framework"
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore) -> Resolved:
     rate = menu.rate_of.get(objective)
     ranked = tuple(dict.fromkeys((rate or objective, on("throughput"))))
     facts = make_facts(request.workload, request.target)
+    framework = next((taken for taken in pins.values() if menu.decision_of(taken) == _FRAMEWORK), "")
+    facts += requirement_facts(request.workload.facts.get("requires") or (), store, framework)
     facts += [_fact(REQUEST, on("allows"), ox.NamedNode(find_option(menu, text, "--allow"))) for text in request.allow]
     if request.numerics is not None:
         facts.append(_fact(REQUEST, on("requestedNumerics"), ox.NamedNode(_named_instance(store, on("Numerics"), request.numerics, "--numerics"))))

@@ -62,6 +62,12 @@ def _reasoned(source: Any) -> Plan:
     return dataclasses.replace(plan, decisions=(dataclasses.replace(plan.decisions[0], reasons=(reason,)), *plan.decisions[1:]))
 
 
+def _required(**hostile: Any) -> Plan:
+    """A plan with a requirement of the script, settled in a hostile way."""
+    settled = {"asked": "tqdm", "where": "requirements.txt:1", "written": "tqdm", "because": "", **hostile}
+    return dataclasses.replace(plans.plan(script=__file__, requires=["tqdm"]), requirements=(settled,))
+
+
 FIELDS: dict[str, Callable[[Any], Plan]] = {
     "workload name": in_workload("name"),
     "network": in_workload("network"),
@@ -71,7 +77,8 @@ FIELDS: dict[str, Callable[[Any], Plan]] = {
     "script": in_workload("script"),
     "script argument": lambda text: plans.plan(script=__file__, arguments=[text]),
     "further files": lambda text: plans.plan(script=__file__, files=[text]),
-    "requirements": lambda text: plans.plan(script=__file__, requirements=text),
+    "requirement": lambda text: _required(written=text),
+    "reason of a requirement": lambda text: _required(because=text),
     "command": lambda text: plans.plan(command=["printf", "%s\\0", text]),
     "build source": lambda text: plans.plan(command=["echo"], build_source=text, build_command="make"),
     "build command": lambda text: plans.plan(command=["echo"], build_command=text),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import plans
@@ -16,8 +18,11 @@ from bench.runners.apptainer import ApptainerRunner
 from generators.bundle import files_of, write_bundle
 from generators.recipe import Recipe
 from kb.errors import BadInput
+from kb.target import load_target
+from kb.workload import load_workload
 from ontune.cli.plan_table import print_plan
 from reasoner.plan import Plan
+from reasoner.reasoner import Reasoner
 
 PYTORCH = """
 import json, sys, torch, ontune_settings
@@ -139,9 +144,9 @@ def test_the_module_checks_itself_as_the_image_does(framework: str, source: str,
 def test_a_whole_script_trains_in_an_image_of_two_stages(apptainer: Apptainer, tmp_path: Path) -> None:
     """With a file of its own, requirements, arguments, and a package that is there to install and gone in the image."""
     (tmp_path / "networks.py").write_text(NETWORKS)
-    (tmp_path / "requirements.txt").write_text("tqdm>=4,<5\n")
-    more = {"files": [str(tmp_path / "networks.py")], "requirements": str(tmp_path / "requirements.txt"), "build_packages": ["file"]}
+    more = {"files": ["networks.py"], "requires": ["tqdm>=4,<5"], "build_packages": ["file"]}
     plan = plans.plan("pytorch", "debian-12", network=None, script=_written(tmp_path, WHOLE), arguments=["--note", "it's mine"], **more)
+    plan = dataclasses.replace(plan, requirements=({"asked": "tqdm>=4,<5", "where": "", "written": "tqdm>=4,<5", "because": ""},))
     bundle = write_bundle(plan, tmp_path / "bundle")
     ApptainerRunner(apptainer).prepare(bundle)
     look = "ls /usr/bin/file 2>&1; cut -f1 /opt/ontune/system-packages.txt; /.singularity.d/test"
@@ -184,29 +189,101 @@ def test_the_run_script_says_which_options_are_code(tmp_path: Path) -> None:
     assert "--setting" not in text
 
 
-def test_what_the_script_requires_is_installed_beside_the_pins(tmp_path: Path) -> None:
-    requirements = tmp_path / "requirements.txt"
-    requirements.write_text("# mine\nTorch>=2  # the plan's\ntqdm>=4,<5 ; python_version>='3.9'\n\nscikit_learn[extra]\n")
-    text = files_of(scripted(tmp_path, "pytorch", PYTORCH, requirements=str(requirements)), (), ())["requirements.txt"].decode()
-    assert [line for line in text.splitlines() if not line.startswith("#")][2:] == ["tqdm>=4,<5 ; python_version>='3.9'", "scikit_learn[extra]"]
+def test_files_that_are_missing_or_lie_elsewhere_are_refused(tmp_path: Path) -> None:
+    plan = scripted(tmp_path, "pytorch", PYTORCH, files=["gone.py"])
+    with pytest.raises(BadInput, match=r"no file .*gone\.py"):
+        files_of(plan, (), ())
+    with pytest.raises(BadInput, match="lies outside"):
+        files_of(scripted(tmp_path, "pytorch", PYTORCH, files=["/etc/passwd"]), (), ())
+    (tmp_path / "ontune_settings.py").write_text("")
+    with pytest.raises(BadInput, match="a module of this name is generated"):
+        files_of(scripted(tmp_path, "pytorch", PYTORCH, files=["*.py"]), (), ())
+
+
+PACKAGED = """
+import json, pathlib, sys
+import ontune_settings
+from models import small
+from models.parts.layers import WIDTH
+here = pathlib.Path(__file__).parent.parent
+print(json.dumps({"small": small(), "width": WIDTH, "config": (here / "configs" / "my run.yaml").read_text(), "arguments": sys.argv[1:]}))
+"""
+
+
+def test_folders_and_patterns_keep_their_places(tmp_path: Path) -> None:
+    """Packages stay packages, and the script finds its files where it has them."""
+    job = tmp_path / "job"
+    texts = {
+        "src/train.py": PACKAGED, "src/models/__init__.py": "from .parts.layers import WIDTH\ndef small(): return WIDTH * 2\n",
+        "src/models/parts/__init__.py": "", "src/models/parts/layers.py": "WIDTH = 21\n",
+        "src/models/__pycache__/x.pyc": "", "src/models/.hidden": "",
+        "configs/my run.yaml": "a: 1", "configs/other.txt": "", "job.yaml": JOB,
+    }  # fmt: skip
+    for name, text in texts.items():
+        (job / name).parent.mkdir(parents=True, exist_ok=True)
+        (job / name).write_text(text)
+    plan = Reasoner([]).plan(load_workload(str(job / "job.yaml")), load_target("zen5-virtual"))
+    bundle = write_bundle(plan, job / "bundle")
+    carried = {str(path.relative_to(bundle.folder / "workload")) for path in (bundle.folder / "workload").rglob("*") if path.is_file()}
+    assert carried == {
+        "ontune_settings.py", "src/train.py", "src/models/__init__.py", "src/models/parts/__init__.py", "src/models/parts/layers.py",
+        "configs/my run.yaml",
+    }  # fmt: skip
+    bill = json.loads((bundle.folder / "sbom.spdx.json").read_text())
+    assert "./workload/src/models/parts/layers.py" in {file["fileName"] for file in bill["files"]}
+    told = {**os.environ, "ONTUNE_PYTHON": sys.executable}
+    done = subprocess.run([bundle.run_script, "--more"], capture_output=True, text=True, check=True, env=told)
+    assert json.loads(done.stdout) == {"small": 42, "width": 21, "config": "a: 1", "arguments": ["--more"]}
+    label = re.compile(r"ontune.recipe (\S+)")
+    before = label.findall(bundle.definition.read_text())
+    (job / "src/models/parts/layers.py").write_text("WIDTH = 22\n")
+    assert before and label.findall(write_bundle(plan, job / "bundle").definition.read_text()) != before
+    (job / "job.yaml").write_text(JOB.replace("[src/models, 'configs/*.yaml']", "['.']"))
+    everything = files_of(Reasoner([]).plan(load_workload(str(job / "job.yaml")), load_target("zen5-virtual")), (), (), bill=False)
+    assert {"workload/configs/other.txt", "workload/src/train.py"} <= set(everything) and not any("bundle" in name for name in everything)
+
+
+JOB = """name: packaged
+framework: pytorch
+script: src/train.py
+files: [src/models, 'configs/*.yaml']
+traits: [Training]
+"""
 
 
 @pytest.mark.parametrize(
-    "line", ["--index-url http://evil", "-r other.txt", "-e .", "./wheel.whl", "tqdm @ https://evil/x.whl", "git+https://x", "a b", "tqdm; $(x)\x00"]
+    ("name", "reason"),
+    [
+        ("../outside.py", "lies outside of"),
+        ("/etc/passwd", "lies outside of"),
+        ("nothing-*.py", "stands for no file"),
+        ("gone", "no file"),
+        ("empty", "stands for no file"),
+        ("dangling", "is a link to nowhere, which is not there"),
+        ("linked", "is a link out of the folder"),
+        ("circle", "leads back to"),
+        ("**x", "is no pattern"),
+    ],
 )
-def test_a_line_that_is_no_requirement_is_refused(line: str, tmp_path: Path) -> None:
-    requirements = tmp_path / "requirements.txt"
-    requirements.write_text(f"tqdm\n{line}\n")
-    with pytest.raises(BadInput, match=r"requirements\.txt:2: "):
-        files_of(scripted(tmp_path, "pytorch", PYTORCH, requirements=str(requirements)), (), ())
+def test_files_that_cannot_be_carried_are_refused_with_file_and_key(name: str, reason: str, tmp_path: Path) -> None:
+    job = tmp_path / "job"
+    for folder in ("empty", "linked", "circle"):
+        (job / folder).mkdir(parents=True)
+    (tmp_path / "outside.py").write_text("")
+    (job / "train.py").write_text("")
+    (job / "dangling").symlink_to("nowhere")
+    (job / "linked" / "data").symlink_to(tmp_path)
+    (job / "circle" / "again").symlink_to(job / "circle")
+    (job / "job.yaml").write_text(f"script: train.py\nframework: pytorch\nfiles: ['{name}']\n")
+    with pytest.raises(BadInput) as refusal:
+        load_workload(str(job / "job.yaml"))
+    assert str(refusal.value).startswith(f"{job / 'job.yaml'}: key 'files': ") and reason in str(refusal.value)
 
 
-def test_files_that_are_missing_or_share_a_name_are_refused(tmp_path: Path) -> None:
-    plan = scripted(tmp_path, "pytorch", PYTORCH, files=[str(tmp_path / "gone.py")])
-    with pytest.raises(BadInput, match="cannot be read"):
-        files_of(plan, (), ())
-    twin = tmp_path / "deep" / "my train.py"
-    twin.parent.mkdir()
-    twin.write_text("")
-    with pytest.raises(BadInput, match="of this name"):
-        files_of(scripted(tmp_path, "pytorch", PYTORCH, files=[str(twin)]), (), ())
+def test_a_link_is_what_it_leads_to_and_a_name_is_no_pattern(tmp_path: Path) -> None:
+    (tmp_path / "data[1].csv").write_text("1")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "helper.py").write_text("2")
+    (tmp_path / "helper.py").symlink_to("other/helper.py")
+    files = files_of(scripted(tmp_path, "pytorch", PYTORCH, files=["data[1].csv", "helper.py"]), (), (), bill=False)
+    assert (files["workload/data[1].csv"], files["workload/helper.py"]) == (b"1", b"2")

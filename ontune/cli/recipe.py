@@ -75,6 +75,9 @@ def _left_to_others(bundle: Bundle, formats: list[str]) -> Iterator[str]:
     recipe = bundle.recipe
     for output, file in {**{name: FORMATS[name] for name in formats}, "install": "install.sh"}.items():
         yield from (f"{file}: not applied: {line}" for line in unapplied(recipe, output))
+    for requirement in bundle.plan.requirements:
+        if requirement["because"]:
+            yield f"{requirement['where'] or 'requires'}: {requirement['asked']}: {requirement['because']}"
     if recipe.program.own and recipe.settings:
         yield f"your script applies these by one call of ontune_settings.apply: {', '.join(setting.because for setting in recipe.settings)}"
 
