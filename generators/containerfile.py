@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from kb.errors import BadInput
 
 from .definition import Line, joined
+from .shell_lines import HERE_DOCUMENT
 
 INSTRUCTIONS = frozenset((
     "from", "run", "cmd", "label", "maintainer", "expose", "env", "add", "copy", "entrypoint", "volume", "user", "workdir", "arg",
     "onbuild", "stopsignal", "healthcheck", "shell",
 ))  # fmt: skip
+_ESCAPE = re.compile(r"#\s*escape\s*=\s*([\\`])\s*$", re.IGNORECASE)
 
 
 def read_dockerfile(text: str, where: str) -> list[Line]:
-    """The lines of a Dockerfile.
+    """The lines of a Dockerfile. A here document that a shell runs is one line of it; one that is the content of a file is `data`.
 
     Raises:
         BadInput: an unknown instruction, one that lacks words, or none before which a base is named; the message names file and line.
     """
     found: list[Line] = []
-    stage, terminator = -1, ""
-    for number, line in joined(text.replace("\r\n", "\n").split("\n"), 1):
+    stage, ends, body = -1, list[str](), list[tuple[int, str]]()
+    lines = text.replace("\r\n", "\n").removeprefix("\ufeff").split("\n")
+    for number, line in joined(lines, 1, escape=_escape(lines), blanks=True):
         stripped = line.strip()
-        if terminator:
-            if stripped == terminator:
-                terminator = ""
-            elif stripped:
-                found.append(Line(number, max(stage, 0), "run", "", stripped))
+        if ends:
+            if stripped != ends[0]:
+                body.append((number, line))
+                continue
+            ends.pop(0)
+            found += _document(found[-1], body)
+            body = []
             continue
         if not stripped or stripped.startswith("#"):
             continue
@@ -41,11 +47,29 @@ def read_dockerfile(text: str, where: str) -> list[Line]:
         _check_words(instruction, rest.strip(), f"{where}:{number}")
         stage += name == "from"
         found.append(Line(number, max(stage, 0), name, "", rest.strip()))
-        if (begin := re.search(r"<<-?['\"]?(\w+)", rest)) and name in ("run", "copy", "add"):
-            terminator = begin.group(1)
+        if name in ("run", "copy", "add"):
+            ends = [match[2] for match in HERE_DOCUMENT.finditer(rest)]
     if stage < 0:
         raise BadInput(where, "names no base", expected="FROM")
     return found
+
+
+def _escape(lines: list[str]) -> str:
+    """The character that continues lines, which a directive before everything else may change."""
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        if match := _ESCAPE.match(line):
+            return match[1]
+    return "\\"
+
+
+def _document(begun: Line, body: list[tuple[int, str]]) -> Iterator[Line]:
+    """A here document, numbered by its own lines: one line of the shell where it is the whole of what is run."""
+    if begun.section == "run" and re.sub(r"^(?:--\S+\s+)*", "", begun.text).startswith("<<") and body:
+        yield Line(body[0][0], begun.stage, "run", "", "\n".join(line for _, line in body).strip("\n"))
+        return
+    yield from (Line(number, begun.stage, "data", "", line.strip()) for number, line in body if line.strip())
 
 
 def _check_words(instruction: str, rest: str, where: str) -> None:

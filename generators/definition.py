@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 from kb.errors import BadInput
 
+from .shell_lines import HERE_DOCUMENT
+
 SECTIONS = frozenset((
     "help", "setup", "files", "labels", "environment", "pre", "post", "runscript", "test", "startscript", "arguments",
 ))  # fmt: skip
@@ -29,6 +31,7 @@ AGENTS = frozenset((
     "arch", "busybox", "zypper", "scratch",
 ))  # fmt: skip
 _NEED_FROM = frozenset(("library", "oras", "shub", "docker", "docker-archive", "docker-daemon", "oci", "oci-archive"))
+_OF_A_SHELL = ("setup", "pre", "post", "environment", "test", "runscript", "startscript", "appinstall", "appenv", "apptest", "apprun", "appstart")
 LONGEST_SECTION = 65_535
 """Bytes of a section together with the line behind it."""
 
@@ -66,8 +69,13 @@ class _Part:
     lines: list[str] = field(default_factory=list)
 
 
-def read_definition(text: str, where: str) -> list[Line]:
+def read_definition(text: str, where: str, *, arguments_open: bool = False) -> list[Line]:
     """The lines of an Apptainer definition.
+
+    Args:
+        text: the definition.
+        where: its file, for messages.
+        arguments_open: leave build arguments without a default as they are, which whoever builds gives; else one is an error, as for Apptainer.
 
     Raises:
         BadInput: `apptainer build` would not accept it; the message names file and line.
@@ -79,14 +87,14 @@ def read_definition(text: str, where: str) -> list[Line]:
     found: list[Line] = []
     names: set[str] = set()
     for place, (number, stage) in enumerate(stages):
-        replaced = _with_defaults(stage, number, where)
+        replaced = _with_defaults(stage, number, where, arguments_open)
         _check_base(_checked(replaced, number, where), number, names, where)
         found += _lines(replaced, number, place)
     if not found:
         raise BadInput(where, "an empty definition", expected="Bootstrap as the first header")
     for line in found:
         words = line.key.split("#")[0].split()
-        if line.section == "files" and len(words) == 2 and words[1] not in names:
+        if line.section == "files" and len(words) == 2 and words[1] not in names and "{{" not in line.key:
             raise BadInput(f"{where}:{line.number}", f"no stage is called {words[1]:.40}", given=words[1], known=names)
     return found
 
@@ -176,8 +184,8 @@ def _check_section(part: _Part, *, first: bool, where: str) -> None:
                 raise BadInput(f"{where}:{part.number + offset}", "a quote that is never closed", expected="SOURCE DESTINATION")
 
 
-def _with_defaults(text: str, number: int, where: str) -> str:
-    """A stage with its build arguments replaced. Raises BadInput where one has no default; whoever builds could give it, and nobody does here."""
+def _with_defaults(text: str, number: int, where: str, arguments_open: bool) -> str:
+    """A stage with its build arguments replaced. Raises BadInput where one has no default, unless that may stay open."""
     defaults: dict[str, str] = {}
     for part in _parts(text, number):
         if part.title.lstrip("%").split(" ")[0].lower() == "arguments":
@@ -189,6 +197,8 @@ def _with_defaults(text: str, number: int, where: str) -> str:
     for match in _ARGUMENT.finditer(text):
         begin = max(text.rfind("\n", done, match.start()), done)
         if _COMMENTED.search(text[begin : match.start()]):
+            continue
+        if match[1] not in defaults and arguments_open:
             continue
         if match[1] not in defaults:
             here = f"{where}:{number + text.count(chr(10), 0, match.start())}"
@@ -203,7 +213,7 @@ def _check_base(header: dict[str, str], number: int, names: set[str], where: str
     here, agent = f"{where}:{number}", header.get("bootstrap", "")
     if not agent:
         raise BadInput(here, "a definition or a stage without its base", expected="Bootstrap as its first header")
-    if agent not in AGENTS:
+    if agent not in AGENTS and "{{" not in agent:
         raise BadInput(here, f"unknown bootstrap agent {agent:.40}", given=agent, known=AGENTS)
     if agent in _NEED_FROM and not header.get("from"):
         raise BadInput(here, f"a base of kind {agent} without its name", expected="From")
@@ -219,23 +229,37 @@ def _lines(text: str, number: int, stage: int) -> Iterator[Line]:
             yield Line(number + offset, stage, "header", key.strip().lower(), value.strip().rstrip("\\"))
     for part in sections:
         name, _, argument = part.title.strip().lstrip("%").partition(" ")
-        lines = joined(part.lines, part.number + 1)
         if name.lower() == "files" and not part.lines:
             yield Line(part.number, stage, "files", argument.strip(), "")
-        for place, line in lines:
-            if line.strip() and not line.lstrip().startswith("#"):
+        ends: list[str] = []
+        for place, line in joined(part.lines, part.number + 1):
+            if ends and line.strip() == ends[0]:
+                ends.pop(0)
+            elif ends and line.strip():
+                yield Line(place, stage, "data", argument.strip(), line.strip())
+            elif line.strip() and not line.lstrip().startswith("#"):
                 yield Line(place, stage, name.lower(), argument.strip(), line.strip())
+                ends = [match[2] for match in HERE_DOCUMENT.finditer(line)] if name.lower() in _OF_A_SHELL else []
 
 
-def joined(lines: list[str], first: int) -> Iterator[tuple[int, str]]:
-    """Logical lines of a shell or a Dockerfile with the number of their first line; `first` is the number of the first of all."""
-    held, begin = "", first
+def joined(lines: list[str], first: int, escape: str = "\\", *, blanks: bool = False) -> Iterator[tuple[int, str]]:
+    """Logical lines of a shell or a Dockerfile with the number of their first line.
+
+    Args:
+        lines: the lines.
+        first: the number of the first of all.
+        escape: what continues a line.
+        blanks: whether, as in a Dockerfile, blanks may stand behind that, and a blank line ends nothing.
+    """
+    held, begin, continued = "", first, False
     for number, line in enumerate(lines, first):
-        if held and line.lstrip().startswith("#"):
+        if continued and (line.lstrip().startswith("#") or (blanks and not line.strip())):
             continue  # a comment inside a continued instruction
-        begin = begin if held else number
-        if line.endswith("\\") and not line.lstrip().startswith("#"):
-            held += line[:-1] + " "
+        begin = begin if continued else number
+        until = line.rstrip(" \t") if blanks else line
+        continued = until.endswith(escape) and not line.lstrip().startswith("#")
+        if continued:
+            held += until[:-1] + " "
             continue
         yield begin, held + line
         held = ""

@@ -70,8 +70,9 @@ class ModakRequest:
 
     Attributes:
         workload: the training job; its program stays where the job is submitted.
-        framework: the framework that was named, or empty.
+        framework: the framework that was named, or that the image is for which was named; empty where neither is.
         target: the target that was named, or empty.
+        at_known_site: whether that is a site which is known.
         scheduler: `bash`, `slurm` or `pbs`.
         wishes: what the job asks its scheduler for, by the names of `generators.job.Job`.
         accelerated: whether a GPU was asked for.
@@ -87,6 +88,7 @@ class ModakRequest:
     accelerated: bool
     notes: tuple[str, ...] = field(default=())
     parallel: ParallelProgram | None = None
+    at_known_site: bool = False
 
 
 def read_request(path: Path, store: KnowledgeStore | None = None) -> ModakRequest:
@@ -112,6 +114,8 @@ def read_request(path: Path, store: KnowledgeStore | None = None) -> ModakReques
     _known(target, _TARGET, f"{where}: target")
     kind = _kind(optimisation, application, where)
     framework = _framework(optimisation, kind, f"{where}: optimisation", notes)
+    if kind != "hpc" and store:
+        framework = _of_image(_text(application, "container_runtime"), framework, store, f"{where}: application: container_runtime", notes)
     build = _object(optimisation, "opt_build", f"{where}: optimisation") or _object(optimisation, "arch_build", f"{where}: optimisation")
     accelerator = _one_of(build, "acc_type", _ACCELERATORS, f"{where}: optimisation: opt_build")
     if accelerator == "fpga":
@@ -136,7 +140,8 @@ def read_request(path: Path, store: KnowledgeStore | None = None) -> ModakReques
     else:
         _note_image(_text(application, "container_runtime"), framework, store, notes)
     workload = _workload(application, "" if parallel else framework, where)
-    return ModakRequest(workload, framework, _site_name(site), scheduler, wishes, accelerated, tuple(notes), parallel)
+    known = bool(site and store and modak_parallel.is_site(store, _site_name(site)))
+    return ModakRequest(workload, framework, _site_name(site), scheduler, wishes, accelerated, tuple(notes), parallel, known)
 
 
 def _job(path: Path) -> dict[str, Any]:
@@ -216,6 +221,20 @@ def _framework(optimisation: Mapping[str, Any], kind: str, where: str, notes: li
     if left := [key for key in (*_CONFIG[1:], *_DATA) if _stripped({**config, **data}.get(key)) not in (None, "", {}, False)]:
         notes.append(f"{', '.join(left)}: say it in a workload's file, where it counts; MODAK read it and did nothing with it")
     return framework
+
+
+def _of_image(image: str, framework: str, store: KnowledgeStore, where: str, notes: list[str]) -> str:
+    """The framework, which an image tells where the request does not say it.
+
+    Raises:
+        BadInput: the request and the image that it names are for different ones.
+    """
+    found = modak_parallel.framework_of_image(store, image, _FRAMEWORKS) if image else ""
+    if framework and found not in ("", framework, "keras"):
+        raise BadInput(where, f"{image} is for {found}, and the request asks for {framework}", expected="one framework")
+    if found and not framework:
+        notes.append(f"{found}: the framework that {image} is for")
+    return framework or ("tensorflow" if found == "keras" else found)
 
 
 def _parallel(application: Mapping[str, Any], optimisation: Mapping[str, Any], flag: str, where: str, notes: list[str]) -> ParallelProgram:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,9 @@ SOURCE = "https://github.com/SODALITE-EU/application-optimisation"
 _IMAGES = """SELECT ?reference ?version (GROUP_CONCAT(?doubt; SEPARATOR="; ") AS ?doubts) WHERE {
   ?image a on:PublishedImage ; on:imageReference ?reference ; on:claimsApplication ?library ; on:claimsVersion ?version .
   OPTIONAL { ?image on:doubt ?doubt } FILTER(?library = "%s") } GROUP BY ?reference ?version ORDER BY ?version"""
+_APPLICATIONS = """SELECT ?reference ?application WHERE {
+  ?image a on:PublishedImage ; on:imageReference ?reference ; on:claimsApplication ?application }"""
+_SITE = 'SELECT ?site WHERE { ?site a on:Site . FILTER(REGEX(STR(?site), "/(modak-)?%s$")) } LIMIT 1'
 _MODULES = 'SELECT ?module WHERE { ?site a on:Site ; on:module ?module . FILTER(REGEX(STR(?site), "[/-]%s$")) } ORDER BY ?module'
 _LAUNCHER = 'SELECT ?value WHERE { kb:modak-%s on:value ?value }'
 
@@ -70,6 +73,19 @@ def published_images(store: KnowledgeStore, application: str) -> list[PublishedI
     if not re.fullmatch(r"[a-z0-9-]+", application):
         return []
     return [PublishedImage(row["reference"], row["version"], row.get("doubts") or "") for row in store.select(_IMAGES % application)]
+
+
+def framework_of_image(store: KnowledgeStore, image: str, frameworks: Collection[str]) -> str:
+    """The framework that an image is for: by the images that MODAK knew, else by the one name of a framework in its own; empty where none is."""
+    reference = image.partition("://")[2] or image
+    known = {row["application"] for row in store.select(_APPLICATIONS) if row["reference"] == reference} & {*frameworks}
+    named = known or {name for name in frameworks if name in re.split(r"[^a-z0-9]+", reference.lower())}
+    return named.pop() if len(named) == 1 else ""
+
+
+def is_site(store: KnowledgeStore, name: str) -> bool:
+    """Whether a site of that name is known, MODAK's own among them."""
+    return bool(re.fullmatch(r"[A-Za-z0-9-]+", name)) and any(store.select(_SITE % name))
 
 
 def site_modules(store: KnowledgeStore, site: str) -> list[str]:

@@ -9,8 +9,10 @@ import pytest
 from conftest import ROOT
 
 from generators.bundle import write_bundle
+from generators.containerfile import read_dockerfile
 from generators.lint import lint
 from kb.errors import BadInput
+from ontune.cli import main
 
 BASE = "Bootstrap: docker\nFrom: debian:12\n"
 
@@ -39,6 +41,137 @@ RULES = {
     ),
     "labels-missing": (BASE, "FROM debian:12\nLABEL a=b\n"),
 }
+
+
+FROM = "FROM debian:12\n"
+
+# What is valid or harmless, from recipes that people published; none of it is a finding of the rule that it once was.
+HARMLESS = {
+    "an account without a password": ("secret-in-recipe", FROM + "RUN adduser --disabled-password --gecos '' user1\n"),
+    "and with the name behind": ("secret-in-recipe", FROM + "RUN adduser --disabled-password user1 && passwd -d root\n"),
+    "sudo without asking": ("secret-in-recipe", FROM + "RUN sed -i -e 's| ALL$| NOPASSWD: ALL|' /etc/sudoers\n"),
+    "a switch of a library": ("secret-in-recipe", FROM + "ENV TOKENIZERS_PARALLELISM=false HF_TOKENIZERS=abcd MAX_TOKEN=4096 PAD_TOKEN=0000\n"),
+    "no password for a database": ("secret-in-recipe", FROM + "ENV MYSQL_ALLOW_EMPTY_PASSWORD=yes-please\n"),
+    "a secret of the build": ("secret-in-recipe", FROM + "RUN --mount=type=secret,id=token HF_TOKEN=$(cat /run/secrets/token) ./fetch\n"),
+    "a path to one": ("secret-in-recipe", FROM + "ENV API_KEY=/run/secrets/key\n"),
+    "an argument without a value": ("secret-in-recipe", FROM + "ARG GITHUB_TOKEN\nRUN git clone https://${GITHUB_TOKEN}@github.com/a/b -b v1\n"),
+    "a comment on a secret": ("secret-in-recipe", BASE + "%post\n echo a # never write password=hunter2 here\n"),
+    "the package of its time": ("misleading-package-name", FROM + "RUN pip install tensorflow-gpu==2.1\n"),
+    "and below a bound": ("misleading-package-name", FROM + 'RUN pip install "tensorflow-gpu>=1.7,<1.8"\n'),
+    "a package in a comment": ("misleading-package-name", BASE + "%post\n true # not: pip install tvm\n"),
+    "a folder of that name": ("misleading-package-name", FROM + "RUN pip install -v --no-cache-dir ./apex glow/\n"),
+    "settings of a build": ("python-package-unpinned", FROM + 'RUN pip install --config-settings "--build-option=--cpp_ext --cuda_ext" ./apex\n'),
+    "the older option": ("python-package-unpinned", FROM + 'RUN pip install --global-option="--cpp_ext" --global-option "--cuda_ext" ./apex\n'),
+    "a comment on pip": ("python-package-unpinned", BASE + "%post\n true # pip install torch\n"),
+    "what is said": ("python-package-unpinned", FROM + "RUN echo pip install torch && printf 'pip install x'\n"),
+    "a bound above": ("python-package-unpinned", FROM + "RUN pip install 'cython<3.0.0' 'numpy~=1.26'\n"),
+    "a file of constraints": ("python-package-unpinned", FROM + "RUN pip install -c limits.txt torch torchvision\n"),
+    "a folder of wheels": ("python-package-unpinned", FROM + "RUN pip install --no-index --find-links /wheels torch\n"),
+    "a wheel with extras": ("python-package-unpinned", FROM + "RUN pip install tritonclient-2.35.0-py3-none-any.whl[all]\n"),
+    "a name that xargs gives": ("python-package-unpinned", FROM + "RUN ls *.whl | xargs -I {} pip install {}[all]\n"),
+    "an address": ("python-package-unpinned", FROM + "RUN pip install 'clip @ git+https://github.com/a/b@abc' git+https://x/y@v1\n"),
+    "values of options": ("python-package-unpinned", FROM + "RUN pip3 --no-cache-dir install --timeout 900 -i https://x/y numpy==1.26\n"),
+    "a stage's name": ("base-tag-moves", "FROM debian:12 AS build-base\nFROM build-base\n"),
+    "in other letters": ("base-tag-moves", "FROM debian:12 as Build\nFROM build\n"),
+    "chosen by a variable": ("base-tag-moves", "FROM debian:12 AS for-a\nFROM debian:11 AS for-b\nARG K\nFROM for-${K}\n"),
+    "a base by an argument": ("base-tag-moves", "ARG BASE=nvcr.io/nvidia/pytorch:22.04-py3\nFROM ${BASE}\n"),
+    "a platform": ("base-tag-moves", "FROM --platform=${BUILDPLATFORM} debian:12\n"),
+    "a tag that begins so": ("base-tag-moves", "FROM cargo-chef:latest-rust-1.85.1\n"),
+    "a stage's digest": ("base-without-digest", f"FROM debian@sha256:{'ab' * 32} AS a\nFROM a\n"),
+    "lists of a builder": ("package-lists-left", "FROM debian:12 AS build\nRUN apt-get update\nFROM debian:12\nCOPY --from=build a b\n"),
+    "of a definition's builder": ("package-lists-left", BASE + "Stage: build\n%post\n apt-get update\n" + BASE + "Stage: last\n%post\n true\n"),
+    "lists in a cache": ("package-lists-left", FROM + "RUN --mount=type=cache,target=/var/lib/apt/lists apt-get update\n"),
+    "cleaned otherwise": ("package-lists-left", FROM + "RUN apt-get update && rm -rf /var/lib/{apt,dpkg,cache}\n"),
+    "exported and used": ("variable-lost", FROM + "RUN <<EOF\nexport A=1\nmake\nEOF\n"),
+    "a file that exports": ("variable-lost", FROM + "RUN cat <<'EOF' > /etc/profile.d/x.sh\nexport A=1\nEOF\n"),
+    "a file that clones": ("source-unpinned", BASE + "%post\n cat > x.sh <<EOF\ngit clone https://x/y\nEOF\n sh x.sh\n"),
+    "switched to": ("source-unpinned", FROM + "RUN git clone https://x/y && cd y && git switch --detach v1\n"),
+    "JSON that is read": ("remote-code-run", FROM + "RUN curl -s https://x | python3 -c 'import json' && curl -s https://x | python3 -m json.tool\n"),
+    "a checksum": ("remote-code-run", FROM + "RUN curl -s https://x | sha256sum -c\n"),
+    "a name with k": ("transport-unchecked", FROM + "RUN curl -Lo pkg-k https://x/pkg-k && curl -fsSL https://x/-k\n"),
+    "what must not be": ("transport-unchecked", BASE + "%post\n wget https://x # never --no-check-certificate\n"),
+    "flags that are named": ("tuned-for-the-builder", FROM + "ENV CC_OPT_FLAGS=-march=haswell\nRUN bazel build --config=opt //x\n"),
+    "a builder's switches": ("debugging-variable-in-image", "FROM debian:12 AS test\nENV NCCL_P2P_DISABLE=1\nFROM debian:12\n"),
+}  # fmt: skip
+
+# What looks like it and is one.
+HARMFUL = {
+    "a password": ("secret-in-recipe", FROM + "ENV DB_PASSWORD hunter2hunter2\n"),
+    "an option": ("secret-in-recipe", FROM + "RUN ./login --password hunter2hunter2\n"),
+    "a token": ("secret-in-recipe", FROM + "ENV HF_TOKEN=hf_abcdefghij\n"),
+    "in an address": ("secret-in-recipe", FROM + "RUN git clone https://me:abc123def@x/y -b v1\n"),
+    "for root": ("secret-in-recipe", FROM + "RUN echo 'root:hunter2' | chpasswd\n"),
+    "the empty package": ("misleading-package-name", FROM + "RUN python3 -m pip install tensorflow-gpu==2.12.0\n"),
+    "or whichever": ("misleading-package-name", FROM + "RUN pip install --upgrade tensorflow_gpu\n"),
+    "a quoted name": ("python-package-unpinned", FROM + 'RUN /opt/venv/bin/pip3.11 install -q "torch" && uv pip install rich\n'),
+    "in a here document": ("python-package-unpinned", FROM + "RUN <<EOF\npip install torch\nEOF\n"),
+    "lists of a base stage": ("package-lists-left", "FROM debian:12 AS a\nRUN apt-get update\nFROM a\n"),
+    "insecure": ("transport-unchecked", FROM + "RUN curl -fsSLk https://x -o y\n"),
+    "latest by an argument": ("base-tag-moves", "ARG BASE=debian:latest\nFROM ${BASE}\n"),
+}
+
+
+@pytest.mark.parametrize("case", HARMLESS)
+def test_what_is_harmless_is_no_finding(case: str, tmp_path: Path) -> None:
+    rule, text = HARMLESS[case]
+    assert rule not in rules_of(tmp_path, text)
+
+
+@pytest.mark.parametrize("case", HARMFUL)
+def test_what_only_looks_otherwise_is_one(case: str, tmp_path: Path) -> None:
+    rule, text = HARMFUL[case]
+    assert rule in rules_of(tmp_path, text)
+
+
+def test_what_is_newest_is_named_in_its_order(tmp_path: Path) -> None:
+    file = tmp_path / "Dockerfile"
+    file.write_text(FROM + "RUN pip install numpy==2.0 tqdm rich[jupyter] 'future>=0.17'; pip install six\n")
+    found = [smell.text for smell in lint(file) if smell.rule == "python-package-unpinned"]
+    assert found == ["pip takes whatever is newest: tqdm rich[jupyter] future>=0.17 six"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM debian:12\nRUN apt-get install -y \\\n\n  curl \\  \n  # a comment\n  git\nUSER me\n",
+        "# escape=`\nFROM debian:12\nRUN dir `\n  c:\\\nUSER me\n",
+        "\ufeff# syntax=docker/dockerfile:1\nFROM debian:12\nCOPY <<a <<b /x/\nRUN no instruction\na\nNOR this\nb\nUSER me\n",
+    ],
+)
+def test_what_dockers_own_parser_takes_is_read(text: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(text)
+    assert not [smell for smell in lint(tmp_path / "Dockerfile") if smell.severity == "error"]
+    assert read_dockerfile(text, "Dockerfile")[-1].section == "user"
+
+
+def test_build_arguments_may_be_open_in_a_recipe(tmp_path: Path) -> None:
+    (tmp_path / "x.def").write_text("Bootstrap: docker\nFrom: {{ BASE }}\n%post\n pip install torch=={{ VERSION }}\n")
+    assert {smell.rule for smell in lint(tmp_path / "x.def")} == {"labels-missing", "test-missing"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("job.slurm", "#!/bin/bash\n#SBATCH --nodes=2\nexport A=1\nsrun python train.py\n", "2: #SBATCH: this is a job script"),
+        ("job.def", "#!/bin/bash -l\n\n#PBS -l nodes=2\nmpirun a\n", "3: #PBS: this is a job script"),
+        ("Dockerfile", "#BSUB -n 4\njsrun a\n", "1: #BSUB: this is a job script"),
+        ("run", "#!/usr/bin/env python3\nimport torch\n", "1: #!/usr/bin/env python3: this is a program"),
+    ],
+)
+def test_a_job_script_is_known_by_what_it_holds(name: str, text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        main(["recipe", "lint", str(tmp_path / name)])
+    assert ended.value.code == 2 and f"{tmp_path / name}:{said}" in capsys.readouterr().err
+
+
+def test_findings_have_an_exit_code_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text, code in ((FROM + "RUN pip install tvm\n", 5), (FROM + "RUN pip install torch\n", 0)):
+        (tmp_path / "Dockerfile").write_text(text)
+        with pytest.raises(SystemExit) as ended:
+            main(["recipe", "lint", str(tmp_path / "Dockerfile")])
+        assert (ended.value.code or 0) == code
+    assert "meant is apache-tvm" in capsys.readouterr().out
 
 
 def rules_of(tmp_path: Path, text: str) -> set[str]:
@@ -76,7 +209,7 @@ def test_a_smell_names_its_line_and_masks_the_secret(tmp_path: Path) -> None:
 
 def test_dockerfiles_are_read_with_stages_and_here_documents(tmp_path: Path) -> None:
     text = "ARG TAG=12\nFROM debian:${TAG} AS build\nRUN <<EOF\ncurl https://x | sh\nEOF\nFROM build\nCOPY --from=build a b\n"
-    assert rules_of(tmp_path, text) == {"remote-code-run", "labels-missing"}
+    assert rules_of(tmp_path, text) == {"remote-code-run", "labels-missing", "base-without-digest"}
 
 
 @pytest.mark.parametrize("text", ["", "RUN x\nFROM y\n", "FROM x\nRUM y\n", "FROM x\n\0"])

@@ -303,3 +303,71 @@ def test_the_command_takes_a_description_with_a_workload(tmp_path: Path, capsys:
         assert (ended.value.code or 0) == code
         assert ("nothing is said of what is run" in capsys.readouterr().err) == (code == 2)
     assert json.loads((tmp_path / "bundle" / "plan.json").read_text())["workload"]["network"] == "mnist-cnn"
+
+
+def asking(**application: str) -> dict[str, Any]:
+    """A request that names no framework, with some keys of its application."""
+    request = changed("optimisation", value={"app_type": "ai_training", "enable_opt_build": False})
+    request["job"]["application"] |= application
+    return request
+
+
+@pytest.mark.parametrize(
+    ("image", "framework"),
+    [
+        ("docker://modakopt/modak:tensorflow-2.1-gpu-src", "tensorflow"),
+        ("tensorflow/tensorflow:2.1.0-py3", "tensorflow"),
+        ("docker://pytorch/pytorch:1.4-cuda10.1-cudnn7-devel", "pytorch"),
+        ("nvcr.io/nvidia/pytorch:20.03-py3", "pytorch"),
+        ("docker://some-container", ""),
+        ("ubuntu:18.04", ""),
+        ("", ""),
+    ],
+)
+def test_the_framework_is_that_of_the_image_where_none_is_named(image: str, framework: str, tmp_path: Path, shipped: KnowledgeStore) -> None:
+    read = read_request(written(tmp_path, asking(container_runtime=image)), shipped)
+    assert (read.framework, read.workload.facts["framework"] or "") == (framework, framework)
+    assert any(note == f"{framework}: the framework that {image} is for" for note in read.notes) == bool(framework)
+
+
+def test_an_image_for_another_framework_than_the_one_named_is_refused(tmp_path: Path, shipped: KnowledgeStore) -> None:
+    request = changed("application", "container_runtime", value="pytorch/pytorch:latest")
+    with pytest.raises(BadInput, match="container_runtime: pytorch/pytorch:latest is for pytorch, and the request asks for tensorflow"):
+        read_request(written(tmp_path, request), shipped)
+
+
+def told(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Exit code of a command, and what it says on stderr."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    return int(ended.value.code or 0), capsys.readouterr().err
+
+
+def test_the_framework_of_a_request_holds_beside_a_workload(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    request = asking(container_runtime="tensorflow/tensorflow:2.1.0-py3")
+    del request["job"]["application"]["executable"], request["job"]["application"]["arguments"]
+    bundle = tmp_path / "bundle"
+    words = ["recipe", "--from-modak", str(written(tmp_path, request)), "-o", str(bundle), "-t", "zen5-virtual", "-w"]
+    assert told([*words, "mnist-cnn"], capsys)[0] == 0
+    taken = {one["decision"]: one["option"] for one in json.loads((bundle / "plan.json").read_text())["decisions"]}
+    assert taken["framework"] == "tensorflow"
+    (tmp_path / "job.yaml").write_text("framework: pytorch\nnetwork: mnist-cnn\ntraits: [Training]\n")
+    code, said = told([*words, str(tmp_path / "job.yaml")], capsys)
+    assert code == 2 and "is written for pytorch, and request.json asks for tensorflow" in said
+    assert told([*words, "mnist-cnn", "--framework", "pytorch", "--force"], capsys)[0] == 0
+    assert '"torch-' in (bundle / "plan.json").read_text()
+
+
+def test_a_known_site_is_a_known_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of whose machines nothing is known: that is said, and no other machine takes their place."""
+    bundle = tmp_path / "bundle"
+    for name, scheduler, site in (("egi", "pbs", None), ("lumi", "slurm", "lumi")):
+        request = written(tmp_path, changed("target", value={"name": name, "job_scheduler_type": "torque"}))
+        code, said = told(["recipe", "--from-modak", str(request), "-o", str(bundle)], capsys)
+        plan = json.loads((bundle / "plan.json").read_text())
+        assert code == 0 and f"{name} is a known site, of whose machines nothing is known here: describe one with --target" in said
+        assert (plan["target"]["name"], plan["target"]["scheduler"], plan["target"]["gpus"]) == (name, scheduler, None)
+        assert plan["site"].get("name") == site and (bundle / f"job.{'pbs' if scheduler == 'pbs' else 'slurm'}").is_file()
+    request = written(tmp_path, changed("target", value={"name": "lumy"}))
+    code, said = told(["recipe", "--from-modak", str(request), "-o", str(bundle)], capsys)
+    assert code == 2 and "target: name: unknown target 'lumy'" in said and "did you mean 'lumi'?" in said

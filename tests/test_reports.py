@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from kb.errors import NoFeasiblePlan
+from generators.lint import lint
+from kb.errors import BadInput, NoFeasiblePlan
 from kb.target import Target, load_target
 from kb.workload import Workload, load_workload
 from reasoner.reasoner import Reasoner
@@ -44,3 +45,9 @@ def test_torchio_1183_numpy_2_beside_an_old_torch_is_refused() -> None:
     free = reasoner().plan(*question)
     assert [one["because"] for one in free.requirements] == ["the plan installs numpy 2.2.6", ""]
     assert free.option("framework_release") not in {"torch-1.12.1", "torch-1.13.1", "torch-2.0.1", "torch-2.1.2", "torch-2.2.2"}
+
+
+def test_atmorep_77_a_job_script_cannot_be_checked_yet() -> None:
+    """Until job scripts are linted, the answer is that this is one."""
+    with pytest.raises(BadInput, match=r"job\.slurm:2: #SBATCH: this is a job script, and job scripts cannot be checked yet"):
+        lint(REPORTS / "job-script-duplicate-gpu" / "job.slurm")

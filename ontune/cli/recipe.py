@@ -18,7 +18,10 @@ from ontune.cli.request import RequestArguments, pairs, takes_request
 if TYPE_CHECKING:
     from generators.bundle import Bundle
     from generators.lock import Lock
+    from generators.modak import ModakRequest
+    from kb.target import Target
     from reasoner.plan import Plan
+    from reasoner.reasoner import Reasoner
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -124,14 +127,49 @@ def _plan_for_modak(request: RequestArguments, file: Path) -> tuple[Plan, str, d
     if wanted.parallel is not None:
         plan = plan_of(wanted.parallel, wanted.workload, wanted.scheduler, reasoner.full_store, reasoner.knowledge, str(file))
         return plan, wanted.scheduler, dict(wanted.wishes)
-    if wanted.target and request.target == "local":
-        request = replace(request, target=wanted.target)
-    target, asked = request.asked_target(reasoner), dict(wanted.wishes)
-    if wanted.accelerated and not target.facts.get("gpus"):
+    request, target = _at_its_place(request, wanted, reasoner, file)
+    asked = dict(wanted.wishes)
+    gpus = target.facts.get("gpus")
+    if wanted.accelerated and gpus is None:
+        typer.echo(f"{file.name}: it asks for an accelerator, and it is not known whether target {target.name} has one", err=True)
+    elif wanted.accelerated and not gpus:
         typer.echo(f"{file.name}: it asks for an accelerator, and target {target.name} has none: name the machine with --target", err=True)
         asked.pop("gpus", None)
-    workload = wanted.workload if request.workload is None else load_workload(request.workload, reasoner.store)
+    workload = wanted.workload
+    if request.workload is not None:
+        workload = load_workload(request.workload, reasoner.store)
+        said = workload.facts.get("framework")
+        if wanted.framework and request.framework is None and said not in (None, wanted.framework):
+            problem = f"{request.workload} is written for {said}, and {file.name} asks for {wanted.framework}"
+            raise BadInput("--workload", problem, expected="one framework, or --framework")
+        request = replace(request, framework=request.framework or wanted.framework or None)
     return reasoner.plan(workload, target, **request.wishes(reasoner)), wanted.scheduler, asked
+
+
+def _at_its_place(request: RequestArguments, wanted: ModakRequest, reasoner: Reasoner, file: Path) -> tuple[RequestArguments, Target]:
+    """The request and the target of a MODAK request: a machine of the name that it gives, or whatever stands at the site of that name.
+
+    Raises:
+        BadInput: the name is that of no target and of no site.
+    """
+    from kb.site import site_names
+    from kb.target import LOCAL, complete_target, target_names
+
+    name = wanted.target
+    if name and request.site is None and name in site_names(reasoner.store):
+        request = replace(request, site=name)
+    if not name or request.target != LOCAL:
+        return request, request.asked_target(reasoner)
+    if name in target_names(reasoner.store):
+        request = replace(request, target=name)
+        return request, request.asked_target(reasoner)
+    if not wanted.at_known_site:
+        known = [*target_names(reasoner.store), *site_names(reasoner.store)]
+        expected = "the name of a target or a site (`ontune query targets`, `ontune query sites`), or --target"
+        raise BadInput(f"{file}: target: name", f"unknown target '{name}'", expected=expected, given=name, known=known)
+    typer.echo(f"{file.name}: {name} is a known site, of whose machines nothing is known here: describe one with --target", err=True)
+    target = complete_target(name, {"scheduler": wanted.scheduler}, str(file))
+    return request, target.with_overrides(pairs(request.set_ or (), "--set", "KEY=VALUE"))
 
 
 @app.command("lint")
@@ -139,7 +177,7 @@ def lint_recipe(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An Apptainer definition or a Dockerfile.")],
     format: Annotated[str, choice("--format", "table", "json", help="How to print what was found.")] = "table",
 ) -> None:
-    """Check a recipe against its grammar and the rules of the knowledge base. Nothing in it is run. Exit code 2 where something is an error."""
+    """Check a recipe against its grammar and the rules of the knowledge base. Nothing in it is run. Exit code 5 where something is an error."""
     from generators.lint import lint
 
     smells = lint(file)
@@ -147,7 +185,7 @@ def lint_recipe(
     rows = [(str(smell.line or ""), smell.severity, smell.text, smell.repair) for smell in smells]
     emit(document, format, lambda: emit_rows(rows, ("line", "severity", "smell", "repair")))
     if any(smell.severity == "error" for smell in smells):
-        raise typer.Exit(2)
+        raise typer.Exit(5)
 
 
 def _words(text: str) -> list[str]:
