@@ -196,7 +196,7 @@ def _framework(optimisation: Mapping[str, Any], kind: str, where: str, notes: li
     details = tuple(key for key in optimisation if re.fullmatch(r"app_type-(ai_training|hpc|ai_inference|big_data)", key))
     _known(optimisation, (*_OPTIMISATION, *(_OLD if kind == "hpc" else ()), *details), where)
     if optimisation.get("enable_autotuning") is True:
-        notes.append("enable_autotuning: use `ontune tune`")
+        notes.append("enable_autotuning: nothing is tuned; `ontune bench` measures the bundle against the baselines")
     if kind == "hpc":
         return ""
     where = f"{where}: app_type-ai_training"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 class OntuneError(Exception):
@@ -35,9 +36,17 @@ class BadInput(OntuneError):
 
 
 class NoFeasiblePlan(OntuneError):
-    """No configuration meets every requirement; the message carries the smallest relaxations."""
+    """No configuration meets every requirement; the message carries the smallest relaxations.
+
+    Attributes:
+        repair: the same ways out as `ontune why-not` gives them: `change` and `then` in words, `add` and `drop` as arguments of the command.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, *, repair: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.repair = tuple(repair)
 
 
 class RunFailed(OntuneError):

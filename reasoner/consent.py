@@ -8,7 +8,7 @@ from typing import Any
 
 from reasoner.derive import Derived
 from reasoner.menu import Menu
-from reasoner.predict import compare
+from reasoner.predict import compare, rounded
 from reasoner.reasons import Reasons
 
 SolveAgain = Callable[[Derived], dict[str, str]]
@@ -44,10 +44,9 @@ def on_request(reasons: Reasons, options: Collection[str], solve_again: SolveAga
             better = solve_again(replace(problem.derived, excluded_by=accepted))
         if better is not None and better.get(menu.decision_of(option)) == option:
             decision = menu.decision_of(option)
-            ratio = compare(problem, criterion, better, reasons.taken)
             yield {
                 "decision": menu.name[decision],
                 "option": menu.name[option],
-                "vs_best": {key: round(value, 3) for key, value in ratio.items()},
+                "vs_best": rounded(compare(problem, criterion, better, reasons.taken)),
                 "accept": f"--allow {menu.name[decision]}={menu.name[option]}",
             }

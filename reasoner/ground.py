@@ -208,7 +208,7 @@ def _terms(menu: Menu, derived: Derived, criterion: str) -> Iterator[Term]:
     for effects in stated.values():
         settled: list[Term] = []
         for effect in sorted(effects.values(), key=_widest_first):
-            wider = sum(term.weight for term in settled if _within(effect, term.effect))
+            wider = sum(term.weight for term in settled if within(effect, term.effect))
             settled.append(Term(effect, effect.weight - wider))
         yield from settled
 
@@ -218,7 +218,7 @@ def _widest_first(effect: Effect) -> tuple[int, int, str]:
     return len(effect.given), -sum(len(options) for _, options in effect.given), effect.iri
 
 
-def _within(narrow: Effect, wide: Effect) -> bool:
+def within(narrow: Effect, wide: Effect) -> bool:
     """Whether every configuration that the narrow statement is about is one that the wide statement is about."""
     context = narrow.context
     return all(decision in context and context[decision] <= options for decision, options in wide.given)

@@ -86,10 +86,17 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """An option that was not taken, and why."""
+    """An option that was not taken, and why.
+
+    Attributes:
+        option: its name.
+        reasons: what speaks against it.
+        vs_best: `value`, what the best configuration with it reaches of the plan; empty where none is possible, or nothing known tells them apart.
+    """
 
     option: str
     reasons: tuple[Reason, ...]
+    vs_best: JsonObject = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +140,8 @@ class Plan:
         objective: what was maximised.
         numerics: what the options may do to the numbers: exact, mixed or lossy.
         decisions: one for every decision, in a stable order.
-        prediction: `throughput {value, unit, low, high}` and `vs_default {value, low, high}`, with the observations behind them.
+        prediction: `throughput {value, unit, low, high}` and `vs_default {value, low, high}`, with the observations behind them; null is unknown.
+            `vs_default` also has `parts` (what each option brings), `default` (what is compared with) and `reason` (why it is null).
         alternatives: the best plan for each other option: `{rank, options, vs_best}`.
         unknowns: facts that would change the plan: `{fact, would_change, probe}`.
         knowledge: `version` and `sha256` of the knowledge base.

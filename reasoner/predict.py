@@ -1,36 +1,73 @@
 """What a plan is expected to reach, and what the best other plans would.
 
 A configuration's throughput is a baseline, measured or None, times the product of its effects. The interval of a product of ratios is that of a sum
-of independent logarithms: the half widths add in quadrature.
+of independent logarithms: what each may lie below its value adds in quadrature, and what it may lie above.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from reasoner.ground import Problem, Term
-from reasoner.menu import SCALE
+from reasoner.ground import Problem, Term, within
+from reasoner.menu import SCALE, Effect
 from reasoner.observed import Observed
 from reasoner.reasons import Reasons
 from reasoner.request import Request, Resolved
 
+Ratio = dict[str, float | None]
+"""A ratio with its interval: `value`, `low`, `high`; all null where nothing known tells the two sides apart."""
+
 
 def prediction(observed: Observed, problem: Problem, taken: dict[str, str], resolved: Resolved, request: Request) -> dict[str, Any]:
-    """The `prediction` of a plan: throughput in samples/s (null where nothing near was measured), and the ratio to the default configuration."""
+    """The `prediction` of a plan: throughput in samples/s (null where nothing near was measured), and the ratio to the default configuration.
+
+    The ratio names its `parts` (what the option of each decision brings; their product is the ratio), the `default` (those of its options that the
+    plan departs from), and where it is null the `reason`.
+    """
     criterion = resolved.criteria[-1]
     default = default_configuration(problem, resolved.pins)
     measured = observed.nearest(request, taken)
     throughput: dict[str, Any] = {"value": None, "unit": "samples/s", "low": None, "high": None}
     if measured is not None:
-        ratio = compare(problem, criterion, taken, measured.configuration)
-        throughput |= {key: round(measured.throughput * value, 1) for key, value in ratio.items()}
-    return {
-        "throughput": throughput,
-        "vs_default": {key: round(value, 3) for key, value in compare(problem, criterion, taken, default).items()},
-        "observations": [measured.id] if measured else [],
-    }
+        throughput |= _scaled(measured.throughput, compare(problem, criterion, taken, measured.configuration), taken == measured.configuration)
+    ratio: dict[str, Any] = dict(rounded(compare(problem, criterion, taken, default)))
+    ratio["parts"] = list(_parts(problem, criterion, taken, default))
+    names = problem.menu.name
+    ratio["default"] = {names[decision]: names[option] for decision, option in default.items() if option != taken[decision]}
+    ratio["reason"] = None
+    if ratio["value"] is None:
+        ratio["reason"] = "nothing known tells it from the default" if ratio["default"] else "it is the default itself"
+    return {"throughput": throughput, "vs_default": ratio, "observations": [measured.id] if measured else []}
+
+
+def rounded(ratio: Ratio) -> Ratio:
+    """A ratio as plans print it."""
+    return {key: None if value is None else round(value, 3) for key, value in ratio.items()}
+
+
+def _scaled(rate: float, ratio: Ratio, same: bool) -> Ratio:
+    """A measured rate times a ratio; where nothing is known of what differs, the rate without an interval."""
+    if ratio["value"] is None:
+        return {"value": round(rate, 1), "low": round(rate, 1) if same else None, "high": round(rate, 1) if same else None}
+    return {key: round(rate * (value or 0.0), 1) for key, value in ratio.items()}
+
+
+def _parts(problem: Problem, criterion: str, taken: dict[str, str], default: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """What each decision brings to the ratio by what was taken in the place of its default, the greatest gain first."""
+    menu = problem.menu
+    by_decision: dict[str, tuple[list[Term], list[Term]]] = defaultdict(lambda: ([], []))
+    for side, terms in enumerate(_differing(problem, criterion, taken, default)):
+        for term in terms:
+            by_decision[menu.decision_of(term.effect.option)][side].append(term)
+    parts = []
+    for decision, (brought, left) in by_decision.items():
+        log_ratio = (sum(term.weight for term in brought) - sum(term.weight for term in left)) / SCALE
+        ratio = rounded(_around(log_ratio, *_spread(brought, left)))
+        parts.append((log_ratio, {"options": {menu.name[decision]: menu.name[taken[decision]]}, **ratio}))
+    yield from (part for _, part in sorted(parts, key=lambda entry: -entry[0]))
 
 
 def default_configuration(problem: Problem, pins: Mapping[str, str]) -> dict[str, str]:
@@ -44,14 +81,38 @@ def default_configuration(problem: Problem, pins: Mapping[str, str]) -> dict[str
     return default
 
 
-def compare(problem: Problem, criterion: str, one: dict[str, str], other: dict[str, str]) -> dict[str, float]:
-    """The ratio of a criterion between two configurations, with its interval: `value`, `low`, `high`."""
+def compare(problem: Problem, criterion: str, one: dict[str, str], other: dict[str, str]) -> Ratio:
+    """The ratio of a criterion between two configurations, with its interval; null where no effect tells them apart."""
+    first, second = _differing(problem, criterion, one, other)
+    if not first and not second:
+        return {"value": None, "low": None, "high": None}
+    log_ratio = (problem.weight(one, criterion) - problem.weight(other, criterion)) / SCALE
+    return _around(log_ratio, *_spread(first, second))
+
+
+def _around(log_ratio: float, down: float, up: float) -> Ratio:
+    return {"value": math.exp(log_ratio), "low": math.exp(log_ratio - down), "high": math.exp(log_ratio + up)}
+
+
+def _spread(above: Sequence[Term], below: Sequence[Term]) -> tuple[float, float]:
+    """How far the logarithm of a quotient may lie below and above its value: statements that a narrower one replaces count no more."""
+    bounds = [(centre - math.log(effect.low), math.log(effect.high) - centre) for effect, centre in _standing(above)]
+    bounds += [(math.log(effect.high) - centre, centre - math.log(effect.low)) for effect, centre in _standing(below)]
+    return math.hypot(*(down for down, _ in bounds)), math.hypot(*(up for _, up in bounds))
+
+
+def _standing(terms: Sequence[Term]) -> Iterator[tuple[Effect, float]]:
+    for term in terms:
+        effect = term.effect
+        if not any(other is not term and other.effect.option == effect.option and within(other.effect, effect) for other in terms):
+            yield effect, effect.weight / SCALE
+
+
+def _differing(problem: Problem, criterion: str, one: dict[str, str], other: dict[str, str]) -> tuple[list[Term], list[Term]]:
+    """The terms that count for one configuration and not for the other, and the other way round."""
     first = {term.effect.iri: term for term in problem.counted(one, criterion)}
     second = {term.effect.iri: term for term in problem.counted(other, criterion)}
-    differing = [*(first[iri] for iri in first.keys() - second.keys()), *(second[iri] for iri in second.keys() - first.keys())]
-    log_ratio = (problem.weight(one, criterion) - problem.weight(other, criterion)) / SCALE
-    half = math.sqrt(sum(_half_width(term) ** 2 for term in differing))
-    return {"value": math.exp(log_ratio), "low": math.exp(log_ratio - half), "high": math.exp(log_ratio + half)}
+    return [first[iri] for iri in first.keys() - second.keys()], [second[iri] for iri in second.keys() - first.keys()]
 
 
 def alternatives(reasons: Reasons, top: int) -> Iterator[dict[str, Any]]:
@@ -72,13 +133,9 @@ def alternatives(reasons: Reasons, top: int) -> Iterator[dict[str, Any]]:
         best = reasons.best_with(option)
         changed = {menu.name[decision]: menu.name[other] for decision, other in best.items() if other != reasons.taken[decision]}
         ratio = compare(problem, criterion, best, reasons.taken)
-        yield {"rank": rank, "options": changed, "vs_best": {key: round(value, 3) for key, value in ratio.items()}}
+        yield {"rank": rank, "options": changed, "vs_best": rounded(ratio)}
 
 
 def _told_apart(reasons: Reasons, better: int, value: int) -> bool:
     """Whether two values differ by more than tie-breaks."""
     return bool(better - value >= reasons.problem.unit // 2)
-
-
-def _half_width(term: Term) -> float:
-    return term.effect.width / 2

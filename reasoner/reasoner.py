@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from kb.errors import BadInput, NoFeasiblePlan
+from kb.errors import BadInput
 from kb.snapshot import Snapshot
 from kb.store import KnowledgeStore
 from kb.target import Target
@@ -17,7 +17,7 @@ from kb.terms import local_name, on
 from kb.workload import Workload
 from reasoner.compile import compile_snapshot, compile_without, identity_of
 from reasoner.consent import awaiting_consent, on_request
-from reasoner.derive import Derived, Deriver
+from reasoner.derive import Derivation, Derived, Deriver
 from reasoner.explain import explain
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
@@ -26,13 +26,14 @@ from reasoner.observed import Observed
 from reasoner.plan import Application, DecisionTaken, How, Later, Plan, Rejected
 from reasoner.predict import alternatives, default_configuration, prediction
 from reasoner.reasons import Reasons
+from reasoner.repairs import Outcome, Trials
 from reasoner.request import Request, Resolved, find_option, resolve
 from reasoner.requirements import settled
 from reasoner.rules import Rule, load_rules, read_rules
 from reasoner.solve import solve
 from reasoner.unknowns import Guess, Guesses, changes, doubts
 from reasoner.whatif import difference
-from reasoner.whynot import infeasible_message, why_not
+from reasoner.whynot import refusal, why_not
 
 _MAIN_WAY: tuple[How, ...] = ("code", "launcher", "env", "flag", "image", "module", "package")
 
@@ -154,8 +155,9 @@ class Reasoner:
             NoFeasiblePlan: no configuration meets the request.
         """
         wanted = find_option(self.menu, option, "OPTION")
-        with self._reasoned(make_request(workload, target, **choices)) as (reasons, *_):
-            return why_not(reasons, wanted)
+        request = make_request(workload, target, **choices)
+        with self._reasoned(request) as (reasons, *_):
+            return why_not(reasons, wanted, request, self._trials(reasons.derivation))
 
     def explain(self, subject: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
         """A proof tree for a decision or an option of the plan: `conclusion`, `by`, `premises [...]`, down to facts and their sources.
@@ -222,9 +224,7 @@ class Reasoner:
             guesses = list(self._guesses.about(request, resolved, derivation, self.store))
             tentative = {option for guess in guesses for option in guess.admits or ()}
             tentative.update(awaiting_consent(self.menu, derivation.derived, self._consent_rules))
-            settled = derivation.derived.without(self.menu.doubt_rules)
-            # Where no option will do of which all is known, one of which it is not may have to.
-            for derived in (derivation.derived, settled) if settled != derivation.derived else (settled,):
+            for derived in self._with_and_without_doubts(derivation.derived):
                 # A time is no sum, so it cannot be told apart from a penalty.
                 problem = self._ground(resolved, derived, tentative if resolved.setup is None else ())
                 solution = self._solve(request, resolved, problem)
@@ -234,8 +234,39 @@ class Reasoner:
             taken = solution.best() if feasible else {}
             reasons = Reasons(self.store, self.rules, derivation, problem, solution, taken, self._sources)
             if not feasible:
-                raise NoFeasiblePlan(infeasible_message(reasons))
+                raise refusal(reasons, request, self._trials(derivation))
             yield reasons, resolved, guesses
+
+    def _trials(self, derivation: Derivation) -> Trials:
+        """How further requests about the same workload and target are tried while a derivation is open."""
+
+        derived: dict[tuple[tuple[str, ...], str | None], Derived] = {}
+
+        def derive(request: Request) -> Derived:
+            wishes = request.allow, request.numerics
+            if wishes not in derived:
+                derived[wishes] = derivation.vary(resolve(request, self.menu, self.store).facts)
+            return derived[wishes]
+
+        def pose(request: Request, derived: Derived) -> Problem:
+            return self._ground(resolve(request, self.menu, self.store), derived)
+
+        def answer(request: Request, derived: Derived, tentative: Collection[str]) -> Outcome | None:
+            resolved = resolve(request, self.menu, self.store)
+            for given in self._with_and_without_doubts(derived):
+                problem = self._ground(resolved, given, tentative if resolved.setup is None else ())
+                solution = self._solve(request, resolved, problem)
+                if solution.feasible:
+                    return Outcome(solution.best(), round(solution.value / problem.unit))
+            return None
+
+        return Trials(derive, pose, answer)
+
+    def _with_and_without_doubts(self, derived: Derived) -> Iterator[Derived]:
+        """What follows from a request; then, as no option may do of which all is known, without the doubts about others."""
+        yield derived
+        if (settled := derived.without(self.menu.doubt_rules)) != derived:
+            yield settled
 
     def _ground(self, resolved: Resolved, derived: Derived, tentative: Iterable[str] = ()) -> Problem:
         return ground(self.menu, derived, resolved.criteria, resolved.pins, resolved.forbid, tentative)

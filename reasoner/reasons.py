@@ -69,16 +69,26 @@ class Reasons:
     def chosen(self, decision: str) -> tuple[Reason, ...]:
         """Why the chosen option of a decision was taken."""
         option = self.taken[decision]
-        reasons = [Reason("request", self.menu.name[decision], "you asked for it")] if decision in self.problem.pins else []
-        reasons += [self._effect(term) for term in self._terms_of(option) if term.weight]
-        if not any(term.weight > 0 for term in self._terms_of(option)):
+        terms = self._terms_of(option)
+        if decision in self.problem.pins:
+            wish = Reason("request", self.menu.name[decision], "you asked for it", self.sources(option))
+            known = [self._effect(term) for term in terms]
+            unknown = Reason("fact", self.menu.name[option], "nothing known tells what it brings or costs here", self.sources(option))
+            return wish, *(known or [unknown])
+        reasons = [self._effect(term) for term in terms if term.weight]
+        if not any(term.weight > 0 for term in terms):
             reasons += self._dependants(option) + self._default(decision, option)
         return tuple(reasons)
 
     def rejected(self, decision: str) -> tuple[Rejected, ...]:
         """Every other option of a decision, with what speaks against it."""
         others = [option for option in self.menu.options[decision] if option != self.taken[decision]]
-        return tuple(Rejected(self.menu.name[option], self.against(option)) for option in others)
+        return tuple(Rejected(self.menu.name[option], self.against(option), self._reach(option)) for option in others)
+
+    def _reach(self, option: str) -> dict[str, float]:
+        """What the best configuration with an option reaches of the chosen one, where that is told apart."""
+        ratio = None if option in self.problem.excluded else self.ratio(option)
+        return {} if ratio is None or ratio >= 1 - _NEARLY_EQUAL else {"value": round(ratio, 3)}
 
     def against(self, option: str) -> tuple[Reason, ...]:
         """Why an option was not taken; empty for one that was."""
@@ -95,6 +105,11 @@ class Reasons:
         """The best configuration with an option, as a ratio of the first criterion to the chosen one; None where none is feasible."""
         value = self.worth(option)
         return None if value is None else math.exp(round((value - self.best) / self.problem.unit) / SCALE)
+
+    @property
+    def log_worth(self) -> int:
+        """What was taken by the first criterion, as a logarithm in the menu's scale."""
+        return round(self.best / self.problem.unit)
 
     def best_with(self, option: str) -> dict[str, str]:
         """The best configuration with an option that some feasible configuration has."""
@@ -141,7 +156,8 @@ class Reasons:
         interval = f" ({effect.low:g} to {effect.high:g})" if effect.low != effect.high else ""
         label = self.store.label(effect.iri)
         said = f"{self.menu.name[effect.option]}{' with ' + beside if beside else ''}: {local_name(effect.criterion)} x{effect.ratio:g}{interval}"
-        return f"{said}; {label}" if label else said
+        counted = " (its interval crosses 1, so it counts for nothing)" if not effect.weight and effect.low != effect.high else ""
+        return f"{said}{counted}; {label}" if label else f"{said}{counted}"
 
     def _effect(self, term: Term) -> Reason:
         return Reason("effect", local_name(term.effect.iri), self.effect_text(term.effect), self.sources(term.effect.iri))
@@ -199,9 +215,20 @@ class Reasons:
         else:
             winner = self.taken[self.menu.decision_of(option)]
             preferred = "the default" if winner in self.menu.default.values() else "closer to the defaults, or newer"
-            text = f"nothing known tells it from {self.menu.name[winner]}, which is {preferred}"
+            known = "no more than chance" if speaking else "nothing known"
+            text = f"{known} tells it from {self.menu.name[winner]}, which is {preferred}"
         origin = tuple(dict.fromkeys(source for reason in speaking for source in reason.sources)) or self.sources(option)
-        return (Reason("effect" if speaking else "default", self.menu.name[option], text, origin), *speaking)
+        clashes = tuple(self._clashes(option))
+        said = Reason("effect" if speaking else "default", self.menu.name[option], text, origin)
+        return (*clashes, said, *speaking)
+
+    def _clashes(self, option: str) -> Iterator[Reason]:
+        """The conflicts that keep an option from standing beside the others taken: why the best configuration with it is another one."""
+        beside = {**self.taken, self.menu.decision_of(option): option}
+        for iri in sorted(self.problem.derived.applies & self.menu.conflicts.keys()):
+            conflict = self.menu.conflicts[iri]
+            if beside[self.menu.decision_of(conflict.option)] == conflict.option and conflict.holds(beside):
+                yield from self.cause(Cause("conflict", option, (iri,)))
 
     def _blocked(self, option: str) -> tuple[Reason, ...]:
         """For an option that no feasible configuration has: what must be supplied, of which every supplier is impossible, and why those are."""

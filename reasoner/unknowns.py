@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import Any
 
 import pyoxigraph as ox
 
+from kb.errors import BadInput
+from kb.fact_keys import fact_keys
 from kb.store import KnowledgeStore
 from kb.terms import on
 from reasoner.derive import REQUEST, REQUEST_GRAPH, Derivation, Derived
@@ -18,6 +23,9 @@ from reasoner.reasons import Reasons
 from reasoner.request import Request, Resolved, resolve
 
 _CAPABILITIES = "SELECT ?key ?capability WHERE { ?capability on:probedBy ?key . ?option on:needs ?capability }"
+_COMPARED = """SELECT ?text WHERE { ?property on:factKey "KEY" . ?rule sh:construct ?text
+  FILTER(REGEX(?text, CONCAT("on:", REPLACE(STR(?property), "^.*#", ""), "[ ;.,]"))) } ORDER BY ?rule"""
+_PRESENT = "present"
 _TRUTH_VALUES = "SELECT DISTINCT ?key WHERE { ?property on:factKey ?key ; rdfs:range xsd:boolean }"
 
 
@@ -30,12 +38,14 @@ class Guess:
         value: what it may be.
         derived: what would then hold for the request.
         admits: the options that it would make possible, where it would change nothing else and one decision alone; otherwise None.
+        examples: where the value only stands for one that gives what is probed by it: values that somebody can type, with what would then hold.
     """
 
     key: str
     value: str
     derived: Derived
     admits: frozenset[str] | None
+    examples: Callable[[], Iterator[tuple[str, Derived]]] | None = None
 
 
 class Guesses:
@@ -51,6 +61,7 @@ class Guesses:
         for row in store.select(_CAPABILITIES):
             self._capabilities[row["key"]].add(row["capability"])
         self._truth_values = {row["key"] for row in store.select(_TRUTH_VALUES)}
+        self._store = store
 
     def about(self, request: Request, resolved: Resolved, derivation: Derivation, store: KnowledgeStore) -> Iterator[Guess]:
         """The guesses that would change what holds for a request, by the order of its unknown facts."""
@@ -60,16 +71,61 @@ class Guesses:
                     known = replace(request, target=request.target.with_overrides({key: value}))
                     yield from self._guess(key, str(value).lower(), derivation, resolve(known, self._menu, store).facts)
             elif key in self._capabilities:
-                given = [
-                    ox.Quad(REQUEST, ox.NamedNode(on("provides")), ox.NamedNode(capability), REQUEST_GRAPH)
-                    for capability in sorted(self._capabilities[key])
-                ]
-                yield from self._guess(key, "present", derivation, [*resolved.facts, *given])
+                facts = self._with_everything(key, request, resolved, store)
+                yield from self._guess(key, _PRESENT, derivation, facts, self._examples(key, request, derivation, store))
 
-    def _guess(self, key: str, value: str, derivation: Derivation, facts: list[ox.Quad]) -> Iterator[Guess]:
+    def _guess(
+        self,
+        key: str,
+        value: str,
+        derivation: Derivation,
+        facts: list[ox.Quad],
+        examples: Callable[[], Iterator[tuple[str, Derived]]] | None = None,
+    ) -> Iterator[Guess]:
         guessed = derivation.vary(facts)
         if guessed != derivation.derived:
-            yield Guess(key, value, guessed, self._admits(derivation.derived, guessed))
+            yield Guess(key, value, guessed, self._admits(derivation.derived, guessed), examples)
+
+    def _examples(self, key: str, request: Request, derivation: Derivation, store: KnowledgeStore) -> Callable[[], Iterator[tuple[str, Derived]]]:
+        """Values of a fact that give something which is probed by it: words that rules compare it with, then what known machines have."""
+
+        def found() -> Iterator[tuple[str, Derived]]:
+            for value in self._known_values(key):
+                try:
+                    known = replace(request, target=request.target.with_overrides({key: value}).with_products())
+                except BadInput:
+                    continue
+                derived = derivation.vary(resolve(known, self._menu, store).facts)
+                if (derived.provides - derivation.derived.provides) & self._capabilities[key]:
+                    yield value if isinstance(value, str) else json.dumps(value), derived
+
+        return found
+
+    def _with_everything(self, key: str, request: Request, resolved: Resolved, store: KnowledgeStore) -> list[ox.Quad]:
+        """The request's facts with all that is probed by an unknown fact; where that is a list, with all words in it that rules look for."""
+        facts = resolved.facts
+        if _path_of(key).endswith("[]") and (words := self._compared_words(key)):
+            facts = resolve(replace(request, target=request.target.with_overrides({key: words})), self._menu, store).facts
+        provides = ox.NamedNode(on("provides"))
+        return [*facts, *(ox.Quad(REQUEST, provides, ox.NamedNode(one), REQUEST_GRAPH) for one in sorted(self._capabilities[key]))]
+
+    def _compared_words(self, key: str) -> list[str]:
+        """The words that rules compare a fact with."""
+        texts = [row["text"] for row in self._store.select(_COMPARED.replace("KEY", _path_of(key)))]
+        return list(dict.fromkeys(word for text in texts for word in re.findall(r"'([^'\\s]+)'", text)))
+
+    def _known_values(self, key: str) -> Iterator[Any]:
+        from kb.target import load_target, target_names
+
+        many = _path_of(key).endswith("[]")
+        for word in self._compared_words(key):
+            yield [word] if many else word
+        for name in target_names(self._store):
+            value: Any = load_target(name, self._store).facts
+            for step in key.split("."):
+                value = value[step] if value is not None else None
+            if value is not None:
+                yield value[:1] if many else value
 
     def _admits(self, derived: Derived, guessed: Derived) -> frozenset[str] | None:
         menu = self._menu
@@ -107,5 +163,24 @@ def changes(reasons: Reasons, guesses: Sequence[Guess], solve_again: Callable[[D
         differing = [decision for decision in other if other[decision] != taken[decision]]
         if differing:
             reported.add(guess.key)
-            changed = [{"decision": names[decision], "from": names[taken[decision]], "to": names[other[decision]]} for decision in differing]
-            yield {"fact": guess.key, "would_change": changed, "if": guess.value, "probe": f"ontune plan ... --set {guess.key}={guess.value}"}
+            value: str | None = guess.value
+            if guess.examples is not None:
+                value, other = next(_telling(guess.examples(), taken, solve_again), (None, other))
+            changed = [{"decision": names[d], "from": names[taken[d]], "to": names[other[d]]} for d in other if other[d] != taken[d]]
+            probe = f"--set {quote(f'{guess.key}={value}')}" if value is not None else "what `ontune probe` says there"
+            yield {"fact": guess.key, "would_change": changed, "if": value or guess.value, "probe": probe}
+
+
+def _path_of(key: str) -> str:
+    """A key of the probe with the mark of a list behind those that are one."""
+    return next((path for path in fact_keys("hardware").all_paths() if path.removesuffix("[]") == key), key)
+
+
+def _telling(
+    examples: Iterator[tuple[str, Derived]], taken: Mapping[str, str], solve_again: Callable[[Derived], dict[str, str]]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The examples that change the plan, with what is then taken."""
+    for value, derived in examples:
+        other = solve_again(derived)
+        if other and other != taken:
+            yield value, other

@@ -7,48 +7,65 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from kb.errors import NoFeasiblePlan
 from kb.terms import local_name, on
 from reasoner.ground import Cause, exclusion_factors, hard_factors
 from reasoner.plan import Reason
 from reasoner.reasons import Reasons
+from reasoner.repairs import Trials, WaysOut, repair, stated, taken_at
+from reasoner.request import Request
 from reasoner.solve import Factor, minimal_conflict, smallest_relaxations
 
 
-def why_not(reasons: Reasons, option: str) -> dict[str, Any]:
-    """The answer of `ontune why-not` for an option's IRI: decision, option, status, reasons, repair."""
+def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> dict[str, Any]:
+    """The answer of `ontune why-not` for an option's IRI: decision, option, status, reasons, repair.
+
+    Args:
+        request: the request that the reasons are of.
+        trials: how others are tried, so that no repair is promised that fails.
+    """
     menu = reasons.menu
     decision = menu.decision_of(option)
     answer: dict[str, Any] = {"decision": menu.name[decision], "option": menu.name[option]}
     if reasons.taken.get(decision) == option:
         return {**answer, "status": "chosen", "reasons": [asdict(reason) for reason in reasons.chosen(decision)], "repair": []}
-    ratio = None if option in reasons.problem.excluded else reasons.ratio(option)
-    if ratio is not None:
-        pin = f"--pin {menu.name[decision]}={menu.name[option]}"
-        repair = [{"change": pin, "then": f"{menu.name[option]} is taken, at {ratio:.2f} of the chosen plan"}]
-        return {**answer, "status": "beaten", "reasons": [asdict(reason) for reason in reasons.against(option)], "repair": repair}
+    ways = WaysOut(reasons, request, trials)
+    repairs = [repair(request, way, taken_at(reasons, option, way)) for way in ways.to(option)]
+    if option not in reasons.problem.excluded and reasons.worth(option) is not None:
+        return {**answer, "status": "beaten", "reasons": [asdict(reason) for reason in reasons.against(option)], "repair": repairs}
     asked = Factor((decision,), {(option,): 0}, None, Cause("pin", option))
     hard = [asked, *(_spoken_of(factor, option) for factor in _every_hard_factor(reasons))]
-    core = minimal_conflict(menu.options, hard)
-    found = _said(reasons, core, asked)
-    repair = [
-        {"change": " and ".join(_lifted(reasons, factor) for factor in lifted), "then": f"{menu.name[option]} becomes possible"}
-        for lifted in smallest_relaxations(menu.options, hard, lambda factor: factor is not asked and _changeable(factor))
-    ]
-    return {**answer, "status": "conflict", "reasons": [asdict(reason) for reason in found or reasons.against(option)], "repair": repair}
+    found = _said(reasons, minimal_conflict(menu.options, hard), asked)
+    if not repairs:
+        lifted = smallest_relaxations(menu.options, hard, lambda factor: factor is not asked and _changeable(factor))
+        changes = dict.fromkeys(_otherwise(reasons, factors, ways, request) for factors in lifted)
+        repairs = [stated(change, f"{menu.name[option]} becomes possible") for change in changes]
+    return {**answer, "status": "conflict", "reasons": [asdict(reason) for reason in found or reasons.against(option)], "repair": repairs}
 
 
-def infeasible_message(reasons: Reasons) -> str:
+def refusal(reasons: Reasons, request: Request, trials: Trials) -> NoFeasiblePlan:
     """What to say when no configuration is feasible: which requirements clash, and every smallest way out."""
-    core = minimal_conflict(reasons.menu.options, _every_hard_factor(reasons))
+    hard = _every_hard_factor(reasons)
+    for option in reasons.problem.pins.values():
+        hard = [_spoken_of(factor, option) for factor in hard]
+    core = minimal_conflict(reasons.menu.options, hard)
     clash = "; ".join(dict.fromkeys(reason.text for reason in _said(reasons, core)))
-    ways = smallest_relaxations(reasons.menu.options, _every_hard_factor(reasons), _changeable)
-    out = "; or ".join(" and ".join(_lifted(reasons, factor) for factor in lifted) for lifted in ways)
-    return f"no configuration meets the request: {clash}." + (f" Smallest ways out: {out}." if out else "")
+    ways = WaysOut(reasons, request, trials)
+    repairs = [repair(request, way, "a plan is possible") for way in ways.feasible()]
+    if not repairs:
+        lifted = smallest_relaxations(reasons.menu.options, hard, _changeable)
+        changes = dict.fromkeys(_otherwise(reasons, factors, ways, request) for factors in lifted)
+        repairs = [stated(change, "a plan is possible") for change in changes]
+    out = "; or ".join(found["change"] for found in repairs)
+    said = f"no configuration meets the request: {clash}." + (f" Smallest ways out: {out}." if out else "")
+    return NoFeasiblePlan(said, repair=repairs)
 
 
 def _every_hard_factor(reasons: Reasons) -> list[Factor]:
-    # Over the full domains, so that nothing is left out in silence.
-    return [*hard_factors(reasons.problem, reasons.menu.options), *exclusion_factors(reasons.problem)]
+    # Over the full domains, so that nothing is left out in silence; a doubt stands in no one's way who asks for the option.
+    doubts = reasons.menu.doubt_rules
+    alone = (factor for factor in exclusion_factors(reasons.problem) if not (isinstance(factor.reason, Cause) and doubts.issuperset(factor.reason.ids)))
+    return [*hard_factors(reasons.problem, reasons.menu.options), *alone]
 
 
 def _spoken_of(factor: Factor, option: str) -> Factor:
@@ -98,20 +115,23 @@ def _changeable(factor: Factor) -> bool:
     return isinstance(factor.reason, Cause) and factor.reason.kind in {"pin", "forbid", "rule", "needs", "conflict"}
 
 
-def _lifted(reasons: Reasons, factor: Factor) -> str:
+def _otherwise(reasons: Reasons, lifted: Sequence[Factor], ways: WaysOut, request: Request) -> str:
+    """What would have to be otherwise for some factors to be gone."""
+    return " and ".join(dict.fromkeys(_lifted(reasons, factor, ways, request) for factor in lifted))
+
+
+def _lifted(reasons: Reasons, factor: Factor, ways: WaysOut, request: Request) -> str:
     cause = factor.reason
     if not isinstance(cause, Cause):
         return ""
     name = reasons.menu.name.get(cause.option, "")
-    decision = reasons.menu.name[reasons.menu.decision_of(cause.option)] if cause.option else ""
-    if cause.kind == "pin":
-        return f"drop the wish for {decision}={name}"
-    if cause.kind == "forbid":
-        return f"allow {name} again"
+    if cause.kind in ("pin", "forbid"):
+        return f"without the wish {'for' if cause.kind == 'pin' else 'against'} {name}"
     if cause.kind == "needs":
         keys = sorted({key for need in cause.ids for key in reasons.store.objects(need, on("probedBy"))})
-        return f"a target that gives {', '.join(local_name(need) for need in cause.ids)}" + (f" (fact {', '.join(keys)})" if keys else "")
-    if reasons.menu.doubt_rules.issuperset(cause.ids):
-        return f"--pin {decision}={name}"
-    more = f" (and {len(cause.others)} more)" if cause.others else ""
-    return f"what '{', '.join(local_name(rule) for rule in cause.ids)}' says of {name}{more} no longer holds"
+        given = ", ".join(reasons.store.label(need) or local_name(need) for need in cause.ids)
+        return f"a target that gives {given}" + (f" (fact {', '.join(keys)})" if keys else "")
+    if cause.kind == "rule" and not cause.others and (consent := ways.consents_to(cause.option)):
+        return consent.said(request)
+    said = "; ".join(reason.text for reason in reasons.cause(cause))
+    return f"a machine or job of which this is not so: {said}"

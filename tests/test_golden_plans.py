@@ -43,7 +43,7 @@ def row(target: str, workload: str) -> str:
         if taken.decision not in ("framework_release", "wheel") and taken.option != defaults[taken.decision]
     ]
     ratio = chosen.prediction["vs_default"]["value"]
-    return "\t".join([target, workload, chosen.option("wheel"), " ".join(departures) or "-", f"{ratio:.2f}"])
+    return "\t".join([target, workload, chosen.option("wheel"), " ".join(departures) or "-", "-" if ratio is None else f"{ratio:.2f}"])
 
 
 def table() -> str:

@@ -174,8 +174,8 @@ def test_the_plan_says_which_options_need_the_call(tmp_path: Path, capsys: pytes
     assert by_the_call == {"eager", "bf16", "channels_last", "threads-usable"}
     from_outside = {taken.option for taken in plan.decisions if any(application.how != "code" for application in taken.apply)}
     assert {"tcmalloc", "threads-usable", "debian-12"} <= from_outside
-    even = {"value": 1.0, "low": 1.0, "high": 1.0}
-    prediction = {"throughput": {**even, "unit": "samples/s"}, "vs_default": even, "observations": []}
+    unknown = {"value": None, "low": None, "high": None}
+    prediction = {"throughput": {**unknown, "unit": "samples/s"}, "vs_default": unknown, "observations": []}
     print_plan(dataclasses.replace(plan, prediction=prediction))
     said = capsys.readouterr().out
     call = "compiler=eager, precision=bf16, memory_format=channels_last, threads=threads-usable"

@@ -27,9 +27,9 @@ def demo(
     from bench.demo import run_demo
 
     def show_plan(plan: Plan) -> None:
-        from ontune.cli.plan_table import print_plan
+        from ontune.cli.plan_screen import print_screen
 
-        print_plan(plan)
+        print_screen(plan)
 
     if format == "json":
         emit_json(run_demo(output, workload=workload, full=full, rounds=rounds, show=say))

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kb.errors import NoFeasiblePlan
 from ontune.cli.output import choice, emit
 from ontune.cli.request import RequestArguments, takes_request
+
+if TYPE_CHECKING:
+    from kb.target import Target
+    from kb.workload import Workload
+    from reasoner.plan import Plan
+    from reasoner.reasoner import Reasoner
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
 @takes_request
-def plan(request: RequestArguments, format: Annotated[str, choice("--format", "table", "json", help="How to print the plan.")] = "table") -> None:
+def plan(
+    request: RequestArguments,
+    everything: Annotated[bool, typer.Option("--all", help="Every reason, what was not taken and why, and all sources; not one screen.")] = False,
+    format: Annotated[str, choice("--format", "table", "json", help="How to print the plan.")] = "table",
+) -> None:
     """Choose framework, compiler, image, precision, threads, allocator and flags for a training job on a machine, and say why."""
     reasoner = request.reasoner()
     workload, target, wishes = request.question(reasoner)
     chosen = reasoner.plan(workload, target, **wishes)
 
     def render() -> None:
-        from ontune.cli.plan_table import print_plan
+        exact = None if chosen.numerics == "exact" else _without_changing_numbers(reasoner, workload, target, wishes)
+        if everything:
+            from ontune.cli.plan_table import print_plan
 
-        exact = None if chosen.numerics == "exact" else reasoner.plan(workload, target, **{**wishes, "numerics": "exact"})
-        print_plan(chosen, exact)
+            print_plan(chosen, exact)
+        else:
+            from ontune.cli.plan_screen import print_screen
+
+            print_screen(chosen, exact)
 
     emit(chosen.to_json(), format, render)
+
+
+def _without_changing_numbers(reasoner: Reasoner, workload: Workload, target: Target, wishes: dict[str, Any]) -> Plan | None:
+    """The best plan that leaves the numbers alone; None where what is asked for does not."""
+    try:
+        return reasoner.plan(workload, target, **{**wishes, "numerics": "exact"})
+    except NoFeasiblePlan:
+        return None

@@ -42,4 +42,5 @@ def _print(answer: dict[str, Any]) -> None:
         emit_rows(rows, ("decision", "from", "to", "why"))
     for name in ("before", "after"):
         ratio = answer[name]["prediction"]["vs_default"]
-        print(f"{name:>6}: {ratio['value']:.2f} x the default ({ratio['low']:.2f} to {ratio['high']:.2f})")
+        said = f"{ratio['value']:.2f} x the default ({ratio['low']:.2f} to {ratio['high']:.2f})" if ratio["value"] is not None else ratio["reason"]
+        print(f"{name:>6}: {said}")

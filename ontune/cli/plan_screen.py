@@ -1,0 +1,147 @@
+"""A plan on one screen: what was chosen with one reason and its part of the gain, what it is compared with, what comes next, what is not known."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ontune.cli.output import console
+from ontune.cli.plan_words import (
+    by_whom,
+    changes,
+    compared_with,
+    departs,
+    gain_of,
+    measured_rivals,
+    options_said,
+    parts_said,
+    prediction_lines,
+    ratio_said,
+    telling_reason,
+)
+
+if TYPE_CHECKING:
+    from reasoner.plan import DecisionTaken, Plan
+
+LINES = 40
+_BESIDE = 50  # columns that a reason must have to stand beside its option, and not below it
+_INDENT = "    "
+
+
+@dataclass(frozen=True)
+class _Room:
+    """How much is shown of each part; what is cut says so.
+
+    Attributes:
+        reason: lines of a reason.
+        names: lines of a list of names.
+        rows: rows of what comes next, what is offered and what is not known.
+    """
+
+    reason: int
+    names: int
+    rows: int
+
+
+_ROOMS = (_Room(4, 9, 4), _Room(3, 5, 3), _Room(3, 3, 2), _Room(3, 2, 1), _Room(2, 2, 1), _Room(2, 1, 1), _Room(1, 1, 1))
+
+
+def print_screen(plan: Plan, exact: Plan | None = None) -> None:
+    """Print what matters of a plan, on a screen of 40 lines where that can be.
+
+    Args:
+        plan: what was chosen.
+        exact: the best plan that leaves the numbers alone, where the plan does not: its gain is told apart.
+    """
+    out = console()
+    pages = ([line for line in _page(plan, exact, out.width, room)] for room in _ROOMS)
+    page: list[str] = []
+    for page in pages:
+        if len(page) <= LINES:
+            break
+    for line in page:
+        out.print(line, markup=False, soft_wrap=True)
+
+
+def _page(plan: Plan, exact: Plan | None, width: int, room: _Room) -> Iterator[str]:
+    yield f"plan {plan.plan_id}: {plan.workload.get('name', '')} on {plan.target.get('name', '')}"
+    yield from _wrapped(f"objective {plan.objective}, numerics {plan.numerics}, knowledge {plan.knowledge['version']} "
+                        f"{plan.knowledge['sha256'][:12]}", width)  # fmt: skip
+    lines = [*prediction_lines(plan, exact)]
+    for line in lines[:-1] if exact is not None else lines:
+        yield from _wrapped(line, width)
+    if parts := parts_said(plan):
+        yield from _wrapped(f"  = {parts}", width)
+    yield from _wrapped(compared_with(plan), width)
+    yield from _wrapped(lines[-1], width) if exact is not None else ()
+    yield ""
+    yield from _chosen([taken for taken in plan.decisions if departs(taken)], plan, width, room)
+    yield ""
+    left = [taken for taken in plan.decisions if not departs(taken)]
+    rivals = {taken.decision: measured_rivals(taken) for taken in left}
+    if kept := [f"{taken.decision}={taken.option} ({', '.join(rivals[taken.decision])})" for taken in left if rivals[taken.decision]]:
+        yield from _listed("kept against what was measured", kept, width, room.names)
+    silent = [f"{taken.decision}={taken.option}" for taken in left if not rivals[taken.decision]]
+    yield from _listed("left at the default, nothing known is better", silent, width, room.names)
+    for line in by_whom(plan):
+        yield from _wrapped(line, width)
+    yield from _rows("only if you accept it", _offers(plan), width, room.rows)
+    yield from _rows("next best", _next_best(plan), width, room.rows)
+    yield from _rows("not known, but would change the plan with", _not_known(plan), width, room.rows)
+    yield "--all gives every reason, what was not taken, and the sources in full"
+
+
+def _chosen(decisions: Sequence[DecisionTaken], plan: Plan, width: int, room: _Room) -> Iterator[str]:
+    """A decision a line: option, part of the gain, reason; where the screen is narrow the reason goes on below the decision."""
+    named = max((len(taken.decision) for taken in decisions), default=0)
+    option = max((len(taken.option) for taken in decisions), default=0)
+    for taken in decisions:
+        head = f"{taken.decision:{named}}  {taken.option:{option}}  {gain_of(plan, taken):>6}  "
+        beside = width - len(head) >= _BESIDE
+        yield from _cut(telling_reason(taken), width, room.reason, head, " " * len(head) if beside else _INDENT)
+
+
+def _offers(plan: Plan) -> Iterator[str]:
+    for offer in plan.on_request:
+        yield f"{offer['accept']}: {ratio_said(offer['vs_best'])}"
+
+
+def _next_best(plan: Plan) -> Iterator[str]:
+    for other in plan.alternatives:
+        yield f"{ratio_said(other['vs_best'])}: {options_said(other['options'])}"
+
+
+def _not_known(plan: Plan) -> Iterator[str]:
+    for unknown in plan.unknowns:
+        yield f"{unknown['probe']}: {changes(unknown['would_change'])}"
+
+
+def _rows(title: str, rows: Iterable[str], width: int, most: int) -> Iterator[str]:
+    found = list(rows)
+    if found:
+        more = len(found) - most
+        yield title + (f" ({more} more with --all)" if more > 0 else "") + ":"
+        yield from ("  " + line for row in found[:most] for line in _cut(row, width - 2, 2))
+
+
+def _listed(title: str, names: Sequence[str], width: int, lines: int) -> Iterator[str]:
+    """Names in as many lines as there is room for; how many more there are."""
+    for shown in range(len(names), 0, -1):
+        more = f", and {len(names) - shown} more" if shown < len(names) else ""
+        found = textwrap.wrap(f"{title}: {', '.join(names[:shown])}{more}", width, subsequent_indent="  ", break_on_hyphens=False)
+        if len(found) <= lines or shown == 1:
+            yield from found
+            return
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return _cut(text, width, 4, "", _INDENT)
+
+
+def _cut(text: str, width: int, lines: int, first: str = "", others: str = "") -> list[str]:
+    found = textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=others, max_lines=lines, placeholder=" ...", break_on_hyphens=False
+    )
+    return [line.rstrip() for line in found] or [first.rstrip()]

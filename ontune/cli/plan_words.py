@@ -1,0 +1,119 @@
+"""What is said of a plan, in words that the short and the whole view share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ontune.cli.source_names import short_name
+
+if TYPE_CHECKING:
+    from reasoner.plan import DecisionTaken, Plan, Reason
+
+MOST_TELLING = ("request", "effect", "rule", "observation", "site", "fact", "default")
+
+
+def departs(taken: DecisionTaken) -> bool:
+    """Whether a decision does not simply stand at its default, with nothing but facts beside it."""
+    kinds = {reason.kind for reason in taken.reasons}
+    return "default" not in kinds or bool(kinds & {"request", "effect", "rule"})
+
+
+def measured_against(taken: DecisionTaken) -> list[tuple[str, list[Reason]]]:
+    """The options that measurements speak against, with what these say."""
+    measured = ((gone.option, [reason for reason in gone.reasons if reason.kind == "effect"]) for gone in taken.rejected)
+    return [(option, reasons) for option, reasons in measured if reasons]
+
+
+def measured_rivals(taken: DecisionTaken) -> list[str]:
+    """The options that measurements speak against, with what the best configuration with each reaches of the plan."""
+    measured = {option for option, _ in measured_against(taken)}
+    found = [(gone.option, gone.vs_best.get("value")) for gone in taken.rejected if gone.option in measured]
+    return [f"{option} {value:.2f}" if value is not None else f"{option} no better" for option, value in found]
+
+
+def telling_reason(taken: DecisionTaken) -> str:
+    """The one reason that tells most, with the name of its source; beside the user's own wish also what it brings or costs."""
+    ordered = sorted(taken.reasons, key=lambda reason: MOST_TELLING.index(reason.kind))
+    wishes = [reason.text for reason in ordered if reason.kind == "request"]
+    others = [reason for reason in ordered if reason.kind != "request"]
+    effects = [reason for reason in others if reason.kind == "effect"]
+    # Of effects the last is that of the most special situation; a wish needs no other reason than itself.
+    told = effects[-1:] or ([] if wishes else others[:1])
+    return "; ".join([*wishes, *(_said(reason) for reason in told)])
+
+
+def _said(reason: Reason) -> str:
+    text = reason.text.partition("; ")[2] or reason.text if reason.kind == "effect" else reason.text
+    return f"{text} ({short_name(reason.sources[0])})" if reason.sources else text
+
+
+def gain_of(plan: Plan, taken: DecisionTaken) -> str:
+    """A decision's own part of the predicted gain; empty where it has none."""
+    for part in plan.prediction["vs_default"].get("parts", ()):
+        if part["options"].get(taken.decision) == taken.option and part["value"] != 1:
+            return f"x {part['value']:.2f}"
+    return ""
+
+
+def parts_said(plan: Plan) -> str:
+    """The ratio to the default as a product of what each option brings; empty where one option brings it all."""
+    parts = [part for part in plan.prediction["vs_default"].get("parts", ()) if part["value"] != 1]
+    said = [f"{part['value']:.2f} {', '.join(part['options'].values())}" for part in parts]
+    return " x ".join(said) if said else ""
+
+
+def compared_with(plan: Plan) -> str:
+    """What the ratio is compared with: the defaults that the plan departs from, as far as something is known of what that brings."""
+    ratio = plan.prediction["vs_default"]
+    default: Mapping[str, str] = ratio.get("default") or {}
+    told = {decision for part in ratio.get("parts", ()) for decision in part["options"]} - {"framework"}
+    framework = [default.get(taken.decision, taken.option) for taken in plan.decisions if taken.decision == "framework"]
+    named = [option for decision, option in default.items() if decision in told]
+    return f"the default: {', '.join([*framework, *named])}{', and all else' if named else ', everything'} left alone"
+
+
+def prediction_lines(plan: Plan, exact: Plan | None) -> Iterator[str]:
+    """What the plan is predicted to reach, in samples per second and against the default; where numbers change, also what is reached without."""
+    throughput = plan.prediction["throughput"]
+    if throughput["value"] is not None:
+        interval = f" ({throughput['low']:.0f} to {throughput['high']:.0f})" if throughput["low"] is not None else ""
+        yield f"predicted: {throughput['value']:.0f} {throughput['unit']}{interval}"
+    yield f"predicted against the default: {against_default(plan)}"
+    if exact is not None:
+        yield f"with the numbers left alone (--numerics exact): {against_default(exact)}"
+
+
+def against_default(plan: Plan) -> str:
+    """The ratio to the default in words, or why there is none."""
+    ratio = plan.prediction["vs_default"]
+    return ratio_said(ratio) if ratio["value"] is not None else str(ratio.get("reason") or "nothing known")
+
+
+def ratio_said(ratio: Mapping[str, Any]) -> str:
+    """A ratio with its interval."""
+    if ratio["value"] is None:
+        return "nothing known"
+    return f"x {ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+
+
+def options_said(options: Mapping[str, str]) -> str:
+    """Options with their decisions."""
+    return ", ".join(f"{decision}={option}" for decision, option in options.items())
+
+
+def changes(changed: Sequence[Mapping[str, str]]) -> str:
+    """What would change of a plan."""
+    return ", ".join(f"{change['decision']}: {change['from']} -> {change['to']}" for change in changed)
+
+
+def by_whom(plan: Plan) -> Iterator[str]:
+    """For a user's own program: which options it has to call for, and which reach it from outside."""
+    if not (plan.workload.get("script") or plan.workload.get("command")):
+        return
+    named = {f"{taken.decision}={taken.option}": taken for taken in plan.decisions if taken.decision != "framework"}
+    inside = [name for name, taken in named.items() if any(one.how == "code" for one in taken.apply)]
+    outside = [name for name, taken in named.items() if any(one.how != "code" for one in taken.apply)]
+    if inside:
+        yield f"your script applies these by one call of ontune_settings.apply: {', '.join(inside)}"
+    yield f"applied from outside: {', '.join(outside)}"
