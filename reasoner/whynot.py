@@ -63,9 +63,12 @@ def refusal(reasons: Reasons, request: Request, trials: Trials) -> NoFeasiblePla
 
 def _every_hard_factor(reasons: Reasons) -> list[Factor]:
     # Over the full domains, so that nothing is left out in silence; a doubt stands in no one's way who asks for the option.
-    doubts = reasons.menu.doubt_rules
-    alone = (factor for factor in exclusion_factors(reasons.problem) if not (isinstance(factor.reason, Cause) and doubts.issuperset(factor.reason.ids)))
+    alone = (factor for factor in exclusion_factors(reasons.problem) if not _is_doubt(reasons, factor))
     return [*hard_factors(reasons.problem, reasons.menu.options), *alone]
+
+
+def _is_doubt(reasons: Reasons, factor: Factor) -> bool:
+    return isinstance(factor.reason, Cause) and reasons.menu.doubt_rules.issuperset(factor.reason.ids)
 
 
 def _spoken_of(factor: Factor, option: str) -> Factor:

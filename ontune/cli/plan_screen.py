@@ -89,7 +89,7 @@ def _page(plan: Plan, exact: Plan | None, width: int, room: _Room) -> Iterator[s
         yield from _wrapped(line, width)
     yield from _rows("only if you accept it", _offers(plan), width, room.rows)
     yield from _rows("next best", _next_best(plan), width, room.rows)
-    yield from _rows("not known, but would change the plan with", _not_known(plan), width, room.rows)
+    yield from _rows("not known, and what would change the plan", _not_known(plan), width, room.rows)
     yield "--all gives every reason, what was not taken, and the sources in full"
 
 
@@ -115,7 +115,8 @@ def _next_best(plan: Plan) -> Iterator[str]:
 
 def _not_known(plan: Plan) -> Iterator[str]:
     for unknown in plan.unknowns:
-        yield f"{unknown['probe']}: {changes(unknown['would_change'])}"
+        changed = changes(unknown["would_change"])
+        yield f"{unknown['probe']}: {changed}" if changed else f"{unknown['fact']}; {unknown['probe']}"
 
 
 def _rows(title: str, rows: Iterable[str], width: int, most: int) -> Iterator[str]:
