@@ -18,10 +18,12 @@ _ESCAPE = re.compile(r"#\s*escape\s*=\s*([\\`])\s*$", re.IGNORECASE)
 
 
 def read_dockerfile(text: str, where: str) -> list[Line]:
-    """The lines of a Dockerfile. A here document that a shell runs is one line of it; one that is the content of a file is `data`.
+    """The lines of a Dockerfile. A here document that a shell runs is one line of it; one that is the
+    content of a file is `data`.
 
     Raises:
-        BadInput: an unknown instruction, one that lacks words, or none before which a base is named; the message names file and line.
+        BadInput: an unknown instruction, one that lacks words, or none before which a base is named; the
+            message names file and line.
     """
     found: list[Line] = []
     stage, ends, body = -1, list[str](), list[tuple[int, str]]()
@@ -41,7 +43,9 @@ def read_dockerfile(text: str, where: str) -> list[Line]:
         instruction, rest = (*stripped.split(maxsplit=1), "")[:2]
         name = instruction.lower()
         if name not in INSTRUCTIONS:
-            raise BadInput(f"{where}:{number}", f"unknown instruction {instruction:.40}", given=name, known=INSTRUCTIONS)
+            raise BadInput(
+                f"{where}:{number}", f"unknown instruction {instruction:.40}", given=name, known=INSTRUCTIONS
+            )
         if stage < 0 and name not in ("from", "arg"):
             raise BadInput(f"{where}:{number}", f"{instruction} before any base", expected="FROM first")
         _check_words(instruction, rest.strip(), f"{where}:{number}")

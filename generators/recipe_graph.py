@@ -1,4 +1,5 @@
-"""The lines of a recipe as a small graph, for the queries of `rules/recipes/`: what each line does, its base, its commands, what they install."""
+"""The lines of a recipe as a small graph, for the queries of `rules/recipes/`: what each line does, its base,
+its commands, what they install."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ _SAY_ONLY = ("echo", "printf")
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """A stage of the build: its number, its base without options and with the defaults of build arguments, and its name in small letters."""
+    """A stage of the build: its number, its base without options and with the defaults of build arguments,
+    and its name in small letters."""
 
     number: int
     base: str
@@ -57,10 +59,22 @@ def recipe_graph(language: str, lines: list[Line]) -> ox.Store:
     for place, line in enumerate(lines):
         for node, term, value in _facts(f"{_RECIPE}/{place}", line, lines):
             store.add(ox.Quad(ox.NamedNode(node), ox.NamedNode(on(term)), _term(value)))
-        store.add(ox.Quad(ox.NamedNode(f"{_RECIPE}/{place}"), ox.NamedNode(on("inImage")), ox.Literal(line.stage in kept)))
-    for stage, place in zip(stages, (place for place, line in enumerate(lines) if line.section == "from"), strict=False):
+        store.add(
+            ox.Quad(
+                ox.NamedNode(f"{_RECIPE}/{place}"),
+                ox.NamedNode(on("inImage")),
+                ox.Literal(line.stage in kept),
+            )
+        )
+    for stage, place in zip(
+        stages, (place for place, line in enumerate(lines) if line.section == "from"), strict=False
+    ):
         if _earlier(stage, stages) is None:
-            store.add(ox.Quad(ox.NamedNode(f"{_RECIPE}/{place}"), ox.NamedNode(on("baseName")), ox.Literal(stage.base)))
+            store.add(
+                ox.Quad(
+                    ox.NamedNode(f"{_RECIPE}/{place}"), ox.NamedNode(on("baseName")), ox.Literal(stage.base)
+                )
+            )
     return store
 
 
@@ -83,7 +97,9 @@ def _facts(node: str, line: Line, lines: list[Line]) -> Iterator[tuple[str, str,
     if line.section == "header" and line.key == "from" and _pulled(line, lines):
         yield node, "role", "base"
         yield node, "baseName", line.text
-    text = re.sub(r"^(?:--\S+\s+)*", "", line.text) if line.section == "run" else line.text  # options of the instruction
+    text = (
+        re.sub(r"^(?:--\S+\s+)*", "", line.text) if line.section == "run" else line.text
+    )  # options of the instruction
     for place, words in enumerate(commands(text)):
         if runs:
             yield from _command(node, f"{node}/command/{place:03}", words)
@@ -126,7 +142,10 @@ def _assignment(line: str, node: str, name: str, value: str) -> Iterator[tuple[s
 
 def _pulled(line: Line, lines: list[Line]) -> bool:
     """Whether the base of a definition is an image that a registry may change."""
-    return any(other.stage == line.stage and other.key == "bootstrap" and other.text.lower() == "docker" for other in lines)
+    return any(
+        other.stage == line.stage and other.key == "bootstrap" and other.text.lower() == "docker"
+        for other in lines
+    )
 
 
 def _stages(lines: list[Line]) -> Iterator[_Stage]:
@@ -141,12 +160,16 @@ def _stages(lines: list[Line]) -> Iterator[_Stage]:
             begun = True
             words = [word for word in line.text.split() if not word.startswith("--")]
             named = len(words) > 2 and words[1].lower() == "as"
-            base = _VARIABLE.sub(lambda match: defaults.get(match[1] or match[2], match[3] or match[0]), words[0] if words else "")
+            base = _VARIABLE.sub(
+                lambda match: defaults.get(match[1] or match[2], match[3] or match[0]),
+                words[0] if words else "",
+            )
             yield _Stage(line.stage, base, words[2].lower() if named else "")
 
 
 def _earlier(stage: _Stage, stages: list[_Stage]) -> _Stage | None:
-    """The stage that another one begins from, where that is no image. A variable in its name may stand for anything."""
+    """The stage that another one begins from, where that is no image. A variable in its name may stand for
+    anything."""
     pattern = ".*".join(map(re.escape, re.split(r"\$\w+|\$\{[^}]*\}", stage.base.lower())))
     before = [other for other in stages if other.number < stage.number and other.name]
     return next((other for other in reversed(before) if re.fullmatch(pattern, other.name)), None)

@@ -1,6 +1,7 @@
-"""Read the shell lines of a recipe as commands with their words. Nothing that is read is run, and nothing is expanded.
+"""Read the shell lines of a recipe as commands with their words. Nothing that is read is run or expanded.
 
-Only what rules ask about is told apart: commands, quotes, comments, assignments, here documents, and what `pip install` is told to install.
+Only what rules ask about is told apart: commands, quotes, comments, assignments, here documents, and what `pip
+install` is told to install.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Wanted:
         name: the distribution's normalised name.
         version: the exact version, or empty.
         before: the version that it must come before, or empty.
-        held: whether something keeps the version from being the newest: an exact one, a bound above, a constraints file.
+        held: whether something keeps the version from being the newest: an exact one, a bound above, a
+            constraints file.
     """
 
     text: str
@@ -97,7 +99,8 @@ def without_comment(text: str) -> str:
 
 
 def assignments(words: list[str]) -> Iterator[tuple[str, str]]:
-    """Names with the values that words of a command give them: variables, and options such as `--password=VALUE` or `--password VALUE`."""
+    """Names with the values that words of a command give them: variables, and options such as
+    `--password=VALUE` or `--password VALUE`."""
     for word, after in zip(words, [*words[1:], ""], strict=True):
         if match := _ASSIGNED.fullmatch(word.lstrip("-")):
             yield match[1], match[2]
@@ -106,13 +109,25 @@ def assignments(words: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def installed(words: list[str]) -> Iterator[Wanted]:
-    """What a command installs by pip, by name. What is named by a variable, a path or an address is somebody else's to know."""
-    begin = next((place for place, word in enumerate(words) if _PIP.fullmatch(word) and "install" in words[place + 1 : place + 4]), None)
+    """What a command installs by pip, by name. What is named by a variable, a path or an address is somebody
+    else's to know."""
+    begin = next(
+        (
+            place
+            for place, word in enumerate(words)
+            if _PIP.fullmatch(word) and "install" in words[place + 1 : place + 4]
+        ),
+        None,
+    )
     if begin is None:
         return
     rest = words[words.index("install", begin) + 1 :]
     held = any(word.partition("=")[0] in _HELD for word in rest)
-    names = (word for word, before in zip(rest, ["", *rest], strict=False) if before not in _WITH_VALUE and not word.startswith("-"))
+    names = (
+        word
+        for word, before in zip(rest, ["", *rest], strict=False)
+        if before not in _WITH_VALUE and not word.startswith("-")
+    )
     for text in names:
         match = _NAMED.fullmatch(text.partition(";")[0].strip())
         if not match or re.search(r"[$/{}@]|\.(?:whl|zip|tar\.\w+)(?:\[|$)", text):

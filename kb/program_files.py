@@ -1,7 +1,9 @@
-"""The files of a user's own program: single ones, folders and patterns, each with its place below the folder that they are named from.
+"""The files of a user's own program: single ones, folders and patterns, each with its place below the
+folder that they are named from.
 
-What stands in a folder comes with it, but for what versioning, editors, Python and bundles leave there: names that begin with a dot, `__pycache__`,
-and a bundle's own folder. A link is what it leads to; one out of a folder leads to nothing that the folder's owner named, and is refused.
+What stands in a folder comes with it, but for what versioning, editors, Python and bundles leave there:
+names that begin with a dot, `__pycache__`, and a bundle's own folder. A link is what it leads to; one out of
+a folder leads to nothing that the folder's owner named, and is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ def placed(folder: Path, names: Sequence[str], where: str) -> dict[str, Path]:
         where: the file and the key, for messages.
 
     Raises:
-        BadInput: a name lies outside of the folder, stands for nothing, or is a link that leads nowhere or out of a folder; or the files are too
+        BadInput: a name lies outside of the folder, stands for nothing, or is a link that leads nowhere
+            or out of a folder; or the files are too
             large together.
     """
     found: dict[str, Path] = {}
@@ -65,7 +68,9 @@ def _named(folder: Path, name: str, where: str) -> Iterator[Path]:
 def _files(path: Path, where: str, above: tuple[Path, ...]) -> Iterator[Path]:
     """The files of a path; `above` are the real folders that are being gone through."""
     if not path.exists():
-        raise BadInput(where, f"{path} is a link to {path.readlink()}, which is not there", expected=_EXPECTED)
+        raise BadInput(
+            where, f"{path} is a link to {path.readlink()}, which is not there", expected=_EXPECTED
+        )
     if not path.is_dir():
         if not path.is_file():
             raise BadInput(where, f"{path} is neither a file nor a folder", expected=_EXPECTED)
@@ -73,13 +78,23 @@ def _files(path: Path, where: str, above: tuple[Path, ...]) -> Iterator[Path]:
         return
     real = path.resolve()
     if real in above:
-        raise BadInput(where, f"{path} leads back to {real}, which it lies in", expected="folders without a circle of links")
+        raise BadInput(
+            where,
+            f"{path} leads back to {real}, which it lies in",
+            expected="folders without a circle of links",
+        )
     for member in sorted(path.iterdir()):
-        if _left((member.name,)) or (member.is_dir() and all((member / one).is_file() for one in _OF_A_BUNDLE)):
+        if _left((member.name,)) or (
+            member.is_dir() and all((member / one).is_file() for one in _OF_A_BUNDLE)
+        ):
             continue
         if member.is_symlink() and member.is_dir() and not member.resolve().is_relative_to((*above, real)[0]):
             problem = f"{member} is a link out of the folder, to {member.resolve()}"
-            raise BadInput(where, problem, expected="the files themselves, or the folder of the training data under `data`")
+            raise BadInput(
+                where,
+                problem,
+                expected="the files themselves, or the folder of the training data under `data`",
+            )
         yield from _files(member, where, (*above, real))
 
 
@@ -87,11 +102,17 @@ def _left(parts: Sequence[str], name: str = "") -> bool:
     """Whether something is left where it is, unless the name or the pattern says so itself."""
     asked = name.split("/")
     hidden_asked = any(part.startswith(".") for part in asked)
-    return any((part.startswith(".") and not hidden_asked) or (part in _LEFT and part not in asked) for part in parts)
+    return any(
+        (part.startswith(".") and not hidden_asked) or (part in _LEFT and part not in asked) for part in parts
+    )
 
 
 def _place(file: Path, folder: Path, where: str) -> str:
     place = str(PurePosixPath(*file.relative_to(folder).parts))
     if not place.isprintable():
-        raise BadInput(where, f"{place!r} holds a line break or another character that cannot be printed", expected="a printable name")
+        raise BadInput(
+            where,
+            f"{place!r} holds a line break or another character that cannot be printed",
+            expected="a printable name",
+        )
     return place

@@ -1,4 +1,5 @@
-"""What a script requires of Python packages, in pip's forms: read from requirements files, and as single lines with where they were asked for.
+"""What a script requires of Python packages, in pip's forms: read from requirements files, and as single
+lines with where they were asked for.
 
 A line is `numpy>=2  # requirements.txt:1`: what pip reads, with a comment that names the file and the line.
 """
@@ -29,7 +30,10 @@ _NOT_KEPT = {
         "where packages come from is said by the builder's pip configuration, and by the build that the plan takes",
         "requirements without it (a build by --pin wheel=...)",
     ),
-    r"-e|--editable": ("an installation in place points to a folder that the image does not have", "the folder among `files`"),
+    r"-e|--editable": (
+        "an installation in place points to a folder that the image does not have",
+        "the folder among `files`",
+    ),
     r"--": ("options of pip are not kept", "requirements without options"),
     r"-": ("options of pip are not kept", "requirements without options"),
 }
@@ -100,14 +104,19 @@ def parsed(line: str) -> Requirement:
     except InvalidRequirement as error:
         problem = f"'{asked:.60}' is not a requirement: {str(error).splitlines()[0]}"
         raise BadInput(where or "requires", problem, expected=_EXPECTED) from error
-    return Requirement(asked, where, canonicalize_name(found.name), frozenset(found.extras), found.specifier, found.marker)
+    return Requirement(
+        asked, where, canonicalize_name(found.name), frozenset(found.extras), found.specifier, found.marker
+    )
 
 
 def disjoint(one: SpecifierSet, other: SpecifierSet) -> bool:
     """Whether no version can meet both. Only versions at and beside the bounds need to be tried."""
     bounds = {specifier.version.removesuffix(".*") for specifier in (*one, *other)} or {"0"}
     tried = {version for bound in bounds for version in _beside(bound)} | {"0"}
-    return not any(one.contains(version, prereleases=True) and other.contains(version, prereleases=True) for version in tried)
+    return not any(
+        one.contains(version, prereleases=True) and other.contains(version, prereleases=True)
+        for version in tried
+    )
 
 
 def _beside(bound: str) -> Iterator[str]:
@@ -129,11 +138,19 @@ def _lines(path: Path, root: Path, through: tuple[Path, ...]) -> Iterator[tuple[
         if include := _INCLUDE.fullmatch(text):
             other = (path.parent / include[1].strip()).resolve()
             if "://" in include[1]:
-                raise BadInput(where, "requirements of another machine are not read", expected="a file beside this one")
+                raise BadInput(
+                    where, "requirements of another machine are not read", expected="a file beside this one"
+                )
             if other in (*through, path.resolve()):
-                raise BadInput(where, f"{other.name} names itself in the end", expected="requirements without a circle")
+                raise BadInput(
+                    where, f"{other.name} names itself in the end", expected="requirements without a circle"
+                )
             if not other.is_file():
-                raise BadInput(where, f"no file {include[1].strip()}", expected="a requirements file, named from the folder of this one")
+                raise BadInput(
+                    where,
+                    f"no file {include[1].strip()}",
+                    expected="a requirements file, named from the folder of this one",
+                )
             yield from _lines(other, root, (*through, path.resolve()))
             continue
         try:
@@ -160,15 +177,23 @@ def _logical(text: str) -> Iterator[tuple[int, str]]:
 def _check(text: str, where: str) -> None:
     """Raises BadInput for what pip reads and a bundle cannot keep."""
     if not text.isprintable():
-        raise BadInput(where, f"{text[:60]!r} holds a character that cannot be printed", expected="one line of text")
+        raise BadInput(
+            where, f"{text[:60]!r} holds a character that cannot be printed", expected="one line of text"
+        )
     for beginning, (problem, expected) in _NOT_KEPT.items():
         if re.match(f"(?:{beginning})", text):
             raise BadInput(where, f"'{text:.60}': {problem}", expected=expected)
     if "--hash" in text:
         problem = f"'{text:.60}': hashes are those of the bundle's lock"
-        raise BadInput(where, problem, expected="no hash here; `ontune recipe --locked` gives each package one")
+        raise BadInput(
+            where, problem, expected="no hash here; `ontune recipe --locked` gives each package one"
+        )
     if re.search(r"\s--?\w", text):
-        raise BadInput(where, f"'{text:.60}': options of pip are not kept", expected="requirements without options")
+        raise BadInput(
+            where, f"'{text:.60}': options of pip are not kept", expected="requirements without options"
+        )
     if _ADDRESS.match(text) or re.match(r"\.{0,2}/|.*\.(?:whl|tar\.gz|zip)$", text):
         problem = f"'{text:.60}': an image is made of released packages, which a lock can name"
-        raise BadInput(where, problem, expected="a release (name==version); or the package's folder among `files`")
+        raise BadInput(
+            where, problem, expected="a release (name==version); or the package's folder among `files`"
+        )

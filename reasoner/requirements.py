@@ -1,6 +1,8 @@
-"""What a script's own requirements leave of the options, as facts for the rules, and what becomes of each of them beside the packages of a plan.
+"""What a script's own requirements leave of the options, as facts for the rules, and what becomes of each
+of them beside the packages of a plan.
 
-Versions are compared by Python's rules (PEP 440), which no query can; what a refused version means is said by `rules/conflicts/requirements.ttl`.
+Versions are compared by Python's rules (PEP 440), which no query can; what a refused version means is
+said by `rules/conflicts/requirements.ttl`.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -34,18 +36,23 @@ _PYTHONS = "SELECT ?name WHERE { ?o on:optionOf kb:python ; skos:notation ?name 
 
 @dataclass
 class _Known:
-    """What the knowledge base says of distributions: `frameworks` by the names of their distributions, `versions` of a framework's releases,
-    `ranges` by release and property, `packages` that options install, and the versions of Python that a plan may take."""
+    """What the knowledge base says of distributions: `frameworks` by the names of their distributions,
+    `versions` of a framework's releases,
+    `ranges` by release and property, `packages` that options install, and the versions of Python that a
+    plan may take."""
 
     frameworks: dict[str, str] = field(default_factory=dict)
     versions: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    ranges: dict[str, dict[str, list[Requirement]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    ranges: dict[str, dict[str, list[Requirement]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
     packages: set[tuple[str, str]] = field(default_factory=set)
     pythons: tuple[str, ...] = ()
 
     @property
     def adjustable(self) -> frozenset[str]:
-        """The distributions of which releases state the range that they take: what an option installs of them is a choice within that."""
+        """The distributions of which releases state the range that they take: what an option installs of them
+        is a choice within that."""
         return frozenset(one.name for ranges in self.ranges.values() for one in ranges[on("requires")])
 
 
@@ -58,7 +65,8 @@ def requirement_facts(requires: Sequence[str], store: KnowledgeStore, framework:
         framework: the framework that is asked for, as an IRI; empty where the planner may choose.
 
     Raises:
-        BadInput: one of them is no requirement, or none of the framework's releases meets it; the message names where it was asked for.
+        BadInput: one of them is no requirement, or none of the framework's releases meets it; the message
+            names where it was asked for.
     """
     if not requires:
         return []
@@ -66,37 +74,50 @@ def requirement_facts(requires: Sequence[str], store: KnowledgeStore, framework:
 
     known = _known(store)
     environments = [_environment(python) for python in known.pythons]
-    wanted = [requirement for requirement in map(parsed, requires) if all(map(requirement.holds, environments))]
+    wanted = [
+        requirement for requirement in map(parsed, requires) if all(map(requirement.holds, environments))
+    ]
     for requirement in wanted:
-        if known.frameworks.get(requirement.name) in {framework or known.frameworks.get(requirement.name)}:
-            _check_releases(requirement, known)
+        its_framework = known.frameworks.get(requirement.name)
+        if its_framework and framework in ("", its_framework):
+            _check_releases(requirement, known.versions[its_framework])
     quads: list[ox.Quad] = []
     for number, requirement in enumerate(wanted):
         node = ox.NamedNode(f"{WORKLOAD.value}/requirement/{number}")
         stated = list(_stated(requirement, known))
         if stated:
             quads.append(ox.Quad(WORKLOAD, ox.NamedNode(on("wantedPackage")), node, REQUEST_GRAPH))
-            quads += [ox.Quad(node, ox.NamedNode(on(term)), ox.Literal(value), REQUEST_GRAPH) for term, value in stated]
+            quads += [
+                ox.Quad(node, ox.NamedNode(on(term)), ox.Literal(value), REQUEST_GRAPH)
+                for term, value in stated
+            ]
     return quads
 
 
-def _check_releases(requirement: Requirement, known: _Known) -> None:
+def _check_releases(requirement: Requirement, versions: Collection[str]) -> None:
     """Raises BadInput where no release that is known meets a requirement on a framework."""
     from packaging.version import Version
 
-    versions = sorted(known.versions[known.frameworks.get(requirement.name, "")], key=Version)
     if versions and not any(map(requirement.allows_release, versions)):
         problem = f"no release of {requirement.name} that is known meets '{requirement.asked}'"
-        raise BadInput(requirement.where or "requires", problem, expected=", ".join(versions))
+        expected = ", ".join(sorted(versions, key=Version))
+        raise BadInput(requirement.where or "requires", problem, expected=expected)
 
 
 def _stated(requirement: Requirement, known: _Known) -> Iterator[tuple[str, str | bool]]:
-    """What a requirement says of what is known, by local names of properties; nothing where nothing is known of the distribution."""
+    """What a requirement says of what is known, by local names of properties; nothing where nothing is known
+    of the distribution."""
     from kb.requirements import disjoint
 
     name = requirement.name
     framework = known.frameworks.get(name)
-    ranges = {one.asked: one for by_kind in known.ranges.values() for found in by_kind.values() for one in found if one.name == name}
+    ranges = {
+        one.asked: one
+        for by_kind in known.ranges.values()
+        for found in by_kind.values()
+        for one in found
+        if one.name == name
+    }
     packages = [(package, version) for package, version in known.packages if _bare(package) == name]
     if not (framework or ranges or packages):
         return
@@ -111,7 +132,9 @@ def _stated(requirement: Requirement, known: _Known) -> Iterator[tuple[str, str 
         if disjoint(requirement.versions, taken.versions):
             yield "refusedRange", text
     of_a_build = "+" in str(requirement.versions)
-    for package, version in packages if name not in known.adjustable and (of_a_build or not framework) else ():
+    for package, version in (
+        packages if name not in known.adjustable and (of_a_build or not framework) else ()
+    ):
         if not requirement.allows(version):
             yield "refusedPin", f"{package}=={version}"
 
@@ -122,7 +145,8 @@ class Settled:
 
     Attributes:
         decisions: those of the plan, with the packages that the requirements change or add.
-        requirements: for each requirement `{asked, where, written, because}`: the line that is written for it, empty where a package of the plan
+        requirements: for each requirement `{asked, where, written, because}`: the line that is written
+            for it, empty where a package of the plan
             meets it, and why.
     """
 
@@ -131,7 +155,11 @@ class Settled:
 
 
 def settled(
-    requires: Sequence[str], decisions: tuple[DecisionTaken, ...], taken: Mapping[str, str], store: KnowledgeStore, isa_level: str
+    requires: Sequence[str],
+    decisions: tuple[DecisionTaken, ...],
+    taken: Mapping[str, str],
+    store: KnowledgeStore,
+    isa_level: str,
 ) -> Settled:
     """The requirements beside what a plan installs.
 
@@ -143,7 +171,8 @@ def settled(
         isa_level: the target's instruction set, such as `x86_64_v3`; empty where it is not known.
 
     Raises:
-        BadInput: a requirement that holds for the plan's Python only cannot be met by it; the message names where it was asked for.
+        BadInput: a requirement that holds for the plan's Python only cannot be met by it; the message
+            names where it was asked for.
     """
     if not requires:
         return Settled(decisions)
@@ -152,7 +181,12 @@ def settled(
     known = _known(store)
     chosen = {taken.decision: taken.option for taken in decisions}
     environment = _environment(chosen.get("python", ""), re.sub(r"_v\d$", "", isa_level) or "x86_64")
-    result = _Settling(known, decisions, [known.ranges[option] for option in taken.values() if option in known.ranges], set(taken.values()))
+    result = _Settling(
+        known,
+        decisions,
+        [known.ranges[option] for option in taken.values() if option in known.ranges],
+        set(taken.values()),
+    )
     wanted = list(map(parsed, requires))
     told = [result.settle(requirement, active=requirement.holds(environment)) for requirement in wanted]
     return Settled(tuple(result.decisions), tuple(told))
@@ -161,10 +195,17 @@ def settled(
 class _Settling:
     """Goes through the requirements, one after the other."""
 
-    def __init__(self, known: _Known, decisions: Sequence[DecisionTaken], ranges: Sequence[Mapping[str, list[Requirement]]], taken: set[str]) -> None:
+    def __init__(
+        self,
+        known: _Known,
+        decisions: Sequence[DecisionTaken],
+        ranges: Sequence[Mapping[str, list[Requirement]]],
+        taken: set[str],
+    ) -> None:
         self._known, self.decisions, self._taken = known, list(decisions), taken
         self._ranges: dict[str, list[Requirement]] = {
-            kind: [one for of_release in ranges for one in of_release.get(on(kind), ())] for kind in ("requires", "companion", "companionOfAnyBuild")
+            kind: [one for of_release in ranges for one in of_release.get(on(kind), ())]
+            for kind in ("requires", "companion", "companionOfAnyBuild")
         }
 
     def settle(self, requirement: Requirement, *, active: bool) -> dict[str, Any]:
@@ -180,21 +221,36 @@ class _Settling:
                 return self._told(requirement, written, f"the plan installs {package.name} {package.value}")
             if requirement.name not in self._known.adjustable or not self._within(requirement):
                 problem = f"the plan installs {package.name} {package.value}, and the script's requirements ask for {requirement.asked}"
-                raise BadInput(requirement.where or "requires", problem, expected="requirements that the plan's Python and release can meet")
+                raise BadInput(
+                    requirement.where or "requires",
+                    problem,
+                    expected="requirements that the plan's Python and release can meet",
+                )
             self._take_away(place, package)
-            return self._told(requirement, requirement.asked, f"in the place of {package.name} {package.value}")
+            return self._told(
+                requirement, requirement.asked, f"in the place of {package.name} {package.value}"
+            )
         framework = self._known.frameworks.get(requirement.name)
         if framework in self._taken:
             return self._told(requirement, "", "the image brings it")
         return self._told(requirement, requirement.asked, "")
 
     def _told(self, requirement: Requirement, written: str, because: str) -> dict[str, Any]:
-        return {"asked": requirement.asked, "where": requirement.where, "written": written, "because": because}
+        return {
+            "asked": requirement.asked,
+            "where": requirement.where,
+            "written": written,
+            "because": because,
+        }
 
     def _pinned(self, name: str) -> Iterator[tuple[int, Application]]:
         """The packages of the plan that are what a requirement names, by whichever name of its framework."""
         framework = self._known.frameworks.get(name)
-        names = {other for other, its in self._known.frameworks.items() if its == framework} if framework in self._taken else {name}
+        names = (
+            {other for other, its in self._known.frameworks.items() if its == framework}
+            if framework in self._taken
+            else {name}
+        )
         for place, decision in enumerate(self.decisions):
             for application in decision.apply:
                 if application.manager == "pip" and application.value and _bare(application.name) in names:
@@ -204,10 +260,15 @@ class _Settling:
         """Whether the releases taken can stand beside some version that meets the requirement."""
         from kb.requirements import disjoint
 
-        return not any(disjoint(requirement.versions, one.versions) for one in self._ranges["requires"] if one.name == requirement.name)
+        return not any(
+            disjoint(requirement.versions, one.versions)
+            for one in self._ranges["requires"]
+            if one.name == requirement.name
+        )
 
     def _bring_companion(self, requirement: Requirement) -> None:
-        """Add what was built for the release, of the same build as the framework, where a requirement names it."""
+        """Add what was built for the release, of the same build as the framework, where a requirement names
+        it."""
         if any(self._pinned(requirement.name)):
             return
         for kind, of_build in (("companion", True), ("companionOfAnyBuild", False)):
@@ -221,17 +282,23 @@ class _Settling:
                     return
 
     def _framework_package(self) -> tuple[int, str]:
-        """The decision that installs the framework, and what marks its build in the version, such as `+cu126`."""
+        """The decision that installs the framework, and what marks its build in the version, such as
+        `+cu126`."""
         for place, decision in enumerate(self.decisions):
             for application in decision.apply:
-                if application.manager == "pip" and self._known.frameworks.get(_bare(application.name)) in self._taken:
+                if (
+                    application.manager == "pip"
+                    and self._known.frameworks.get(_bare(application.name)) in self._taken
+                ):
                     _, plus, build = application.value.partition("+")
                     return place, plus + build
         return 0, ""
 
     def _take_away(self, place: int, package: Application) -> None:
         decision = self.decisions[place]
-        self.decisions[place] = dataclasses.replace(decision, apply=tuple(one for one in decision.apply if one != package))
+        self.decisions[place] = dataclasses.replace(
+            decision, apply=tuple(one for one in decision.apply if one != package)
+        )
 
 
 def _known(store: KnowledgeStore) -> _Known:
@@ -250,9 +317,18 @@ def _known(store: KnowledgeStore) -> _Known:
 
 def _environment(python: str, machine: str = "x86_64") -> dict[str, str]:
     """The values of markers' variables in an image of a plan, which is Linux whatever plans it."""
-    linux = {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux", "platform_machine": machine, "extra": ""}
+    linux = {
+        "os_name": "posix",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": machine,
+        "extra": "",
+    }
     cpython = {"implementation_name": "cpython", "platform_python_implementation": "CPython"}
-    versions = {"python_version": ".".join(python.split(".")[:2]), "python_full_version": python if python.count(".") > 1 else f"{python}.0"}
+    versions = {
+        "python_version": ".".join(python.split(".")[:2]),
+        "python_full_version": python if python.count(".") > 1 else f"{python}.0",
+    }
     return linux | cpython | (versions if python else {})
 
 
