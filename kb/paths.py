@@ -50,6 +50,11 @@ def _named_additions() -> list[Path]:
 
 def _user_folder(own: str, convention: str, fallback: str) -> Path:
     if given := os.environ.get(own):
-        return Path(given)
-    base = os.environ.get(convention)
-    return (Path(base) if base else Path.home() / fallback) / "ontune"
+        return Path(given).absolute()
+    base = os.environ.get(convention, "")
+    if Path(base).is_absolute():  # the convention (XDG base directories) lets relative ones be ignored
+        return Path(base) / "ontune"
+    try:
+        return Path.home() / fallback / "ontune"
+    except RuntimeError:  # neither HOME nor an entry of the user: there is nowhere to keep anything
+        return Path(os.devnull) / "ontune"

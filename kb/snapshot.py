@@ -1,27 +1,39 @@
-"""Compiled snapshots in the user's cache: written once for each state of the knowledge base, whole or not at all.
+"""Compiled snapshots in the user's cache: written once for each state of the knowledge base, whole or not at all, and sealed.
 
-A snapshot is a folder named by the hash of its sources. `full.nq` holds every triple, for queries and explanations; `planning.nq` holds what
-planning reads; `snapshot.json` says what it is.
+A snapshot is a folder named by the hash of its sources. `full.nq` holds every triple, for queries and explanations;
+`planning.nq` holds what planning reads; `snapshot.json` says what it is, with the digest of each part and a seal over all
+of that. A part that does not have its digest is made again. A folder that somebody else owns is not read: whoever could
+write there could put words into every plan. Where nothing can be kept (a full, read-only or absent cache), the snapshot
+lives in memory.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Final
 
 from kb import paths
-from kb.errors import BadInput
 from kb.sources import Source
 
-FULL, PLANNING, ABOUT = "full.nq", "planning.nq", "snapshot.json"
-_KEPT = 4  # older snapshots are dropped: each state of a knowledge base under work leaves one
+FULL: Final = "full.nq"
+PLANNING: Final = "planning.nq"
+_ABOUT: Final = "snapshot.json"
+_MAKING: Final = ".making-"
+_KEPT: Final = 12  # older snapshots are dropped: each state of a knowledge base under work leaves one
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+Parts = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -42,16 +54,22 @@ class SnapshotInfo:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A compiled knowledge base on disk.
+    """A compiled knowledge base.
 
     Attributes:
-        folder: where it lies.
         info: what it is.
+        folder: where it lies; None where it is in memory only.
+        digests: SHA-256 of each part.
+        memory: the parts that are in memory.
+        unkept: why it is in memory only; empty where it is not.
         added: the additions that it was asked for, as they lie now.
     """
 
-    folder: Path
     info: SnapshotInfo
+    folder: Path | None
+    digests: Mapping[str, str]
+    memory: Parts = field(default_factory=dict, repr=False)
+    unkept: str = ""
     added: tuple[Source, ...] = ()
 
     @property
@@ -59,68 +77,148 @@ class Snapshot:
         """The additions that were left out, each with the reason."""
         return {source: f"{source.path}{self.info.refused[source.name]}" for source in self.added if source.name in self.info.refused}
 
-    @property
-    def full(self) -> Path:
-        """Every triple."""
-        return self.folder / FULL
-
-    @property
-    def planning(self) -> Path:
-        """What planning reads."""
-        return self.folder / PLANNING
+    def part(self, name: str) -> bytes | None:
+        """The N-Quads of a part (`FULL` or `PLANNING`); None where they are gone or damaged."""
+        if name in self.memory:
+            return self.memory[name]
+        content = _read_own(self.folder / name) if self.folder else None
+        return content if content is not None and _digest(content) == self.digests[name] else None
 
 
-def obtain(key: str, build: Callable[[Path], SnapshotInfo]) -> Snapshot:
-    """The snapshot of that key, made by `build` where it is missing.
+def obtain(key: str, build: Callable[[], tuple[SnapshotInfo, Parts]], needed: str = PLANNING) -> Snapshot:
+    """The snapshot of that key, made by `build` where it is missing or damaged.
 
     Args:
         key: the hash of everything that the snapshot depends on.
-        build: fills an empty folder with the snapshot's files; called under a lock, so that processes wait for one another.
-
-    Raises:
-        BadInput: the cache folder cannot be written.
+        build: compiles; called under a lock, so that processes wait for one another.
+        needed: the part that must be whole; it is in the snapshot's memory.
     """
     home = paths.cache_home() / "snapshots"
-    folder = home / key[:20]
-    if info := _read(folder):
-        return Snapshot(folder, info)
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        _claim(home)
+        if found := _read(home, key, needed):
+            return found
         with _locked(home / "lock"):
-            if info := _read(folder):
-                return Snapshot(folder, info)
-            fresh = Path(tempfile.mkdtemp(prefix=".making-", dir=home))
-            try:
-                info = build(fresh)
-                (fresh / ABOUT).write_text(json.dumps(asdict(info)), encoding="utf-8")
-                shutil.rmtree(folder, ignore_errors=True)
-                fresh.rename(folder)
-            finally:
-                shutil.rmtree(fresh, ignore_errors=True)
-            _drop_old(home)
-    except PermissionError as error:
-        raise BadInput(str(error.filename), "the cache folder cannot be written", expected="a writable ONTUNE_CACHE_HOME") from error
-    return Snapshot(folder, info)
+            if found := _read(home, key, needed):
+                return found
+            _sweep(home)
+            info, parts = build()
+            return _keep(home, key, info, parts, needed)
+    except OSError as error:
+        info, parts = build()
+        return _in_memory(info, parts, f"{home}: {error.strerror or error}")
 
 
-def _read(folder: Path) -> SnapshotInfo | None:
+def _keep(home: Path, key: str, info: SnapshotInfo, parts: Parts, needed: str) -> Snapshot:
+    """Write a snapshot as one folder; it stays in memory where that cannot be done."""
+    digests = {name: _digest(content) for name, content in parts.items()}
+    about = {"key": key, "digests": digests, **asdict(info)}
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        fresh = Path(tempfile.mkdtemp(prefix=_MAKING, dir=home))
+        try:
+            for name, content in parts.items():
+                _write_own(fresh / name, content)
+            _write_own(fresh / _ABOUT, json.dumps(about | {"seal": _seal(about)}).encode())
+            shutil.rmtree(_folder(home, key), ignore_errors=True)
+            fresh.rename(_folder(home, key))
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        _drop_old(home)
+    except OSError as error:
+        return _in_memory(info, parts, f"{home}: {error.strerror or error}")
+    return Snapshot(info, _folder(home, key), digests, {needed: parts[needed]})
+
+
+def _in_memory(info: SnapshotInfo, parts: Parts, unkept: str) -> Snapshot:
+    return Snapshot(info, None, {}, parts, unkept)
+
+
+def _read(home: Path, key: str, needed: str) -> Snapshot | None:
+    """The snapshot of that key, if it is there, this user's own, sealed, and the needed part whole."""
+    folder = _folder(home, key)
+    try:
+        about = json.loads(_read_own(folder / _ABOUT) or b"")
+        seal = about.pop("seal")
+    except (ValueError, KeyError, AttributeError, RecursionError):
+        return None
+    if seal != _seal(about) or about.pop("key") != key:
+        return None
+    digests = about.pop("digests")
+    found = Snapshot(SnapshotInfo(**about), folder, digests)
+    content = found.part(needed)
+    if content is None:
         return None
     with contextlib.suppress(OSError):
         os.utime(folder)
-    return SnapshotInfo(about["version"], about["sha256"], about["refused"])
+    return Snapshot(found.info, folder, digests, {needed: content})
+
+
+def _claim(home: Path) -> None:
+    """Make the folder of snapshots, for this user alone.
+
+    Raises:
+        PermissionError: somebody else owns it.
+    """
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (home, home.parent):
+        facts = folder.lstat()
+        if facts.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "another user owns the cache folder, and could write what plans are made from", str(folder))
+        if facts.st_mode & _OTHERS_WRITE:
+            folder.chmod(facts.st_mode & ~_OTHERS_WRITE & 0o7777)
+
+
+def _read_own(path: Path) -> bytes | None:
+    """The content of a regular file that this user owns and nobody else may write; None of any other."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        own = stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid() and not facts.st_mode & _OTHERS_WRITE
+        try:
+            return file.read() if own else None
+        except OSError:
+            return None
+
+
+def _write_own(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+
+
+def _folder(home: Path, key: str) -> Path:
+    return home / key[:20]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _seal(about: Mapping[str, object]) -> str:
+    """A digest over what a snapshot says of itself. It shows damage; against others it is the owner of the folder that counts."""
+    return _digest(json.dumps(about, sort_keys=True).encode())
+
+
+def _sweep(home: Path) -> None:
+    """Remove what was being made when its process was killed: whoever makes a snapshot holds the lock."""
+    for left in home.glob(f"{_MAKING}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _drop_old(home: Path) -> None:
-    made = sorted((path for path in home.iterdir() if path.is_dir() and not path.name.startswith(".")), key=lambda path: path.stat().st_mtime)
-    for path in made[:-_KEPT]:
+    dated = []
+    for path in home.iterdir():
+        with contextlib.suppress(OSError):  # another process may drop the same one
+            if path.is_dir():
+                dated.append((path.stat().st_mtime, path))
+    for _, path in sorted(dated)[:-_KEPT]:
         shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -6,7 +6,6 @@ import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyoxigraph as ox
@@ -48,14 +47,13 @@ class KnowledgeStore:
         except OSError as error:
             raise BadInput(str(source.path), str(error) or "cannot be read") from error
 
-    def load_quads(self, path: Path) -> None:
-        """Read N-Quads that `dump` has written."""
-        self.store.bulk_load(path=str(path), format=ox.RdfFormat.N_QUADS)
+    def load_quads(self, quads: bytes) -> None:
+        """Read N-Quads that `dump` has given."""
+        self.store.bulk_load(quads, format=ox.RdfFormat.N_QUADS)
 
-    def dump(self, path: Path) -> None:
-        """Write every quad as N-Quads."""
-        with path.open("wb") as file:
-            self.store.dump(file, ox.RdfFormat.N_QUADS)
+    def dump(self) -> bytes:
+        """Every quad as N-Quads."""
+        return self.store.dump(format=ox.RdfFormat.N_QUADS) or b""
 
     def content_hash(self) -> str:
         """SHA-256 over all quads, whatever their order: two equal hashes are the same knowledge (blank nodes count by their labels)."""

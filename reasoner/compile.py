@@ -15,7 +15,7 @@ import pyoxigraph as ox
 
 from kb import __version__
 from kb.errors import BadInput
-from kb.snapshot import FULL, PLANNING, Snapshot, SnapshotInfo, obtain
+from kb.snapshot import FULL, PLANNING, Parts, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, local_name, on, prefixed
@@ -32,11 +32,12 @@ _ONLY_FOR_READERS = {PREFIXES["skos"] + "definition", PREFIXES["rdfs"] + "commen
 _ONLY_FOR_QUERIES = tuple(FILE + folder for folder in ("ontology/vocabularies/", "kb/evidence/mlperf/", "kb/evidence/modak/"))
 
 
-def compile_snapshot(additions: Sequence[Path] | None = None) -> Snapshot:
+def compile_snapshot(additions: Sequence[Path] | None = None, needed: str = PLANNING) -> Snapshot:
     """The snapshot of the shipped knowledge and the additions, compiled at first use.
 
     Args:
         additions: folders of Turtle that overlay the shipped knowledge; None takes the user's own.
+        needed: the part that must be whole, `PLANNING` or `FULL`.
 
     Raises:
         BadInput: shipped knowledge is broken.
@@ -46,14 +47,20 @@ def compile_snapshot(additions: Sequence[Path] | None = None) -> Snapshot:
     release = __version__
     key = hashlib.sha256(f"{sha256} {release} {_code_hash()}".encode()).hexdigest()
 
-    def build(folder: Path) -> SnapshotInfo:
+    def build() -> tuple[SnapshotInfo, Parts]:
         store, refused = compile_sources(shipped, added)
         store.add(identity_quads(release, sha256))
-        store.dump(folder / FULL)
-        _planning_part(store).dump(folder / PLANNING)
-        return SnapshotInfo(release, sha256, {source.name: said.removeprefix(str(source.path)) for source, said in refused.items()})
+        said = {source.name: text.removeprefix(str(source.path)) for source, text in refused.items()}
+        return SnapshotInfo(release, sha256, said), {FULL: store.dump(), PLANNING: _planning_part(store).dump()}
 
-    return replace(obtain(key, build), added=tuple(added))
+    return replace(obtain(key, build, needed), added=tuple(added))
+
+
+def full_store(additions: Sequence[Path] | None = None) -> tuple[Snapshot, KnowledgeStore]:
+    """The snapshot, and every triple of it. Raises as `compile_snapshot`."""
+    snapshot, store = compile_snapshot(additions, FULL), KnowledgeStore()
+    store.load_quads(snapshot.memory[FULL])
+    return snapshot, store
 
 
 def identity_quads(release: str, sha256: str) -> list[ox.Quad]:

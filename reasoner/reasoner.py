@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kb.errors import BadInput
-from kb.snapshot import Snapshot
+from kb.snapshot import FULL, PLANNING, Snapshot
 from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import local_name, on
 from kb.workload import Workload
-from reasoner.compile import compile_snapshot, compile_without, identity_of
+from reasoner.compile import compile_snapshot, compile_without, full_store, identity_of
 from reasoner.consent import awaiting_consent, on_request
 from reasoner.derive import Derivation, Derived, Deriver
 from reasoner.explain import explain
@@ -57,7 +57,7 @@ class Reasoner:
             self.snapshot = compile_snapshot(additions)
             self.refused = tuple(self.snapshot.refused.values())
             store = KnowledgeStore()
-            store.load_quads(self.snapshot.planning)
+            store.load_quads(self.snapshot.memory[PLANNING])
         self.knowledge = identity_of(store)
         self.store = store
         self._sources: dict[str, tuple[str, ...]] = {}
@@ -97,11 +97,13 @@ class Reasoner:
         """
         if self.snapshot is None:
             return self.store
-        snapshot = self.snapshot if self.snapshot.full.exists() else compile_snapshot(self._additions)
-        if snapshot.info.sha256 != self.snapshot.info.sha256:
-            raise BadInput("the knowledge base", "it has changed since this reasoner read it", expected="a new reasoner")
         store = KnowledgeStore()
-        store.load_quads(snapshot.full)
+        if (quads := self.snapshot.part(FULL)) is None:
+            snapshot, store = full_store(self._additions)
+            if snapshot.info.sha256 != self.snapshot.info.sha256:
+                raise BadInput("the knowledge base", "it has changed since this reasoner read it", expected="a new reasoner")
+        else:
+            store.load_quads(quads)
         return store
 
     def plan(self, workload: Workload, target: Target, **choices: Any) -> Plan:

@@ -62,12 +62,18 @@ def reasoner() -> Reasoner:
     return Reasoner([])
 
 
+def _full(reasoner: Reasoner, folder: Path) -> Path:
+    file = folder.with_suffix(".nq")
+    file.write_bytes(reasoner.full_store.dump())
+    return file
+
+
 @pytest.fixture(scope="module")
 def endpoint(reasoner: Reasoner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert shutil.which(str(SERVER)), "the oxigraph server comes with the extra `serve`"
     assert reasoner.snapshot is not None
     folder, port = tmp_path_factory.mktemp("served"), free_port()
-    subprocess.run([SERVER, "load", "--location", folder, "--file", reasoner.snapshot.full], check=True, capture_output=True)
+    subprocess.run([SERVER, "load", "--location", folder, "--file", _full(reasoner, folder)], check=True, capture_output=True)
     with served(folder, port) as address:
         yield address
 

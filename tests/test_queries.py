@@ -12,10 +12,9 @@ from kb.errors import BadInput
 from kb.paths import shipped
 from kb.query_library import NamedQuery, named_queries, named_query
 from kb.sources import shipped_sources
-from kb.store import KnowledgeStore
 from reasoner.check.finding import KnowledgeUnderCheck
 from reasoner.check.questions import Expected, answer, difference, findings, read_expected
-from reasoner.compile import compile_snapshot
+from reasoner.compile import full_store
 from tests.documents import ROOT, blocks, run
 
 README = ROOT / "kb" / "queries" / "README.md"
@@ -25,8 +24,7 @@ QUESTIONS = [query for query in named_queries([]).values() if query.path.parent.
 @pytest.fixture(scope="module")
 def knowledge() -> KnowledgeUnderCheck:
     under_check = KnowledgeUnderCheck(shipped_sources())
-    under_check.compiled = KnowledgeStore()
-    under_check.compiled.load_quads(compile_snapshot([]).full)
+    under_check.compiled = full_store([])[1]
     return under_check
 
 

@@ -15,9 +15,8 @@ from test_endpoint import free_port
 
 from kb.errors import BadInput
 from kb.sparql_text import depth, refuse_federation, tokens, unescaped, with_whole_names
-from kb.store import KnowledgeStore
 from kb.terms import PREFIXES, prefixed
-from reasoner.compile import compile_snapshot
+from reasoner.compile import full_store
 from tests.serving import Service, serving
 
 DATA = "http://kasei.us/2009/09/sparql/data/data{}.rdf"
@@ -221,8 +220,7 @@ def test_names_that_the_engine_refuses_are_written_out() -> None:
 
 
 def test_every_shipped_name_can_be_asked_for_with_its_prefix() -> None:
-    store = KnowledgeStore()
-    store.load_quads(compile_snapshot([]).full)
+    store = full_store([])[1]
     own = {prefix: namespace for prefix, namespace in PREFIXES.items() if namespace.startswith("https://w3id.org/ontune")}
     subjects = {row["s"] for row in store.select("SELECT DISTINCT ?s WHERE { ?s ?p ?o FILTER(isIRI(?s)) }")}
     names = {subject: prefixed(subject) for subject in subjects}

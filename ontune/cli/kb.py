@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kb.errors import BadInput
-from ontune.cli.output import choice, emit, emit_rows, say, say_refused, write_whole
+from ontune.cli.output import choice, emit, emit_rows, say, say_state_of, write_whole
 
 if TYPE_CHECKING:
     from kb.store import KnowledgeStore
@@ -43,8 +43,8 @@ def compile_(format: Annotated[str, choice("--format", "table", "json", help="Ho
     from reasoner.compile import compile_snapshot
 
     snapshot = compile_snapshot()
-    say_refused(snapshot.refused.values())
-    document = {"version": snapshot.info.version, "sha256": snapshot.info.sha256, "folder": str(snapshot.folder)}
+    say_state_of(snapshot)
+    document = {"version": snapshot.info.version, "sha256": snapshot.info.sha256, "folder": str(snapshot.folder or "")}
     emit(document | {"refused": list(snapshot.refused.values())}, format, lambda: emit_rows(document.items(), ("what", "value")))
 
 
@@ -128,19 +128,17 @@ def _export_html(folder: Path | None) -> None:
     if folder is None:
         raise BadInput("--output", "HTML is many files", expected="-o FOLDER")
     snapshot = compile_snapshot()  # names the knowledge, and refuses what is broken
-    say_refused(snapshot.refused.values())
+    say_state_of(snapshot)
     sources = [source for source in (*shipped_sources(), *added_sources()) if source not in snapshot.refused]
     pages = write_site(folder, sources, named_queries(), {"version": snapshot.info.version, "sha256": snapshot.info.sha256})
     say(f"written: {pages} pages, {folder / 'index.html'}")
 
 
 def _store() -> KnowledgeStore:
-    from kb.store import KnowledgeStore
-    from reasoner.compile import compile_snapshot
+    from reasoner.compile import full_store
 
-    snapshot, store = compile_snapshot(), KnowledgeStore()
-    say_refused(snapshot.refused.values())
-    store.load_quads(snapshot.full)
+    snapshot, store = full_store()
+    say_state_of(snapshot)
     return store
 
 

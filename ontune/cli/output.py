@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from kb.snapshot import Snapshot
+
 NARROWEST_PIPE = 120  # columns of a table that goes into a file or a pipe
 
 
@@ -70,12 +72,15 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def say_refused(refused: Iterable[str]) -> None:
-    """Tell on stderr which additions to the knowledge base do not count, and why."""
+def say_state_of(snapshot: Snapshot) -> None:
+    """Tell on stderr which additions to the knowledge base do not count, and why; and where the compiled knowledge cannot be kept."""
     from kb.paths import missing_additions
 
-    for text in (*refused, *(f"{folder}: ONTUNE_KB_PATH names it, and there is no such folder" for folder in missing_additions())):
+    missing = (f"{folder}: ONTUNE_KB_PATH names it, and there is no such folder" for folder in missing_additions())
+    for text in (*snapshot.refused.values(), *missing):
         say(f"refused: {text}")
+    if snapshot.unkept:
+        say(f"note: the knowledge base is compiled each time, since what is compiled cannot be kept: {snapshot.unkept}")
 
 
 def write_whole(path: Path, text: str) -> None:

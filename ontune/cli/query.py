@@ -63,12 +63,9 @@ def query(
 
 
 def _full_store() -> KnowledgeStore:
-    from kb.store import KnowledgeStore
-    from reasoner.compile import compile_snapshot
+    from reasoner.compile import full_store
 
-    store = KnowledgeStore()
-    store.load_quads(compile_snapshot().full)
-    return store
+    return full_store()[1]
 
 
 def _print_local(store: KnowledgeStore, text: str, where: str, format: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from kb.errors import BadInput
-from ontune.cli.output import choice, say_refused
+from ontune.cli.output import choice, say_state_of
 
 if TYPE_CHECKING:
     from kb.site import Site
@@ -88,7 +88,8 @@ class RequestArguments:
 
         if self.endpoint is None:
             reasoner = Reasoner() if self.site is None else _with_site(self.site)
-            say_refused(reasoner.refused)
+            if reasoner.snapshot is not None:
+                say_state_of(reasoner.snapshot)
             return reasoner
         from kb.remote import read_remote
 

@@ -83,7 +83,7 @@ def _only_queries(snapshot: Path) -> dict[bytes, Work]:
     from ontune.service.query_worker import QueryWorker
 
     store = KnowledgeStore()
-    store.load_quads(snapshot)
+    store.load_quads(snapshot.read_bytes())
     return {QUERIES: QueryWorker(store).work}
 
 
