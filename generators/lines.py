@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb.errors import BadInput
 from reasoner.plan import DecisionTaken, Plan
+from reasoner.request import find_decision
 
 from . import job
 from .bundle import FORMATS, files_of
@@ -73,10 +74,11 @@ def explain(reasoner: Reasoner, subject: str, workload: Workload, target: Target
         NoFeasiblePlan: no configuration meets the request.
     """
     menu = reasoner.menu
-    decisions = {menu.name[decision] for decision in menu.options}
-    if subject in menu.by_name or subject in decisions or subject.partition("=")[0] in decisions:
+    # A line may look like an option (`NAME=value`): only what begins with a decision is one.
+    if find_decision(menu, subject.partition("=")[0]) or menu.all_option_names.meant(subject):
         return reasoner.explain(subject, workload, target, **wishes)
-    found = find(plan or reasoner.plan(workload, target, **wishes), subject, [*decisions, *menu.by_name])
+    names = [*(menu.name[decision] for decision in menu.options), *menu.by_name]
+    found = find(plan or reasoner.plan(workload, target, **wishes), subject, names)
     origins = dict.fromkeys(origin for line in found for origin in line.origins)
     premises = [
         reasoner.explain(origin.name, workload, target, **wishes)

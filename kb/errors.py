@@ -6,11 +6,17 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+_ALIKE = 0.6  # how much of two spellings must agree, from 0 to 1
+
 
 class OntuneError(Exception):
     """An expected failure. `str(error)` is the whole message; `exit_code` is what the command line returns."""
 
     exit_code = 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The error as an object: `message`, `exit_code`, and what its kind knows more exactly."""
+        return {"message": str(self), "exit_code": self.exit_code}
 
 
 class BadInput(OntuneError):
@@ -22,17 +28,36 @@ class BadInput(OntuneError):
         expected: what would have been accepted.
         given: the text that was given, to be compared with `known`.
         known: the names that would have been accepted; the nearest one is suggested.
+        meant: what is likely meant, where more than spelling tells; it is suggested before anything else.
     """
 
     exit_code = 2
 
-    def __init__(self, where: str, problem: str, *, expected: str = "", given: str = "", known: Iterable[str] = ()) -> None:
-        message = f"{where}: {problem}"
-        if expected:
-            message += f"; expected {expected}"
-        if near := nearest(given, known):
-            message += f"; did you mean '{near}'?"
-        super().__init__(message)
+    def __init__(
+        self, where: str, problem: str, *, expected: str = "", given: str = "", known: Iterable[str] = (), meant: Iterable[str] = ()
+    ) -> None:
+        near = nearest(given, known)
+        self.where, self.problem, self.expected, self.given = where, problem, expected, given
+        self.nearest = list(meant) or ([near] if near else [])
+        super().__init__(self._message())
+
+    def said_at(self, where: str) -> BadInput:
+        """The same error under the name by which somebody else calls the place."""
+        return BadInput(where, self.problem, expected=self.expected, given=self.given, meant=self.nearest)
+
+    def to_json(self) -> dict[str, Any]:
+        """`message`, `where`, `problem`, `expected`, `given`, `nearest` (what is likely meant, the likeliest first) and `exit_code`."""
+        parts = {"where": self.where, "problem": self.problem, "expected": self.expected, "given": self.given, "nearest": self.nearest}
+        return {"message": str(self), **parts, "exit_code": self.exit_code}
+
+    def _message(self) -> str:
+        message = f"{self.where}: {self.problem}"
+        if self.expected:
+            message += f"; expected {self.expected}"
+        if self.nearest:
+            quoted = [f"'{name}'" for name in self.nearest]
+            message += f"; did you mean {', '.join(quoted[:-1]) + ' or ' if quoted[1:] else ''}{quoted[-1]}?"
+        return message
 
 
 class NoFeasiblePlan(OntuneError):
@@ -48,6 +73,10 @@ class NoFeasiblePlan(OntuneError):
         super().__init__(message)
         self.repair = tuple(repair)
 
+    def to_json(self) -> dict[str, Any]:
+        """`message`, `exit_code` and `repair`."""
+        return super().to_json() | {"repair": [dict(way) for way in self.repair]}
+
 
 class RunFailed(OntuneError):
     """A build or a run of an external program failed; the message ends with the log's path or its last lines."""
@@ -56,5 +85,9 @@ class RunFailed(OntuneError):
 
 
 def nearest(given: str, known: Iterable[str]) -> str | None:
-    """The known name closest to `given`, or None where nothing is close."""
-    return next(iter(difflib.get_close_matches(given, list(known), n=1, cutoff=0.5)), None) if given else None
+    """The known name spelt most like `given`, whatever the case; None where nothing is close."""
+    if not given:
+        return None
+    spellings = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(given.casefold(), spellings, n=1, cutoff=_ALIKE)
+    return spellings[found[0]] if found else None

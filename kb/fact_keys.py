@@ -10,20 +10,25 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pyoxigraph as ox
 
 from kb import paths
 from kb.errors import BadInput
+from kb.names import Names
 from kb.terms import PREFIXES, local_name, on, version_key
 
 Facts = dict[str, Any]
 Values = Callable[[ox.NamedNode | ox.BlankNode, str], list[Any]]
 
 _XSD = PREFIXES["xsd"]
+_RANGE = PREFIXES["rdfs"] + "range"
+_OF_VALUES = {_RANGE, on("namedBy"), on("spelledAs")}
 _NO_PROPERTY = ox.NamedNode("urn:ontune:no-property")
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*")
 _EXPECTED = {"string": "a text", "integer": "a whole number", "decimal": "a number", "boolean": "true or false"}
 
 
@@ -36,7 +41,9 @@ class Key:
         many: whether the value is a list.
         property: the property that holds the value; a mere container has none.
         datatype: local name of the XSD datatype; empty where the value is a resource.
-        namespace: what turns the value into the IRI of a resource.
+        namespace: what turns the value into the IRI of a resource, where no knowledge base is at hand to look it up in.
+        names: the class whose names the values are; empty where they are none.
+        spelling: the property whose known values a text is read as; empty where it is taken as it stands.
         sort_property: the property that holds a version's sort key.
         count_property: the property that holds the length of the list.
         momentary: whether the value holds for the moment of the probe only.
@@ -48,6 +55,8 @@ class Key:
     property: ox.NamedNode = _NO_PROPERTY
     datatype: str = "string"
     namespace: str = ""
+    names: str = ""
+    spelling: str = ""
     sort_property: ox.NamedNode | None = None
     count_property: ox.NamedNode | None = None
     momentary: bool = False
@@ -72,7 +81,9 @@ class FactKeys:
                 return key.path.removesuffix("[]")
         return ""
 
-    def quads(self, facts: Facts, node: ox.NamedNode, graph: ox.NamedNode, *, state_unknown: bool = True) -> list[ox.Quad]:
+    def quads(
+        self, facts: Facts, node: ox.NamedNode, graph: ox.NamedNode, *, state_unknown: bool = True, names: Names | None = None
+    ) -> list[ox.Quad]:
         """The facts as quads about `node`; objects of a list become nodes below it (`<node>/gpus/0`).
 
         Args:
@@ -80,10 +91,11 @@ class FactKeys:
             node: what they are about.
             graph: the graph of the quads.
             state_unknown: whether to state the keys of what is null.
+            names: what the names of resources are looked up in; without it their IRIs follow from the keys' namespaces.
         """
         found: list[ox.Quad] = []
         unknown: set[str] = set()
-        _emit(self.root, facts, node, graph, found, unknown)
+        _Emitter(graph, names, found, unknown).emit(self.root, facts, node)
         if not state_unknown:
             return found
         predicate = ox.NamedNode(on("unknownFact"))
@@ -108,6 +120,29 @@ class FactKeys:
         """The facts without those that hold for a moment only."""
         passing = {name for name, key in self.root.members.items() if key.momentary}
         return {name: value for name, value in facts.items() if name not in passing}
+
+    def named(self, facts: Facts, names: Names, where: str) -> Facts:
+        """The facts with each name as the knowledge base has it, so that all spellings of a thing are one fact.
+
+        Args:
+            facts: complete facts.
+            names: what is known.
+            where: file or option, for the error.
+
+        Raises:
+            BadInput: a name is unknown or ambiguous; the message names `where` and the key.
+        """
+        found: Facts = _named(self.root, facts, names, where, "")
+        return found
+
+    def named_at(self, path: str, value: Any, names: Names) -> Any:
+        """As `named`, for the value of one key, such as `gpus[0].vendor`; a key that is unknown is left alone."""
+        key = self.root
+        for name in re.sub(r"\[\d*\]", "", path).split("."):
+            if name not in key.members:
+                return value
+            key = key.members[name]
+        return _named(key, value, names, "", path)
 
     def empty(self) -> Facts:
         """Facts of which nothing is known."""
@@ -163,25 +198,48 @@ class FactKeys:
 
 @functools.cache
 def fact_keys(module: str) -> FactKeys:
-    """The table that `ontology/<module>.ttl` declares."""
-    stated: dict[str, dict[str, list[Any]]] = {}
-    for quad in ox.parse(path=str(paths.shipped("ontology") / f"{module}.ttl"), format=ox.RdfFormat.TURTLE):
-        if isinstance(quad.subject, ox.NamedNode):
-            stated.setdefault(quad.subject.value, {}).setdefault(quad.predicate.value, []).append(quad.object)
+    """The table that `ontology/<module>.ttl` declares; what a key's values are may be stated in another module."""
     root = Key("")
-    ranges = PREFIXES["rdfs"] + "range"
-    for subject, facts in stated.items():
+    here = _statements(module)
+    for subject, facts in here.items():
+        anywhere = _everywhere().get(subject, {})
         for path in facts.get(on("factKey"), ()):
             key = _place(root, path.value)
             key.property = ox.NamedNode(subject)
-            value_range = facts[ranges][0].value if ranges in facts else f"{_XSD}string"
-            key.datatype = local_name(value_range) if value_range.startswith(_XSD) else ""
+            value_range = anywhere[_RANGE][0].value if _RANGE in anywhere else f"{_XSD}string"
             key.namespace = facts[on("factNamespace")][0].value if on("factNamespace") in facts else ""
+            key.datatype = local_name(value_range) if value_range.startswith(_XSD) and not key.namespace else ""
+            key.names = anywhere[on("namedBy")][0].value if on("namedBy") in anywhere else "" if key.datatype else value_range
+            key.spelling = anywhere[on("spelledAs")][0].value if on("spelledAs") in anywhere else ""
             key.momentary = on("momentary") in facts
             key.sort_property = facts[on("sortedBy")][0] if on("sortedBy") in facts else None
         for path in facts.get(on("countOf"), ()):
             _place(root, path.value).count_property = ox.NamedNode(subject)
+    for key in _walk(root):
+        if key.members:
+            key.names = ""  # its objects are described, not named
     return FactKeys(root)
+
+
+@functools.cache
+def _everywhere() -> dict[str, dict[str, list[Any]]]:
+    """What the whole ontology states of what its keys' values are."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for path in paths.shipped("ontology").glob("*.ttl"):
+        for subject, facts in _statements(path.stem).items():
+            for predicate in _OF_VALUES & facts.keys():
+                found.setdefault(subject, {}).setdefault(predicate, []).extend(facts[predicate])
+    return found
+
+
+@functools.cache
+def _statements(module: str) -> dict[str, dict[str, list[Any]]]:
+    """What a module of the ontology states, by subject and predicate."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for quad in ox.parse(path=str(paths.shipped("ontology") / f"{module}.ttl"), format=ox.RdfFormat.TURTLE):
+        if isinstance(quad.subject, ox.NamedNode):
+            found.setdefault(quad.subject.value, {}).setdefault(quad.predicate.value, []).append(quad.object)
+    return found
 
 
 def stated(facts: Facts) -> Facts:
@@ -209,35 +267,69 @@ def _nothing(key: Key) -> Any:
     return {name: _nothing(member) for name, member in key.members.items()} if key.members and not key.many else None
 
 
-def _emit(key: Key, facts: Mapping[str, Any], node: ox.NamedNode, graph: ox.NamedNode, found: list[ox.Quad], unknown: set[str]) -> None:
-    for name, member in key.members.items():
-        value = facts.get(name)
-        if value is None:
-            unknown.update(below.path.removesuffix("[]") for below in (member, *_walk(member)))
-        elif member.members and not member.many:
-            _emit(member, value, node, graph, found, unknown)
-        else:
-            if member.count_property:
-                found.append(ox.Quad(node, member.count_property, ox.Literal(len(value)), graph))
-            elements = value if member.many else [value]
-            if member.count_property and member.members and all(element == elements[0] for element in elements):
-                elements = elements[:1]  # the count says how often
-            for n, element in enumerate(elements):
-                if member.members:
-                    child = ox.NamedNode(f"{node.value}/{name}/{n}")
-                    found.append(ox.Quad(node, member.property, child, graph))
-                    _emit(member, element, child, graph, found, unknown)
-                else:
-                    found.append(ox.Quad(node, member.property, _term(member, element), graph))
-                    if member.sort_property and (sort_key := version_key(str(element))):
-                        found.append(ox.Quad(node, member.sort_property, ox.Literal(sort_key), graph))
+class _Emitter:
+    """Turns facts into quads of one graph.
+
+    Args:
+        graph: the graph.
+        names: what names are looked up in, or None.
+        found: where the quads go.
+        unknown: where the keys of what is null go.
+    """
+
+    def __init__(self, graph: ox.NamedNode, names: Names | None, found: list[ox.Quad], unknown: set[str]) -> None:
+        self._graph, self._names, self._found, self._unknown = graph, names, found, unknown
+
+    def emit(self, key: Key, facts: Mapping[str, Any], node: ox.NamedNode) -> None:
+        """State the facts below a key of `node`."""
+        for name, member in key.members.items():
+            value = facts.get(name)
+            if value is None:
+                self._unknown.update(below.path.removesuffix("[]") for below in (member, *_walk(member)))
+            elif member.members and not member.many:
+                self.emit(member, value, node)
+            else:
+                self._list(name, member, value, node)
+
+    def _list(self, name: str, member: Key, value: Any, node: ox.NamedNode) -> None:
+        if member.count_property:
+            self._found.append(ox.Quad(node, member.count_property, ox.Literal(len(value)), self._graph))
+        elements = value if member.many else [value]
+        if member.count_property and member.members and all(element == elements[0] for element in elements):
+            elements = elements[:1]  # the count says how often
+        for n, element in enumerate(elements):
+            if member.members:
+                child = ox.NamedNode(f"{node.value}/{name}/{n}")
+                self._found.append(ox.Quad(node, member.property, child, self._graph))
+                self.emit(member, element, child)
+            else:
+                self._found.append(ox.Quad(node, member.property, self._term(member, element), self._graph))
+                if member.sort_property and (sort_key := version_key(str(element))):
+                    self._found.append(ox.Quad(node, member.sort_property, ox.Literal(sort_key), self._graph))
+
+    def _term(self, key: Key, value: Any) -> ox.NamedNode | ox.Literal:
+        if not key.datatype:
+            if self._names is not None and self._names.knows(key.names):
+                return ox.NamedNode(self._names.find(key.names, value, key.path).iri)
+            return ox.NamedNode(key.namespace + quote(value, safe=""))
+        text = json.dumps(value) if key.datatype == "boolean" else str(value)
+        return ox.Literal(text, datatype=ox.NamedNode(_XSD + key.datatype))
 
 
-def _term(key: Key, value: Any) -> ox.NamedNode | ox.Literal:
-    if key.namespace:
-        return ox.NamedNode(key.namespace + str(value))
-    text = json.dumps(value) if key.datatype == "boolean" else str(value)
-    return ox.Literal(text, datatype=ox.NamedNode(_XSD + key.datatype))
+def _named(key: Key, value: Any, names: Names, where: str, path: str) -> Any:
+    if value is None:
+        return None
+    if key.many and isinstance(value, list):
+        one = replace(key, many=False)
+        elements = [_named(one, element, names, where, f"{path}[{n}]") for n, element in enumerate(value)]
+        return sorted(set(elements)) if key.names or key.spelling else elements  # a set has no order and holds nothing twice
+    if key.members and isinstance(value, dict):
+        below = {name: f"{path}.{name}" if path else name for name in value}
+        return {name: _named(key.members[name], value[name], names, where, below[name]) if name in key.members else value[name] for name in value}
+    if key.names and isinstance(value, str) and names.knows(key.names):
+        place = re.sub(r"\[\d+\]$", "", path)
+        return names.find(key.names, value, f"{where}: key '{place}'" if where else path).name
+    return names.spelt(key.spelling, value) if key.spelling and isinstance(value, str) else value
 
 
 def _read(key: Key, node: ox.NamedNode | ox.BlankNode, values: Values) -> Any:
@@ -263,7 +355,7 @@ def _read(key: Key, node: ox.NamedNode | ox.BlankNode, values: Values) -> Any:
 
 def _plain(key: Key, term: Any) -> Any:
     if key.namespace:
-        return term.value.removeprefix(key.namespace)
+        return unquote(term.value.removeprefix(key.namespace))
     if key.datatype in ("integer", "decimal", "boolean"):
         number: Any = json.loads(term.value.lstrip("+"))
         return number
@@ -312,7 +404,7 @@ def _object(key: Key, value: Any, where: str) -> Facts:
 
 
 def _scalar(key: Key, value: Any, where: str) -> Any:
-    kind = key.datatype if not key.namespace else "string"
+    kind = key.datatype or "string"
     fits = {
         "string": isinstance(value, str),
         "integer": isinstance(value, int) and not isinstance(value, bool),
@@ -321,8 +413,8 @@ def _scalar(key: Key, value: Any, where: str) -> Any:
     }
     if kind == "string" and fits[kind] and not _is_text(value):
         raise BadInput(where, f"key '{key.path}' holds half a character", expected="Unicode text")
-    if key.namespace and fits[kind] and not re.fullmatch(r"[\w.+-]+", value):
-        raise BadInput(where, f"key '{key.path}' has the value {_shown(value)}", expected="a name of letters, digits and '_.+-'")
+    if key.names and fits[kind] and not _NAME.fullmatch(value):
+        raise BadInput(where, f"key '{key.path}' has the value {_shown(value)}", expected="a name in one line")
     if not fits.get(kind, True):
         raise BadInput(where, f"key '{key.path}' has the value {_shown(value)}", expected=_EXPECTED[kind])
     return value

@@ -1,62 +1,53 @@
-"""Shipped and added resources that people call by a short name: targets and workloads."""
+"""Shipped and added resources that people call by a name: targets, workloads and sites."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyoxigraph as ox
 
 from kb import paths
-from kb.errors import BadInput
-from kb.terms import PREFIXES, RDF_TYPE
+from kb.names import Entry, Names, listed
 
-_TYPE = ox.NamedNode(RDF_TYPE)
-_NOTATION = ox.NamedNode(PREFIXES["skos"] + "notation")
+if TYPE_CHECKING:
+    from kb.store import KnowledgeStore
 
 
 class NamedResources:
-    """The resources of one class, by their `skos:notation`.
+    """The resources of one class, by their names.
 
     Args:
         class_iri: such as `on:Target`.
         folder: the folder of `kb/facts` that ships them; users' additions are read too.
-        store: where to look first, such as a snapshot that is open anyway.
+        store: where to look, such as a snapshot that is open anyway; without it, or where it has none, the folder is read.
     """
 
-    def __init__(self, class_iri: str, folder: str, store: ox.Store | None = None) -> None:
-        self._class = ox.NamedNode(class_iri)
-        self._store = store if store is not None and _any_is(store, None, self._class) else shipped_and_added(folder)
+    def __init__(self, class_iri: str, folder: str, store: KnowledgeStore | None = None) -> None:
+        self._class = class_iri
+        if store is not None and store.names.knows(class_iri):
+            self._store, self._names = store.store, store.names
+        else:
+            self._store = shipped_and_added(folder)
+            self._names = Names(self._store)
 
     def names(self) -> list[str]:
         """Every known name, sorted."""
-        return sorted(
-            {
-                named.object.value
-                for typed in self._store.quads_for_pattern(None, _TYPE, self._class, None)
-                if not isinstance(typed.subject, ox.Triple)
-                for named in self._store.quads_for_pattern(typed.subject, _NOTATION, None, None)
-                if isinstance(named.object, ox.Literal)
-            }
-        )
+        return [entry.name for entry in self._names.vocabulary(self._class).entries]
 
-    def find(self, name: str, where: str, others: tuple[str, ...] = ()) -> ox.NamedNode | ox.BlankNode:
-        """The resource of that name.
+    def find(self, name: str, where: str, others: tuple[str, ...] = ()) -> Entry:
+        """The resource that a name means.
 
         Args:
-            name: its notation.
+            name: any of its names.
             where: what names it, for the error.
             others: further names that would have been accepted there.
 
         Raises:
-            BadInput: nothing has the name; the nearest known one is suggested.
+            BadInput: nothing has the name; what is likely meant is suggested.
         """
-        for named in self._store.quads_for_pattern(None, _NOTATION, ox.Literal(name), None):
-            if isinstance(named.subject, ox.NamedNode | ox.BlankNode) and _any_is(self._store, named.subject, self._class):
-                return named.subject
-        known = [*others, *self.names()]
-        expected = "a file (.json, .yaml, .ttl)" + (f" or one of {', '.join(known)}" if known else "")
-        raise BadInput(where, f"unknown name '{name}'", expected=expected, given=name, known=known)
+        expected = f"a file (.json, .yaml, .ttl) or one of {listed([*others, *self.names()])}"
+        return self._names.find(self._class, name, where, expected=expected, others=others)
 
     def values(self, node: ox.NamedNode | ox.BlankNode, property_iri: str) -> list[Any]:
         """The objects of a resource's property."""
@@ -73,11 +64,6 @@ def shipped_and_added(folder: str) -> ox.Store:
             with contextlib.suppress(SyntaxError, OSError):
                 store.load(path=str(path), format=ox.RdfFormat.TURTLE, base_iri=path.resolve().as_uri())
     return store
-
-
-def _any_is(store: ox.Store, node: ox.NamedNode | ox.BlankNode | None, of_class: ox.NamedNode) -> bool:
-    """Whether a node, or any at all, is of a class."""
-    return any(True for _ in store.quads_for_pattern(node, _TYPE, of_class, None))
 
 
 def values_of(store: ox.Store, node: ox.NamedNode | ox.BlankNode, property_iri: str) -> list[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from kb.errors import BadInput
 from kb.fact_keys import fact_keys, stated
 from kb.fact_shapes import check_site
 from kb.named import NamedResources, values_of
+from kb.names import Names
 from kb.terms import RDF_TYPE, on
 
 if TYPE_CHECKING:
@@ -36,17 +37,27 @@ class Site:
         name: the shipped name, the file's `name`, or the name of the file.
         iri: the resource that options say they are offered by.
         facts: the keys that `ontology/sites.ttl` declares; null is not stated.
+        where: what describes it (a file, a flag), for errors.
     """
 
     name: str
     iri: str
     facts: dict[str, Any]
+    where: str = field(default="site", compare=False)
 
-    def quads(self, graph: ox.NamedNode) -> list[ox.Quad]:
-        """The facts as quads about the site."""
+    def quads(self, graph: ox.NamedNode, names: Names | None = None) -> list[ox.Quad]:
+        """The facts as quads about the site; `names` is what names in them are looked up in."""
         node = ox.NamedNode(self.iri)
         found = [ox.Quad(node, ox.NamedNode(RDF_TYPE), ox.NamedNode(on("Site")), graph)]
-        return found + fact_keys(_MODULE).quads(self.facts, node, graph, state_unknown=False)
+        return found + fact_keys(_MODULE).quads(self.facts, node, graph, state_unknown=False, names=names)
+
+    def named(self, names: Names) -> Site:
+        """The site with each name in its facts as the knowledge base has it.
+
+        Raises:
+            BadInput: a name is unknown; the message names file and key.
+        """
+        return replace(self, facts=fact_keys(_MODULE).named(self.facts, names, self.where))
 
     def builder_variables(self) -> dict[str, str]:
         """The variables by which the programs that build an image are told of the site's proxies, indexes, certificates and folders."""
@@ -78,31 +89,35 @@ def complete_site(facts: Mapping[str, Any], where: str, name: str = "site") -> S
         raise BadInput(where, "key 'name' is not usable", expected="a short text")
     if not isinstance(iri, str) or not _is_iri(iri):
         raise BadInput(where, "key 'iri' is not usable", expected="an IRI")
-    site = Site(said, iri, fact_keys(_MODULE).completed(given, where))
+    site = Site(said, iri, fact_keys(_MODULE).completed(given, where), where)
     check_site(site.to_turtle(), where)
     return site
 
 
-def load_site(text: str, store: KnowledgeStore | None = None) -> Site:
+def load_site(text: str, store: KnowledgeStore | None = None, where: str = "site") -> Site:
     """The site that a user names.
 
     Args:
-        text: a shipped or added name, or a file (.json, .yaml, .ttl).
-        store: an open knowledge base in which names are looked up first.
+        text: a name, or a file (.json, .yaml, .ttl).
+        store: an open knowledge base in which names are looked up first; with it, the names in a file are checked at once, else when it is planned.
+        where: what names it, for the error.
 
     Raises:
         BadInput: the name is unknown, or the file is missing, malformed, or breaks the shape of sites.
     """
     if user_files.looks_like_file(text):
-        return _from_file(Path(text))
-    known = NamedResources(on("Site"), "sites", store.store if store else None)
-    node = known.find(text, "--site")
-    return Site(text, node.value, fact_keys(_MODULE).read(node, known.values))
+        found = _from_file(Path(text))
+    else:
+        known = NamedResources(on("Site"), "sites", store)
+        entry = known.find(text, where)
+        facts = fact_keys(_MODULE).read(ox.NamedNode(entry.iri), known.values)
+        found = Site(entry.name, entry.iri, facts, f"site {entry.name}")
+    return found.named(store.names) if store else found
 
 
 def site_names(store: KnowledgeStore | None = None) -> list[str]:
     """The names of all shipped and added sites."""
-    return NamedResources(on("Site"), "sites", store.store if store else None).names()
+    return NamedResources(on("Site"), "sites", store).names()
 
 
 def _from_file(path: Path) -> Site:
@@ -111,7 +126,8 @@ def _from_file(path: Path) -> Site:
     content = user_files.read_turtle(path)
     check_site(user_files.read_text(path), str(path))
     node = user_files.only_instance(content, on("Site"), path)
-    return Site(path.stem, node.value, fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri)))
+    facts = fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri))
+    return Site(path.stem, node.value, facts, str(path))
 
 
 def _is_iri(text: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyoxigraph as ox
 
 from kb.errors import BadInput
+from kb.names import Names
 from kb.terms import PREFIXES, RDF_TYPE
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ class KnowledgeStore:
     def __init__(self) -> None:
         self.store = ox.Store()
         self.lock = threading.RLock()
+        self._names: Names | None = None
+
+    @property
+    def names(self) -> Names:
+        """What people call the resources that are known by now; made anew after more was loaded. What a request adds for a while has no names."""
+        if self._names is None:
+            self._names = Names(self.store)
+        return self._names
 
     def load_source(self, source: Source) -> None:
         """Parse one Turtle file into its own graph.
@@ -40,6 +49,7 @@ class KnowledgeStore:
         Raises:
             BadInput: the file cannot be read, or is not Turtle; the message names the file and the line.
         """
+        self._names = None
         try:
             self.store.bulk_load(path=str(source.path), format=ox.RdfFormat.TURTLE, base_iri=source.graph, to_graph=ox.NamedNode(source.graph))
         except SyntaxError as error:
@@ -49,6 +59,7 @@ class KnowledgeStore:
 
     def load_quads(self, quads: bytes) -> None:
         """Read N-Quads that `dump` has given."""
+        self._names = None
         self.store.bulk_load(quads, format=ox.RdfFormat.N_QUADS)
 
     def dump(self) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from kb.errors import BadInput
 from kb.fact_keys import fact_keys
 from kb.fact_shapes import check_target
 from kb.named import NamedResources, values_of
+from kb.names import Names, folded
 from kb.terms import PREFIXES, RDF_TYPE, on
 
 if TYPE_CHECKING:
@@ -34,15 +35,17 @@ class Target:
     Attributes:
         name: `local`, the shipped name, or the name of the file.
         facts: the JSON of `ontune probe`; null is unknown, and `overrides` maps the keys that a user has set to their values.
+        where: what describes it (a file, a flag), for errors.
     """
 
     name: str
     facts: dict[str, Any]
+    where: str = field(default="target", compare=False)
 
-    def quads(self, node: ox.NamedNode, graph: ox.NamedNode) -> list[ox.Quad]:
-        """The facts as quads about `node`; what is unknown is stated as `on:unknownFact`."""
+    def quads(self, node: ox.NamedNode, graph: ox.NamedNode, names: Names | None = None) -> list[ox.Quad]:
+        """The facts as quads about `node`; what is unknown is stated as `on:unknownFact`; `names` is what names in them are looked up in."""
         found = [ox.Quad(node, ox.NamedNode(RDF_TYPE), ox.NamedNode(on("Target")), graph)]
-        found += fact_keys(_MODULE).quads(self.facts, node, graph)
+        found += fact_keys(_MODULE).quads(self.facts, node, graph, names=names)
         for key, value in self.facts["overrides"].items():
             found.append(ox.Quad(node, ox.NamedNode(on("override")), ox.Literal(f"{key}={json.dumps(value)}"), graph))
         return found
@@ -69,7 +72,17 @@ class Target:
         for path, value in overrides.items():
             facts = keys.assign(facts, path, value)
             recorded[path] = _at(facts, path)
-        return Target(self.name, facts | {"overrides": recorded})
+        return replace(self, facts=facts | {"overrides": recorded})
+
+    def named(self, names: Names) -> Target:
+        """The target with each name in its facts as the knowledge base has it.
+
+        Raises:
+            BadInput: a name is unknown; the message names file and key, or the key that was set.
+        """
+        keys = fact_keys(_MODULE)
+        overrides = {path: keys.named_at(path, value, names) for path, value in self.facts["overrides"].items()}
+        return replace(self, facts=keys.named(self.facts, names, self.where) | {"overrides": overrides})
 
     def with_products(self) -> Target:
         """The target with what the product names of its accelerators tell, where it was unknown."""
@@ -77,7 +90,7 @@ class Target:
             return self
         from kb.accelerators import completed
 
-        return Target(self.name, self.facts | {"gpus": completed(self.facts["gpus"])})
+        return replace(self, facts=self.facts | {"gpus": completed(self.facts["gpus"])})
 
     def to_json(self) -> dict[str, Any]:
         """The object that `ontune probe --format json` prints."""
@@ -109,33 +122,37 @@ def complete_target(name: str, facts: Mapping[str, Any], where: str) -> Target:
     overrides = given.pop("overrides", None) or {}
     if not isinstance(overrides, dict):
         raise BadInput(where, "key 'overrides' is not an object", expected="keys with the values that were set")
-    return Target(name, fact_keys(_MODULE).completed(given, where) | {"overrides": overrides})
+    return Target(name, fact_keys(_MODULE).completed(given, where) | {"overrides": overrides}, where)
 
 
-def load_target(text: str, store: KnowledgeStore | None = None) -> Target:
+def load_target(text: str, store: KnowledgeStore | None = None, where: str = "target") -> Target:
     """The target that a user names.
 
     Args:
-        text: `local` (this machine, probed now), a shipped name, or a file (.json, .yaml, .ttl).
-        store: an open knowledge base in which shipped names are looked up first.
+        text: `local` (this machine, probed now), a name, or a file (.json, .yaml, .ttl).
+        store: an open knowledge base in which names are looked up first; with it, the names in a file are checked at once, else when it is planned.
+        where: what names it, for the error.
 
     Raises:
         BadInput: the name is unknown, or the file is missing, malformed, or breaks the shape of targets.
     """
-    if text == LOCAL:
+    if folded(text) == LOCAL:
         from kb.probe import probe
 
         return probe()
     if user_files.looks_like_file(text):
-        return _from_file(Path(text)).with_products()
-    known = NamedResources(on("Target"), "targets", store.store if store else None)
-    node = known.find(text, "target", (LOCAL,))
-    return Target(text, fact_keys(_MODULE).read(node, known.values) | {"overrides": {}}).with_products()
+        found = _from_file(Path(text))
+    else:
+        known = NamedResources(on("Target"), "targets", store)
+        entry = known.find(text, where, (LOCAL,))
+        facts = fact_keys(_MODULE).read(ox.NamedNode(entry.iri), known.values)
+        found = Target(entry.name, facts | {"overrides": {}}, f"target {entry.name}")
+    return (found.named(store.names) if store else found).with_products()
 
 
 def target_names(store: KnowledgeStore | None = None) -> list[str]:
     """The names of all shipped and added targets."""
-    return NamedResources(on("Target"), "targets", store.store if store else None).names()
+    return NamedResources(on("Target"), "targets", store).names()
 
 
 def _from_file(path: Path) -> Target:
@@ -144,7 +161,7 @@ def _from_file(path: Path) -> Target:
         check_target(user_files.read_text(path), str(path))
         node = user_files.only_instance(content, on("Target"), path)
         facts = fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri))
-        return Target(path.stem, facts | {"overrides": {}})
+        return Target(path.stem, facts | {"overrides": {}}, str(path))
     target = complete_target(path.stem, user_files.read_object(path), str(path))
     check_target(target.to_turtle(), str(path))
     return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ SUFFIXES = (".json", ".yaml", ".yml", ".ttl")
 
 def looks_like_file(text: str) -> bool:
     """Whether a user means a file and not a name."""
-    return text.endswith(SUFFIXES) or "/" in text
+    return text.endswith(SUFFIXES) or ("/" in text and "://" not in text)
 
 
 def read_text(path: Path) -> str:
@@ -77,8 +78,14 @@ def only_instance(content: ox.Store, class_iri: str, path: Path) -> ox.NamedNode
 
 
 def _json(path: Path, text: str) -> Any:
+    def once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in members]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise BadInput(str(path), f"key '{twice:.60}' is given more than once", expected="each key once")
+        return dict(members)
+
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise BadInput(f"{path}:{error.lineno}", f"malformed JSON: {error.msg}") from error
 
@@ -86,10 +93,26 @@ def _json(path: Path, text: str) -> Any:
 def _yaml(path: Path, text: str) -> Any:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(text, loader)  # noqa: S506 (both are safe loaders)
+        return yaml.load(text, _strict_loader())  # noqa: S506 (it is a safe loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise BadInput(f"{path}{line}", f"malformed YAML: {getattr(error, 'problem', None) or error}") from error
+
+
+@functools.cache
+def _strict_loader() -> Any:
+    """The safe loader of YAML, which refuses a key that is given twice: by itself the last one would win in silence."""
+    import yaml
+
+    class Strict(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen = set()
+            for key, _ in node.value:
+                if key.value in seen and isinstance(key.value, str):
+                    raise yaml.constructor.ConstructorError(None, None, f"key '{key.value:.60}' is given more than once", key.start_mark)
+                seen.add(key.value if isinstance(key.value, str) else id(key))
+            return super().construct_mapping(node, deep)
+
+    return Strict

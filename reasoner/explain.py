@@ -16,7 +16,7 @@ from kb.terms import FILE, PREFIXES, RDF_TYPE, local_name, on
 from reasoner.derive import REQUEST, REQUEST_GRAPH, TARGET, WORKLOAD
 from reasoner.ground import Cause
 from reasoner.reasons import Reasons
-from reasoner.request import find_option
+from reasoner.request import find_decision, find_option
 from reasoner.rule_text import Pattern, expand
 from reasoner.rules import Rule, matches, message, readable
 
@@ -31,8 +31,8 @@ def explain(reasons: Reasons, rules: Sequence[Rule], subject: str) -> Proof:
         BadInput: neither a decision nor an option has that name.
     """
     menu = reasons.menu
-    decisions = {menu.name[decision]: decision for decision in menu.options}
-    option = reasons.taken[decisions[subject]] if subject in decisions else find_option(menu, subject, "SUBJECT")
+    decision = find_decision(menu, subject)
+    option = reasons.taken[decision] if decision is not None else find_option(menu, subject, "SUBJECT")
     return _of_option(reasons, Prover(reasons.derivation.in_store(), rules), option)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 
+from kb.names import Vocabulary
 from kb.store import KnowledgeStore
 from kb.terms import local_name, on
 from reasoner.alike import Alike
@@ -92,6 +93,8 @@ class Menu:
     """Everything about decisions that does not depend on the request. Decisions and options are IRIs; `name` gives what people type."""
 
     def __init__(self, store: KnowledgeStore) -> None:
+        self._names = store.names
+        self._options_by_decision: dict[str, Vocabulary] = {}
         self.default: dict[str, str] = {}
         self.departure_cost: dict[str, int] = {}
         self.name: dict[str, str] = {}
@@ -177,6 +180,22 @@ class Menu:
     def supplies(self) -> Supplies:
         """What options need of the options of other decisions."""
         return Supplies(self)
+
+    @cached_property
+    def decision_names(self) -> Vocabulary:
+        """Every decision by its names."""
+        return Vocabulary(self._names.entry(decision) for decision in self.options)
+
+    @cached_property
+    def all_option_names(self) -> Vocabulary:
+        """Every option by its names."""
+        return Vocabulary(self._names.entry(option) for option in self.info)
+
+    def option_names(self, decision: str) -> Vocabulary:
+        """The options of a decision by their names."""
+        if decision not in self._options_by_decision:
+            self._options_by_decision[decision] = Vocabulary(self._names.entry(option) for option in self.options[decision])
+        return self._options_by_decision[decision]
 
     @cached_property
     def by_name(self) -> dict[str, list[str]]:

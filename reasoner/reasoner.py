@@ -124,9 +124,10 @@ class Reasoner:
         with self._reasoned(request) as (reasons, resolved, guesses):
 
             def solve_again(derived: Derived) -> dict[str, str]:
-                solution = self._solve(request, resolved, self._ground(resolved, derived))
+                solution = self._solve(resolved, self._ground(resolved, derived))
                 return solution.best() if solution.feasible else {}
 
+            request = resolved.request
             decisions = tuple(self._decision(decision, reasons) for decision in self.menu.options)
             requires = request.workload.facts.get("requires") or ()
             beside = settled(requires, decisions, reasons.taken, self.store, str(request.target.facts["cpu"].get("isa_level") or ""))
@@ -197,16 +198,14 @@ class Reasoner:
         Raises:
             BadInput: no baseline has that name.
         """
-        rows = self.store.select("SELECT ?name ?option WHERE { ?b a on:Baseline ; skos:notation ?name ; on:takes ?option } ORDER BY ?name ?option")
-        known = {row["name"] for row in rows}
-        if name not in known:
-            raise BadInput("baseline", f"unknown baseline '{name}'", given=name, known=known)
+        named = self.store.names.find(on("Baseline"), name, "baseline")
+        taken = self.store.objects(named.iri, on("takes"))
         choices = {**choices, "numerics": "lossy"}
         request = make_request(workload, target, **choices)
-        takes = self._possible({self.menu.decision_of(row["option"]): row["option"] for row in rows if row["name"] == name}, {}, request)
+        takes = self._possible({self.menu.decision_of(option): option for option in taken}, {}, request)
         pins = self._possible(self.menu.default, takes, request) | takes
-        named = {self.menu.name[decision]: self.menu.name[option] for decision, option in pins.items()}
-        return self.plan(workload, target, **{**choices, "pins": named})
+        wanted = {self.menu.name[decision]: self.menu.name[option] for decision, option in pins.items()}
+        return self.plan(workload, target, **{**choices, "pins": wanted, "framework": None})
 
     def _possible(self, wished: Mapping[str, str], given: Mapping[str, str], request: Request) -> dict[str, str]:
         """Those of the wished options that can be taken together with the given ones; a baseline leaves the others to the planner.
@@ -223,13 +222,13 @@ class Reasoner:
         """The solved request; other requests wait for as long as the block runs."""
         resolved = resolve(request, self.menu, self.store)
         with self._deriver.at(resolved.facts) as derivation:
-            guesses = list(self._guesses.about(request, resolved, derivation, self.store))
+            guesses = list(self._guesses.about(resolved.request, resolved, derivation, self.store))
             tentative = {option for guess in guesses for option in guess.admits or ()}
             tentative.update(awaiting_consent(self.menu, derivation.derived, self._consent_rules))
             for derived in self._with_and_without_doubts(derivation.derived):
                 # A time is no sum, so it cannot be told apart from a penalty.
                 problem = self._ground(resolved, derived, tentative if resolved.setup is None else ())
-                solution = self._solve(request, resolved, problem)
+                solution = self._solve(resolved, problem)
                 feasible = solution.feasible and solution.value > -problem.penalty // 2
                 if feasible:
                     break
@@ -273,14 +272,15 @@ class Reasoner:
     def _ground(self, resolved: Resolved, derived: Derived, tentative: Iterable[str] = ()) -> Problem:
         return ground(self.menu, derived, resolved.criteria, resolved.pins, resolved.forbid, tentative)
 
-    def _solve(self, request: Request, resolved: Resolved, problem: Problem) -> Solved:
+    def _solve(self, resolved: Resolved, problem: Problem) -> Solved:
+        request = resolved.request
         if resolved.setup is None:
             return solve(problem.domains, [*problem.hard, *problem.soft])
         start = self._observed.nearest(request, default_configuration(problem, resolved.pins))
         samples = request.workload.facts.get("samples")
         if start is None or not samples:
             missing = "a measured throughput of this workload on this machine: run `ontune bench` first" if samples else "`samples` in the workload"
-            raise BadInput("--objective", f"'{request.objective}' cannot be reckoned here", expected=missing)
+            raise BadInput(request.place("objective"), f"'{request.objective}' cannot be reckoned here", expected=missing)
         job = Job(samples * (request.workload.facts.get("epochs") or 1), start.configuration, start.throughput)
         return ShortestTime(problem, resolved.setup, job)
 
@@ -311,18 +311,33 @@ class Reasoner:
         return next((name for name in ("lossy", "mixed") if name in classes), "exact")
 
 
-def make_request(
-    workload: Workload, target: Target, *, framework: str | None = None, pins: Mapping[str, str] | None = None, **choices: Any
-) -> Request:
-    """A request from loose arguments; a framework, asked for here or by the workload, is a pin.
+def make_request(workload: Workload, target: Target, *, pins: Mapping[str, str] | None = None, **choices: Any) -> Request:
+    """A request from loose arguments.
 
     Raises:
         BadInput: an argument is unknown.
     """
-    known = {"site", "forbid", "objective", "numerics", "allow", "top"}
+    known = {"site", "framework", "forbid", "objective", "numerics", "allow", "top", "places"}
     for key in choices.keys() - known:
         raise BadInput(key, "unknown argument of a request", given=key, known=known)
-    wanted = framework or workload.facts.get("framework")
-    pinned = {**({"framework": str(wanted)} if wanted else {}), **(pins or {})}
-    given: dict[str, Any] = {key: tuple(value) if key in ("forbid", "allow") else value for key, value in choices.items() if value is not None}
-    return Request(workload, target, pins=pinned, **given)
+    places = choices.get("places") or {}
+    given = {key: _wish(key, value, places.get(key, key)) for key, value in {**choices, "pins": pins}.items() if value is not None}
+    return Request(workload, target, **given)
+
+
+def _wish(key: str, value: Any, where: str) -> Any:
+    """The value of a wish in the form that a request has it in.
+
+    Raises:
+        BadInput: it is something else than what the wish takes.
+    """
+    if key in ("forbid", "allow"):
+        texts = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple | set | frozenset) else (None,)
+        if not all(isinstance(text, str) for text in texts):
+            raise BadInput(where, "is no list of options", expected="texts such as decision=option")
+        return texts
+    if key == "pins" and not (isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)):
+        raise BadInput(where, "is no object of texts", expected="decisions with the options to take")
+    if key in ("framework", "objective", "numerics") and not isinstance(value, str):
+        raise BadInput(where, "is no text", expected="a name")
+    return value

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import pyoxigraph as ox
 
 from kb.errors import BadInput
+from kb.names import Entry, Names, listed
 from kb.site import Site
 from kb.store import KnowledgeStore
 from kb.target import Target
-from kb.terms import PREFIXES, RDF_TYPE, local_name, on
+from kb.terms import RDF_TYPE, on
 from kb.workload import Workload
 from reasoner.derive import REQUEST, REQUEST_GRAPH, TARGET, WORKLOAD
 from reasoner.menu import Menu
 from reasoner.requirements import requirement_facts
 
-_FRAMEWORK = PREFIXES["kb"] + "framework"
+_FRAMEWORK = "framework"
+"""The decision that a workload, too, may have a wish for."""
 
 
 @dataclass(frozen=True)
@@ -29,23 +31,33 @@ class Request:
     Attributes:
         workload, target: what is trained, and where.
         site: the place whose conditions hold, or None.
+        framework: the option of the decision `framework` that is wished for; None takes that of the workload, if it has one.
         pins: decision to option, both as people type them.
         forbid: options that must not be taken.
-        objective: the notation of a criterion.
+        objective: a criterion.
         numerics: `exact`, `mixed` or `lossy`; None lets the evidence decide.
         allow: unsupported or lossy options that are accepted.
         top: how many alternatives the plan lists.
+        places: what the asker calls a wish, for errors, such as `--pin` for `pins`; a wish that is not there is called by its own name.
+        understood: whether every name is already as the knowledge base has it.
     """
 
     workload: Workload
     target: Target
     site: Site | None = None
+    framework: str | None = None
     pins: Mapping[str, str] = field(default_factory=dict)
     forbid: tuple[str, ...] = ()
     objective: str = "throughput"
     numerics: str | None = None
     allow: tuple[str, ...] = ()
     top: int = 5
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
+    understood: bool = field(default=False, compare=False)
+
+    def place(self, wish: str) -> str:
+        """What the asker calls a wish."""
+        return self.places.get(wish, wish)
 
     def identity(self, knowledge: str) -> str:
         """The hash of request, target facts and knowledge: the plan's id."""
@@ -62,12 +74,14 @@ class Resolved:
     """A request in the terms of the knowledge base.
 
     Attributes:
+        request: it, with every name as the knowledge base has it.
         pins, forbid: decisions and options as IRIs.
         criteria: what is maximised, the most important first.
         facts: for the rules.
         setup: where the objective is a time, the seconds of set-up of each option; the first criterion is then the rate.
     """
 
+    request: Request
     pins: dict[str, str]
     forbid: frozenset[str]
     criteria: tuple[str, ...]
@@ -79,40 +93,77 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore) -> Resolved:
     """Check every name of a request and give its facts.
 
     Raises:
-        BadInput: a decision, an option, an objective or a numerics class is unknown.
+        BadInput: a name is unknown, whether of a wish or in the facts of workload, target or site.
     """
+    request = request if request.understood else _understood(request, menu, store.names)
     pins = {}
     for decision, option in request.pins.items():
-        taken = find_option(menu, f"{decision}={option}", "--pin")
+        taken = find_option(menu, f"{decision}={option}", request.place("pins"))
         pins[menu.decision_of(taken)] = taken
-    forbid = frozenset(find_option(menu, text, "--forbid") for text in request.forbid)
-    criteria = {_notation(store, iri): iri for iri in store.instances(on("Criterion"))}
-    if request.objective not in criteria:
-        raise BadInput("--objective", f"unknown objective '{request.objective}'", expected=_listed(criteria), given=request.objective, known=criteria)
-    objective = criteria[request.objective]
+    forbid = frozenset(find_option(menu, text, request.place("forbid")) for text in request.forbid)
+    objective = _criterion(request.objective, store.names, request.place("objective")).iri
     rate = menu.rate_of.get(objective)
     ranked = tuple(dict.fromkeys((rate or objective, on("throughput"))))
-    facts = make_facts(request.workload, request.target)
-    framework = next((taken for taken in pins.values() if menu.decision_of(taken) == _FRAMEWORK), "")
+    facts = make_facts(request.workload, request.target, store.names)
+    framework = next((taken for taken in pins.values() if menu.name[menu.decision_of(taken)] == _FRAMEWORK), "")
     facts += requirement_facts(request.workload.facts.get("requires") or (), store, framework)
-    facts += [_fact(REQUEST, on("allows"), ox.NamedNode(find_option(menu, text, "--allow"))) for text in request.allow]
+    facts += [_fact(REQUEST, on("allows"), ox.NamedNode(find_option(menu, text, request.place("allow")))) for text in request.allow]
     if request.numerics is not None:
-        facts.append(_fact(REQUEST, on("requestedNumerics"), ox.NamedNode(_named_instance(store, on("Numerics"), request.numerics, "--numerics"))))
+        asked = store.names.find(on("Numerics"), request.numerics, request.place("numerics"))
+        facts.append(_fact(REQUEST, on("requestedNumerics"), ox.NamedNode(asked.iri)))
     if request.site is not None:
         facts.append(_fact(REQUEST, on("site"), ox.NamedNode(request.site.iri)))
-        facts += request.site.quads(REQUEST_GRAPH)
-    return Resolved(pins, forbid, ranked, facts, menu.costs.get(objective, {}) if rate else None)
+        facts += request.site.quads(REQUEST_GRAPH, store.names)
+    return Resolved(request, pins, forbid, ranked, facts, menu.costs.get(objective, {}) if rate else None)
 
 
-def make_facts(workload: Workload, target: Target) -> list[ox.Quad]:
-    """What the rules read of a request: itself, its target and its workload."""
+def _understood(request: Request, menu: Menu, names: Names) -> Request:
+    """The request with every name as the knowledge base has it, so that all spellings of a question are one question."""
+    workload = request.workload.named(names)
+    pins: dict[str, str] = {}
+    for decision, option in request.pins.items():
+        taken = find_option(menu, f"{decision}={option}", request.place("pins"))
+        other = pins.setdefault(menu.name[menu.decision_of(taken)], menu.name[taken])
+        if other != menu.name[taken]:
+            raise BadInput(request.place("pins"), f"{decision} is asked to be {other} and {menu.name[taken]}", expected="one of them")
+    place = request.place("framework") if request.framework else f"{workload.where}: key 'framework'"
+    if wanted := request.framework or (workload.facts.get("framework") if _FRAMEWORK not in pins else None):
+        framework = menu.name[find_option(menu, f"{_FRAMEWORK}={wanted}", place)]
+        if pins.setdefault(_FRAMEWORK, framework) != framework:
+            raise BadInput(place, f"'{wanted}' is asked for, and {request.place('pins')} asks for {pins[_FRAMEWORK]}", expected="one of them")
+    return replace(
+        request, workload=workload, target=request.target.named(names), site=request.site.named(names) if request.site else None, pins=pins,
+        framework=None, forbid=_options(menu, request.forbid, request.place("forbid")), allow=_options(menu, request.allow, request.place("allow")),
+        objective=_criterion(request.objective, names, request.place("objective")).name,
+        numerics=request.numerics and names.find(on("Numerics"), request.numerics, request.place("numerics")).name, understood=True,
+    )  # fmt: skip
+
+
+def _options(menu: Menu, texts: tuple[str, ...], where: str) -> tuple[str, ...]:
+    """Options as `decision=option`, each once and in order."""
+    found = (find_option(menu, text, where) for text in texts)
+    return tuple(sorted({f"{menu.name[menu.decision_of(option)]}={menu.name[option]}" for option in found}))
+
+
+def _criterion(text: str, names: Names, where: str) -> Entry:
+    return names.find(on("Criterion"), text, where, what="objective")
+
+
+def make_facts(workload: Workload, target: Target, names: Names | None = None) -> list[ox.Quad]:
+    """What the rules read of a request: itself, its target and its workload; `names` is what names in their facts are looked up in."""
     return [
         _fact(REQUEST, RDF_TYPE, ox.NamedNode(on("Request"))),
         _fact(REQUEST, on("target"), TARGET),
         _fact(REQUEST, on("workload"), WORKLOAD),
-        *target.quads(TARGET, REQUEST_GRAPH),
-        *workload.quads(WORKLOAD, REQUEST_GRAPH),
+        *target.quads(TARGET, REQUEST_GRAPH, names),
+        *workload.quads(WORKLOAD, REQUEST_GRAPH, names),
     ]
+
+
+def find_decision(menu: Menu, text: str) -> str | None:
+    """The decision that a text names, or None."""
+    found = menu.decision_names.meant(text)
+    return found[0].iri if len(found) == 1 else None
 
 
 def find_option(menu: Menu, text: str, where: str) -> str:
@@ -122,38 +173,26 @@ def find_option(menu: Menu, text: str, where: str) -> str:
         BadInput: nothing, or more than one option, has that name.
     """
     decision_name, equals, option_name = text.partition("=")
-    decisions = {menu.name[decision]: decision for decision in menu.options}
     if not equals:
-        found = menu.by_name.get(text, [])
-        if len(found) > 1:
-            ways = [f"{menu.name[menu.decision_of(option)]}={text}" for option in found]
-            raise BadInput(where, f"'{text}' is an option of several decisions", expected=" or ".join(sorted(ways)))
-        if not found:
-            raise BadInput(where, f"unknown option '{text}'", expected="decision=option, or an option", given=text, known=menu.by_name)
+        return _bare_option(menu, text, where)
+    decision = menu.decision_names.find(decision_name, where, "decision").iri
+    exact = [option for option in menu.by_name.get(option_name, ()) if menu.decision_of(option) == decision]
+    what = "framework" if menu.name[decision] == _FRAMEWORK else f"option of {menu.name[decision]}"
+    return exact[0] if len(exact) == 1 else menu.option_names(decision).find(option_name, where, what).iri
+
+
+def _bare_option(menu: Menu, text: str, where: str) -> str:
+    found = menu.by_name.get(text) or [entry.iri for entry in menu.all_option_names.meant(text)]
+    if len(found) > 1:
+        ways = [f"{menu.name[menu.decision_of(option)]}={menu.name[option]}" for option in found]
+        raise BadInput(where, f"'{text}' is an option of several decisions", expected=" or ".join(sorted(ways)))
+    if found:
         return found[0]
-    if decision_name not in decisions:
-        raise BadInput(where, f"unknown decision '{decision_name}'", expected=_listed(decisions), given=decision_name, known=decisions)
-    options = {menu.name[option]: option for option in menu.options[decisions[decision_name]]}
-    if option_name not in options:
-        raise BadInput(where, f"unknown option '{option_name}' of {decision_name}", expected=_listed(options), given=option_name, known=options)
-    return options[option_name]
+    if decision := find_decision(menu, text):
+        options = listed(menu.name[option] for option in menu.options[decision])
+        raise BadInput(where, f"'{text}' is a decision, and no option of it is named", expected=f"{menu.name[decision]}= and one of {options}")
+    return menu.all_option_names.find(text, where, "option", expected="decision=option, or an option").iri
 
 
 def _fact(subject: ox.NamedNode, predicate: str, value: ox.NamedNode) -> ox.Quad:
     return ox.Quad(subject, ox.NamedNode(predicate), value, REQUEST_GRAPH)
-
-
-def _named_instance(store: KnowledgeStore, class_iri: str, name: str, where: str) -> str:
-    known = {_notation(store, iri): iri for iri in store.instances(class_iri)}
-    if name not in known:
-        raise BadInput(where, f"unknown name '{name}'", expected=_listed(known) or "a name of the knowledge base", given=name, known=known)
-    return known[name]
-
-
-def _notation(store: KnowledgeStore, iri: str) -> str:
-    return next(iter(store.objects(iri, PREFIXES["skos"] + "notation")), local_name(iri))
-
-
-def _listed(names: Iterable[str], limit: int = 12) -> str:
-    ordered = sorted(names)
-    return ", ".join(ordered[:limit]) + (f" ... ({len(ordered)} in all)" if len(ordered) > limit else "")

@@ -88,8 +88,8 @@ def test_a_plan_of_the_service_is_that_of_the_command_line(ask: Ask) -> None:
 def test_bad_input_is_a_message(ask: Ask, body: Any, part: str) -> None:
     status, answer = ask("POST", "/api/plan", body)
     assert status == 400
-    assert part in answer["error"] or "unknown key" in answer["error"]
-    assert "Traceback" not in answer["error"]
+    assert part in answer["error"]["message"] or "unknown key" in answer["error"]["message"]
+    assert "Traceback" not in answer["error"]["message"]
 
 
 def test_a_site_is_named_or_described_but_never_a_file(ask: Ask) -> None:
@@ -99,13 +99,13 @@ def test_a_site_is_named_or_described_but_never_a_file(ask: Ask) -> None:
     wrong = (("/etc/passwd", "body: site"), ({"acount": "p42"}, "did you mean 'account'"), ("lumy", "did you mean 'lumi'"), (7, "body: site"))
     for site, part in wrong:
         status, answer = ask("POST", "/api/plan", {**asked, "site": site})
-        assert status == 400 and part in answer["error"]
+        assert status == 400 and part in answer["error"]["message"]
 
 
 def test_no_feasible_plan_is_a_conflict(ask: Ask) -> None:
     status, answer = ask("POST", "/api/plan", {"workload": "mnist-cnn", "pins": {"framework": "pytorch", "compiler": "tf-graph"}})
     assert status == 409
-    assert "Smallest ways out" in answer["error"]
+    assert "Smallest ways out" in answer["error"]["message"]
 
 
 def test_sparql_is_spoken_and_only_reads(ask: Ask) -> None:
@@ -137,7 +137,7 @@ def test_no_query_makes_the_server_ask_another_one(ask: Ask, text: str) -> None:
         ask("POST", "/sparql", f"query={quote_plus(text)}", Content_Type="application/x-www-form-urlencoded"),
     ):
         assert answer[0] == 400
-        assert "SERVICE" in answer[1]["error"]
+        assert "SERVICE" in answer[1]["error"]["message"]
 
 
 def test_a_word_that_looks_like_federation_is_no_harm(ask: Ask) -> None:
@@ -174,7 +174,7 @@ def test_a_foreign_name_is_refused(ask: Ask) -> None:
 def test_a_huge_body_is_refused(ask: Ask) -> None:
     status, answer = ask("POST", "/api/plan", json.dumps({"workload": "x" * 2_000_000}))
     assert status == 413
-    assert "too large" in answer["error"]
+    assert "too large" in answer["error"]["message"]
 
 
 def test_others_may_only_come_with_a_token() -> None:

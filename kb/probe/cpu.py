@@ -117,7 +117,7 @@ def facts(processor: Processor, machine: str | None = None, byte_order: str | No
         "sockets": processor.sockets,
         "numa_nodes": processor.numa_nodes,
         "features": sorted(features) if features else None,
-        "vendor": _vendor(fields) or (_vendor_of(likely) if likely else None),
+        "vendor": recognised.processor_maker(_vendor(fields) or "") or (_vendor_of(likely) if likely else None),
         "model": fields.get("model name") or fields.get("cpu") or None,
     }
 

@@ -1,4 +1,4 @@
-"""What the probe recognises by data (`kb/facts/probing.ttl`): container runtimes, file systems, makers of accelerators, registries."""
+"""What the probe recognises by data (`kb/facts/probing.ttl`, `makers.ttl`): container runtimes, file systems, makers, registries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from kb.terms import PREFIXES, RDF_TYPE, on
 @functools.cache
 def _recognised() -> ox.Store:
     store = ox.Store()
-    store.load(path=str(paths.shipped("facts") / "probing.ttl"), format=ox.RdfFormat.TURTLE, base_iri="file:")
+    for name in ("probing.ttl", "makers.ttl"):
+        store.load(path=str(paths.shipped("facts") / name), format=ox.RdfFormat.TURTLE, base_iri="file:")
     return store
 
 
@@ -38,6 +39,11 @@ def runtimes(present: Iterable[str]) -> list[str]:
     """The container runtimes among the programs that are there."""
     known = _notations("RuntimeProgram")
     return sorted({name for name in present if name in known})
+
+
+def processor_maker(said: str) -> str | None:
+    """The maker of a processor, by what it says; None where nobody of that name is known."""
+    return said if said in _notations("ProcessorMaker") else None
 
 
 def accelerator_makers() -> list[str]:

@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from kb import __version__
-from kb.errors import BadInput, OntuneError, nearest
+from kb.errors import BadInput, OntuneError
 
 # In the order of use; a command is offered where its module exists.
 COMMANDS: Final = (
@@ -49,9 +49,11 @@ class LazyGroup(TyperGroup):
         known = self.list_commands(ctx)
         if cmd_name not in known:
             raise BadInput("ontune", f"no command '{cmd_name}'", given=cmd_name, known=known)
+        from ontune.cli.typed import refuse_repetitions
+
         command = get_command(importlib.import_module(_module_of(cmd_name)).app)
         command.name = cmd_name
-        return command
+        return refuse_repetitions(command)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a reader that closes the pipe early ends it silently."""
@@ -101,42 +103,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        code, message = _describe(error)
-        print(f"error: {message}", file=sys.stderr)
+        told = _told(error)
+        code = told.exit_code
+        if _asks_for_json(options):
+            from ontune.cli.output import emit_json
+
+            emit_json({"error": told.to_json()})
+        print(f"error: {told}", file=sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _describe(error: Exception) -> tuple[int, str]:
-    """Exit code and message for whatever a command raised."""
+def _asks_for_json(words: Sequence[str]) -> bool:
+    """Whether `--format json` is among the words of a command line, which may be wrong in any other way."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return any((word == "--format" and after.lower() == "json") or word.lower() == "--format=json" for word, after in pairs)
+
+
+def _told(error: Exception) -> OntuneError:
+    """Whatever a command raised as an error of our own."""
     match error:
         case OntuneError():
-            return error.exit_code, str(error)
+            return error
         case typer.TyperException():
-            return BadInput.exit_code, _usage_message(error)
+            from ontune.cli.typed import usage_error
+
+            return usage_error(error)
         case typer.Abort():
-            return BadInput.exit_code, "aborted"
+            return BadInput("ontune", "aborted")
         case OSError(filename=str() | bytes() as path) if isinstance(error, UNUSABLE_PATH):
-            return BadInput.exit_code, f"{os.fsdecode(path)}: {(error.strerror or 'not usable').lower()}"
+            return BadInput(os.fsdecode(path), (error.strerror or "not usable").lower())
         case _:
             text = " ".join(f"{type(error).__name__}: {error}".split())
-            return 1, f"internal error: {text} (run again with --debug for the traceback)"
-
-
-def _usage_message(error: typer.TyperException) -> str:
-    """A usage error of the command line in the form of our own messages, with the nearest known option."""
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "ontune"
-    given = getattr(error, "option_name", None)
-    if given and context is not None:
-        known = [name for parameter in context.command.get_params(context) for name in (*parameter.opts, *parameter.secondary_opts)]
-        if given not in known:
-            near = nearest(given, known)
-            return f"{command}: no option '{given}'" + (f"; did you mean '{near}'?" if near else f"; see '{command} --help'")
-    said = " ".join(error.format_message().split())
-    options = [name for parameter in context.command.get_params(context) for name in parameter.opts] if context is not None else []
-    if "unexpected extra argument" in said and "--workload" in options:
-        return f"{command}: {said[4:]}; what is trained stands behind -w, the machine behind -t"
-    return f"{command}: {said} See '{command} --help'."
+            return OntuneError(f"internal error: {text} (run again with --debug for the traceback)")
 
 
 def _log_everything() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from kb.errors import BadInput
+from kb.names import one_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,12 +26,10 @@ NARROWEST_PIPE = 120  # columns of a table that goes into a file or a pipe
 
 
 def choice(flag: str, *names: str, help: str = "") -> Any:
-    """A Typer option that takes one of `names`; anything else is bad input which names the nearest one."""
+    """A Typer option that takes one of `names`, whatever the case; anything else is bad input which names the nearest one."""
 
     def parse(given: str) -> str:
-        if given not in names:
-            raise BadInput(flag, f"'{given}' is not known", expected=", ".join(names), given=given, known=names)
-        return given
+        return one_of(given, names, flag, "value")
 
     return typer.Option(flag, parser=parse, metavar="|".join(names), autocompletion=lambda: list(names), help=help)
 

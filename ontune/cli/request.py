@@ -49,6 +49,13 @@ def _completed(names: Callable[[], Iterator[str]]) -> Callable[[str], list[str]]
     return complete
 
 
+_FLAGS = {
+    "site": "--site", "framework": "--framework", "pins": "--pin", "forbid": "--forbid", "objective": "--objective", "numerics": "--numerics",
+    "allow": "--allow",
+}  # fmt: skip
+"""What each wish of a request is called where it is typed."""
+
+
 @dataclass(frozen=True)
 class RequestArguments:
     """A planning request as it is typed. The fields are the options of the command line, in their order."""
@@ -102,14 +109,14 @@ class RequestArguments:
             BadInput: a file or a name is unknown or malformed.
         """
         if self.plan_file is not None:
-            workload, target, wishes = question_of(self._given_plan(self.plan_file))
+            workload, target, wishes = question_of(self._given_plan(self.plan_file), str(self.plan_file))
             self._check_site_of_plan(wishes.get("site"), reasoner)
             return workload, target, wishes
         if self.workload is None:
             raise BadInput("--workload", "nothing is said of what is trained", expected="-w NAME or FILE; `ontune query workloads` lists names")
         from kb.workload import load_workload
 
-        return load_workload(self.workload, reasoner.store), self.asked_target(reasoner), self.wishes(reasoner)
+        return load_workload(self.workload, reasoner.store, "--workload"), self.asked_target(reasoner), self.wishes(reasoner)
 
     def wishes(self, reasoner: Reasoner) -> dict[str, Any]:
         """What is asked of the plan beside workload and target, as `Reasoner.plan` takes it.
@@ -120,7 +127,7 @@ class RequestArguments:
         from kb.site import load_site
 
         return {
-            "site": load_site(self.site, reasoner.store) if self.site is not None else None,
+            "site": load_site(self.site, reasoner.store, "--site") if self.site is not None else None,
             "framework": self.framework,
             "pins": pairs(self.pin or (), "--pin", "DECISION=OPTION"),
             "forbid": tuple(self.forbid or ()),
@@ -128,13 +135,15 @@ class RequestArguments:
             "numerics": self.numerics,
             "allow": tuple(self.allow or ()),
             "top": self.top,
+            "places": _FLAGS,
         }
 
     def asked_target(self, reasoner: Reasoner) -> Target:
         """The target with the facts that `--set` replaces. Raises BadInput where it is unknown or malformed."""
         from kb.target import load_target
 
-        return load_target(self.target, reasoner.store).with_overrides(pairs(self.set_ or (), "--set", "KEY=VALUE"))
+        target = load_target(self.target, reasoner.store, "--target")
+        return target.with_overrides(pairs(self.set_ or (), "--set", "KEY=VALUE")).named(reasoner.store.names).with_products()
 
     def _given_plan(self, path: Path) -> Plan:
         given = [entry.name.rstrip("_") for entry in fields(self) if getattr(self, entry.name) != entry.default]
@@ -146,7 +155,7 @@ class RequestArguments:
         """Beside a plan, the site only brings the knowledge that the plan was made with."""
         from kb.site import load_site
 
-        if self.site is not None and (planned is None or load_site(self.site, reasoner.store).name != planned.name):
+        if self.site is not None and (planned is None or load_site(self.site, reasoner.store, "--site").name != planned.name):
             made_for = f"for the site {planned.name}" if planned else "without a site"
             raise BadInput("--site", f"the plan was made {made_for}", expected="the site of the plan, or none")
 
@@ -181,34 +190,41 @@ def read_plan(path: Path) -> Plan:
     return Plan.from_json(read_object(path), str(path))
 
 
-def question_of(plan: Plan) -> tuple[Workload, Target, dict[str, Any]]:
-    """The question that a plan answers: what was wished for stands in the reasons of its decisions."""
+def question_of(plan: Plan, where: str = "plan") -> tuple[Workload, Target, dict[str, Any]]:
+    """The question that a plan answers: what was wished for stands in the reasons of its decisions.
+
+    Args:
+        plan: the plan.
+        where: the file that it stands in, for errors.
+    """
     from kb.target import complete_target
     from kb.workload import complete_workload
 
     wished = {taken.decision: taken.option for taken in plan.decisions if any(reason.kind == "request" for reason in taken.reasons)}
-    wishes: dict[str, Any] = {"pins": wished, "objective": plan.objective, "numerics": plan.numerics}
+    places = {"pins": f"{where}: decisions", "objective": f"{where}: objective", "numerics": f"{where}: numerics"}
+    wishes: dict[str, Any] = {"pins": wished, "objective": plan.objective, "numerics": plan.numerics, "places": places}
     if plan.site:
         from kb.site import complete_site
 
-        wishes["site"] = complete_site(plan.site, "plan: site")
+        wishes["site"] = complete_site(plan.site, f"{where}: site")
     facts = dict(plan.target)
-    target = complete_target(str(facts.pop("name", "plan")), facts, "plan: target")
-    return complete_workload("plan", plan.workload, "plan: workload"), target, wishes
+    target = complete_target(str(facts.pop("name", "plan")), facts, f"{where}: target")
+    return complete_workload("plan", plan.workload, f"{where}: workload"), target, wishes
 
 
 def pairs(texts: tuple[str, ...] | list[str], where: str, form: str) -> dict[str, str]:
     """`key=value` texts as a dictionary.
 
     Raises:
-        BadInput: one of them has no key or no value.
+        BadInput: one of them has no key or no value, or two of them say different things of one key.
     """
-    found = {}
+    found: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not (key and equals and value):
             raise BadInput(where, f"'{text}' is no pair", expected=form)
-        found[key] = value
+        if found.setdefault(key, value) != value:
+            raise BadInput(where, f"'{key}' is given more than once", expected=f"{key}={found[key]} or {text}")
     return found
 
 

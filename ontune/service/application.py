@@ -145,7 +145,7 @@ class _TokenGuard:
         if scope["type"] != "http" or scope["path"] in _OPEN or secrets.compare_digest(given, self._expected):
             await self._app(scope, receive, send)
         else:
-            await JSONResponse({"error": "the token is missing or wrong"}, 401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+            await JSONResponse({"error": {"message": "the token is missing or wrong"}}, 401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
 
 
 async def _raw_body(request: Request) -> bytes:
@@ -186,8 +186,9 @@ def _depth(value: object) -> int:
 async def _complain(request: Request, error: Exception) -> Response:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     headers = {"Retry-After": str(Busy.retry_after)} if status == 503 else None
-    return JSONResponse({"error": str(error)}, status, headers)
+    told = error.to_json() if isinstance(error, OntuneError) else {"message": str(error)}
+    return JSONResponse({"error": told}, status, headers)
 
 
 async def _internal(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "internal error: see the log of the service"}, 500)
+    return JSONResponse({"error": {"message": "internal error: see the log of the service"}}, 500)

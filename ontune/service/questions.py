@@ -56,13 +56,15 @@ class Questions:
         if isinstance(workload, Mapping):
             asked = complete_workload("request", workload, "body: workload")
         else:
-            asked = load_workload(_name(workload, "body: workload"), store)
-        machine = (
-            complete_target("request", target, "body: target") if isinstance(target, Mapping) else load_target(_name(target, "body: target"), store)
-        )
-        wishes = {key: body[key] for key in _WISHES if key in body}
+            asked = load_workload(_name(workload, "body: workload"), store, "body: workload")
+        if isinstance(target, Mapping):
+            machine = complete_target("request", target, "body: target")
+        else:
+            machine = load_target(_name(target, "body: target"), store, "body: target")
+        wishes = {key: body[key] for key in _WISHES if key in body} | {"places": {key: f"body: {key}" for key in _WISHES}}
         if (site := body.get("site")) is not None:
-            wishes["site"] = complete_site(site, "body: site") if isinstance(site, Mapping) else load_site(_name(site, "body: site"), store)
+            described = isinstance(site, Mapping)
+            wishes["site"] = complete_site(site, "body: site") if described else load_site(_name(site, "body: site"), store, "body: site")
         return asked, machine.with_overrides(_object(body, "set")), wishes
 
 

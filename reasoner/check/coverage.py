@@ -57,9 +57,8 @@ def uncovered(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]
         bearing["workload", workload] |= here != _borne(trial, trial.alone["target", target].derived)
     for (kind, name), borne in bearing.items():
         if not borne:
-            known = NamedResources(on(kind.capitalize()), f"{kind}s", trial.store.store)
-            node = known.find(name, kind)
-            yield knowledge.finding(str(node.value), f"uncovered: no rule, effect or need bears on the {kind} {name}")
+            known = NamedResources(on(kind.capitalize()), f"{kind}s", trial.store)
+            yield knowledge.finding(known.find(name, kind).iri, f"uncovered: no rule, effect or need bears on the {kind} {name}")
     for decision in _untold(trial):
         yield knowledge.finding(decision, f"uncovered: nothing tells the options of the decision {local_name(decision)} apart on any witness")
 
