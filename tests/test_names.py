@@ -157,7 +157,7 @@ def test_a_plan_has_one_spelling_whatever_was_typed() -> None:
         ("Framework", "keras", ["jax", "pytorch", "tensorflow"]),
         ("Framework", "Lightning", ["pytorch"]),
         ("Framework", "tensorflow-gpu", ["tensorflow"]),
-        ("WorkloadTrait", "LSTM", ["recurrent"]),
+        ("WorkloadTrait", "GRU", ["recurrent"]),
         ("WorkloadTrait", "convolutoinal", ["convolutional"]),
         ("Microarchitecture", "genoa", ["zen4"]),
         ("InstructionSetLevel", "AVX-512", ["x86_64_v4"]),
