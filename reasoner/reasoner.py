@@ -158,9 +158,8 @@ class Reasoner:
             NoFeasiblePlan: no configuration meets the request.
         """
         wanted = find_option(self.menu, option, "OPTION")
-        request = make_request(workload, target, **choices)
-        with self._reasoned(request) as (reasons, *_):
-            return why_not(reasons, wanted, request, self._trials(reasons.derivation))
+        with self._reasoned(make_request(workload, target, **choices)) as (reasons, resolved, _):
+            return why_not(reasons, wanted, resolved.request, self._trials(reasons.derivation))
 
     def explain(self, subject: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
         """A proof tree for a decision or an option of the plan: `conclusion`, `by`, `premises [...]`, down to facts and their sources.
@@ -235,7 +234,7 @@ class Reasoner:
             taken = solution.best() if feasible else {}
             reasons = Reasons(self.store, self.rules, derivation, problem, solution, taken, self._sources)
             if not feasible:
-                raise refusal(reasons, request, self._trials(derivation))
+                raise refusal(reasons, resolved.request, self._trials(derivation))
             yield reasons, resolved, guesses
 
     def _trials(self, derivation: Derivation) -> Trials:
@@ -256,7 +255,7 @@ class Reasoner:
             resolved = resolve(request, self.menu, self.store)
             for given in self._with_and_without_doubts(derived):
                 problem = self._ground(resolved, given, tentative if resolved.setup is None else ())
-                solution = self._solve(request, resolved, problem)
+                solution = self._solve(resolved, problem)
                 if solution.feasible:
                     return Outcome(solution.best(), round(solution.value / problem.unit))
             return None

@@ -71,12 +71,11 @@ class Way:
         for decision, option in before.pins.items():
             if self.request.pins.get(decision) == option:
                 continue
-            if decision != _FRAMEWORK:
-                words += ["--pin", f"{decision}={option}"]
-            elif not before.workload.facts.get("framework"):
-                words += ["--framework", option]
+            if decision != _FRAMEWORK or not before.workload.facts.get("framework"):
+                name = f"{decision}={option}"
+                words += before.typed.get(name, ("--pin", name))
         for option in before.forbid:
-            words += ["--forbid", option] if option not in self.request.forbid else []
+            words += before.typed.get(f"forbid={option}", ("--forbid", option)) if option not in self.request.forbid else ()
         if before.numerics is not None and self.request.numerics != before.numerics:
             words += ["--numerics", before.numerics]
         return words

@@ -40,6 +40,7 @@ class Request:
         top: how many alternatives the plan lists.
         places: what the asker calls a wish, for errors, such as `--pin` for `pins`; a wish that is not there is called by its own name.
         understood: whether every name is already as the knowledge base has it.
+        typed: the flag and the text by which a wish was typed, by the wish as the knowledge base names it (`forbid=xla`, `precision=bf16`).
     """
 
     workload: Workload
@@ -54,6 +55,7 @@ class Request:
     top: int = 5
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
     understood: bool = field(default=False, compare=False)
+    typed: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
 
     def place(self, wish: str) -> str:
         """What the asker calls a wish."""
@@ -121,28 +123,44 @@ def _understood(request: Request, menu: Menu, names: Names) -> Request:
     """The request with every name as the knowledge base has it, so that all spellings of a question are one question."""
     workload = request.workload.named(names)
     pins: dict[str, str] = {}
+    typed: dict[str, tuple[str, str]] = {}
     for decision, option in request.pins.items():
         taken = find_option(menu, f"{decision}={option}", request.place("pins"))
+        typed[option_name(menu, taken)] = ("--pin", f"{decision}={option}")
         other = pins.setdefault(menu.name[menu.decision_of(taken)], menu.name[taken])
         if other != menu.name[taken]:
             raise BadInput(request.place("pins"), f"{decision} is asked to be {other} and {menu.name[taken]}", expected="one of them")
     place = request.place("framework") if request.framework else f"{workload.where}: key 'framework'"
     if wanted := request.framework or (workload.facts.get("framework") if _FRAMEWORK not in pins else None):
         framework = menu.name[find_option(menu, f"{_FRAMEWORK}={wanted}", place)]
+        typed[f"{_FRAMEWORK}={framework}"] = ("--framework", wanted)
         if pins.setdefault(_FRAMEWORK, framework) != framework:
             raise BadInput(place, f"'{wanted}' is asked for, and {request.place('pins')} asks for {pins[_FRAMEWORK]}", expected="one of them")
+    typed |= {f"forbid={option_name(menu, find_option(menu, text, 'forbid'))}": ("--forbid", text) for text in request.forbid}
     return replace(
-        request, workload=workload, target=request.target.named(names), site=request.site.named(names) if request.site else None, pins=pins,
-        framework=None, forbid=_options(menu, request.forbid, request.place("forbid")), allow=_options(menu, request.allow, request.place("allow")),
+        request,
+        workload=workload,
+        target=request.target.named(names),
+        site=request.site.named(names) if request.site else None,
+        framework=None,
+        pins=pins,
+        forbid=_options(menu, request.forbid, request.place("forbid")),
         objective=_criterion(request.objective, names, request.place("objective")).name,
-        numerics=request.numerics and names.find(on("Numerics"), request.numerics, request.place("numerics")).name, understood=True,
-    )  # fmt: skip
+        numerics=request.numerics and names.find(on("Numerics"), request.numerics, request.place("numerics")).name,
+        allow=_options(menu, request.allow, request.place("allow")),
+        understood=True,
+        typed=typed,
+    )
 
 
 def _options(menu: Menu, texts: tuple[str, ...], where: str) -> tuple[str, ...]:
     """Options as `decision=option`, each once and in order."""
-    found = (find_option(menu, text, where) for text in texts)
-    return tuple(sorted({f"{menu.name[menu.decision_of(option)]}={menu.name[option]}" for option in found}))
+    return tuple(sorted({option_name(menu, find_option(menu, text, where)) for text in texts}))
+
+
+def option_name(menu: Menu, option: str) -> str:
+    """An option as `decision=option`, which is always unique."""
+    return f"{menu.name[menu.decision_of(option)]}={menu.name[option]}"
 
 
 def _criterion(text: str, names: Names, where: str) -> Entry:
