@@ -215,7 +215,8 @@ def _framework(optimisation: Mapping[str, Any], kind: str, where: str, notes: li
         notes.append(f"keras: it comes with {framework}")
     for compiler in ("xla", "glow"):
         if asked.get(compiler) is True:
-            notes.append(f"{compiler}: true: the plan takes a graph compiler only where it helps; `ontune why-not compiler={compiler}` says what having it takes")
+            takes = f"`ontune why-not compiler={compiler}` says what having it takes"
+            notes.append(f"{compiler}: true: the plan takes a graph compiler only where it helps; {takes}")
         elif asked.get(compiler) is False:
             notes.append(f"{compiler}: false: the plan takes a graph compiler where it helps; forbid {compiler} to be sure")
     if left := [key for key in (*_CONFIG[1:], *_DATA) if _stripped({**config, **data}.get(key)) not in (None, "", {}, False)]:
