@@ -141,7 +141,10 @@ class Reasons:
         if cause.kind == "conflict":
             return [Reason("rule", local_name(iri), self._conflict(iri), self.sources(iri)) for iri in cause.ids]
         if cause.kind == "supply":
-            return [Reason("fact", local_name(need), f"{name} needs {self._named(need)}", self.sources(cause.option)) for need in cause.ids]
+            return [
+                Reason("fact", local_name(need), f"{name} needs {self._named(need)}", self.sources(need) or self.sources(cause.option))
+                for need in cause.ids
+            ]
         return [Reason("request", name, f"you {'asked for' if cause.kind == 'pin' else 'ruled out'} {name}")]
 
     def sources(self, iri: str) -> tuple[str, ...]:

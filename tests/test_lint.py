@@ -29,6 +29,10 @@ RULES = {
         "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\nRUN pip install torch==2.4 --index-url https://x/whl/cu118\n",
         "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\nRUN pip install torch==2.4 --index-url https://x/whl/cu121\n",
     ),
+    "deepspeed-without-nvcc": (
+        "FROM pytorch/pytorch:2.6.0-cuda12.4-cudnn9-runtime\nRUN pip install --no-cache-dir deepspeed==0.16.4\n",
+        "FROM pytorch/pytorch:2.6.0-cuda12.4-cudnn9-devel\nRUN pip install --no-cache-dir deepspeed==0.16.4\n",
+    ),
     "secret-in-recipe": (BASE + "%environment\n export API_KEY=abcdef123\n", BASE + "%environment\n export API_KEY=$API_KEY\n"),
     "variable-lost": ("FROM debian:12\nRUN export A=1\n", "FROM debian:12\nRUN export A=1; make\n"),
     "package-lists-left": (BASE + "%post\n apt-get -q update\n", BASE + "%post\n apt-get update\n rm -rf /var/lib/apt/lists/*\n"),
