@@ -25,6 +25,7 @@ _OPTIONS = """SELECT ?o ?d ?name ?label ?key ?rank WHERE { ?o on:optionOf ?d . O
 _APPLICATIONS = """SELECT ?o ?how ?manager ?name ?value WHERE {
   ?o on:optionOf ?d ; on:appliedBy ?a . ?a a ?class ; on:name ?name . ?class on:how ?how .
   OPTIONAL { ?a on:value ?value } OPTIONAL { ?class on:manager ?manager } } ORDER BY ?o ?how ?manager ?name ?value"""
+_RANGES = "SELECT ?o ?least ?most WHERE { ?o a on:NumberedOption ; on:optionOf ?d ; on:leastNumber ?least ; on:mostNumber ?most }"
 _EFFECTS = """SELECT ?e ?o ?ratio ?low ?high ?criterion WHERE { ?e a on:Effect ; on:option ?o ; on:ratio ?ratio .
   OPTIONAL { ?e on:low ?low } OPTIONAL { ?e on:high ?high } OPTIONAL { ?e on:criterion ?criterion } }"""
 
@@ -123,6 +124,7 @@ class Menu:
                 self.waiting_for[need].append(option)
         self._read_statements(store)
         self.costs = self._read_costs(store)
+        self.ranges = {row["o"]: (int(row["least"]), int(row["most"])) for row in store.select(_RANGES)}
         self.doubt_rules = frozenset(store.instances(on("DoubtRule")))
         self.rate_of = {row["c"]: row["rate"] for row in store.select("SELECT ?c ?rate WHERE { ?c a on:Criterion ; on:over ?rate }")}
 

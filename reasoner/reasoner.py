@@ -21,6 +21,7 @@ from reasoner.derive import Derivation, Derived, Deriver
 from reasoner.explain import explain
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
+from reasoner.numbers import numbered, with_numbers
 from reasoner.objective import Job, ShortestTime, Solved
 from reasoner.observed import Observed
 from reasoner.plan import Application, DecisionTaken, How, Later, Plan, Rejected
@@ -157,8 +158,13 @@ class Reasoner:
             BadInput: a name is unknown.
             NoFeasiblePlan: no configuration meets the request.
         """
-        wanted = find_option(self.menu, option, "OPTION")
-        with self._reasoned(make_request(workload, target, **choices)) as (reasons, resolved, _):
+        request = make_request(workload, target, **choices)
+        decision, _, text = option.rpartition("=")
+        if number := numbered(self.menu, decision or option.rpartition("-")[0], text, "OPTION"):
+            wanted, request = number[0], replace(request, numbers=dict([number]))
+        else:
+            wanted = find_option(self.menu, option, "OPTION")
+        with self._reasoned(request) as (reasons, resolved, _):
             return why_not(reasons, wanted, resolved.request, self._trials(reasons.derivation))
 
     def explain(self, subject: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
@@ -269,7 +275,7 @@ class Reasoner:
             yield settled
 
     def _ground(self, resolved: Resolved, derived: Derived, tentative: Iterable[str] = ()) -> Problem:
-        return ground(self.menu, derived, resolved.criteria, resolved.pins, resolved.forbid, tentative)
+        return ground(with_numbers(self.menu, resolved.request.numbers), derived, resolved.criteria, resolved.pins, resolved.forbid, tentative)
 
     def _solve(self, resolved: Resolved, problem: Problem) -> Solved:
         request = resolved.request
@@ -284,7 +290,7 @@ class Reasoner:
         return ShortestTime(problem, resolved.setup, job)
 
     def _decision(self, decision: str, reasons: Reasons) -> DecisionTaken:
-        info = self.menu.info[reasons.taken[decision]]
+        info = reasons.menu.info[reasons.taken[decision]]
         apply = tuple(Application(how, name, value, manager) for how, manager, name, value in info.applications)  # type: ignore[arg-type]
         ways = {application.how for application in apply}
         main: How | Literal[""] = next((way for way in _MAIN_WAY if way in ways), "")

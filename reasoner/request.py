@@ -18,6 +18,8 @@ from kb.terms import RDF_TYPE, on
 from kb.workload import Workload
 from reasoner.derive import REQUEST, REQUEST_GRAPH, TARGET, WORKLOAD
 from reasoner.menu import Menu
+from reasoner.numbers import Numbers, name_of, numbered
+from reasoner.numbers import facts as number_facts
 from reasoner.requirements import requirement_facts
 
 _FRAMEWORK = "framework"
@@ -38,6 +40,7 @@ class Request:
         numerics: `exact`, `mixed` or `lossy`; None lets the evidence decide.
         allow: unsupported or lossy options that are accepted.
         top: how many alternatives the plan lists.
+        numbers: what is asked for, or considered, as a number.
         places: what the asker calls a wish, for errors, such as `--pin` for `pins`; a wish that is not there is called by its own name.
         understood: whether every name is already as the knowledge base has it.
         typed: the flag and the text by which a wish was typed, by the wish as the knowledge base names it (`forbid=xla`, `precision=bf16`).
@@ -53,6 +56,7 @@ class Request:
     numerics: str | None = None
     allow: tuple[str, ...] = ()
     top: int = 5
+    numbers: Numbers = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict, compare=False)
     understood: bool = field(default=False, compare=False)
     typed: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
@@ -66,7 +70,7 @@ class Request:
         content = {
             "workload": self.workload.facts, "target": self.target.lasting(), "site": self.site and self.site.to_json(),
             "pins": dict(self.pins), "forbid": self.forbid,
-            "objective": self.objective, "numerics": self.numerics, "allow": self.allow, "knowledge": knowledge,
+            "numbers": dict(self.numbers), "objective": self.objective, "numerics": self.numerics, "allow": self.allow, "knowledge": knowledge,
         }  # fmt: skip
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -106,7 +110,7 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore) -> Resolved:
     objective = _criterion(request.objective, store.names, request.place("objective")).iri
     rate = menu.rate_of.get(objective)
     ranked = tuple(dict.fromkeys((rate or objective, on("throughput"))))
-    facts = make_facts(request.workload, request.target, store.names)
+    facts = [*make_facts(request.workload, request.target, store.names), *number_facts(request.numbers, REQUEST, REQUEST_GRAPH)]
     framework = next((taken for taken in pins.values() if menu.name[menu.decision_of(taken)] == _FRAMEWORK), "")
     facts += requirement_facts(request.workload.facts.get("requires") or (), store, framework)
     facts += [_fact(REQUEST, on("allows"), ox.NamedNode(find_option(menu, text, request.place("allow")))) for text in request.allow]
@@ -124,8 +128,10 @@ def _understood(request: Request, menu: Menu, names: Names) -> Request:
     workload = request.workload.named(names)
     pins: dict[str, str] = {}
     typed: dict[str, tuple[str, str]] = {}
+    numbers = dict(request.numbers)
     for decision, option in request.pins.items():
-        taken = find_option(menu, f"{decision}={option}", request.place("pins"))
+        taken, *number = _pinned(menu, decision, str(option), request.place("pins"))
+        numbers.update((taken, one) for one in number)
         typed[option_name(menu, taken)] = ("--pin", f"{decision}={option}")
         other = pins.setdefault(menu.name[menu.decision_of(taken)], menu.name[taken])
         if other != menu.name[taken]:
@@ -144,6 +150,7 @@ def _understood(request: Request, menu: Menu, names: Names) -> Request:
         site=request.site.named(names) if request.site else None,
         framework=None,
         pins=pins,
+        numbers=numbers,
         forbid=_options(menu, request.forbid, request.place("forbid")),
         objective=_criterion(request.objective, names, request.place("objective")).name,
         numerics=request.numerics and names.find(on("Numerics"), request.numerics, request.place("numerics")).name,
@@ -151,6 +158,14 @@ def _understood(request: Request, menu: Menu, names: Names) -> Request:
         understood=True,
         typed=typed,
     )
+
+
+def _pinned(menu: Menu, decision: str, text: str, where: str) -> tuple[str] | tuple[str, int]:
+    """The option that is asked for of a decision, with its number where it stands for all numbers."""
+    if (found := find_decision(menu, decision)) and found in {menu.decision_of(option) for option in menu.ranges}:
+        name = menu.name[found]
+        return numbered(menu, name, text, where) or (find_option(menu, f"{name}={name_of(name, text)}", where),)
+    return (find_option(menu, f"{decision}={text}", where),)
 
 
 def _options(menu: Menu, texts: tuple[str, ...], where: str) -> tuple[str, ...]:
