@@ -73,9 +73,7 @@ def identity_quads(release: str, sha256: str) -> list[ox.Quad]:
 
 def identity_of(store: KnowledgeStore) -> dict[str, str]:
     """`version` and `sha256` of a compiled knowledge base; of one that was never compiled, the hash of its triples."""
-    found = {
-        key: next(iter(store.objects(SNAPSHOT.value, on(name))), "") for key, name in (("version", "version"), ("sha256", "sourcesHash"))
-    }
+    found = {key: next(iter(store.objects(SNAPSHOT.value, on(name))), "") for key, name in (("version", "version"), ("sha256", "sourcesHash"))}
     return found if found["sha256"] else {"version": __version__, "sha256": store.content_hash()}
 
 
@@ -177,9 +175,7 @@ def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
     """Without definitions, vocabularies and publications of others: none of them decides anything by itself."""
     part = KnowledgeStore()
     part.add(
-        quad
-        for quad in store.store
-        if quad.predicate.value not in _ONLY_FOR_READERS and not quad.graph_name.value.startswith(_ONLY_FOR_QUERIES)
+        quad for quad in store.store if quad.predicate.value not in _ONLY_FOR_READERS and not quad.graph_name.value.startswith(_ONLY_FOR_QUERIES)
     )
     return part
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reasoner.derive import Derived
+import pyoxigraph as ox
+
+from kb.terms import on
+from reasoner.derive import REQUEST, REQUEST_GRAPH, Derived
 from reasoner.menu import Menu
 from reasoner.predict import compare, rounded
 from reasoner.reasons import Reasons
@@ -28,6 +31,25 @@ def awaiting_consent(menu: Menu, derived: Derived, consent_rules: Collection[str
     return sorted(lifted - standing)
 
 
+def ways_out_of_doubt(
+    reasons: Reasons, facts: Sequence[ox.Quad], consent_rules: Collection[str], solve_again: SolveAgain
+) -> Iterator[dict[str, Any]]:
+    """Where something was taken of which it is not known whether it works: the options without such a doubt that the user would have to accept."""
+    menu, derived = reasons.menu, reasons.derivation.derived
+    if not any(menu.doubt_rules.intersection(derived.rules_against(option)) for option in reasons.taken.values()):
+        return
+    lifted, standing = set[str](), set[str]()
+    for rule, options in derived.excluded_by.items():
+        (lifted if rule in consent_rules else standing).update(options)
+    missing = {option for option, needs in menu.needs_unsupplied.items() if not derived.provides.issuperset(needs)}
+    for option in sorted((lifted - standing - missing) & menu.info.keys()):
+        allowed = ox.Quad(REQUEST, ox.NamedNode(on("allows")), ox.NamedNode(option), REQUEST_GRAPH)
+        better = solve_again(reasons.derivation.vary([*facts, allowed]))
+        if better.get(menu.decision_of(option)) == option:
+            ratio = compare(reasons.problem, next(iter(reasons.problem.terms)), better, reasons.taken)
+            yield _offer(menu, option, ratio)
+
+
 def on_request(reasons: Reasons, options: Collection[str], solve_again: SolveAgain) -> Iterator[dict[str, Any]]:
     """For each option that the user would have to accept and that would make the plan better: `{decision, option, vs_best, accept}`.
 
@@ -43,10 +65,9 @@ def on_request(reasons: Reasons, options: Collection[str], solve_again: SolveAga
             accepted = {rule: options - {option} for rule, options in problem.derived.excluded_by.items()}
             better = solve_again(replace(problem.derived, excluded_by=accepted))
         if better is not None and better.get(menu.decision_of(option)) == option:
-            decision = menu.decision_of(option)
-            yield {
-                "decision": menu.name[decision],
-                "option": menu.name[option],
-                "vs_best": rounded(compare(problem, criterion, better, reasons.taken)),
-                "accept": f"--allow {menu.name[decision]}={menu.name[option]}",
-            }
+            yield _offer(menu, option, compare(problem, criterion, better, reasons.taken))
+
+
+def _offer(menu: Menu, option: str, ratio: Mapping[str, float] | None) -> dict[str, Any]:
+    decision = menu.name[menu.decision_of(option)]
+    return {"decision": decision, "option": menu.name[option], "vs_best": rounded(ratio), "accept": f"--allow {decision}={menu.name[option]}"}

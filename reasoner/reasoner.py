@@ -16,7 +16,7 @@ from kb.target import Target
 from kb.terms import local_name, on
 from kb.workload import Workload
 from reasoner.compile import compile_snapshot, compile_without, full_store, identity_of
-from reasoner.consent import awaiting_consent, on_request
+from reasoner.consent import awaiting_consent, on_request, ways_out_of_doubt
 from reasoner.derive import Derivation, Derived, Deriver
 from reasoner.explain import explain
 from reasoner.ground import Problem, ground
@@ -143,7 +143,10 @@ class Reasoner:
                 alternatives=tuple(alternatives(reasons, request.top)),
                 unknowns=(*doubts(reasons), *changes(reasons, guesses, solve_again)),
                 knowledge=self.knowledge,
-                on_request=tuple(on_request(reasons, awaiting_consent(self.menu, reasons.problem.derived, self._consent_rules), solve_again)),
+                on_request=(
+                    *on_request(reasons, awaiting_consent(self.menu, reasons.problem.derived, self._consent_rules), solve_again),
+                    *ways_out_of_doubt(reasons, resolved.facts, self._consent_rules, solve_again),
+                ),
                 site=request.site.to_json() if request.site else {},
                 requirements=beside.requirements,
             )
@@ -246,12 +249,13 @@ class Reasoner:
     def _trials(self, derivation: Derivation) -> Trials:
         """How further requests about the same workload and target are tried while a derivation is open."""
 
-        derived: dict[tuple[tuple[str, ...], str | None], Derived] = {}
+        derived: dict[tuple[Any, ...], Derived] = {}
 
         def derive(request: Request) -> Derived:
-            wishes = request.allow, request.numerics
+            resolved = resolve(request, self.menu, self.store)
+            wishes = request.allow, request.numerics, *sorted(resolved.request.numbers.items())
             if wishes not in derived:
-                derived[wishes] = derivation.vary(resolve(request, self.menu, self.store).facts)
+                derived[wishes] = derivation.vary(resolved.facts)
             return derived[wishes]
 
         def pose(request: Request, derived: Derived) -> Problem:

@@ -166,9 +166,7 @@ def read_rules(store: KnowledgeStore) -> list[Rule]:
     return sorted(rules, key=lambda rule: (rule.order, rule.iri))
 
 
-def run_rules(
-    store: KnowledgeStore, rules: Sequence[Rule], request: ox.NamedNode | None = None, news: Iterable[ox.NamedNode] = ()
-) -> list[ox.Quad]:
+def run_rules(store: KnowledgeStore, rules: Sequence[Rule], request: ox.NamedNode | None = None, news: Iterable[ox.NamedNode] = ()) -> list[ox.Quad]:
     """Run rules to a fixpoint, stratum by stratum, and add what they conclude to the store.
 
     Args:

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from generators.bundle import write_bundle
 from generators.lint import lint
 from kb.errors import BadInput, NoFeasiblePlan
+from kb.query_library import named_query
 from kb.target import Target, load_target
 from kb.workload import Workload, load_workload
+from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
 
 REPORTS = Path(__file__).parent / "reports"
@@ -36,7 +39,6 @@ def said(reasons: Any) -> str:
     return "\n".join(reason["text"] if isinstance(reason, dict) else reason.text for reason in reasons)
 
 
-
 def test_torchio_1183_numpy_2_beside_an_old_torch_is_refused() -> None:
     question = asked("numpy2-old-torch", "job.yaml")
     with pytest.raises(NoFeasiblePlan) as refusal:
@@ -51,3 +53,65 @@ def test_atmorep_77_a_job_script_cannot_be_checked_yet() -> None:
     """Until job scripts are linted, the answer is that this is one."""
     with pytest.raises(BadInput, match=r"job\.slurm:2: #SBATCH: this is a job script, and job scripts cannot be checked yet"):
         lint(REPORTS / "job-script-duplicate-gpu" / "job.slurm")
+
+
+def planned(report: str, workload: str = "mnist-cnn", **wishes: Any) -> Plan:
+    """The plan for a report's target; a workload that is a file is one of the report's."""
+    named = str(REPORTS / report / workload) if workload.endswith(".yaml") else workload
+    target = load_target(str(REPORTS / report / "target.yaml"), reasoner().store)
+    return reasoner().plan(load_workload(named, reasoner().store), target, **{"framework": "pytorch", **wishes})
+
+
+def rows(query: str, **values: str) -> list[dict[str, str]]:
+    return reasoner().full_store.select(named_query(query).filled(values))
+
+
+def test_grace_hopper_old_release() -> None:
+    """pytorch/pytorch#123835: there is no CUDA build of torch 2.2 for Arm processors."""
+    with pytest.raises(NoFeasiblePlan) as refused:
+        planned("grace-hopper-old-release", "resnet50", pins={"framework_release": "torch-2.2.2"})
+    assert "there is no torch-2.2.2-cu118 for aarch64 processors" in str(refused.value)
+    assert "drop the wish for framework_release=torch-2.2.2" in str(refused.value)
+    newer = planned("grace-hopper-old-release", "resnet50")
+    assert newer.option("wheel") == "torch-2.14.1-cu126"
+    assert "https://download.pytorch.org/whl/cu126" in {one.value for one in newer.applied("package")}
+
+
+def test_radeon_6600_gfx1032() -> None:
+    """ROCm/legacy-rocm-build#1797: no build carries gfx1032; running it as gfx1030 works, and nobody supports it."""
+    unasked = planned("radeon-6600-gfx1032")
+    assert not unasked.option("wheel").startswith("torch-")
+    assert "it is not known whether rocm-pytorch-7.2 carries code for gfx1032" in unasked.unknowns[0]["fact"]
+    assert "--allow gpu_identity=gpu-identity-gfx1030" in {one["accept"] for one in unasked.on_request}
+    allowed = planned("radeon-6600-gfx1032", allow=["gpu-identity-gfx1030"])
+    assert allowed.option("wheel") == "torch-2.14.1-rocm7.14"
+    assert ("HSA_OVERRIDE_GFX_VERSION", "10.3.0") in {(one.name, one.value) for one in allowed.applied("env")}
+    assert rows("builds-for-architecture", architecture="gfx1032") == []
+    assert [row["option"] for row in rows("set-by", name="HSA_OVERRIDE_GFX_VERSION")] == ["gpu-identity-gfx1030"]
+
+
+def test_strix_halo_gfx1151() -> None:
+    """pytorch/pytorch#164346: gfx1151 is in the builds with ROCm 7.1 and newer."""
+    assert planned("strix-halo-gfx1151").option("wheel") == "torch-2.14.1-rocm7.14"
+    with pytest.raises(NoFeasiblePlan, match=r"torch-2\.8\.0-rocm6\.4 carries no code for gfx1151"):
+        planned("strix-halo-gfx1151", pins={"framework_release": "torch-2.8.0"})
+
+
+def test_deepspeed_needs_nvcc(tmp_path: Path) -> None:
+    """deepspeedai/DeepSpeed#2772: its operators are compiled at first use, by an nvcc of the build's CUDA."""
+    taken = planned("deepspeed-needs-nvcc", "job.yaml", pins={"distributed": "deepspeed-zero"})
+    assert "devel" in taken.option("base_image")
+    assert "cuda12" in taken.option("base_image") or "cuda-12" in taken.option("base_image")
+    assert "-cu12" in taken.option("wheel")
+    bundle = tmp_path / "bundle"
+    write_bundle(taken, bundle)
+    assert "export CUDA_HOME=/usr/local/cuda" in (bundle / "ontune.def").read_text()
+    found = {smell.rule: smell.line for smell in lint(REPORTS / "deepspeed-needs-nvcc" / "Dockerfile")}
+    assert found["deepspeed-without-nvcc"] == 2
+
+
+def test_old_glibc_no_container_query() -> None:
+    """pytorch/pytorch#150724: of torch 2.6 only the cpu, cu118 and cu124 builds run beside glibc 2.17, and nothing newer does."""
+    builds = {row["build"] for row in rows("builds-for-glibc", glibc="2.17", framework="pytorch")}
+    assert {"torch-2.6.0-cpu", "torch-2.6.0-cu118", "torch-2.6.0-cu124", "torch-2.5.1-cu118"} <= builds
+    assert not builds & {"torch-2.6.0-cu126", "torch-2.6.0-rocm6.2.4", "torch-2.6.0-cpu-aarch64", "torch-2.7.0-cu118", "torch-2.7.1-cu118"}

@@ -82,4 +82,3 @@ def smallest_relaxations(
             following.update(dict.fromkeys(given_up | {one} for one in sorted(known)))
         level = list(following)
     return [tuple(hard[i] for i in sorted(given_up)) for given_up in found[:limit]]
-
