@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyoxigraph as ox
 from kb.terms import on
 from reasoner.derive import REQUEST, REQUEST_GRAPH, Derived
 from reasoner.menu import Menu
-from reasoner.predict import compare, rounded
+from reasoner.predict import Ratio, compare, rounded
 from reasoner.reasons import Reasons
 
 SolveAgain = Callable[[Derived], dict[str, str]]
@@ -68,6 +68,6 @@ def on_request(reasons: Reasons, options: Collection[str], solve_again: SolveAga
             yield _offer(menu, option, compare(problem, criterion, better, reasons.taken))
 
 
-def _offer(menu: Menu, option: str, ratio: Mapping[str, float] | None) -> dict[str, Any]:
+def _offer(menu: Menu, option: str, ratio: Ratio) -> dict[str, Any]:
     decision = menu.name[menu.decision_of(option)]
     return {"decision": decision, "option": menu.name[option], "vs_best": rounded(ratio), "accept": f"--allow {decision}={menu.name[option]}"}
