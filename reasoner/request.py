@@ -104,7 +104,7 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore) -> Resolved:
     request = request if request.understood else _understood(request, menu, store.names)
     pins = {}
     for decision, option in request.pins.items():
-        taken = find_option(menu, f"{decision}={option}", request.place("pins"))
+        taken, *_ = _pinned(menu, decision, option, request.place("pins"))
         pins[menu.decision_of(taken)] = taken
     forbid = frozenset(find_option(menu, text, request.place("forbid")) for text in request.forbid)
     objective = _criterion(request.objective, store.names, request.place("objective")).iri
@@ -130,7 +130,7 @@ def _understood(request: Request, menu: Menu, names: Names) -> Request:
     typed: dict[str, tuple[str, str]] = {}
     numbers = dict(request.numbers)
     for decision, option in request.pins.items():
-        taken, *number = _pinned(menu, decision, str(option), request.place("pins"))
+        taken, *number = _pinned(menu, decision, option, request.place("pins"))
         numbers.update((taken, one) for one in number)
         typed[option_name(menu, taken)] = ("--pin", f"{decision}={option}")
         other = pins.setdefault(menu.name[menu.decision_of(taken)], menu.name[taken])
