@@ -146,6 +146,7 @@ class Plan:
         unknowns: facts that would change the plan: `{fact, would_change, probe}`.
         knowledge: `version` and `sha256` of the knowledge base.
         site: the place's conditions, as in a site file; empty where none was named.
+        not_measured: options that measurements speak of with another framework only: `{decision, option, known_with}`.
         on_request: what would gain more if the user accepted it (other numerics, unsupported hacks): `{decision, option, vs_best, accept}`.
         requirements: what became of each of the script's own requirements: `{asked, where, written, because}`.
     """
@@ -163,6 +164,7 @@ class Plan:
     on_request: tuple[JsonObject, ...] = ()
     site: JsonObject = dataclasses.field(default_factory=dict)
     requirements: tuple[JsonObject, ...] = ()
+    not_measured: tuple[JsonObject, ...] = ()
 
     def option(self, decision: str) -> str:
         """The option taken for `decision`; KeyError where the plan does not take that decision."""

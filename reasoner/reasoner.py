@@ -33,6 +33,7 @@ from reasoner.requirements import settled
 from reasoner.rules import Rule, load_rules, read_rules
 from reasoner.solve import solve
 from reasoner.unknowns import Guess, Guesses, changes, doubts
+from reasoner.unmeasured import machine_situations, not_measured
 from reasoner.whatif import difference
 from reasoner.whynot import refusal, why_not
 
@@ -84,6 +85,10 @@ class Reasoner:
     @cached_property
     def _observed(self) -> Observed:
         return Observed(self.store, self.menu)
+
+    @cached_property
+    def _machine_situations(self) -> frozenset[str]:
+        return machine_situations(self.rules)
 
     @cached_property
     def _guesses(self) -> Guesses:
@@ -148,6 +153,7 @@ class Reasoner:
                     *ways_out_of_doubt(reasons, resolved.facts, self._consent_rules, solve_again),
                 ),
                 site=request.site.to_json() if request.site else {},
+                not_measured=tuple(not_measured(reasons, self._machine_situations)),
                 requirements=beside.requirements,
             )
 

@@ -382,6 +382,14 @@ def test_nothing_known_is_never_a_ratio_of_one() -> None:
                 assert all(len(part["options"]) == 1 and part["low"] <= part["value"] <= part["high"] for part in ratio["parts"])
 
 
+def test_what_is_measured_with_another_framework_only_is_named() -> None:
+    shared = Asked("shared-quota-node", "mnist-cnn", {"framework": "tensorflow"}).plan()
+    named = {(one["decision"], one["option"]): one["known_with"] for one in shared.not_measured}
+    assert named[("wait_policy", "wait-default")] == ["pytorch"]  # spinning beside busy neighbours
+    own = Asked("shared-quota-node", "mnist-cnn", {"framework": "pytorch"}).plan()
+    assert "wait_policy" not in {one["decision"] for one in own.not_measured}
+
+
 def test_modak_advises_commands_that_exist(tmp_path: Path) -> None:
     from generators.modak import read_request
 

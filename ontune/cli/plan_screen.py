@@ -85,6 +85,9 @@ def _page(plan: Plan, exact: Plan | None, width: int, room: _Room) -> Iterator[s
         yield from _listed("kept against what was measured", kept, width, room.names)
     silent = [f"{taken.decision}={taken.option}" for taken in left if not rivals[taken.decision]]
     yield from _listed("left at the default, nothing known is better", silent, width, room.names)
+    if unmeasured := [f"{one['decision']}={one['option']}" for one in plan.not_measured]:
+        others = "/".join(sorted({name for one in plan.not_measured for name in one["known_with"]}))
+        yield from _listed(f"nothing known with {plan.option('framework')}, only with {others}", unmeasured, width, room.names)
     for line in by_whom(plan):
         yield from _wrapped(line, width)
     yield from _rows("only if you accept it", _offers(plan), width, room.rows)

@@ -55,6 +55,9 @@ def print_plan(plan: Plan, exact: Plan | None = None) -> None:
     out.print(_decisions("left at the default", disputed, notes))
     silent = (f"{taken.decision}={taken.option}" for taken in left_alone if taken not in disputed)
     out.print(f"left at the default, for nothing known is better here: {', '.join(silent)}", markup=False)
+    for one in plan.not_measured:
+        out.print(f"nothing known of {one['decision']}={one['option']} with {plan.option('framework')}, only with {', '.join(one['known_with'])}",
+                  markup=False, soft_wrap=True)  # fmt: skip
     for line in (*by_whom(plan), *prediction_lines(plan, exact), *(f"  = {parts}" for parts in (parts_said(plan),) if parts), compared_with(plan)):
         out.print(line, markup=False, soft_wrap=True)
     if plan.on_request:
