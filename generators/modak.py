@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from kb import user_files
 from kb.errors import BadInput
+from kb.names import Vocabulary, folded
+from kb.terms import on
 from kb.workload import Workload, complete_workload
 
 from . import modak_parallel
@@ -113,11 +115,12 @@ def read_request(path: Path, store: KnowledgeStore | None = None) -> ModakReques
     _known(application, _APPLICATION, f"{where}: application")
     _known(target, _TARGET, f"{where}: target")
     kind = _kind(optimisation, application, where)
-    framework = _framework(optimisation, kind, f"{where}: optimisation", notes)
+    framework = _framework(optimisation, kind, f"{where}: optimisation", notes, store)
     if kind != "hpc" and store:
         framework = _of_image(_text(application, "container_runtime"), framework, store, f"{where}: application: container_runtime", notes)
     build = _object(optimisation, "opt_build", f"{where}: optimisation") or _object(optimisation, "arch_build", f"{where}: optimisation")
-    accelerator = _one_of(build, "acc_type", _ACCELERATORS, f"{where}: optimisation: opt_build")
+    makers = _things("AcceleratorMaker", store) if store else None
+    accelerator = _one_of(build, "acc_type", _ACCELERATORS, f"{where}: optimisation: opt_build", makers)
     if accelerator == "fpga":
         raise BadInput(f"{where}: optimisation: opt_build: acc_type", "no plan computes on an fpga", expected="nvidia, amd or none")
     _one_of(build, "cpu_type", _PROCESSORS, f"{where}: optimisation: opt_build")
@@ -128,7 +131,7 @@ def read_request(path: Path, store: KnowledgeStore | None = None) -> ModakReques
         notes.append(f"acc_type {accelerator} without request_gpus: one accelerator is asked for")
     site = _text(target, "name")
     scheduler = _scheduler(_text(target, "job_scheduler_type"), site, store, f"{where}: target: job_scheduler_type", notes)
-    modules = modak_parallel.site_modules(store, _site_name(site)) if store else []
+    modules = modak_parallel.site_modules(store, _site_name(site, store)) if store else []
     if modules:
         wishes["modules"] = modules
         notes.append(f"{site}: jobs load {', '.join(modules)}")
@@ -140,8 +143,8 @@ def read_request(path: Path, store: KnowledgeStore | None = None) -> ModakReques
     else:
         _note_image(_text(application, "container_runtime"), framework, store, notes)
     workload = _workload(application, "" if parallel else framework, where)
-    known = bool(site and store and modak_parallel.is_site(store, _site_name(site)))
-    return ModakRequest(workload, framework, _site_name(site), scheduler, wishes, accelerated, tuple(notes), parallel, known)
+    known = bool(site and store and modak_parallel.is_site(store, _site_name(site, store)))
+    return ModakRequest(workload, framework, _site_name(site, store), scheduler, wishes, accelerated, tuple(notes), parallel, known)
 
 
 def _job(path: Path) -> dict[str, Any]:
@@ -192,7 +195,7 @@ def _kind(optimisation: Mapping[str, Any], application: Mapping[str, Any], where
     return "ai_training"
 
 
-def _framework(optimisation: Mapping[str, Any], kind: str, where: str, notes: list[str]) -> str:
+def _framework(optimisation: Mapping[str, Any], kind: str, where: str, notes: list[str], store: KnowledgeStore | None) -> str:
     details = tuple(key for key in optimisation if re.fullmatch(r"app_type-(ai_training|hpc|ai_inference|big_data)", key))
     _known(optimisation, (*_OPTIMISATION, *(_OLD if kind == "hpc" else ()), *details), where)
     if optimisation.get("enable_autotuning") is True:
@@ -205,13 +208,14 @@ def _framework(optimisation: Mapping[str, Any], kind: str, where: str, notes: li
     config, data = _object(training, "config", where), _object(training, "data", where)
     _known(config, _CONFIG, f"{where}: config")
     _known(data, _DATA, f"{where}: data")
-    framework = _one_of(config, "ai_framework", _FRAMEWORKS, f"{where}: config")
+    things = _things("Framework", store) if store else None
+    framework = _one_of(config, "ai_framework", _FRAMEWORKS, f"{where}: config", things)
     asked = _object(training, f"ai_framework-{framework}", where)
     _known(asked, _FRAMEWORKS.get(framework, ()), f"{where}: ai_framework-{framework}")
     if version := _text(asked, "version"):
         notes.append(f"{framework} {version}: the newest release that runs here is taken; pin framework_release to have another")
     if framework == "keras":
-        framework = _one_of(asked, "backend", _FRAMEWORKS, f"{where}: ai_framework-keras").replace("keras", "") or "tensorflow"
+        framework = _one_of(asked, "backend", _FRAMEWORKS, f"{where}: ai_framework-keras", things).replace("keras", "") or "tensorflow"
         notes.append(f"keras: it comes with {framework}")
     for compiler in ("xla", "glow"):
         if asked.get(compiler) is True:
@@ -298,11 +302,12 @@ def _wishes(options: Mapping[str, Any], where: str, notes: list[str]) -> dict[st
 
 
 def _scheduler(asked: str, site: str, store: KnowledgeStore | None, where: str, notes: list[str]) -> str:
-    if asked.lower() not in _SCHEDULERS:
+    meant = [entry.name for entry in _things("Scheduler", store).meant(asked)] if store and asked else []
+    wanted = _SCHEDULERS.get(meant[0] if len(meant) == 1 else asked.lower())
+    if wanted is None:
         expected = ", ".join(key for key in _SCHEDULERS if key)
-        raise BadInput(where, f"unknown scheduler '{asked}'", expected=expected, given=asked.lower(), known=_SCHEDULERS)
-    wanted = _SCHEDULERS[asked.lower()]
-    known = _site_scheduler(_site_name(site), store) if site and store else ""
+        raise BadInput(where, f"unknown scheduler '{asked}'", expected=expected, given=asked, known=_SCHEDULERS)
+    known = _site_scheduler(_site_name(site, store), store) if site and store else ""
     if known and known != wanted:
         notes.append(f"{site} is run by {known}, whatever the request says ({asked or 'nothing'})")
     return known or wanted
@@ -315,8 +320,14 @@ def _site_scheduler(site: str, store: KnowledgeStore) -> str:
     return next((row["scheduler"] for row in store.select(query)), "")
 
 
-def _site_name(site: str) -> str:
-    return site.replace("_", "-")
+def _site_name(site: str, store: KnowledgeStore | None) -> str:
+    """A site as the knowledge base names it; one that it does not know as MODAK's sites are spelt here."""
+    meant = [entry.name for entry in _things("Site", store).meant(site)] if store and site else []
+    return meant[0] if len(meant) == 1 else site.replace("_", "-")
+
+
+def _things(of_class: str, store: KnowledgeStore) -> Vocabulary:
+    return store.names.vocabulary(on(of_class))
 
 
 def _workload(application: Mapping[str, Any], framework: str, where: str) -> Workload:
@@ -328,7 +339,7 @@ def _workload(application: Mapping[str, Any], framework: str, where: str) -> Wor
     build = _object(application, "build", f"{where}: application")
     _known(build, _BUILD, f"{where}: application: build")
     facts: dict[str, Any] = {
-        "traits": ["Training"] if framework else [],
+        "traits": ["training"] if framework else [],
         "command": command or None,
         "framework": framework or None,
         "build_source": _text(build, "src") or None,
@@ -352,12 +363,17 @@ def _known(given: Mapping[str, Any], known: tuple[str, ...], where: str) -> None
             raise BadInput(f"{where}: {key}", "unknown key", given=key, known=known)
 
 
-def _one_of(holder: Mapping[str, Any], key: str, known: Collection[str], where: str) -> str:
-    """A word of a list, in small letters; empty where nothing is said."""
-    word = _text(holder, key).lower()
-    if word and word not in known:
+def _one_of(holder: Mapping[str, Any], key: str, known: Collection[str], where: str, things: Vocabulary | None = None) -> str:
+    """A word of a list, as the list has it; empty where nothing is said. `things` are what else the words may be called by."""
+    said = _text(holder, key)
+    if not said:
+        return ""
+    spelt = {folded(word): word for word in known}
+    meant = [entry.name for entry in (things.meant(said) if things else ()) if entry.name in known]
+    word = spelt.get(folded(said), meant[0] if len(meant) == 1 else None)
+    if word is None:
         expected = ", ".join(name for name in known if name)
-        raise BadInput(f"{where}: {key}", f"'{word:.60}' is not known", expected=expected, given=word, known=known)
+        raise BadInput(f"{where}: {key}", f"'{said:.60}' is not known", expected=expected, given=said, known=known)
     return word
 
 

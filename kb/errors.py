@@ -13,6 +13,8 @@ class OntuneError(Exception):
     """An expected failure. `str(error)` is the whole message; `exit_code` is what the command line returns."""
 
     exit_code = 1
+    told: Mapping[str, Any] | None = None
+    """The error as an object, where another process met it and said so."""
 
     def to_json(self) -> dict[str, Any]:
         """The error as an object: `message`, `exit_code`, and what its kind knows more exactly."""

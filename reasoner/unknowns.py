@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import defaultdict
@@ -105,7 +106,8 @@ class Guesses:
         """The request's facts with all that is probed by an unknown fact; where that is a list, with all words in it that rules look for."""
         facts = resolved.facts
         if _path_of(key).endswith("[]") and (words := self._compared_words(key)):
-            facts = resolve(replace(request, target=request.target.with_overrides({key: words})), self._menu, store).facts
+            with contextlib.suppress(BadInput):  # what is described by an object has no words
+                facts = resolve(replace(request, target=request.target.with_overrides({key: words})), self._menu, store).facts
         provides = ox.NamedNode(on("provides"))
         return [*facts, *(ox.Quad(REQUEST, provides, ox.NamedNode(one), REQUEST_GRAPH) for one in sorted(self._capabilities[key]))]
 

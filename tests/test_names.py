@@ -15,6 +15,7 @@ import pyoxigraph as ox
 import pytest
 from test_cli import ontune as ontune  # the fixture
 
+from generators.modak import read_request
 from kb import paths
 from kb.errors import BadInput, NoFeasiblePlan
 from kb.fact_keys import Key, fact_keys
@@ -335,3 +336,22 @@ def test_a_plan_file_with_a_wrong_name_is_refused_with_its_key(ontune: Any, tmp_
     plan["workload"]["traits"] = ["dens"]
     error = refused(ontune("explain", "precision", "--plan", written(tmp_path, "plan.json", json.dumps(plan)), "--format", "json"))
     assert error["where"].endswith("plan.json: workload: key 'traits'") and error["nearest"] == ["dense"]
+
+
+def test_a_modak_request_is_read_by_the_same_names(tmp_path: Path) -> None:
+    def read(framework: str, scheduler: str, site: str) -> Any:
+        training = {"config": {"ai_framework": framework}}
+        request = {
+            "target": {"name": site, "job_scheduler_type": scheduler},
+            "application": {"executable": "python3", "arguments": "train.py"},
+            "optimisation": {"app_type": "ai_training", "app_type-ai_training": training},
+        }
+        found = read_request(Path(written(tmp_path, "job.json", json.dumps({"job": request}))), reasoner().store)
+        return found.framework, found.scheduler, found.target, found.workload.facts["traits"]
+
+    spelt = (("pytorch", "torque", "sodalite-testbed"), ("PyTorch", "PBS Pro", "SODALITE_Testbed"), ("torch", "OpenPBS", "site:sodalite-testbed"))
+    assert {json.dumps(read(*words)) for words in spelt} == {json.dumps(("pytorch", "pbs", "sodalite-testbed", ["training"]))}
+    with pytest.raises(BadInput, match=r"ai_framework: 'pytroch' is not known.*did you mean 'pytorch'"):
+        read("pytroch", "slurm", "")
+    with pytest.raises(BadInput, match=r"job_scheduler_type: unknown scheduler 'slrum'.*did you mean 'slurm'"):
+        read("torch", "slrum", "")

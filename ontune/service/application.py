@@ -186,8 +186,8 @@ def _depth(value: object) -> int:
 async def _complain(request: Request, error: Exception) -> Response:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     headers = {"Retry-After": str(Busy.retry_after)} if status == 503 else None
-    told = error.to_json() if isinstance(error, OntuneError) else {"message": str(error)}
-    return JSONResponse({"error": told}, status, headers)
+    told = (error.told or error.to_json()) if isinstance(error, OntuneError) else {"message": str(error)}
+    return JSONResponse({"error": dict(told)}, status, headers)
 
 
 async def _internal(request: Request, error: Exception) -> Response:

@@ -1,7 +1,7 @@
 """What the service and its workers say to each other over a private socket: requests and answers as JSON, results as frames of bytes.
 
-A request is one frame of JSON. Its answer is a `HEAD` (JSON: what comes), any number of `DATA`, and an `END`; or a `FAILURE` (JSON: `kind` and
-`message`) at any place. An answer that ends without `END` or `FAILURE` is one whose worker died.
+A request is one frame of JSON. Its answer is a `HEAD` (JSON: what comes), any number of `DATA`, and an `END`; or a `FAILURE` (JSON: `kind`, and
+the error as an object, which has a `message`) at any place. An answer that ends without `END` or `FAILURE` is one whose worker died.
 """
 
 from __future__ import annotations

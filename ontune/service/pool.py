@@ -250,6 +250,7 @@ def _failure(content: bytes) -> OntuneError:
     kind = _FAILURES.get(told["kind"])
     error = OntuneError.__new__(kind or OntuneError)
     Exception.__init__(error, told["message"])
+    error.told = {"exit_code": error.exit_code} | {name: value for name, value in told.items() if name != "kind"}
     return error
 
 

@@ -49,7 +49,7 @@ class QueryWorker:
             try:
                 self._answer(asked, connection)
             except BadInput as error:
-                connection.sendall(frames.packed_json(frames.FAILURE, {"kind": type(error).__name__, "message": str(error)}))
+                connection.sendall(frames.packed_json(frames.FAILURE, {"kind": type(error).__name__} | error.to_json()))
             except (OSError, MemoryError, RecursionError) as error:
                 problem = f"query: it cannot be answered here: {type(error).__name__}: {error}"
                 connection.sendall(frames.packed_json(frames.FAILURE, {"kind": "BadInput", "message": problem}))

@@ -45,7 +45,7 @@ class QuestionWorker:
         try:
             text = json.dumps(self._answers[question](body), ensure_ascii=False).encode()
         except OntuneError as error:
-            return frames.packed_json(frames.FAILURE, {"kind": type(error).__name__, "message": str(error)})
+            return frames.packed_json(frames.FAILURE, {"kind": type(error).__name__} | error.to_json())
         head = frames.packed_json(frames.HEAD, {"media_type": "application/json"})
         return head + frames.packed(frames.DATA, text) + frames.packed(frames.END)
 
