@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyoxigraph as ox
@@ -16,6 +17,7 @@ from kb.workload import load_workload
 from reasoner.compile import compile_sources
 from reasoner.derive import REQUEST
 from reasoner.request import make_facts
+from reasoner.requirements import requirement_facts
 from reasoner.rules import load_rules, run_rules
 from tests.oracles.shacl_rules import by_pyshacl, by_shifty, ntriples
 from tests.turtle import PREFIX_LINES
@@ -65,6 +67,19 @@ def test_shipped_rules_conclude_the_same_everywhere(shipped: KnowledgeStore, shi
     assert len(own) > 50
     assert by_shifty(data, shipped_rules) == own
     assert by_pyshacl(data, shipped_rules) == own
+
+
+def excluding(lines: set[str]) -> set[str]:
+    """The short names of the options that conclusions exclude."""
+    return {found[1] for line in lines if (found := re.search(r"#excludes> <[^>]*/([^>/]+)>", line))}
+
+
+def test_what_requirements_leave_is_concluded_the_same(shipped: KnowledgeStore, shipped_rules: list[ox.Quad]) -> None:
+    facts = make_facts(load_workload("resnet50", shipped), load_target("eos-h100", shipped))
+    facts += requirement_facts(("torch==2.5.1", "numpy>=2", "torchvision==0.20.*", "deepspeed==0.16.4"), shipped)
+    own = excluding(concluded(shipped, facts))
+    assert {"torch-2.2.2", "deepspeed-zero"} <= own
+    assert excluding(by_shifty([*read_by_rules(shipped), *facts], shipped_rules)) == own
 
 
 LEVELS = 3
