@@ -124,7 +124,7 @@ def contenders(
         if missing := lacks(plan):
             show(f"{row['label']} is left out: {_listed(missing)}.")
             continue
-        yield Contender(row["name"], row["label"], plan, reasoner.numerics_of(plan))
+        yield Contender(row["name"], row["label"], plan, plan.numerics)
     forbid: dict[str, str] = {}
     plans: dict[tuple[tuple[str, str], ...], Contender] = {}
     for name, title, wishes in (
@@ -143,7 +143,7 @@ def contenders(
         choices = tuple(_choices(plan).items())
         if same := plans.pop(choices, None):
             title = f"{same.title}, and {title.removeprefix('the plan ')}"
-        plans[choices] = Contender(name, title, plan, reasoner.numerics_of(plan))
+        plans[choices] = Contender(name, title, plan, plan.numerics)
     yield from plans.values()
 
 

@@ -7,7 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _WIDTH = 132
-_GAINS = {"exact": "Gains that leave the numbers alone", "mixed": "Gains with mixed precision", "lossy": "Gains that change the numbers"}
+_GAINS = {
+    "bitwise": "Gains that change no bit",
+    "exact": "Gains that leave the numbers alone",
+    "mixed": "Gains with mixed precision",
+    "lossy": "Gains that change the numbers",
+}
 _HEADINGS = ("", "framework", "numbers", "samples/s", "ratio (95 % interval)", "first step", "peak memory", "build", "size")
 
 

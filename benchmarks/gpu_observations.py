@@ -144,7 +144,8 @@ def _apply_fp32_mode(settings: dict[str, str]) -> None:
     """The mode is one of the process, not of a trainer; `none` is PyTorch's own default."""
     import torch
 
-    torch.backends.fp32_precision = settings.get("fp32_mode", "none")
+    mode = settings.get("fp32_mode", "none")
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = mode == "tf32", mode != "ieee"
 
 
 def _window(trainer: Any, batch: Any, seconds: float) -> float:

@@ -19,7 +19,7 @@ SolveAgain = Callable[[Derived], dict[str, str]]
 
 
 def awaiting_consent(menu: Menu, derived: Derived, consent_rules: Collection[str]) -> list[str]:
-    """The options that nothing but a missing consent excludes, and of which an effect is known.
+    """The options that nothing but a missing consent excludes, no unmet need either, and of which an effect is known.
 
     Args:
         consent_rules: IRIs of the conflict rules that a user's word lifts.
@@ -28,6 +28,9 @@ def awaiting_consent(menu: Menu, derived: Derived, consent_rules: Collection[str
     lifted, standing = set[str](), set[str]()
     for rule, options in derived.excluded_by.items():
         (lifted if rule in consent_rules else standing).update(options & spoken_of)
+    for needs, options in menu.unsupplied.items():
+        if not derived.provides.issuperset(needs):
+            standing |= options
     return sorted(lifted - standing)
 
 

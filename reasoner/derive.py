@@ -37,7 +37,7 @@ class Derived:
     Attributes:
         provides: the capabilities of target and request.
         situations: the classes that the request falls into.
-        applies: effects and conflicts whose situations all hold.
+        applies: effects, conflicts and behaviours whose situations all hold.
         excluded_by: for each rule that excludes options, those options.
     """
 

@@ -1,4 +1,4 @@
-"""The static part of every choice: decisions, options, needs, effects, conflicts and criteria, read once from a snapshot."""
+"""The static part of every choice: decisions, options, needs, effects, conflicts, behaviours and criteria, read once from a snapshot."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EFFECTS = """SELECT ?e ?o ?ratio ?low ?high ?criterion WHERE { ?e a on:Effect ;
 
 @dataclass(frozen=True)
 class Statement:
-    """An option, the options that must stand beside it, and the situations in which this is said: the common part of effects and conflicts.
+    """An option, the options that must stand beside it, and the situations in which this is said: what effects, conflicts and behaviours share.
 
     Attributes:
         given: for each other decision named, the options any of which will do.
@@ -77,6 +77,13 @@ class Effect(Statement):
 @dataclass(frozen=True)
 class Conflict(Statement):
     """Options that cannot stand together."""
+
+
+@dataclass(frozen=True)
+class Behaviour(Statement):
+    """What an option does to the numbers there: the IRI of the numerics class that it becomes."""
+
+    becomes: str
 
 
 @dataclass(frozen=True)
@@ -252,6 +259,10 @@ class Menu:
         for row in store.select("SELECT ?e ?o WHERE { ?e a on:Conflict ; on:option ?o FILTER NOT EXISTS { ?e on:unverified true } }"):
             if row["o"] in self.info:
                 self.conflicts[row["e"]] = Conflict(row["e"], row["o"], context(row["e"]), frozenset(when.get(row["e"], ())))
+        self.behaviours: dict[str, Behaviour] = {}
+        for row in store.select("SELECT ?e ?o ?becomes WHERE { ?e a on:Behaviour ; on:option ?o ; on:becomes ?becomes }"):
+            if row["o"] in self.info:
+                self.behaviours[row["e"]] = Behaviour(row["e"], row["o"], context(row["e"]), frozenset(when.get(row["e"], ())), row["becomes"])
 
     def _read_costs(self, store: KnowledgeStore) -> dict[str, dict[str, float]]:
         """For each criterion that sums a property of the chosen options (less is better), the amounts."""

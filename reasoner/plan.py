@@ -138,7 +138,7 @@ class Plan:
         workload: the workload's description, as in a workload file.
         target: the target's facts, as `ontune probe` prints them.
         objective: what was maximised.
-        numerics: what the options may do to the numbers: exact, mixed or lossy.
+        numerics: the class of what the whole configuration may do to the numbers, defaults included: bitwise, exact, mixed or lossy.
         decisions: one for every decision, in a stable order.
         prediction: `throughput {value, unit, low, high}` and `vs_default {value, low, high}`, with the observations behind them; null is unknown.
             `vs_default` also has `parts` (what each option brings), `default` (what is compared with) and `reason` (why it is null).
@@ -147,6 +147,7 @@ class Plan:
         knowledge: `version` and `sha256` of the knowledge base.
         site: the place's conditions, as in a site file; empty where none was named.
         not_measured: options that measurements speak of with another framework only: `{decision, option, known_with}`.
+        asked_numerics: the class that was asked for; empty where the evidence decided.
         on_request: what would gain more if the user accepted it (other numerics, unsupported hacks): `{decision, option, vs_best, accept}`.
         requirements: what became of each of the script's own requirements: `{asked, where, written, because}`.
     """
@@ -165,6 +166,7 @@ class Plan:
     site: JsonObject = dataclasses.field(default_factory=dict)
     requirements: tuple[JsonObject, ...] = ()
     not_measured: tuple[JsonObject, ...] = ()
+    asked_numerics: str = ""
 
     def option(self, decision: str) -> str:
         """The option taken for `decision`; KeyError where the plan does not take that decision."""

@@ -13,7 +13,7 @@ from kb.errors import BadInput
 from kb.snapshot import FULL, PLANNING, Snapshot
 from kb.store import KnowledgeStore
 from kb.target import Target
-from kb.terms import local_name, on
+from kb.terms import on
 from kb.workload import Workload
 from reasoner.compile import compile_snapshot, compile_without, full_store, identity_of
 from reasoner.consent import awaiting_consent, on_request, ways_out_of_doubt
@@ -22,6 +22,7 @@ from reasoner.explain import explain
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
 from reasoner.numbers import numbered, with_numbers
+from reasoner.numerics import Numerics
 from reasoner.objective import Job, ShortestTime, Solved
 from reasoner.observed import Observed
 from reasoner.plan import Application, DecisionTaken, How, Later, Plan, Rejected
@@ -32,6 +33,7 @@ from reasoner.request import Request, Resolved, find_option, resolve
 from reasoner.requirements import settled
 from reasoner.rules import Rule, load_rules, read_rules
 from reasoner.solve import solve
+from reasoner.standing import resolve_beside_standing
 from reasoner.unknowns import Guess, Guesses, changes, doubts
 from reasoner.unmeasured import machine_situations, not_measured
 from reasoner.whatif import difference
@@ -73,6 +75,19 @@ class Reasoner:
     def menu(self) -> Menu:
         """Decisions, options, effects and conflicts."""
         return Menu(self.store)
+
+    @property
+    def numerics(self) -> tuple[str, ...]:
+        """The numerics classes, the strictest first."""
+        return self._numerics.names
+
+    def exceeds(self, numerics: str, other: str) -> bool:
+        """Whether one numerics class allows more than another."""
+        return self._numerics.exceeds(numerics, other)
+
+    @cached_property
+    def _numerics(self) -> Numerics:
+        return Numerics(self.store, self.menu)
 
     @cached_property
     def _consent_rules(self) -> frozenset[str]:
@@ -142,7 +157,7 @@ class Reasoner:
                 workload=request.workload.to_json(),
                 target={"name": request.target.name, **request.target.facts},
                 objective=request.objective,
-                numerics=request.numerics or self._numerics(reasons.taken),
+                numerics=self._numerics.of(reasons.taken, reasons.problem.derived, resolved.standing),
                 decisions=beside.decisions,
                 prediction=prediction(self._observed, reasons.problem, reasons.taken, resolved, request),
                 alternatives=tuple(alternatives(reasons, request.top)),
@@ -155,6 +170,7 @@ class Reasoner:
                 site=request.site.to_json() if request.site else {},
                 not_measured=tuple(not_measured(reasons, self._machine_situations)),
                 requirements=beside.requirements,
+                asked_numerics=resolved.request.numerics or "",
             )
 
     def why_not(self, option: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
@@ -214,7 +230,7 @@ class Reasoner:
         """
         named = self.store.names.find(on("Baseline"), name, "baseline")
         taken = self.store.objects(named.iri, on("takes"))
-        choices = {**choices, "numerics": "lossy"}
+        choices = {**choices, "numerics": self.numerics[-1]}
         request = make_request(workload, target, **choices)
         takes = self._possible({self.menu.decision_of(option): option for option in taken}, {}, request)
         pins = self._possible(self.menu.default, takes, request) | takes
@@ -234,7 +250,7 @@ class Reasoner:
     @contextmanager
     def _reasoned(self, request: Request) -> Iterator[tuple[Reasons, Resolved, list[Guess]]]:
         """The solved request; other requests wait for as long as the block runs."""
-        resolved = resolve(request, self.menu, self.store)
+        resolved = resolve_beside_standing(request, self.menu, self.store, self._deriver.derive)
         with self._deriver.at(resolved.facts) as derivation:
             guesses = list(self._guesses.about(resolved.request, resolved, derivation, self.store))
             tentative = {option for guess in guesses for option in guess.admits or ()}
@@ -257,18 +273,21 @@ class Reasoner:
 
         derived: dict[tuple[Any, ...], Derived] = {}
 
+        def resolved_of(request: Request) -> Resolved:
+            return resolve_beside_standing(request, self.menu, self.store, derivation.vary)
+
         def derive(request: Request) -> Derived:
-            resolved = resolve(request, self.menu, self.store)
-            wishes = request.allow, request.numerics, *sorted(resolved.request.numbers.items())
+            resolved = resolved_of(request)
+            wishes = request.allow, request.numerics, resolved.standing, *sorted(resolved.request.numbers.items())
             if wishes not in derived:
                 derived[wishes] = derivation.vary(resolved.facts)
             return derived[wishes]
 
         def pose(request: Request, derived: Derived) -> Problem:
-            return self._ground(resolve(request, self.menu, self.store), derived)
+            return self._ground(resolved_of(request), derived)
 
         def answer(request: Request, derived: Derived, tentative: Collection[str]) -> Outcome | None:
-            resolved = resolve(request, self.menu, self.store)
+            resolved = resolved_of(request)
             for given in self._with_and_without_doubts(derived):
                 problem = self._ground(resolved, given, tentative if resolved.setup is None else ())
                 solution = self._solve(resolved, problem)
@@ -313,17 +332,6 @@ class Reasoner:
                 return reasons.rejected(decision)
 
         return Later(work_out)
-
-    def numerics_of(self, plan: Plan) -> str:
-        """What the options of a plan do to the numbers, whatever was asked for: exact, mixed or lossy."""
-        chosen = {taken.decision: taken.option for taken in plan.decisions}
-        name = self.menu.name
-        return self._numerics({d: o for d, options in self.menu.options.items() for o in options if chosen.get(name[d]) == name[o]})
-
-    def _numerics(self, taken: Mapping[str, str]) -> str:
-        """The strongest change that a chosen option makes to the numbers."""
-        classes = {local_name(value).lower() for option in taken.values() for value in self.store.objects(option, on("numerics"))}
-        return next((name for name in ("lossy", "mixed") if name in classes), "exact")
 
 
 def make_request(workload: Workload, target: Target, *, pins: Mapping[str, str] | None = None, **choices: Any) -> Request:

@@ -63,6 +63,11 @@ class Reasons:
         return self.marginals[self.menu.decision_of(option)].get(self.problem.stands_for.get(option, option))
 
     @cached_property
+    def _consent(self) -> frozenset[str]:
+        """The names of the rules that a user's word lifts."""
+        return frozenset(map(local_name, self.store.instances(on("ConsentRule"))))
+
+    @cached_property
     def _every_marginal(self) -> dict[str, dict[str, int]]:
         return self._solution.marginals()
 
@@ -74,11 +79,11 @@ class Reasons:
             wish = Reason("request", self.menu.name[decision], "you asked for it", self.sources(option))
             known = [self._effect(term) for term in terms]
             unknown = Reason("fact", self.menu.name[option], "nothing known tells what it brings or costs here", self.sources(option))
-            return wish, *(known or [unknown])
+            return wish, *(known or [unknown]), *self._behaviours(option)
         reasons = [self._effect(term) for term in terms if term.weight]
         if not any(term.weight > 0 for term in terms):
             reasons += self._dependants(option) + self._default(decision, option)
-        return tuple(reasons)
+        return (*reasons, *self._behaviours(option))
 
     def rejected(self, decision: str) -> tuple[Rejected, ...]:
         """Every other option of a decision, with what speaks against it."""
@@ -96,7 +101,9 @@ class Reasons:
         if self.taken.get(decision) == option:
             return ()
         if causes := self.problem.causes(option):
-            return tuple(reason for cause in causes for reason in self.cause(cause))
+            # What no word of the user lifts is the stronger reason, and comes first.
+            said = [reason for cause in causes for reason in self.cause(cause)]
+            return tuple(sorted(said, key=lambda reason: reason.kind == "rule" and reason.id in self._consent))
         if self.worth(option) is None:
             return self._blocked(option) or (Reason("fact", self.menu.name[option], "no feasible configuration has it", self.sources(option)),)
         return self._beaten(option)
@@ -168,6 +175,14 @@ class Reasons:
     def _terms_of(self, option: str) -> list[Term]:
         """The terms that count for an option beside the other options taken, those of the first criterion first."""
         return [term for criterion in self.problem.terms for term in self.problem.counted_of(option, self.taken, criterion)]
+
+    def _behaviours(self, option: str) -> Iterator[Reason]:
+        """What a chosen option does to the numbers on the machine at hand, beside the other options taken."""
+        for iri in sorted(self.problem.derived.applies & self.menu.behaviours.keys()):
+            behaviour = self.menu.behaviours[iri]
+            if behaviour.option == option and behaviour.holds(self.taken):
+                text = f"{self.store.label(iri)}: {local_name(behaviour.becomes).lower()} on this machine"
+                yield Reason("fact", local_name(iri), text, self.sources(iri))
 
     def _dependants(self, option: str) -> list[Reason]:
         """The chosen options that need what only this one provides."""

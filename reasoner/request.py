@@ -37,7 +37,7 @@ class Request:
         pins: decision to option, both as people type them.
         forbid: options that must not be taken.
         objective: a criterion.
-        numerics: `exact`, `mixed` or `lossy`; None lets the evidence decide.
+        numerics: a numerics class; None lets the evidence decide.
         allow: unsupported or lossy options that are accepted.
         top: how many alternatives the plan lists.
         numbers: what is asked for, or considered, as a number.
@@ -84,6 +84,7 @@ class Resolved:
         pins, forbid: decisions and options as IRIs.
         criteria: what is maximised, the most important first.
         facts: for the rules.
+        standing: the options that stand where the user decides nothing, if bits are compared with theirs.
         setup: where the objective is a time, the seconds of set-up of each option; the first criterion is then the rate.
     """
 
@@ -93,10 +94,11 @@ class Resolved:
     criteria: tuple[str, ...]
     facts: list[ox.Quad]
     setup: dict[str, float] | None = None
+    standing: frozenset[str] = frozenset()
 
 
-def resolve(request: Request, menu: Menu, store: KnowledgeStore) -> Resolved:
-    """Check every name of a request and give its facts.
+def resolve(request: Request, menu: Menu, store: KnowledgeStore, standing: frozenset[str] = frozenset()) -> Resolved:
+    """Check every name of a request and give its facts, what stands without it among them.
 
     Raises:
         BadInput: a name is unknown, whether of a wish or in the facts of workload, target or site.
@@ -117,10 +119,11 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore) -> Resolved:
     if request.numerics is not None:
         asked = store.names.find(on("Numerics"), request.numerics, request.place("numerics"))
         facts.append(_fact(REQUEST, on("requestedNumerics"), ox.NamedNode(asked.iri)))
+    facts += [_fact(REQUEST, on("standing"), ox.NamedNode(option)) for option in sorted(standing)]
     if request.site is not None:
         facts.append(_fact(REQUEST, on("site"), ox.NamedNode(request.site.iri)))
         facts += request.site.quads(REQUEST_GRAPH, store.names)
-    return Resolved(request, pins, forbid, ranked, facts, menu.costs.get(objective, {}) if rate else None)
+    return Resolved(request, pins, forbid, ranked, facts, menu.costs.get(objective, {}) if rate else None, standing)
 
 
 def _understood(request: Request, menu: Menu, names: Names) -> Request:

@@ -70,10 +70,10 @@ class Guesses:
             if key in self._truth_values:
                 for value in (True, False):
                     known = replace(request, target=request.target.with_overrides({key: value}))
-                    yield from self._guess(key, str(value).lower(), derivation, resolve(known, self._menu, store).facts)
+                    yield from self._guess(key, str(value).lower(), derivation, resolve(known, self._menu, store, resolved.standing).facts)
             elif key in self._capabilities:
                 facts = self._with_everything(key, request, resolved, store)
-                yield from self._guess(key, _PRESENT, derivation, facts, self._examples(key, request, derivation, store))
+                yield from self._guess(key, _PRESENT, derivation, facts, self._examples(key, request, resolved, derivation, store))
 
     def _guess(
         self,
@@ -87,7 +87,9 @@ class Guesses:
         if guessed != derivation.derived:
             yield Guess(key, value, guessed, self._admits(derivation.derived, guessed), examples)
 
-    def _examples(self, key: str, request: Request, derivation: Derivation, store: KnowledgeStore) -> Callable[[], Iterator[tuple[str, Derived]]]:
+    def _examples(
+        self, key: str, request: Request, resolved: Resolved, derivation: Derivation, store: KnowledgeStore
+    ) -> Callable[[], Iterator[tuple[str, Derived]]]:
         """Values of a fact that give something which is probed by it: words that rules compare it with, then what known machines have."""
 
         def found() -> Iterator[tuple[str, Derived]]:
@@ -96,7 +98,7 @@ class Guesses:
                     known = replace(request, target=request.target.with_overrides({key: value}).with_products())
                 except BadInput:
                     continue
-                derived = derivation.vary(resolve(known, self._menu, store).facts)
+                derived = derivation.vary(resolve(known, self._menu, store, resolved.standing).facts)
                 if (derived.provides - derivation.derived.provides) & self._capabilities[key]:
                     yield value if isinstance(value, str) else json.dumps(value), derived
 
@@ -107,7 +109,8 @@ class Guesses:
         facts = resolved.facts
         if _path_of(key).endswith("[]") and (words := self._compared_words(key)):
             with contextlib.suppress(BadInput):  # what is described by an object has no words
-                facts = resolve(replace(request, target=request.target.with_overrides({key: words})), self._menu, store).facts
+                known = replace(request, target=request.target.with_overrides({key: words}))
+                facts = resolve(known, self._menu, store, resolved.standing).facts
         provides = ox.NamedNode(on("provides"))
         return [*facts, *(ox.Quad(REQUEST, provides, ox.NamedNode(one), REQUEST_GRAPH) for one in sorted(self._capabilities[key]))]
 

@@ -20,7 +20,8 @@ from reasoner.derive import Derivation, Derived, Deriver
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
 from reasoner.reasoner import make_request
-from reasoner.request import Request, Resolved, resolve
+from reasoner.request import Request, Resolved
+from reasoner.standing import resolve_beside_standing
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def derive_all(deriver: Deriver, menu: Menu, requests: Mapping[str, Request]) ->
     Raises:
         BadInput: a request names something unknown.
     """
-    resolved = {name: resolve(request, menu, deriver.store) for name, request in requests.items()}
+    resolved = {name: resolve_beside_standing(request, menu, deriver.store, deriver.derive) for name, request in requests.items()}
     with deriver.reopened():  # what the store has to be lent for one request is left there for the next
         derivations = {name: Derivation(deriver, one.facts) for name, one in resolved.items()}
     return {name: Witness(name, resolved[name], found.derived, found.said) for name, found in derivations.items()}

@@ -13,7 +13,7 @@ from kb.errors import BadInput
 from kb.terms import local_name, on, prefixed
 from reasoner.derive import REQUEST, Deriver
 from reasoner.reasoner import Reasoner, make_request
-from reasoner.request import resolve
+from reasoner.standing import resolve_beside_standing
 from reasoner.witnesses import case_requests, derive_all
 
 
@@ -40,7 +40,7 @@ def fired(line: str) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
     """The names of the rules that fired and of the statements that apply; and the excluded options with the rules behind each."""
     case = table().request(line)
     request = make_request(case.workload, case.target, **case.wishes)
-    with deriver().at(resolve(request, reasoner().menu, reasoner().store).facts) as derivation:
+    with deriver().at(resolve_beside_standing(request, reasoner().menu, reasoner().store, deriver().derive).facts) as derivation:
         derived = derivation.derived
         concluded = list(derivation.in_store().store.quads_for_pattern(REQUEST, None, None, None))
         by_rule = {quad.graph_name.value for quad in concluded if isinstance(quad.graph_name, ox.NamedNode)}
@@ -50,7 +50,7 @@ def fired(line: str) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
 
 def shipped() -> set[str]:
     """The rules of requests, conflicts and effects of the knowledge base."""
-    stated = {iri for kind in ("Conflict", "Effect") for iri in reasoner().store.instances(on(kind))}
+    stated = {iri for kind in ("Conflict", "Effect", "Behaviour") for iri in reasoner().store.instances(on(kind))}
     return {prefixed(rule.iri) for rule in reasoner().rules if rule.per_request} | {prefixed(iri) for iri in stated}
 
 

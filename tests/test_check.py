@@ -172,7 +172,7 @@ def test_a_question_answered_otherwise_is_found_at_its_expected_answer(tmp_path:
     (tmp_path / "numerics.rq").write_text("SELECT ?class WHERE { ?class a on:Numerics } ORDER BY DESC(?class)")
     (tmp_path / "numerics.tsv").write_text("class\nExact\nSloppy\n")
     found = [finding for finding in check([tmp_path]).findings if "competency question" in finding.text]
-    assert [finding.text for finding in found] == ["competency question numerics: not answered: Sloppy; not expected: Mixed, Lossy"]
+    assert [finding.text for finding in found] == ["competency question numerics: not answered: Sloppy; not expected: Mixed, Lossy, Bitwise"]
     assert found[0].file == str(tmp_path / "numerics.tsv")
 
 

@@ -181,7 +181,7 @@ def test_every_network_has_its_size_and_takes_a_training_step(frameworks: Path, 
 @pytest.mark.slow
 def test_settings_are_in_effect_in_pytorch(frameworks: Path) -> None:
     chosen = ["precision=bf16", "memory_format=channels_last", "threads=1", "optimizer_impl=fused", "dropout_impl=mask_bits"]
-    chosen += ["flush_denormal=on", "pooling_order=first"]
+    chosen += ["flush_denormal=on", "pooling_order=first", "fp32_mode=ieee"]
     done = result(frameworks, "--framework", "pytorch", *with_settings(*chosen))
     for setting in chosen:
         name, value = setting.split("=")
@@ -195,8 +195,21 @@ def test_settings_are_in_effect_in_pytorch(frameworks: Path) -> None:
 
 @pytest.mark.slow
 def test_settings_are_in_effect_in_tensorflow(frameworks: Path) -> None:
-    done = result(frameworks, "--framework", "tensorflow", *with_settings("precision=bf16", "threads=1"))
+    done = result(frameworks, "--framework", "tensorflow", *with_settings("precision=bf16", "threads=1", "fp32_mode=ieee"))
     assert (done["in_effect"]["precision"], done["in_effect"]["compiler"], done["in_effect"]["threads"]) == ("bf16", "tf-graph", 1)
+    assert done["in_effect"]["fp32_mode"] == "ieee"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "allowed"), [("ieee", [False, False, "none"]), ("tf32", [True, True, "tf32"])])
+def test_tf32_is_switched_for_products_and_convolutions_alike(frameworks: Path, mode: str, allowed: list[object]) -> None:
+    """`torch.backends.fp32_precision` alone leaves convolutions in TF32 up to PyTorch 2.12, and TorchInductor then stops at the switches it reads."""
+    code = (
+        "import json, torch, pytorch_trainer as trainer\n"
+        f"trainer._compute_fp32_in({mode!r})\n"
+        "print(json.dumps([torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.conv.fp32_precision]))\n"
+    )
+    assert json.loads(program(frameworks, code)) == allowed
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def test_questions_of_an_addition_are_asked_and_faults_in_them_are_named(tmp_pat
     assert [finding.text for finding in findings(knowledge, [tmp_path])] == [
         "competency question broken: broken.rq:1:16: no SPARQL from here on: '{ ?x a on:Decision }'; expected a SPARQL query that only reads",
         "competency question graph is no SELECT",
-        "competency question numerics: not answered: Sloppy; not expected: Mixed",
+        "competency question numerics: not answered: Sloppy; not expected: Bitwise, Mixed",
     ]
 
 

@@ -39,6 +39,11 @@ def said(reasons: Any) -> str:
     return "\n".join(reason["text"] if isinstance(reason, dict) else reason.text for reason in reasons)
 
 
+def of(plan: Plan, decision: str) -> str:
+    """Why a plan takes what it takes for a decision."""
+    return said(plan.decision(decision).reasons)
+
+
 def test_torchio_1183_numpy_2_beside_an_old_torch_is_refused() -> None:
     question = asked("numpy2-old-torch", "job.yaml")
     with pytest.raises(NoFeasiblePlan) as refusal:
@@ -115,3 +120,60 @@ def test_old_glibc_no_container_query() -> None:
     builds = {row["build"] for row in rows("builds-for-glibc", glibc="2.17", framework="pytorch")}
     assert {"torch-2.6.0-cpu", "torch-2.6.0-cu118", "torch-2.6.0-cu124", "torch-2.5.1-cu118"} <= builds
     assert not builds & {"torch-2.6.0-cu126", "torch-2.6.0-rocm6.2.4", "torch-2.6.0-cpu-aarch64", "torch-2.7.0-cu118", "torch-2.7.1-cu118"}
+
+
+def test_pytorch_44943_channels_last_in_fp32_loses_on_a_v100() -> None:
+    question = asked("channels-last-fp32-volta", "resnet50")
+    exact = reasoner().plan(*question, framework="pytorch", numerics="exact")
+    assert exact.option("memory_format") == "contiguous"
+    answer = reasoner().why_not("channels_last", *question, framework="pytorch", pins={"precision": "fp32"})
+    assert answer["status"] == "beaten" and "reaches 0.60 of the chosen one" in said(answer["reasons"])
+    assert "NHWC pays in 16 bits only" in said(answer["reasons"])
+    pinned = reasoner().plan(*question, framework="pytorch", numerics="exact", pins={"memory_format": "channels_last"})
+    assert "x0.6 (0.5 to 0.95)" in of(pinned, "memory_format")
+
+
+def test_pytorch_98441_compiling_for_changing_lengths_is_warned_of() -> None:
+    question = asked("compile-dynamic-lengths", "job.yaml")
+    assert reasoner().plan(*question).option("compiler") == "eager"
+    answer = reasoner().why_not("inductor", *question)
+    assert answer["status"] == "beaten" and "each new length compiles again" in said(answer["reasons"])
+    pinned = reasoner().plan(*question, pins={"compiler": "inductor"})
+    assert "you asked for it" in of(pinned, "compiler") and "each new length compiles again" in of(pinned, "compiler")
+    assert pinned.prediction["vs_default"]["value"] == 0.7
+
+
+@pytest.mark.parametrize("report", ["pytorch/98102", "pytorch/93468"])
+def test_further_reports_of_changing_lengths_are_answered_alike(report: str) -> None:
+    """T5 for translation, and OpenNMT, whose first hundred steps took 3.5 times as long: attention networks with sentences of any length."""
+    job = Workload(report, {"traits": ["Training", "Attention", "DynamicShapes"], "framework": "pytorch", "parameters": {"batch": 1}})
+    for target in ("clemson-a100", "v100-node", "zen5-virtual"):
+        pinned = reasoner().plan(job, load_target(target, reasoner().store), pins={"compiler": "inductor"})
+        assert "each new length compiles again" in of(pinned, "compiler"), target
+
+
+def test_pytorch_34977_grouped_convolutions_are_not_promised_the_gain_of_nhwc() -> None:
+    resnext = Workload("resnext101", {"traits": ["Training", "Convolutional", "GroupedConvolutional"], "framework": "pytorch"})
+    for machine in ("v100-node", "clemson-a100", "eos-h100"):
+        target = load_target(machine, reasoner().store)
+        assert reasoner().plan(resnext, target).option("memory_format") == "contiguous"
+        answer = reasoner().why_not("channels_last", resnext, target, pins={"precision": "fp16"})
+        assert "143 ms from 4.1 ms on a V100" in said(answer["reasons"]), machine
+
+
+def test_tensorflow_tpu_389_depthwise_convolutions_in_fp32_lose_in_nhwc_on_a_v100() -> None:
+    efficientnet = Workload("efficientnet", {"traits": ["Training", "Convolutional", "GroupedConvolutional"], "framework": "pytorch"})
+    target = load_target("v100-node", reasoner().store)
+    pinned = reasoner().plan(efficientnet, target, pins={"memory_format": "channels_last"}, numerics="exact")
+    assert pinned.prediction["vs_default"]["value"] < 1 and "0.87 s and not 0.67 s" in of(pinned, "memory_format")
+
+
+@pytest.mark.parametrize(
+    ("report", "kind"), [("pytorch/23862", "Convolutional"), ("chainer/2554", "Dense"), ("dfdx/59", "Dense"), ("pytorch/4737", "Recurrent")]
+)
+def test_training_that_slows_down_on_a_cpu_is_told_to_flush_denormals(report: str, kind: str) -> None:
+    """Convolutions five times slower with trained weights, epochs of an MNIST classifier that take longer and longer, products of products."""
+    job = Workload(report, {"traits": ["Training", kind, "DenormalNumbers"], "framework": "pytorch"})
+    plan = reasoner().plan(job, load_target("zen5-virtual", reasoner().store))
+    assert plan.option("flush_denormals") == "denormals-flushed"
+    assert "become denormal" in of(plan, "flush_denormals")

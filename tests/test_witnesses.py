@@ -169,6 +169,6 @@ def test_cases_of_an_addition_make_witnesses_and_are_held(tmp_path: Path, capsys
     case = target + "cases: {rule:on-mars: {fires: mars mlp, silent: mars lstm}, rule:on-venus: {fires: mars mlp, silent: mars lstm}}\n"
     (tmp_path / "cases.yaml").write_text(case, encoding="utf-8")
     assert errors(check([tmp_path])) == [
-        "the case rule:on-venus is about no active rule, effect or conflict",
+        "the case rule:on-venus is about no active rule, effect, conflict or behaviour",
         "the case of rule:on-mars does not hold: it fires on mars lstm",
     ]

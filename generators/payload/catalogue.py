@@ -77,6 +77,7 @@ SETTINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "tensorflow": {
         "compiler": ("eager", "tf-graph", "xla"),
         "precision": ("fp32", "bf16", "fp16"),
+        "fp32_mode": ("ieee", "tf32"),
         "memory_format": ("contiguous", "channels_last"),
         "determinism": ("off", "on"),
     },

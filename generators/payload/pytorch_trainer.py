@@ -15,6 +15,23 @@ from torch.utils.checkpoint import checkpoint
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def _compute_fp32_in(mode: str) -> None:
+    """What fp32 products are computed in. The older switches of TF32 act in every release, reach convolutions and recurrent layers too, and are those
+    that TorchInductor reads; `torch.backends.fp32_precision` does not reach convolutions before PyTorch 2.13."""
+    if mode == "bf16":
+        torch.backends.fp32_precision = mode
+    else:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = mode == "tf32"
+
+
+def _fp32_mode() -> str:
+    """What fp32 products are computed in, as PyTorch itself says: `tf32` where any of its libraries may use that on the device at hand."""
+    general = getattr(torch.backends, "fp32_precision", "none")
+    if general not in ("none", "ieee"):
+        return str(general)
+    return "tf32" if torch.cuda.is_available() and (torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32) else "ieee"
+
+
 class Trainer:
     """One network with its optimiser. A step is forward, loss, backward and Adam."""
 
@@ -28,7 +45,7 @@ class Trainer:
         self.flushes_denormals = settings.get("flush_denormal") == "on" and torch.set_flush_denormal(True)
         torch.use_deterministic_algorithms(settings.get("determinism") == "on")
         if "fp32_mode" in settings:
-            torch.backends.fp32_precision = settings["fp32_mode"]
+            _compute_fp32_in(settings["fp32_mode"])
         dropout = pytorch_networks.MaskBitsDropout if settings.get("dropout_impl") == "mask_bits" else torch.nn.Dropout
         self.module = pytorch_networks.build(network, parameters, dropout).to(self.device)
         if settings.get("pooling_order") == "first":
@@ -114,7 +131,7 @@ class Trainer:
             "compiler": "inductor" if compiled else "eager",
             "threads": torch.get_num_threads(),
             "flush_denormal": "on" if self.flushes_denormals else "off",
-            "fp32_mode": {"none": "ieee"}.get(torch.backends.fp32_precision, torch.backends.fp32_precision),
+            "fp32_mode": _fp32_mode(),
             "optimizer_impl": next((name for name in ("fused", "foreach") if group.get(name)), "default"),
             "pooling_order": "first" if pytorch_networks.pools_first(self.module) else "default",
             "determinism": "on" if torch.are_deterministic_algorithms_enabled() else "off",

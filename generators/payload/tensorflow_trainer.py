@@ -27,6 +27,8 @@ class Trainer:
         keras.utils.set_random_seed(seed)
         if settings.get("determinism") == "on":
             tf.config.experimental.enable_op_determinism()
+        if "fp32_mode" in settings:
+            tf.config.experimental.enable_tensor_float_32_execution(settings["fp32_mode"] == "tf32")
         precision = settings.get("precision", "fp32")
         keras.mixed_precision.set_dtype_policy(POLICIES.get(precision, "float32"))
         # The networks read the policy when their layers are made, so they are imported no earlier than it is set.
@@ -80,6 +82,7 @@ class Trainer:
         effect = {
             "precision": PRECISIONS[seen.dtype.name],
             "compiler": compiler,
+            "fp32_mode": _fp32_mode(),
             "threads": tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0)),
             "device": "gpu" if tf.config.list_physical_devices("GPU") else "cpu",
             "onednn": _onednn_is_on(),
@@ -97,6 +100,12 @@ class Trainer:
         if not tf.config.list_physical_devices("GPU"):
             return {}
         return {"device_peak_memory_mib": tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20}
+
+
+def _fp32_mode() -> str:
+    """What fp32 products are computed in: TF32 where TensorFlow may, and there is a GPU that could."""
+    allowed = tf.config.experimental.tensor_float_32_execution_enabled() and tf.config.list_physical_devices("GPU")
+    return "tf32" if allowed else "ieee"
 
 
 def _onednn_is_on() -> bool | None:

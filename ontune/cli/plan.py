@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from reasoner.plan import Plan
     from reasoner.reasoner import Reasoner
 
+_LEFT_ALONE = "exact"
+
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
@@ -32,7 +34,7 @@ def plan(
     chosen = reasoner.plan(workload, target, **wishes)
 
     def render() -> None:
-        exact = None if chosen.numerics == "exact" else _without_changing_numbers(reasoner, workload, target, wishes)
+        exact = None if not reasoner.exceeds(chosen.numerics, _LEFT_ALONE) else _without_changing_numbers(reasoner, workload, target, wishes)
         if everything:
             from ontune.cli.plan_table import print_plan
 
@@ -48,6 +50,6 @@ def plan(
 def _without_changing_numbers(reasoner: Reasoner, workload: Workload, target: Target, wishes: dict[str, Any]) -> Plan | None:
     """The best plan that leaves the numbers alone; None where what is asked for does not."""
     try:
-        return reasoner.plan(workload, target, **{**wishes, "numerics": "exact"})
+        return reasoner.plan(workload, target, **{**wishes, "numerics": _LEFT_ALONE})
     except NoFeasiblePlan:
         return None

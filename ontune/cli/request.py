@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from kb.errors import BadInput
-from ontune.cli.output import choice, say_state_of
+from ontune.cli.output import say_state_of
 
 if TYPE_CHECKING:
     from kb.site import Site
@@ -75,7 +75,8 @@ class RequestArguments:
     forbid: Annotated[list[str] | None, typer.Option(metavar="OPTION", help="Never take this option. May be repeated.")] = None
     objective: Annotated[str, typer.Option(help="What is maximised.")] = "throughput"
     numerics: Annotated[
-        str | None, choice("--numerics", "exact", "mixed", "lossy", help="What may happen to the numbers; without it the evidence decides.")
+        str | None,
+        typer.Option(metavar="CLASS", help="What may happen to the numbers: bitwise, exact, mixed or lossy; without it the evidence decides."),
     ] = None
     allow: Annotated[list[str] | None, typer.Option(metavar="OPTION", help="Accept this unsupported or lossy option. May be repeated.")] = None
     top: Annotated[int, typer.Option(min=0, help="How many alternatives to list.")] = 5
@@ -201,8 +202,8 @@ def question_of(plan: Plan, where: str = "plan") -> tuple[Workload, Target, dict
     from kb.workload import complete_workload
 
     wished = {taken.decision: taken.option for taken in plan.decisions if any(reason.kind == "request" for reason in taken.reasons)}
-    places = {"pins": f"{where}: decisions", "objective": f"{where}: objective", "numerics": f"{where}: numerics"}
-    wishes: dict[str, Any] = {"pins": wished, "objective": plan.objective, "numerics": plan.numerics, "places": places}
+    places = {"pins": f"{where}: decisions", "objective": f"{where}: objective", "numerics": f"{where}: asked_numerics"}
+    wishes: dict[str, Any] = {"pins": wished, "objective": plan.objective, "numerics": plan.asked_numerics or None, "places": places}
     if plan.site:
         from kb.site import complete_site
 

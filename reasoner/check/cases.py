@@ -13,11 +13,12 @@ from reasoner.rule_text import expand
 
 def findings(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
     """Cases on which a rule does not do what the table says, and cases of what is not known."""
-    known = {rule.iri for rule in trial.rules} | trial.menu.effects.keys() | trial.menu.conflicts.keys()
+    known = {rule.iri for rule in trial.rules} | trial.menu.effects.keys() | trial.menu.conflicts.keys() | trial.menu.behaviours.keys()
     for case in trial.table.cases.values():
         iri = expand(case.rule)
         if iri not in known:
-            yield Finding("error", str(trial.table.file_of(case)), iri, f"the case {case.rule} is about no active rule, effect or conflict")
+            text = f"the case {case.rule} is about no active rule, effect, conflict or behaviour"
+            yield Finding("error", str(trial.table.file_of(case)), iri, text)
             continue
         if not fires(trial, case, case.fires):
             yield knowledge.finding(iri, f"the case of {prefixed(iri)} does not hold: it does not fire on {case.fires}")
