@@ -1,26 +1,28 @@
 # Everything here needs Python 3.11+, make and a network, and nothing else. `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test check lint types tests long tools venv venv-dev clean
+.PHONY: help demo docs test check lint types tests quick long durations tools venv venv-dev clean
 SHELL := bash
 VENV ?= .venv
 FRAMEWORKS ?= .venv-frameworks
 BIN := $(VENV)/bin
 # The first Python on the PATH that is new enough; PYTHON=... overrides it.
 PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
+# Not by its own name on the line, for make runs such a line under -n too, and these stop Slurm at their end.
+AGAIN = $(MAKE) --no-print-directory
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 3
 export ONTUNE_FRAMEWORKS = $(abspath $(FRAMEWORKS))
 export PATH := $(CURDIR)/.tools/apptainer/usr/bin:$(abspath $(BIN)):$(PATH)
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: venv  ## plan, build and measure a small network on this machine (FULL=1 adds two more baselines)
 	@tools/install-apptainer.sh || echo "no Apptainer: the demo measures in a virtual environment" >&2
 	@$(BIN)/ontune demo $(if $(FULL),--full)
 
 test: venv-dev tools  ## install what the tests need, then run linter, type checker and all tests
-	@$(MAKE) --no-print-directory check; code=$$?; tools/stop-slurm.sh; exit $$code
+	@$(AGAIN) check; code=$$?; tools/stop-slurm.sh; exit $$code
 
 check: venv-dev lint types tests  ## linter, type checker and tests with what is installed
 
@@ -33,8 +35,14 @@ types: venv-dev
 tests: venv-dev
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(PYTEST)
 
+quick: venv-dev lint types  ## linter, type checker and the tests that take less than a second: under two minutes
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --quick $(PYTEST)
+
 long: venv-dev tools  ## everything, with the long campaigns that the other targets leave out
-	@$(MAKE) --no-print-directory check PYTEST="-m '' $(PYTEST)"; code=$$?; tools/stop-slurm.sh; exit $$code
+	@$(AGAIN) check PYTEST="-m '' $(PYTEST)"; code=$$?; tools/stop-slurm.sh; exit $$code
+
+durations: venv-dev  ## time the tests anew, for `make quick`
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --record-durations -m "not long and not slow and not apptainer and not slurm" $(PYTEST)
 
 docs: venv  ## the ontology, the facts and the rules as HTML, in build/docs
 	@$(BIN)/ontune kb export --format html -o build/docs

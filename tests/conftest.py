@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 import bench.apptainer
 from bench.apptainer import Apptainer
 
+pytest_plugins = ["durations"]
 ROOT = Path(__file__).resolve().parent.parent
 
 # How fast this machine is at the moment says nothing about what is tested.
