@@ -19,7 +19,7 @@ from kb.paths import cache_home, tools_home
 
 from .progress import Tell
 
-HOW_TO_GET = "tools/install-apptainer.sh"
+HOW_TO_GET = "ontune install apptainer"
 # Level 3 of zstd squeezed a PyTorch image in 10 s to 324 MB on two cores; the default (gzip 9) takes minutes, gzip 1 took 18 s for 358 MB.
 SQUEEZE = "-comp zstd -Xcompression-level 3"
 _LAST_LINES = 25

@@ -29,9 +29,15 @@ def cache_home() -> Path:
 
 
 def tools_home() -> Path:
-    """The private prefix into which the project's own scripts install programs (`ONTUNE_TOOLS`, else `.tools` in a checkout)."""
+    """The private prefix into which the project's own scripts install programs.
+
+    It is `ONTUNE_TOOLS`, else `.tools` in a checkout, else `tools` in the data folder.
+    """
     given = os.environ.get("ONTUNE_TOOLS")
-    return Path(given) if given else _HERE.parent / ".tools"
+    if given:
+        return Path(given)
+    checkout = _HERE.parent
+    return checkout / ".tools" if (checkout / "tools").is_dir() and (checkout / "ontology").is_dir() else data_home() / "tools"
 
 
 def additions() -> list[Path]:

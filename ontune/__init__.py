@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from generators.bundle import Bundle, write_bundle
+    from generators.lines import explain
     from kb.errors import BadInput, NoFeasiblePlan, OntuneError, RunFailed
     from kb.remote import read_remote
     from kb.target import Target, complete_target, load_target, target_names
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "generators.bundle": ("Bundle", "write_bundle"),
+    "generators.lines": ("explain",),
     "kb.errors": ("BadInput", "NoFeasiblePlan", "OntuneError", "RunFailed"),
     "kb.remote": ("read_remote",),
     "kb.target": ("Target", "complete_target", "load_target", "target_names"),
@@ -36,8 +38,8 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Application", "BadInput", "Bundle", "DecisionTaken", "NoFeasiblePlan", "OntuneError", "Plan", "Reason", "Reasoner", "Rejected", "RunFailed",
-    "Target", "Workload", "complete_target", "complete_workload", "load_target", "load_workload", "read_remote", "target_names", "workload_names",
-    "write_bundle",
+    "Target", "Workload", "complete_target", "complete_workload", "explain", "load_target", "load_workload", "read_remote", "target_names",
+    "workload_names", "write_bundle",
 ]  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def test_without_apptainer_the_demonstration_runs_in_a_virtual_environment(tmp_p
     with process.on_cores(1):
         done = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0].startswith("Apptainer is missing (get it by tools/install-apptainer.sh): everything is measured in virtual")
+    assert done.stdout.splitlines()[0].startswith("Apptainer is missing (get it by ontune install apptainer): everything is measured in virtual")
     report = json.loads((tmp_path / "demo" / "report.json").read_text())
     assert report["runner"] == "native" and "in a virtual environment, without a container" in done.stdout
     assert {row["name"] for row in report["rows"]} >= {"B0", "plan"}

@@ -70,3 +70,11 @@ def test_it_checks_a_users_additions(installed: Path, tmp_path: Path) -> None:
         run(installed, "check", str(additions), home=tmp_path)
     assert refused.value.returncode == 2
     assert "Nonsense" in refused.value.stdout + refused.value.stderr
+
+
+def test_it_brings_the_installers_and_they_know_where_to(installed: Path, tmp_path: Path) -> None:
+    offered = json.loads(run(installed, "install", "--format", "json", home=tmp_path))
+    assert set(offered) == {path.stem.removeprefix("install-") for path in (ROOT / "tools").glob("install-*.sh")}
+    python = installed.with_name("python")
+    told = run(python, "-c", "from kb.paths import tools_home; print(tools_home())", home=tmp_path)
+    assert Path(told.strip()) == tmp_path / ".local" / "share" / "ontune" / "tools"

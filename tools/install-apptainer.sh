@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install Apptainer for the tests and the demo. Nothing calls this behind a user's back.
+# Install Apptainer, by which images are built and run. Nothing calls this behind a user's back.
 #
 # A working apptainer or singularity is left alone, and a distribution's own package is preferred. Debian has one in its unstable suite only, built
 # for a newer C library than the stable releases bring; it goes, with that library, into a private prefix, never into `/`.
