@@ -1,8 +1,10 @@
 """The documents as tests read them: fenced blocks, and what a console shows.
 
 A block marked `console` is run by the tests as it stands: each line that begins with `$` is a command, and the lines behind it are what it prints, in
-order. `...` stands for lines that are left out, or at the end of a line for its rest; blanks count for nothing. A block behind a line that ends in
-"In `name.ttl`:" is a file of that name. Blocks marked `sh` are only read.
+order. `...` stands for lines that are left out, or at the end of a line for its rest; `<some words>` for what is another one each time, such as
+an identifier or a folder; blanks count for nothing. What makes the point of an example has to be shown: of a command that prints something a line is
+compared that is more than a word. A block behind a line that ends in "In `name.ttl`:" is a file of that name. Of blocks marked `sh` the commands of
+Ontune are parsed, and not run.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from ontune.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "kb" / "queries" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_VARIES = re.compile(r"<[a-z][a-z ]*>")
 _RULES = re.compile(r"^[─\s]*$")  # the line under the head of a table
 
 
@@ -61,6 +65,34 @@ def steps(path: Path) -> Iterator[Command | File]:
             yield File(named[1], block)
 
 
+def unrun_commands(path: Path) -> Iterator[list[str]]:
+    """The arguments of Ontune's commands in blocks that are only read."""
+    for line in (line for language in ("sh", "shell") for block in blocks(path, language) for line in block.splitlines()):
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["ontune"]:
+            yield list(takewhile(lambda word: word not in ("&", "|"), words[1:]))
+
+
+def parse(words: list[str]) -> str | None:
+    """What is wrong with the arguments of a command line, which is not run; None where it can be."""
+    from typer.main import get_command
+
+    from ontune.cli import app
+
+    command, context = get_command(app), None
+    try:
+        while hasattr(command, "resolve_command"):
+            context = command.make_context(words[0], [*words], parent=context)
+            words = [*context._protected_args, *context.args]
+            if not words:
+                return None
+            _, command, words = command.resolve_command(context, words)
+        command.make_context(command.name, [*words], parent=context)
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return None
+
+
 def follow(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> int:
     """Do what a document says in an empty folder, with a data folder of its own; gives the number of commands."""
     monkeypatch.chdir(folder)
@@ -87,16 +119,32 @@ def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]
 
 def assert_shown(shown: tuple[str, ...], printed: str) -> None:
     """Every line that is shown was printed, in this order, and nothing else where no `...` stands between or at the end of a line."""
-    lines = [" ".join(line.split()) for line in printed.splitlines()]
-    lines = [line for line in lines if not _RULES.match(line)]
+    lines = [line for line in map(_plain, printed.splitlines()) if not _RULES.match(line)]
+    wanted_lines = [line for line in map(_plain, shown) if not _RULES.match(line)]
+    assert not lines or any(map(_tells, wanted_lines)), f"no line is shown that tells something:\n{printed}"
     place, gap = 0, False
-    for wanted in (" ".join(line.split()) for line in shown if not _RULES.match(line)):
+    for wanted in wanted_lines:
         if wanted == "...":
             gap = True
             continue
-        begun = wanted.removesuffix("...")
-        fits = [line.startswith(begun) if begun != wanted else line == wanted for line in lines]
-        found = next((number for number in range(place, len(lines)) if fits[number]), -1)
+        form = _form(wanted)
+        found = next((number for number in range(place, len(lines)) if form.fullmatch(lines[number])), -1)
         assert found == place or (gap and found > place), f"{wanted!r} is not printed there:\n{printed}"
         place, gap = found + 1, False
-    assert gap or not shown or place == len(lines), f"more is printed than is shown:\n{printed}"
+    assert gap or place == len(lines), f"more is printed than is shown:\n{printed}"
+
+
+def _plain(line: str) -> str:
+    return " ".join(line.split())
+
+
+def _tells(line: str) -> bool:
+    """Whether a line that is shown is worth comparing: more than one word, or a whole one."""
+    kept = _VARIES.sub("", line.removesuffix("..."))
+    return len(kept.split()) > 1 or bool(kept and kept == line)
+
+
+def _form(line: str) -> re.Pattern[str]:
+    kept = line.removesuffix("...").rstrip()
+    parts = map(re.escape, _VARIES.split(kept))
+    return re.compile(".+?".join(parts) + (".*" if kept != line else ""))

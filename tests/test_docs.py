@@ -14,9 +14,9 @@ from kb.fact_keys import fact_keys
 from kb.site import load_site
 from ontune.cli import COMMANDS
 from reasoner.reasoner import Reasoner
-from tests.documents import DOCUMENTS, ROOT, blocks, follow, steps
+from tests.documents import DOCUMENTS, ROOT, assert_shown, blocks, follow, parse, steps, unrun_commands
 
-FOLLOWED = [path for path in DOCUMENTS if path.parent != ROOT and any(steps(path))]  # the README shows a machine of its own
+FOLLOWED = [path for path in DOCUMENTS if any(steps(path))]
 PYTHON = ROOT / "docs" / "reference" / "python.md"
 
 
@@ -28,7 +28,46 @@ def test_whoever_follows_a_document_sees_what_it_shows(
 
 
 def test_every_kind_of_document_is_followed() -> None:
-    assert {path.stem for path in FOLLOWED} >= {"first-plan", "add-a-gpu", "add-a-framework-release", "add-an-option", "add-a-rule", "README"}
+    assert {path.stem for path in FOLLOWED} >= {"first-plan", "add-a-gpu", "add-a-framework-release", "add-an-option", "add-a-rule"}
+    assert ROOT / "README.md" in FOLLOWED
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed"),
+    [
+        (["..."], "all that matters\n"),
+        ([], "all that matters\n"),
+        (["plan ...", "..."], "plan 1: a job\nprecision bf16\n"),
+        (["added: <folder>..."], "added: /tmp/x.ttl\n"),
+        (["precision fp32", "..."], "precision bf16\nmore\n"),
+        (["plan <id>: a job"], "plan 1: another job\n"),
+        (["one line"], "one line\nand another\n"),
+    ],
+)
+def test_an_example_that_hides_its_point_or_lies_is_found(shown: list[str], printed: str) -> None:
+    with pytest.raises(AssertionError):
+        assert_shown(tuple(shown), printed)
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed"),
+    [
+        ([], ""),
+        (["yes"], "yes\n"),
+        (["plan <id>: a job", "..."], "plan 1: a job\nprecision bf16\n"),
+        (["...", "precision bf16 ..."], "plan\nprecision  bf16   x 2\n"),
+    ],
+)
+def test_an_example_that_shows_its_point_is_taken(shown: list[str], printed: str) -> None:
+    assert_shown(tuple(shown), printed)
+
+
+def test_commands_that_are_not_run_are_parsed() -> None:
+    """The blocks that need a network, a cluster or time: their commands exist, and take the arguments that they are shown with."""
+    shown = [(path, command) for path in DOCUMENTS for command in unrun_commands(path)]
+    assert len(shown) > 10
+    for path, words in shown:
+        assert parse(words) is None, f"{path}: {' '.join(words)}"
 
 
 def test_the_python_reference_shows_what_python_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,8 +22,8 @@ from kb.errors import BadInput, OntuneError
 
 # In the order of use; a command is offered where its module exists.
 COMMANDS: Final = (
-    "demo", "probe", "plan", "explain", "why-not", "what-if", "recipe", "fetch", "build", "bench", "run", "install", "tune", "report", "query", "check",
-    "kb", "serve",
+    "demo", "probe", "plan", "explain", "why-not", "what-if", "recipe", "fetch", "build", "bench", "run",
+    "install", "tune", "report", "query", "check", "kb", "serve",
 )  # fmt: skip
 UNUSABLE_PATH: Final = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
 PIPE_CLOSED: Final = 141  # what a shell reports for a process ended by SIGPIPE
