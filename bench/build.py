@@ -107,6 +107,16 @@ def build_environment(bundle: Bundle) -> Built:
     return Built(**json.loads(told.read_text(encoding="utf-8")))
 
 
+def place_environment(built: Built, bundle: Bundle) -> None:
+    """Let a bundle's jobs find an environment where they look for it, as they find an image."""
+    link, wanted = bundle.folder / "venv", Path(built.path, "venv")
+    if link.is_symlink() or not link.exists():  # one that install.sh has made is left alone
+        partial = link.with_name(".venv.part")
+        partial.unlink(missing_ok=True)
+        partial.symlink_to(wanted)
+        partial.rename(link)
+
+
 def _install(script: Path, log: Path) -> None:
     # The environment is made with the Python that runs this.
     variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}

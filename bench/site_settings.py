@@ -131,9 +131,9 @@ def lent(wheels: Path | None, scratch: Path, packages: Path | None = None) -> It
 
 
 def _bind(host: Path, inside: str) -> str:
-    if re.search(r"[:,\s]", str(host)):
+    if re.search(r"[:,\s]", str(host.absolute())):
         raise BadInput(str(host), "the folder's name cannot be bound into a container", expected="a path without ':', ',' and blanks")
-    return f"{host}:{inside}"
+    return f"{host.absolute()}:{inside}"  # builds go on in another folder
 
 
 def _certificates() -> Path | None:

@@ -29,6 +29,8 @@ FOLDER = "fetched"
 """Where in a bundle `ontune fetch` puts what its build takes from elsewhere."""
 
 _SUMS, _BASE, _WHEELS, _PACKAGES = "SHA256SUMS", "base.sif", "wheels", "packages"
+# Stays where the base cannot be had, for the complaint names it.
+_LOG = "fetch.log"
 _ASK_INTERPRETER = "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.libc_ver()[1], platform.machine())"
 
 
@@ -103,7 +105,9 @@ def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
             raise BadInput(str(bundle.folder / SYSTEM), "the packages that are added to the base are not locked", expected=expected)
         wheels = found.wheels or _wheels(bundle, interpreter_of(lock, recipe.python))
         with doing(f"writing {folder}") as tell:
-            apptainer.build(base, stage / _BASE, Path(scratch, "log"), tell=tell)
+            log = bundle.folder / _LOG
+            apptainer.build(base, stage / _BASE, log, tell=tell)
+            log.unlink()
             shutil.copytree(wheels, stage / _WHEELS)
             if packages:
                 shutil.copytree(packages, stage / _PACKAGES)

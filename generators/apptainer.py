@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from kb.errors import BadInput
 
 from .job import runtime_flags
-from .recipe import PREFIX, Recipe
+from .recipe import PREFIX, RUNTIMES, Recipe
 from .render import render
 
 _BUILD, _FINAL = "build", "final"
@@ -28,7 +28,7 @@ def write(recipe: Recipe, files: Iterable[str], digest: str) -> str:
     """
     if not recipe.bootstrap:
         raise BadInput("plan", "no option names a container base", expected="an option that gives the header 'Bootstrap'")
-    text = render("ontune.def.j2", recipe, files=files, digest=digest, runtime_flags=runtime_flags(recipe))
+    text = render("ontune.def.j2", recipe, files=files, digest=digest, runtime_flags=runtime_flags(recipe) if recipe.runtime == RUNTIMES[0] else "")
     return _in_two_stages(text, recipe) if recipe.build_packages else text
 
 

@@ -133,7 +133,7 @@ def files_of(
         texts["build_program.sh"] = run_script.write_build_program(recipe)
     if recipe.staged_folder:
         texts["stage.sh"] = run_script.write_stage(recipe)
-    formats = () if recipe.modules else formats  # the site's own modules need no image
+    formats = formats if recipe.in_container else ()
     if "apptainer" in formats:
         texts[FORMATS["apptainer"]] = apptainer.write(recipe, copied, digest)
     if "dockerfile" in formats:

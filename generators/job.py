@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Self
 
 from kb.errors import BadInput
 from reasoner.plan import Plan
 
 from . import quoting
-from .recipe import Recipe
+from .recipe import RUNTIMES, Recipe
 from .render import render
 
 FILES = {"bash": "job.sh", "slurm": "job.slurm", "pbs": "job.pbs"}
@@ -55,6 +58,7 @@ class Job:
         mpi: the kind of process management that `srun` offers (Slurm).
         array: indices of a job array.
         requeue_seconds: seconds before the limit at which the program is told to write a checkpoint and the job is queued again (Slurm); 0: never.
+        requeues: how often it is queued again at the most (Slurm).
         exclusive: whether the nodes are asked for as a whole.
         resource_syntax: how PBS is asked for nodes: `nodes` (Torque and older forms) or `select` (PBS Professional, OpenPBS).
         node_local: a folder on storage of the node's own; it may begin with a variable that jobs find set.
@@ -80,6 +84,7 @@ class Job:
     mpi: str = ""
     array: str = ""
     requeue_seconds: int = 0
+    requeues: int = 20
     exclusive: bool = False
     resource_syntax: str = "nodes"
     node_local: str = ""
@@ -90,30 +95,24 @@ class Job:
 
     @classmethod
     def for_plan(cls, plan: Plan, wishes: Mapping[str, Any] | None = None, where: str = "job") -> Self:
-        """A job that has the plan's target to itself, as its site wants it, with what the user wishes instead.
+        """A job that asks for what the plan uses of its target, as its site wants it, with what the user wishes instead.
 
         Raises:
-            BadInput: an unknown key, a value that no scheduler would understand, or a time that the site does not give.
+            BadInput: an unknown key, a value that no scheduler would understand, a time that the site does not give, or nodes or tasks that the
+                plan's program would not use.
         """
         wishes = dict(wishes or {})
-        cpu = plan.target.get("cpu") or {}
-        usable, tasks = cpu.get("usable_cores") or cpu.get("cores") or 0, wishes.get("tasks_per_node")
-        gpus = len(plan.target.get("gpus") or ())
-        asked: dict[str, Any] = {
-            "name": re.sub(r"[^A-Za-z0-9_.-]", "-", f"ontune-{plan.workload.get('name') or plan.workload.get('network')}")[:63],
-            "cores": max(1, usable // tasks) if usable and isinstance(tasks, int) and tasks > 1 else usable,
-            "gpus": gpus,
-            **_of_site(plan.site, gpus=bool(wishes.get("gpus", gpus))),
-            **wishes,
-        }
+        name = re.sub(r"[^A-Za-z0-9_.-]", "-", f"ontune-{plan.workload.get('name') or plan.workload.get('network')}")[:63]
+        asked: dict[str, Any] = {"name": name, **_of_target(plan, wishes), **wishes}
         known = {field.name: field for field in dataclasses.fields(cls)}
         for key, item in asked.items():
             if key not in known:
-                raise BadInput(f"{where}: {key}", "unknown key", given=str(key), known=known)
+                raise BadInput(f"{where}: {key}", "unknown key", expected=f"one of {', '.join(known)}", given=str(key), known=known)
             asked[key] = _checked(key, item, known[key].default, f"{where}: {key}")
         made = cls(**asked)
         if made.nodes < 1 or made.tasks_per_node < 1:
             raise BadInput(f"{where}: nodes, tasks_per_node", "below 1", expected="at least one task on one node")
+        _check_used(plan, made, where)
         if made.longest and _seconds(made.time) > _seconds(made.longest):
             raise BadInput(f"{where}: time", f"{made.time} is more than {made.queue or 'the queue'} gives", expected=f"at most {made.longest}")
         if made.resource_syntax == "select" and "," in made.array:
@@ -132,15 +131,57 @@ class Job:
         return self.node_local if self.node_local.startswith("/") else "/var/tmp"  # noqa: S108 (run.sh refuses a folder of somebody else's)
 
 
+def wishes_known() -> dict[str, tuple[Any, str]]:
+    """What a job may be asked for: for each name the value without a wish (a site or the plan may say otherwise), and what it means."""
+    attributes = (inspect.getdoc(Job) or "").partition("Attributes:")[2]
+    meanings = dict(re.findall(r"^    (\w+): (.+)", attributes, re.MULTILINE))
+    return {field.name: (field.default, meanings[field.name]) for field in dataclasses.fields(Job)}
+
+
 def write(recipe: Recipe, scheduler: str, job: Job, digest: str) -> str:
     """The text of a job script for `bash`, `slurm` or `pbs`, which runs images with the recipe's `digest`."""
     modules = [*job.modules, *(module.name for module in recipe.modules)]
-    return render(f"{FILES[scheduler]}.j2", recipe, job=job, digest=digest, scheduler=scheduler, modules=modules, runtime_flags=runtime_flags(recipe))
+    bind = "--bind" if recipe.runtime == RUNTIMES[0] else "--volume"
+    given = {"job": job, "digest": digest, "scheduler": scheduler, "modules": modules, "bind": bind, "runtime_flags": runtime_flags(recipe)}
+    return render(f"{FILES[scheduler]}.j2", recipe, **given)
 
 
 def runtime_flags(recipe: Recipe) -> str:
     """The flags that the plan gives to the container's runtime, with a blank before each."""
     return "".join(f" {entry.name}" + (f"={quoting.shell(entry.value)}" if entry.value else "") for entry in recipe.flags)
+
+
+_SYNTAX = {"torque": "nodes", "pbspro": "select", "openpbs": "select"}
+"""How each scheduler of the PBS family is asked for nodes; of one that is only known as `pbs`, the older form is understood by more."""
+
+
+def _of_target(plan: Plan, wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """What the plan uses of a node, and what its site wants: with some of the accelerators go as many of the cores and as much of the memory."""
+    cpu, every = plan.target.get("cpu") or {}, len(plan.target.get("gpus") or ())
+    tasks = wishes.get("tasks_per_node")
+    tasks = tasks if isinstance(tasks, int) and tasks > 1 else 1
+    gpus = min(every, plan.devices * tasks) if plan.devices else every
+    site = _of_site(plan.site, gpus=bool(wishes.get("gpus", gpus)))
+    scheduler = plan.site.get("scheduler") or plan.target.get("scheduler")
+    syntax = {"resource_syntax": _SYNTAX[scheduler]} if scheduler in _SYNTAX else {}
+    wanted = wishes.get("gpus", gpus)
+    parted = every and isinstance(wanted, int) and 0 < wanted < every and not wishes.get("exclusive", site.get("exclusive"))
+    share = Fraction(wanted, every) if parted else Fraction(1)
+    usable = math.floor((cpu.get("usable_cores") or cpu.get("cores") or 0) * share)
+    memory = math.floor((plan.target.get("memory_gib") or 0) * share) if parted else 0
+    return {"cores": max(1, usable // tasks) if usable else 0, "gpus": gpus, "memory_gib": memory, **syntax, **site}
+
+
+def _check_used(plan: Plan, job: Job, where: str) -> None:
+    """Refuse nodes and tasks that would only do the same once more. What a user's own program makes of them is its own affair."""
+    own = plan.workload.get("script") or plan.workload.get("command")
+    if not plan.devices or own:
+        return
+    for key, asked in (("nodes", job.nodes), ("tasks_per_node", job.tasks_per_node)):
+        if asked > 1:
+            because = next(taken for taken in plan.decisions if any(flag.name == "devices" for flag in taken.apply))
+            problem = f"{asked} are asked for, and each would train the same: {because.decision}={because.option} uses {plan.devices} device"
+            raise BadInput(f"{where}: {key}", problem, expected=f"{key}=1, or a plan that takes another option for {because.decision}")
 
 
 def _of_site(site: Mapping[str, Any], *, gpus: bool) -> dict[str, Any]:

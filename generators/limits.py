@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from .recipe import Entry, Recipe
+from .recipe import RUNTIMES, Entry, Recipe
 
 _JOBS_LAUNCH = ("srun", "mpirun")
 
@@ -41,7 +41,9 @@ def _dockerfile(recipe: Recipe) -> Iterator[tuple[Entry, str]]:
     yield from _release_of_an_image(recipe)
     yield from ((one, "run.sh sets it, for it depends on what a run finds") for one in recipe.environment if one.at_run_time)
     yield from ((package, "it stays in the image: this file has one stage") for package in recipe.build_packages)
-    yield from ((flag, "it is a flag of Apptainer; give the one of your runtime when you run the image") for flag in recipe.flags)
+    of_apptainer = "it is a flag of Apptainer; give the one of your runtime when you run the image"
+    why = of_apptainer if recipe.runtime == RUNTIMES[0] else "jobs give it when they run the image"
+    yield from ((flag, why) for flag in recipe.flags)
     yield from _around_the_training(recipe)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from kb.errors import BadInput
 from kb.requirements import parsed
-from reasoner.plan import Application, DecisionTaken, How, Manager, Plan
+from reasoner.plan import Application, DecisionTaken, How, Manager, Plan, idle
 
 from . import quoting
 from .lock import Lock
@@ -17,6 +17,13 @@ from .lock import Lock
 PREFIX = "/opt/ontune"
 """Where everything that a recipe adds lies inside an image."""
 
+# How many devices a job asks for, and that it enters no container; every job script heeds both, so no step is left to somebody else.
+_ALWAYS_HEEDED = ("devices", "no-container")
+RUNTIMES = ("apptainer", "docker", "podman", "none")
+"""What job scripts can start an image with, by the names of the options; the last one means that there is no image."""
+
+# Packages in a user's home are none of the plan's.
+_ALWAYS = {"PYTHONNOUSERSITE": "1"}
 _MEETING = ("nodes", "rendezvous", "job")
 RUN_TIME = {name: name for name in ("cores", "devices", "numa_node", "cache", "tasks", "rank", "local_rank", *_MEETING)}
 """Placeholders of values that only a run can fill, with the shell variables that `run.sh` gives them."""
@@ -126,6 +133,9 @@ class Recipe:
         python: the version of the interpreter that the Python packages are for, empty where the plan does not say.
         sources: where the knowledge behind the options comes from.
         modules: the site's modules that bring what an image would.
+        runtime: what starts the image: one of `RUNTIMES`.
+        accelerated: whether the program computes on an accelerator.
+        idle: what of the target the plan leaves unused, a sentence each.
         lock: exact versions and hashes of all that the image gets, where the bundle is locked.
     """
 
@@ -145,6 +155,9 @@ class Recipe:
     python: str = ""
     sources: tuple[str, ...] = ()
     modules: tuple[Entry, ...] = ()
+    runtime: str = RUNTIMES[0]
+    accelerated: bool = False
+    idle: tuple[str, ...] = ()
     lock: Lock | None = None
 
     @classmethod
@@ -158,7 +171,7 @@ class Recipe:
         def entries(how: How, kind: str, manager: Manager | None = None, merge: _Merge = _only_once) -> tuple[Entry, ...]:
             return _merged(_entries(plan, how, kind, manager, where), merge, where)
 
-        settings, flags = entries("code", "word"), entries("flag", "flag")
+        settings, flags = entries("code", "word"), _distinct(_entries(plan, "flag", "flag", None, where))
         return cls(
             plan_id=quoting.name("identifier", plan.plan_id, f"{where}: plan_id"),
             knowledge=quoting.name("identifier", plan.knowledge.get("sha256", "unknown"), f"{where}: knowledge: sha256"),
@@ -170,12 +183,15 @@ class Recipe:
             environment=entries("env", "variable", merge=_joined),
             settings=tuple(entry for entry in settings if entry.name != "framework"),
             flags=tuple(entry for entry in flags if entry.name.startswith("-")),
-            steps=tuple(entry for entry in flags if not entry.name.startswith("-")),
+            steps=tuple(entry for entry in flags if not entry.name.startswith("-") and entry.name not in _ALWAYS_HEEDED),
             launchers=entries("launcher", "word"),
             build_packages=_build_packages(plan, f"{where}: workload: build_packages"),
             python=next((quoting.name("word", taken.option, f"{where}: python") for taken in plan.decisions if taken.decision == "python"), ""),
             sources=_sources(plan, where),
             modules=entries("module", "module"),
+            runtime=_runtime(plan, where),
+            accelerated=bool(plan.target.get("gpus")) or any(_brings_a_device(entry) for entry in flags),
+            idle=tuple(idle(plan)),
             lock=lock,
         )
 
@@ -235,6 +251,11 @@ class Recipe:
         return tuple(entry for entry in self.launchers if entry.name not in _NOT_BEFORE_THE_PROGRAM)
 
     @property
+    def in_container(self) -> bool:
+        """Whether jobs run an image; else the site's modules or an environment beside the scripts bring what one would."""
+        return not self.modules and self.runtime != RUNTIMES[-1]
+
+    @property
     def meets(self) -> bool:
         """Whether the processes of several nodes must be told where to meet."""
         return not self.placeholders.isdisjoint(_MEETING)
@@ -243,6 +264,11 @@ class Recipe:
     def mpirun(self) -> Entry | None:
         """The launcher of an MPI library, where it starts the processes."""
         return next((entry for entry in self.launchers if entry.name == "mpirun"), None)
+
+    @property
+    def worker_launcher(self) -> str:
+        """The name of the launcher that starts a process for each device inside a container; empty where the program is started directly."""
+        return next((entry.name for entry in self.inner_launchers if "devices" in entry.placeholders), "")
 
     @property
     def staging(self) -> Entry | None:
@@ -263,6 +289,16 @@ class Recipe:
     def base(self) -> str:
         """The image of a registry that the plan begins from, with its digest where that is locked; empty where it names none."""
         return (self.lock.image if self.lock else "") or self.header("From")
+
+    @property
+    def always(self) -> Mapping[str, str]:
+        """The variables that every run gets, where no option wants another value."""
+        wanted = {entry.name: entry.value for entry in self.environment}
+        return {name: value for name, value in _ALWAYS.items() if wanted.get(name, value) == value}
+
+    def beside_always(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+        """Those of some variables that not every run gets anyway: none is set twice."""
+        return tuple(entry for entry in entries if self.always.get(entry.name) != entry.value)
 
     def header(self, key: str) -> str:
         """The value of the definition's header `key`, or empty."""
@@ -299,6 +335,27 @@ def _checked(application: Application, kind: str, because: str, where: str) -> E
     if application.how == "package" and text:
         text = quoting.name("address" if application.manager == "index" else "version", text, f"{where}: value")
     return Entry(quoting.name(kind, application.name, f"{where}: name"), text, because)
+
+
+def _runtime(plan: Plan, where: str) -> str:
+    found = next((taken.option for taken in plan.decisions if taken.decision == "container_runtime"), RUNTIMES[0])
+    if found not in RUNTIMES:
+        raise BadInput(f"{where}: container_runtime", f"no job is written for {found}", expected=", ".join(RUNTIMES), given=found, known=RUNTIMES)
+    return found
+
+
+def _brings_a_device(flag: Entry) -> bool:
+    """Whether a flag of the container's runtime is there for what the program computes on, and not for the runtime's own sake."""
+    return flag.name.startswith("-") and not flag.because.startswith("container_runtime:")
+
+
+def _distinct(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Flags may be given several times with different values, such as one for each device."""
+    by_flag: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        before = by_flag.get((entry.name, entry.value))
+        by_flag[entry.name, entry.value] = entry if before is None else Entry(entry.name, entry.value, f"{before.because}, {entry.because}")
+    return tuple(by_flag.values())
 
 
 def _merged(entries: Iterable[Entry], merge: _Merge, where: str) -> tuple[Entry, ...]:

@@ -342,7 +342,8 @@ def _read(key: Key, node: ox.NamedNode | ox.BlankNode, values: Values) -> Any:
         if not member.many:
             facts[name] = _plain(member, terms[0]) if terms else None
         elif not member.members:
-            facts[name] = sorted(_plain(member, term) for term in terms) or None
+            known = terms or (member.count_property and values(node, member.count_property.value))
+            facts[name] = sorted(_plain(member, term) for term in terms) if known else None
         else:
             elements = [_read(member, term, values) for term in sorted(terms, key=str)]
             counts = values(node, member.count_property.value) if member.count_property else []

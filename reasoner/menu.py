@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,9 +22,10 @@ _DECISIONS = """SELECT ?d ?name ?default ?cost WHERE { ?d a on:Decision ; on:def
   ORDER BY ?order ?d"""
 _OPTIONS = """SELECT ?o ?d ?name ?label ?key ?rank WHERE { ?o on:optionOf ?d . OPTIONAL { ?o skos:notation ?name } OPTIONAL { ?o rdfs:label ?label }
   OPTIONAL { ?o on:versionKey ?key } OPTIONAL { ?o sh:order ?rank } }"""
-_APPLICATIONS = """SELECT ?o ?how ?manager ?name ?value WHERE {
+_APPLICATIONS = """SELECT ?o ?how ?manager ?name ?value ?given WHERE {
   ?o on:optionOf ?d ; on:appliedBy ?a . ?a a ?class ; on:name ?name . ?class on:how ?how .
-  OPTIONAL { ?a on:value ?value } OPTIONAL { ?class on:manager ?manager } } ORDER BY ?o ?how ?manager ?name ?value"""
+  OPTIONAL { ?a on:value ?value } OPTIONAL { ?class on:manager ?manager } OPTIONAL { ?a on:given ?given } }
+  ORDER BY ?o ?how ?manager ?name ?value ?given"""
 _RANGES = "SELECT ?o ?least ?most WHERE { ?o a on:NumberedOption ; on:optionOf ?d ; on:leastNumber ?least ; on:mostNumber ?most }"
 _EFFECTS = """SELECT ?e ?o ?ratio ?low ?high ?criterion WHERE { ?e a on:Effect ; on:option ?o ; on:ratio ?ratio .
   OPTIONAL { ?e on:low ?low } OPTIONAL { ?e on:high ?high } OPTIONAL { ?e on:criterion ?criterion } }"""
@@ -88,13 +89,23 @@ class Behaviour(Statement):
 
 @dataclass(frozen=True)
 class OptionInfo:
-    """What the plan says of an option."""
+    """What the plan says of an option.
+
+    Attributes:
+        applications: how it is put into effect: how, manager, name, value.
+        beside: for each application that holds beside some other options alone, these.
+    """
 
     iri: str
     decision: str
     name: str
     label: str
-    applications: tuple[tuple[str, str, str, str], ...]  # how, manager, name, value
+    applications: tuple[tuple[str, str, str, str], ...]
+    beside: Mapping[tuple[str, str, str, str], frozenset[str]]
+
+    def applied(self, taken: Set[str]) -> Iterator[tuple[str, str, str, str]]:
+        """The applications that hold beside the options that are taken."""
+        return (one for one in self.applications if one not in self.beside or not self.beside[one].isdisjoint(taken))
 
 
 class Menu:
@@ -216,10 +227,13 @@ class Menu:
 
     def _read_options(self, store: KnowledgeStore) -> None:
         applications: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
+        beside: dict[str, dict[tuple[str, str, str, str], frozenset[str]]] = defaultdict(dict)
         for row in store.select(_APPLICATIONS):
             found = (row["how"], row.get("manager", ""), row["name"], row.get("value", ""))
             if found not in applications[row["o"]]:
                 applications[row["o"]].append(found)
+            if "given" in row:
+                beside[row["o"]][found] = beside[row["o"]].get(found, frozenset()) | {row["given"]}
         keys: dict[str, str] = {}
         ranks: dict[str, float] = {}
         for row in store.select(_OPTIONS):
@@ -227,7 +241,7 @@ class Menu:
             if option in self.info or decision not in self.options:
                 continue
             name = row.get("name", local_name(option))
-            self.info[option] = OptionInfo(option, decision, name, row.get("label", name), tuple(applications[option]))
+            self.info[option] = OptionInfo(option, decision, name, row.get("label", name), tuple(applications[option]), beside[option])
             self.name[option] = name
             self.options[decision].append(option)
             keys[option] = row.get("key", "")

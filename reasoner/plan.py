@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
 
@@ -148,6 +148,7 @@ class Plan:
         site: the place's conditions, as in a site file; empty where none was named.
         not_measured: options that measurements speak of with another framework only: `{decision, option, known_with}`.
         asked_numerics: the class that was asked for; empty where the evidence decided.
+        idle: what of the target the plan leaves unused, a sentence each.
         on_request: what would gain more if the user accepted it (other numerics, unsupported hacks): `{decision, option, vs_best, accept}`.
         requirements: what became of each of the script's own requirements: `{asked, where, written, because}`.
     """
@@ -167,6 +168,12 @@ class Plan:
     requirements: tuple[JsonObject, ...] = ()
     not_measured: tuple[JsonObject, ...] = ()
     asked_numerics: str = ""
+    idle: tuple[str, ...] = ()
+
+    @property
+    def devices(self) -> int:
+        """How many accelerators of a node the plan's program uses; 0 where it uses all that there are."""
+        return max((int(flag.value) for flag in self.applied("flag") if flag.name == "devices"), default=0)
 
     def option(self, decision: str) -> str:
         """The option taken for `decision`; KeyError where the plan does not take that decision."""
@@ -204,6 +211,15 @@ class Plan:
             BadInput: a key is missing or unknown, or a value is of the wrong kind; the message names the path to the key.
         """
         return _decode(cls, obj, where)
+
+
+def idle(plan: Plan) -> Iterator[str]:
+    """What of a plan's target nothing uses, a sentence each."""
+    there, used = len(plan.target.get("gpus") or ()), plan.devices
+    if 0 < used < there:
+        own = plan.workload.get("script") or plan.workload.get("command")
+        why = f"the plan takes {used} for your program (--ask gpus={there} asks for all)" if own else "nothing that this program does uses them"
+        yield f"{there - used} of {there} accelerators idle: {why}"
 
 
 def _encode(value: Any) -> Any:

@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from kb.errors import BadInput
+from kb.errors import BadInput, NoFeasiblePlan
 from kb.snapshot import FULL, PLANNING, Snapshot
 from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import on
 from kb.workload import Workload
+from reasoner.boundary import beyond
 from reasoner.compile import compile_snapshot, compile_without, full_store, identity_of
 from reasoner.consent import awaiting_consent, on_request, ways_out_of_doubt
 from reasoner.derive import Derivation, Derived, Deriver
@@ -25,7 +26,7 @@ from reasoner.numbers import numbered, with_numbers
 from reasoner.numerics import Numerics
 from reasoner.objective import Job, ShortestTime, Solved
 from reasoner.observed import Observed
-from reasoner.plan import Application, DecisionTaken, How, Later, Plan, Rejected
+from reasoner.plan import Application, DecisionTaken, How, Later, Plan, Rejected, idle
 from reasoner.predict import alternatives, default_configuration, prediction
 from reasoner.reasons import Reasons
 from reasoner.repairs import Outcome, Trials
@@ -152,7 +153,7 @@ class Reasoner:
             decisions = tuple(self._decision(decision, reasons) for decision in self.menu.options)
             requires = request.workload.facts.get("requires") or ()
             beside = settled(requires, decisions, reasons.taken, self.store, str(request.target.facts["cpu"].get("isa_level") or ""))
-            return Plan(
+            plan = Plan(
                 plan_id=request.identity(self.knowledge["sha256"]),
                 workload=request.workload.to_json(),
                 target={"name": request.target.name, **request.target.facts},
@@ -172,6 +173,7 @@ class Reasoner:
                 requirements=beside.requirements,
                 asked_numerics=resolved.request.numerics or "",
             )
+        return replace(plan, idle=tuple(idle(plan)))
 
     def why_not(self, option: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
         """Why a plan does not take an option: `decision`, `option`, `status` (chosen, conflict or beaten), `reasons`, `repair [{change, then}]`.
@@ -252,6 +254,8 @@ class Reasoner:
         """The solved request; other requests wait for as long as the block runs."""
         resolved = resolve_beside_standing(request, self.menu, self.store, self._deriver.derive)
         with self._deriver.at(resolved.facts) as derivation:
+            if said := beyond(derivation, self.rules):
+                raise NoFeasiblePlan(said)
             guesses = list(self._guesses.about(resolved.request, resolved, derivation, self.store))
             tentative = {option for guess in guesses for option in guess.admits or ()}
             tentative.update(awaiting_consent(self.menu, derivation.derived, self._consent_rules))
@@ -320,7 +324,7 @@ class Reasoner:
 
     def _decision(self, decision: str, reasons: Reasons) -> DecisionTaken:
         info = reasons.menu.info[reasons.taken[decision]]
-        apply = tuple(Application(how, name, value, manager) for how, manager, name, value in info.applications)  # type: ignore[arg-type]
+        apply = tuple(Application(how, name, value, manager) for how, manager, name, value in info.applied({*reasons.taken.values()}))  # type: ignore[arg-type]
         ways = {application.how for application in apply}
         main: How | Literal[""] = next((way for way in _MAIN_WAY if way in ways), "")
         rejected = self._rejected(decision, reasons)

@@ -27,7 +27,8 @@ _CAPABILITIES = "SELECT ?key ?capability WHERE { ?capability on:probedBy ?key . 
 _COMPARED = """SELECT ?text WHERE { ?property on:factKey "KEY" . ?rule sh:construct ?text
   FILTER(REGEX(?text, CONCAT("on:", REPLACE(STR(?property), "^.*#", ""), "[ ;.,]"))) } ORDER BY ?rule"""
 _PRESENT = "present"
-_TRUTH_VALUES = "SELECT DISTINCT ?key WHERE { ?property on:factKey ?key ; rdfs:range xsd:boolean }"
+_VALUES = """SELECT DISTINCT ?key ?value WHERE { ?property on:factKey ?key .
+  { ?property rdfs:range xsd:boolean . VALUES ?value { 'true' 'false' } } UNION { ?property on:mayBe ?value } }"""
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,18 @@ class Guesses:
         self._capabilities: dict[str, set[str]] = defaultdict(set)
         for row in store.select(_CAPABILITIES):
             self._capabilities[row["key"]].add(row["capability"])
-        self._truth_values = {row["key"] for row in store.select(_TRUTH_VALUES)}
         self._store = store
+        self._values: dict[str, set[str]] = defaultdict(set)
+        for row in store.select(_VALUES):
+            self._values[row["key"].removesuffix("[]")].add(row["value"])
 
     def about(self, request: Request, resolved: Resolved, derivation: Derivation, store: KnowledgeStore) -> Iterator[Guess]:
         """The guesses that would change what holds for a request, by the order of its unknown facts."""
         for key in request.target.unknown():
-            if key in self._truth_values:
-                for value in (True, False):
+            if key in self._values:
+                for value in sorted(self._values[key], reverse=True):
                     known = replace(request, target=request.target.with_overrides({key: value}))
-                    yield from self._guess(key, str(value).lower(), derivation, resolve(known, self._menu, store, resolved.standing).facts)
+                    yield from self._guess(key, value, derivation, resolve(known, self._menu, store, resolved.standing).facts)
             elif key in self._capabilities:
                 facts = self._with_everything(key, request, resolved, store)
                 yield from self._guess(key, _PRESENT, derivation, facts, self._examples(key, request, resolved, derivation, store))

@@ -14,7 +14,7 @@ from typing import Any
 from kb.cases import CaseTable
 from kb.store import KnowledgeStore
 from kb.target import load_target, target_names
-from kb.terms import RDF_TYPE
+from kb.terms import RDF_TYPE, on
 from kb.workload import load_workload, workload_names
 from reasoner.derive import Derivation, Derived, Deriver
 from reasoner.ground import Problem, ground
@@ -37,6 +37,11 @@ class Witness:
     resolved: Resolved
     derived: Derived
     said: Mapping[str, Mapping[str, frozenset[str]]]
+
+    @property
+    def outside(self) -> bool:
+        """Whether the request is for a machine that no plans are made for: it poses no choice."""
+        return any(on("outside") in said for said in self.said.values())
 
     def behind(self, situation: str) -> Iterator[str]:
         """The rules that put the request into a situation."""
@@ -70,7 +75,7 @@ def derive_all(deriver: Deriver, menu: Menu, requests: Mapping[str, Request]) ->
 def distinct_problems(menu: Menu, witnesses: Mapping[str, Witness]) -> Iterator[tuple[Problem, list[str]]]:
     """Every choice problem of the witnesses once, under all criteria that effects speak of, with the names of the witnesses that pose it."""
     same: dict[Any, list[str]] = defaultdict(list)
-    for name, witness in witnesses.items():
+    for name, witness in ((name, witness) for name, witness in witnesses.items() if not witness.outside):
         derived, pins = witness.derived.without(menu.doubt_rules), witness.resolved.pins
         same[(derived.provides, derived.applies, tuple(derived.excludes.items()), tuple(pins.items()))].append(name)
     for names in same.values():

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from generators.job import wishes_known
 from ontune.cli import COMMANDS, main
 
 Ended = tuple[int, str, str]
@@ -257,6 +258,15 @@ def test_an_addition_that_is_broken_is_not_added(ontune: Any, tmp_path: Path) ->
 def test_an_endpoint_that_does_not_answer_is_named(ontune: Any) -> None:
     assert_refused(ontune("query", "workloads", "--endpoint", "http://127.0.0.1:9/sparql"), "http://127.0.0.1:9/sparql", "does not answer")
     assert_refused(ontune("query", "workloads", "--endpoint", "file:///etc/passwd"), "--endpoint", "http")
+
+
+def test_ask_lists_its_names(ontune: Any) -> None:
+    code, out, _ = ontune("recipe", "--ask", "help", "--format", "json")
+    wishes = json.loads(out)["wishes"]
+    assert code == 0 and {wish["name"] for wish in wishes} == set(wishes_known())
+    assert all(wish["meaning"] for wish in wishes)
+    for words, said in ((("nods=2",), "did you mean 'nodes'?"), (("nodes",), "`--ask help` lists the names")):
+        assert_refused(ontune("recipe", "-w", "mlp", "-t", "zen5-virtual", "-o", "/nowhere", "--ask", *words), said)
 
 
 def test_no_feasible_plan_is_exit_code_3(ontune: Any) -> None:

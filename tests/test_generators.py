@@ -332,7 +332,8 @@ def test_jobs_ask_for_what_the_site_wishes() -> None:
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        ({"nmae": "x"}, "job: nmae: unknown key; did you mean 'name'?"),
+        ({"nmae": "x"}, "job: nmae: unknown key; expected one of name, nodes, "),
+        ({"nmae": "x"}, "did you mean 'name'?"),
         ({"name": "a\n#SBATCH --uid=0"}, "job: name"),
         ({"nodes": -1}, "job: nodes"),
         ({"time": "soon"}, "hours:minutes:seconds"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import plans
 import pytest
+from conftest import ROOT
 
 from bench import supplies
 from bench.apptainer import Apptainer
@@ -75,7 +77,8 @@ def built(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         plan = plans.tiny("fastnet", "2.0", script=str(folder / "train.py"), build_packages=["make"])
         bundle = write_bundle(plan, folder / "bundle", lock=lock_for(plan, None, print))
         again = write_bundle(plan, folder / "elsewhere" / "again", lock=bundle.recipe.lock)
-        supplies.fetch(bundle, apptainer)
+        patch.chdir(folder)
+        supplies.fetch(Bundle.read(Path("bundle")), apptainer)
         offline = build(bundle, folder / "empty", *without_network())
         (folder / "bases-only").mkdir()
         (folder / "bases-only" / "bases").symlink_to(cache_home() / "bases")
@@ -84,9 +87,10 @@ def built(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def build(bundle: Bundle, cache: Path, *prefix: str, runner: str = "apptainer") -> Path:
-    """Build by the command line, with a cache of its own. Gives the image or the environment."""
-    command = [*prefix, sys.executable, "-m", "ontune", "build", str(bundle.folder), "--runner", runner, "--format", "json"]
-    done = subprocess.run(command, env={**os.environ, "ONTUNE_CACHE_HOME": str(cache)}, capture_output=True, text=True, check=False)
+    """Build by the command line, from the folder that the bundle lies in, with a cache of its own. Gives the image or the environment."""
+    command = [*prefix, sys.executable, "-m", "ontune", "build", bundle.folder.name, "--runner", runner, "--format", "json"]
+    variables = {**os.environ, "ONTUNE_CACHE_HOME": str(cache), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=bundle.folder.parent, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return Path(json.loads(done.stdout)["path"])
 
@@ -110,6 +114,30 @@ def test_the_namespace_has_no_route() -> None:
 def test_a_build_without_a_network_trains(built: Built) -> None:
     command = [built.apptainer.program, "--quiet", "run", *built.apptainer.run_flags, "--containall", str(built.offline)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "trained with fastnet\n"
+
+
+def test_the_job_of_a_build_without_a_network_trains(built: Built, tmp_path: Path) -> None:
+    """As docs/how-to/air-gapped.md goes on: `bundle/job.sh`, beside the bundle."""
+    path, flags = f"{built.apptainer.folder}:{os.environ['PATH']}", " ".join(built.apptainer.run_flags)
+    variables = {**os.environ, "PATH": path, "ONTUNE_CONTAINER_FLAGS": flags}
+    command = [f"{built.bundle.folder.name}/job.sh"]
+    done = subprocess.run(command, cwd=built.bundle.folder.parent, env=variables, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "trained with fastnet\n"), done.stderr
+
+
+def test_the_log_that_a_failed_fetch_names_is_there(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The base is an image of a registry that does not answer."""
+    monkeypatch.setenv("PIP_FIND_LINKS", str(built.bundle.folder / "fetched" / "wheels"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    lock = built.bundle.recipe.lock
+    assert lock is not None
+    silent = dataclasses.replace(lock, system=(), image=f"127.0.0.1:9/nobody/python@sha256:{'0' * 64}")
+    bundle = write_bundle(plans.tiny("fastnet", "2.0", "python-3.11-slim"), tmp_path / "bundle", lock=silent)
+    with pytest.raises(RunFailed, match="whole log: ") as failed:
+        supplies.fetch(bundle, built.apptainer)
+    log = Path(str(failed.value).rpartition("whole log: ")[2].strip())
+    assert log == bundle.folder / "fetch.log" and "127.0.0.1:9" in log.read_text()
+    assert not list(bundle.folder.glob(".fetched-*")) and not (bundle.folder / "fetched").exists()
 
 
 def test_an_environment_without_a_network_has_the_wheels(built: Built, tmp_path: Path) -> None:

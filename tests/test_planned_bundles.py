@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,8 +17,9 @@ from test_dockerfiles import hadolint
 
 from bench.apptainer import Apptainer
 from generators.bundle import files_of, write_bundle
-from generators.job import FILES
+from generators.job import FILES, Job
 from generators.lint import lint
+from kb.errors import BadInput
 from kb.site import load_site, site_names
 from kb.target import load_target, target_names
 from kb.workload import load_workload, workload_names
@@ -53,7 +56,8 @@ def test_shellcheck_finds_nothing_in_the_scripts_of_every_target(tmp_path: Path)
     for number, target in enumerate(targets):
         site = sites[number % len(sites)]
         plan = planned(workloads[number % len(workloads)], target, site)
-        wishes: dict[str, object] = {"nodes": 1 + number % 2, "tasks_per_node": 1 + number % 3 % 2, "requeue_seconds": number % 4 * 30}
+        several = {} if plan.devices else {"nodes": 1 + number % 2, "tasks_per_node": 1 + number % 3 % 2}
+        wishes: dict[str, object] = {**several, "requeue_seconds": number % 4 * 30}
         wishes |= {"array": "0-1"} if number % 2 else {}
         files = files_of(plan, (), tuple(FILES), wishes, bill=False)
         scripts |= {(Path(name).suffix, text) for name, text in files.items() if "/" not in name and name.endswith((".sh", ".slurm", ".pbs"))}
@@ -62,6 +66,57 @@ def test_shellcheck_finds_nothing_in_the_scripts_of_every_target(tmp_path: Path)
     done = subprocess.run([str(shellcheck), *sorted(tmp_path.iterdir())], capture_output=True, text=True, check=False)
     assert done.stdout + done.stderr == ""
     assert len(scripts) > 3 * len(targets)
+
+
+def test_a_variable_is_set_once_in_every_file() -> None:
+    """In the files of each target, with one of the workloads in turn: variables of a run, of an image, and those of a job."""
+    store = reasoner().store
+    workloads, seen = workload_names(store), 0
+    for number, target in enumerate(target_names(store)):
+        plan = planned(workloads[number % len(workloads)], target)
+        for name, content in files_of(plan, ("apptainer", "dockerfile"), tuple(FILES), bill=False).items():
+            if "/" in name or not name.endswith((".sh", ".def", ".slurm", ".pbs", "Dockerfile")):
+                continue
+            found = re.findall(r"^ *(?:export|ENV) (?!PATH=)([A-Za-z_]+)=", content.decode(), re.MULTILINE)
+            assert len(found) == len(set(found)), (target, name, found)
+            seen += len(found)
+    assert seen > 100
+
+
+@pytest.mark.parametrize("target", ["eos-h100", "mi300x-8", "hlrs-testbed", "h200-virtual"])
+def test_a_plan_for_one_device_asks_for_one_and_says_what_idles(target: str) -> None:
+    plan = planned("resnet50", target)
+    assert plan.option("distributed") == "single-device"
+    there, usable = len(plan.target["gpus"]), plan.target["cpu"]["usable_cores"]
+    job = Job.for_plan(plan)
+    assert (job.gpus, job.cores) == (1, usable // there)
+    assert job.memory_gib == (int(plan.target["memory_gib"] / there) if there > 1 else 0)
+    files = files_of(plan, (), tuple(FILES), bill=False)
+    idle = [f"{there - 1} of {there} accelerators idle: nothing that this program does uses them"] if there > 1 else []
+    assert list(plan.idle) == idle
+    for line in idle:
+        assert all(f"# {line}.\n" in files[name].decode() for name in FILES.values())
+    assert "#SBATCH --gres=gpu:1\n" in files["job.slurm"].decode() and ":gpus=1" in files["job.pbs"].decode()
+
+
+def test_a_part_of_a_node_goes_with_its_part_of_the_cores_unless_the_site_gives_whole_nodes() -> None:
+    plan = planned("resnet50", "eos-h100")
+    cores = plan.target["cpu"]["usable_cores"]
+    assert Job.for_plan(plan, {"gpus": 4}).cores == cores // 2
+    assert (Job.for_plan(plan, {"gpus": 8}).cores, Job.for_plan(plan, {"gpus": 8}).memory_gib) == (cores, 0)
+    for whole in (Job.for_plan(plan, {"exclusive": True}), Job.for_plan(dataclasses.replace(plan, site={"whole_nodes": True}))):
+        assert (whole.gpus, whole.cores, whole.memory_gib, whole.exclusive) == (1, cores, 0, True)
+
+
+def test_nodes_and_tasks_that_would_do_the_same_again_are_refused() -> None:
+    alone, together = planned("resnet50", "eos-h100"), planned("llama-7b", "eos-h100")
+    for key in ("nodes", "tasks_per_node"):
+        with pytest.raises(BadInput, match=f"job: {key}: 2 are asked for, and each would train the same: distributed=single-device uses 1 device"):
+            Job.for_plan(alone, {key: 2})
+    asked = Job.for_plan(together, {"nodes": 2})
+    assert (asked.nodes, asked.gpus, together.idle) == (2, 8, ())
+    own = dataclasses.replace(alone, workload={"script": "train.py"})
+    assert (Job.for_plan(own, {"nodes": 2, "tasks_per_node": 4}).gpus, Job.for_plan(own, {"tasks_per_node": 9}).gpus) == (4, 8)
 
 
 @pytest.mark.slow

@@ -273,6 +273,24 @@ def test_sinfo_and_pbsnodes(tmp_path: Path) -> None:
         scheduler.parse("nothing\n", "s.txt")
 
 
+@pytest.mark.parametrize(
+    ("programs", "version", "kind"),
+    [
+        (["pbsnodes"], "pbs_version = 23.06.06\n", "pbspro"),
+        (["pbsnodes"], "Version: 6.1.3\nCommit: 4e8ee1\n", "torque"),
+        (["pbsnodes"], "version: 4.2.10\n", "torque"),
+        (["pbsnodes"], None, "pbs"),
+        (["pbsnodes"], "command not understood", "pbs"),
+        (["sinfo", "pbsnodes"], "pbs_version = 23.06.06\n", "slurm"),
+        ([], None, "none"),
+    ],
+)
+def test_the_kind_of_pbs_is_told_by_its_version(programs: list[str], version: str | None, kind: str) -> None:
+    assert scheduler.present(programs, {}, version) == kind
+    in_a_job = {"slurm": "pbspro", "none": "pbs"}.get(kind, kind)
+    assert scheduler.present([], {"PBS_JOBID": "1"}, version) == in_a_job
+
+
 def test_sinfo_with_node_states_counts_all_nodes() -> None:
     found = scheduler.parse(SINFO.replace("NODES(A/I/O/T)", "NODES"), "s.txt")
     assert found["nodes"] == 4 and found["cpu.cores"] == 128 and found["gpus"] == [{}] * 8

@@ -170,6 +170,92 @@ def test_the_time_limits_signal_saves_the_state_and_queues_the_job_again(
     assert [line for path in bundle.folder.glob("*.out") for line in path.read_text().split("\n") if line] == ["began", "went on from step-7"]
 
 
+# Two processes of one training, which torchrun starts; each keeps its state when it is told to, in a second.
+TOGETHER = r"""exec /opt/ontune/venv/bin/python - <<'END'
+import os, signal, sys, time, torch, torch.distributed
+torch.distributed.init_process_group("gloo")
+rank, state = torch.distributed.get_rank(), "checkpoint-" + os.environ["RANK"]
+if os.path.exists(state):
+    os.write(1, f"rank {rank} went on from {open(state).read()}\n".encode())  # whole lines, whoever else writes
+    sys.exit(0)
+def save(number, frame):
+    time.sleep(1)
+    open(state, "w").write(signal.Signals(number).name)
+    sys.exit(0)
+signal.signal(signal.SIGUSR1, save)
+signal.signal(signal.SIGTERM, save)
+ones = torch.ones(1)
+torch.distributed.all_reduce(ones)
+os.write(1, f"rank {rank} of {int(ones)}\n".encode())
+for _ in range(600):
+    time.sleep(0.1)
+END"""
+TORCHRUN = plans.taken("launcher", "torchrun", plans.application(
+    "launcher", "torchrun", "--no-python --nproc-per-node={devices} --nnodes={nodes} --rdzv-backend=c10d --rdzv-endpoint={rendezvous} --rdzv-id={job}"
+))
+
+
+def spread(submitted: tuple[SlurmRunner, Bundle], folder: Path, monkeypatch: pytest.MonkeyPatch, **wishes: object) -> Bundle:
+    """A bundle whose job trains in two processes, which are started and told to save by what this project ships."""
+    bundle = asked(submitted, folder, monkeypatch, plans.plan("pytorch", "debian-12", TORCHRUN), requeue_seconds=30, **wishes)
+    in_place_of_python(bundle, monkeypatch, TOGETHER)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")  # the number of processes; nothing computes on them
+    return bundle
+
+
+def output(bundle: Bundle) -> str:
+    return "".join(path.read_text() for path in sorted(bundle.folder.glob("*.out")))
+
+
+def saved(bundle: Bundle) -> list[str]:
+    return [(bundle.folder / f"checkpoint-{rank}").read_text() for rank in (0, 1) if (bundle.folder / f"checkpoint-{rank}").exists()]
+
+
+def test_the_processes_of_torchrun_save_their_state_before_the_job_is_queued_again(
+    submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal is sent as Slurm sends the one before the time limit, to the job's script."""
+    bundle = spread(submitted, tmp_path, monkeypatch, requeues=1)
+    job = submit(bundle)
+    try:
+        assert until(lambda: output(bundle).count(" of 2") == 2), output(bundle) + shown(job)
+        subprocess.run(["scancel", "--batch", "--signal=USR1", job], check=True)
+        assert until(lambda: told(job, "Restarts") == "1"), shown(job)
+        assert saved(bundle) == ["SIGUSR1", "SIGUSR1"]
+        assert until(lambda: finished_when_hurried(job)), shown(job)
+        assert sorted(line for line in output(bundle).splitlines() if "went on" in line) == [f"rank {rank} went on from SIGUSR1" for rank in (0, 1)]
+    finally:
+        subprocess.run(["scancel", job], check=True)
+
+
+def test_a_job_is_not_queued_again_without_end(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that keeps no state is told to save it in its first run and in its second, which is the last."""
+    bundle = asked(submitted, tmp_path, monkeypatch, requeue_seconds=20, requeues=1)
+    in_place_of_python(bundle, monkeypatch, "echo began; for _ in $(seq 600); do sleep 0.1; done")
+    job = submit(bundle)
+    try:
+        for run in (1, 2):
+            assert until(lambda run=run: finished_when_hurried(job) or output(bundle).count("began") == run), shown(job)
+            subprocess.run(["scancel", "--batch", "--signal=USR1", job], check=True)
+            if run == 1:
+                assert until(lambda: told(job, "Restarts") == "1"), shown(job)
+        assert until(lambda: told(job, "JobState") == "FAILED"), shown(job)
+        assert "queued again 1 times already" in "".join(path.read_text() for path in bundle.folder.glob("*.err"))
+    finally:
+        subprocess.run(["scancel", job], check=False)
+
+
+def test_a_cancelled_job_gives_the_processes_of_torchrun_time_for_their_state(
+    submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = spread(submitted, tmp_path, monkeypatch)
+    job = submit(bundle)
+    assert until(lambda: output(bundle).count(" of 2") == 2), output(bundle) + shown(job)
+    subprocess.run(["scancel", job], check=True)
+    assert until(lambda: len(saved(bundle)) == 2), shown(job)
+    assert saved(bundle) == ["SIGTERM", "SIGTERM"]
+
+
 MEETING = """exec /opt/ontune/venv/bin/python - <<'END'
 import os, torch, torch.distributed
 address = f"tcp://{os.environ['ONTUNE_HEAD']}:{os.environ['ONTUNE_PORT']}"

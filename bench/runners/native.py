@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import process
-from bench.build import Built, build_environment
+from bench.build import Built, build_environment, place_environment
 from bench.runners import RunResult, measured_environment, read_result
 from generators.bundle import Bundle
 from kb.errors import RunFailed
@@ -49,6 +49,8 @@ class NativeRunner:
             where = f" (Debian: {' '.join(packages)})" if packages else ""
             raise RunFailed(f"{bundle.folder}: {option} preloads {library}, which is missing here: install it{where}, or plan with --forbid {option}")
         built = build_environment(bundle)
+        if not bundle.recipe.in_container:
+            place_environment(built, bundle)
         self._pythons[bundle.folder] = f"{built.path}/venv/bin/python"
         return built
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.apptainer import Apptainer
-from bench.build import Built, build_image
+from bench.build import Built, build_environment, build_image, place_environment
 from bench.process import TAIL_CHARACTERS, Finished
 from bench.runners import RunResult, measured_environment, read_result
 from generators.bundle import Bundle
@@ -42,8 +42,12 @@ class SlurmRunner:
         return {}
 
     def prepare(self, bundle: Bundle) -> Built:
-        """Build the image, here."""
-        return build_image(bundle, self.apptainer)
+        """Build the image, here; or the environment, where the plan has none."""
+        if bundle.recipe.in_container:
+            return build_image(bundle, self.apptainer)
+        built = build_environment(bundle)
+        place_environment(built, bundle)
+        return built
 
     def command(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> list[str]:
         """As `Runner.command`."""

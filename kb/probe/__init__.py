@@ -109,7 +109,7 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
     processor["numa_nodes"] = raw["numa_nodes"] or None
     kind_of = functools.partial(storage.filesystem, mounts)
     class_of = functools.partial(storage.storage_class, classes=recognised.storage_classes())
-    foreign, batch = node.load(raw["loadavg"]), scheduler.present(raw["programs"], environment)
+    foreign, batch = node.load(raw["loadavg"]), scheduler.present(raw["programs"], environment, raw.get("pbs_version"))
     return {
         "cpu": processor,
         "gpus": _accelerators(raw),

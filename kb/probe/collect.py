@@ -159,6 +159,8 @@ def collect(programs: "list[str]") -> "dict[str, object]":
         pass
     for name, commands in QUERIES.items():
         raw[name] = next((text for text in map(output, commands) if text), None)
+    # Slurm brings programs of these names too, which are slow to start.
+    raw["pbs_version"] = output(["qstat", "--version"]) if shutil.which("pbsnodes") and not shutil.which("sinfo") else None
     return raw
 
 

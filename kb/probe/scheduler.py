@@ -9,15 +9,23 @@ from typing import Any
 from kb.errors import BadInput
 
 _PROGRAMS = {"sinfo": "slurm", "pbsnodes": "pbs"}
+# `pbs_version = 23.06.06` is said by PBS Professional and OpenPBS, `Version: 6.1.3` by Torque.
+_PBS_KINDS = {True: "pbspro", False: "torque"}
 
 
-def present(programs: Iterable[str], environment: Mapping[str, str]) -> str:
-    """`slurm`, `pbs`, or `none`, by the programs in PATH and the job's environment."""
+def present(programs: Iterable[str], environment: Mapping[str, str], pbs_version: str | None = None) -> str:
+    """`slurm`, `pbs` (or of which kind: `torque`, `pbspro`), or `none`, by the programs in PATH and the job's environment.
+
+    Args:
+        programs: those that are there.
+        environment: the variables of this process.
+        pbs_version: what `qstat --version` prints.
+    """
     if any(name.startswith("SLURM_JOB") for name in environment):
         return "slurm"
-    if "PBS_JOBID" in environment:
-        return "pbs"
-    return next((_PROGRAMS[name] for name in programs if name in _PROGRAMS), "none")
+    found = "pbs" if "PBS_JOBID" in environment else next((_PROGRAMS[name] for name in programs if name in _PROGRAMS), "none")
+    told = re.match(r"\s*(pbs_version\s*=|version:)", pbs_version or "", re.IGNORECASE)
+    return (_PBS_KINDS["=" in told[1]] if told else "pbs") if found == "pbs" else found
 
 
 def parse(text: str, where: str) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def bench(
 
     if against is not None and baseline is not None:
         raise BadInput("--baseline", "cannot be combined with --against", expected="one of them")
-    chosen, runs = Bundle.read(folder), runner_named(runner)
+    chosen = Bundle.read(folder)
+    runs = runner_named(runner, chosen)
     with _opponent(chosen, against, baseline) as opponent:
         variants = [Variant(name, bundle, runs.prepare(bundle).recipe) for name, bundle in ((_OTHER, opponent), (_PLAN, chosen))]
         with doing(f"measuring {rounds} rounds") as tell:

@@ -25,5 +25,5 @@ def build(
     from generators.bundle import Bundle
 
     bundle = Bundle.read(folder)
-    document = asdict(runner_named(runner).prepare(bundle))
+    document = asdict(runner_named(runner, bundle).prepare(bundle))
     emit(document, format, lambda: emit_rows(document.items(), ("built", "")))

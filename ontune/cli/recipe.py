@@ -37,19 +37,22 @@ def recipe(
     job: Annotated[str, typer.Option(metavar="SCHEDULER,...", help="Job scripts to write.")] = "bash,slurm,pbs",
     locked: Annotated[bool, typer.Option("--locked", help="Pin every package by version and hash; a lock that still fits stays.")] = False,
     update_lock: Annotated[bool, typer.Option("--update-lock", help="As --locked, with what archives and indexes have now.")] = False,
-    ask: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="What the job asks its scheduler for, such as nodes=1.")] = None,
+    ask: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="What the job asks for; `--ask help` lists the names.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds something else.")] = False,
     format: Annotated[str, choice("--format", "table", "json", help="How to print what was written.")] = "table",
 ) -> None:
     """Write the image definition, run script and job scripts of a plan into a folder."""
     if context.invoked_subcommand is not None:
         return
+    if ask == ["help"]:
+        _show_wishes(format)
+        return
     if output is None:
         raise BadInput("--output", "nothing is said of where the bundle goes", expected="-o DIR")
     from generators.bundle import write_bundle
 
     jobs = _words(job)
-    asked = {name: _value(text) for name, text in pairs(ask or [], "--ask", "NAME=VALUE").items()}
+    asked = {name: _value(text) for name, text in pairs(ask or [], "--ask", "NAME=VALUE, of which `--ask help` lists the names").items()}
     if from_modak is not None:
         plan, scheduler, wanted = _plan_for_modak(request, from_modak)
         jobs, asked = [scheduler] if scheduler in jobs else jobs, wanted | asked
@@ -68,6 +71,16 @@ def recipe(
     files = sorted(str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file())
     document = {"plan_id": plan.plan_id, "folder": str(bundle.folder), "files": files}
     emit(document, format, lambda: emit_rows([(file,) for file in files], (f"written to {bundle.folder}",)))
+
+
+def _show_wishes(format: str) -> None:
+    """Print what `--ask` takes."""
+    from generators.job import wishes_known
+
+    known = wishes_known()
+    document = {"wishes": [{"name": name, "default": default, "meaning": meaning} for name, (default, meaning) in known.items()]}
+    rows = ((name, json.dumps(default), meaning) for name, (default, meaning) in known.items())
+    emit(document, format, lambda: emit_rows(rows, ("--ask", "without a wish", "meaning")))
 
 
 def _left_to_others(bundle: Bundle, formats: list[str]) -> Iterator[str]:

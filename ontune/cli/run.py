@@ -35,7 +35,8 @@ def run(
     from bench.progress import doing
     from generators.bundle import Bundle
 
-    bundle, runs = Bundle.read(folder), runner_named(runner, must_run=not dry_run)
+    bundle = Bundle.read(folder)
+    runs = runner_named(runner, bundle, must_run=not dry_run)
     if dry_run:
         _show(bundle, runs, context.args, cores, format)
         return
@@ -53,7 +54,7 @@ def run(
 def _show(bundle: Bundle, runs: Runner, arguments: list[str], cores: int | None, format: str) -> None:
     """Print what `ontune run` would do. That is no result: nothing has been tried."""
     command = runs.command(bundle, arguments, bundle.folder.resolve() / "result.json", cores)
-    needed = [command[0]] if runs.name == "native" else [command[0], str(bundle.image)]
+    needed = [command[0], *([str(bundle.image)] if runs.name != "native" and bundle.recipe.in_container else ())]
     missing = [program for program in needed if shutil.which(program) is None and not Path(program).is_file()]
     document = {"dry_run": True, "runner": runs.name, "command": command, "missing": missing}
     rows = [("runner", runs.name), ("command", shlex.join(command)), *(("missing", name) for name in missing)]

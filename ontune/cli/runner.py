@@ -10,6 +10,7 @@ from ontune.cli.output import choice, say
 
 if TYPE_CHECKING:
     from bench.runners import Runner
+    from generators.bundle import Bundle
 
 
 def runner_option() -> Any:
@@ -19,23 +20,32 @@ def runner_option() -> Any:
     )
 
 
-def runner_named(name: str, *, must_run: bool = True) -> Runner:
-    """The runner of that name; where `auto` falls back to a virtual environment, it says so.
+def runner_named(name: str, bundle: Bundle, *, must_run: bool = True) -> Runner:
+    """The runner of that name for a bundle; where `auto` falls back to a virtual environment, it says so.
 
     Args:
         name: of `--runner`.
+        bundle: what is run.
         must_run: whether its programs must be here; what is only to be shown needs none of them.
 
     Raises:
-        BadInput: Apptainer or Slurm is asked for and missing.
+        BadInput: Apptainer or Slurm is asked for and missing, or the bundle's plan is not for what is asked for.
     """
     from bench import apptainer
     from bench.runners.apptainer import ApptainerRunner
     from bench.runners.native import NativeRunner
+    from generators.bundle import FORMATS
+    from generators.recipe import RUNTIMES
 
-    if name == "native":
+    recipe = bundle.recipe
+    if name == "native" or (name == "auto" and not recipe.in_container):
         return NativeRunner()
-    found = apptainer.required() if name != "auto" and must_run else apptainer.find()
+    if name == "apptainer" and not recipe.in_container:
+        raise BadInput("--runner", "the plan has no image", expected="auto or native")
+    if recipe.in_container and recipe.runtime != RUNTIMES[0]:
+        expected = f"the commands at the head of {bundle.folder / FORMATS['dockerfile']}, then {bundle.folder / 'job.sh'}; or --runner native"
+        raise BadInput("--runner", f"the plan's image is built and run by {recipe.runtime}, which no runner here does", expected=expected)
+    found = apptainer.required() if name != "auto" and must_run and recipe.in_container else apptainer.find()
     if name == "slurm":
         from bench.runners.slurm import SlurmRunner
 
