@@ -1,0 +1,225 @@
+"""The one door for what others wrote: files, and JSON, YAML and Turtle in them.
+
+Only regular files of bounded size are read, and what they hold is bounded before a parser sees it: depth, digits, aliases. Whatever goes wrong in a
+parser is one message that names file and line.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from kb.errors import BadInput
+
+LARGEST: Final = 64 << 20
+"""Bytes of the largest file that is read whole."""
+
+DEEPEST: Final = 50
+"""Levels of objects and lists within one another."""
+
+_MOST_NODES = 200_000
+_DATE = "tag:yaml.org,2002:timestamp"
+_BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def read_bytes(path: Path, most: int = LARGEST, known: Callable[[], list[str]] = list) -> bytes:
+    """The content of a regular file.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+        known: gives the names of files that may have been meant, for the error.
+
+    Raises:
+        BadInput: it is missing, no regular file, unreadable or too large.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise BadInput(str(path), "is a link to nothing", expected="a file") from error
+        raise BadInput(str(path), "no such file", given=path.name, known=known()) from error
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        raise BadInput(printable(str(path)), getattr(error, "strerror", None) or str(error), expected="a file") from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        kind = next((name for is_one, name in _KINDS if is_one(mode)), "no regular file")
+        raise BadInput(str(path), f"is {kind}", expected="a regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            content = file.read(most + 1)  # files of the kernel have no size to look at beforehand
+        except OSError as error:
+            raise BadInput(str(path), error.strerror or "cannot be read") from error
+    if len(content) > most:
+        raise BadInput(str(path), "is too large", expected=f"at most {most >> 20} MiB" if most >= 1 << 20 else f"at most {most} bytes")
+    return content
+
+
+def read_text(path: Path, most: int = LARGEST, known: Callable[[], list[str]] = list) -> str:
+    """The text of a regular file in UTF-8, with or without a byte order mark. Arguments and errors as `read_bytes`."""
+    content = read_bytes(path, most, known)
+    if other := _BYTE_ORDER_MARKS.get(content[:2]):
+        raise BadInput(str(path), f"is encoded in {other}", expected="UTF-8")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"{path}:{line}", "is no text in UTF-8", expected="UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def printable(text: str) -> str:
+    """The text with control characters written as escapes: what others wrote must not steer a terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in text)
+
+
+def json_of(text: str, where: str) -> Any:
+    """The value of a JSON text, strictly: each key once, no NaN, no number that is no number here, bounded depth.
+
+    Args:
+        text: the JSON.
+        where: what holds it, for the error.
+
+    Raises:
+        BadInput: it is not such JSON; the message names the line.
+    """
+
+    def once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(members)
+        if len(found) < len(members):
+            names = [name for name, _ in members]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise BadInput(where, f"key '{printable(twice):.60}' is given more than once", expected="each key once")
+        return found
+
+    def no_constant(name: str) -> None:
+        raise BadInput(where, f"{name} is no number of JSON", expected="a number or null")
+
+    def number(digits: str) -> float:
+        if math.isinf(value := float(digits)):
+            raise BadInput(where, f"the number {digits:.40} is too large", expected="a number of at most 308 digits")
+        return value
+
+    try:
+        value = json.loads(text, object_pairs_hook=once, parse_constant=no_constant, parse_float=number)
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{where}:{error.lineno}", f"malformed JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise _too_deep(where) from error
+    except ValueError as error:
+        raise BadInput(where, f"malformed JSON: {_first_line(error)}") from error
+    if depth_of(value) > DEEPEST:
+        raise _too_deep(where)
+    return value
+
+
+def yaml_of(text: str, where: str) -> Any:
+    """The value of a YAML text, read by the safe loader: each key once, dates as text, bounded depth and aliases.
+
+    Args and errors as `json_of`.
+    """
+    import yaml
+
+    loader_class = _strict_loader()
+    try:
+        _bound(yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)), where)
+        loader = loader_class(text)
+        try:
+            node = loader.get_single_node()
+            return None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise BadInput(f"{where}{line}", f"malformed YAML: {printable(_first_line(getattr(error, 'problem', None) or error))}") from error
+    except BadInput:
+        raise
+    except Exception as error:  # the loader's own constructors raise whatever Python does for a value
+        raise BadInput(where, f"malformed YAML: {printable(_first_line(error))}") from error
+
+
+def depth_of(value: object) -> int:
+    """How many objects and lists lie within one another at most."""
+    level, deepest = [value], 0
+    while level := [part for part in level if isinstance(part, dict | list)]:
+        deepest += 1
+        level = [member for part in level for member in (part.values() if isinstance(part, dict) else part)]
+    return deepest
+
+
+def _bound(events: Any, where: str) -> None:
+    """See that a YAML text is neither too deep nor, with its aliases written out, too large. Events need no stack."""
+    import yaml
+
+    depth = 0
+    sizes: dict[str, int] = {}
+    open_ones: list[tuple[str | None, int]] = [(None, 0)]
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            open_ones.append((event.anchor, 1))
+            if depth > DEEPEST:
+                raise _too_deep(where)
+            continue
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+            anchor, size = open_ones.pop()
+        elif isinstance(event, yaml.ScalarEvent):
+            anchor, size = event.anchor, 1
+        elif isinstance(event, yaml.AliasEvent):
+            line = event.start_mark.line + 1
+            if event.anchor not in sizes:  # not closed yet, or not there
+                problem = f"the alias *{event.anchor:.40} stands inside what it means, or means nothing"
+                raise BadInput(f"{where}:{line}", problem, expected="no such alias")
+            anchor, size = None, sizes[event.anchor]
+        else:
+            continue
+        if anchor:
+            sizes[anchor] = size
+        outer, held = open_ones[-1]
+        open_ones[-1] = (outer, held + size)
+        if held + size > _MOST_NODES:
+            raise BadInput(where, "holds too many values, its aliases written out", expected=f"at most {_MOST_NODES}")
+
+
+@functools.cache
+def _strict_loader() -> Any:
+    """The safe loader of YAML, which refuses a key that is given twice and leaves dates as they are written."""
+    import yaml
+
+    class Strict(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen = set()
+            for key, _ in node.value:
+                if key.value in seen and isinstance(key.value, str):
+                    raise yaml.constructor.ConstructorError(None, None, f"key '{key.value:.60}' is given more than once", key.start_mark)
+                seen.add(key.value if isinstance(key.value, str) else id(key))
+            return super().construct_mapping(node, deep)
+
+    known = yaml.SafeLoader.yaml_implicit_resolvers.items()
+    Strict.yaml_implicit_resolvers = {first: [rule for rule in rules if rule[0] != _DATE] for first, rules in known}
+    return Strict
+
+
+def _too_deep(where: str) -> BadInput:
+    return BadInput(where, "objects or lists lie too deep within one another", expected=f"at most {DEEPEST} levels")
+
+
+def _first_line(error: object) -> str:
+    return re.sub(r"\s+", " ", str(error)).strip()[:200] or type(error).__name__
