@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kb.errors import BadInput
+from kb.files import json_of, read_text
 from reasoner.plan import Plan
 
 from . import apptainer, dockerfile, job, run_script, sbom, script
@@ -46,11 +47,10 @@ class Bundle:
         """The bundle that lies in `folder`. Raises BadInput where there is none, or where its plan cannot be read."""
         file = folder / _PLAN
         try:
-            return cls(folder, Plan.from_json(json.loads(file.read_text(encoding="utf-8")), str(file)))
-        except OSError as error:
+            text = read_text(file)
+        except BadInput as error:
             raise BadInput(str(folder), "no bundle here", expected=f"a folder with {_PLAN}, as `ontune recipe` writes it") from error
-        except ValueError as error:
-            raise BadInput(str(file), f"not JSON: {error}") from error
+        return cls(folder, Plan.from_json(json_of(text, str(file)), str(file)))
 
     @property
     def recipe(self) -> Recipe:

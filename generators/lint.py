@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from kb import paths
 from kb.errors import BadInput
+from kb.files import read_bytes
 
 from .containerfile import read_dockerfile
 from .definition import read_definition
@@ -51,11 +52,8 @@ def lint(path: Path) -> list[Smell]:
     Raises:
         BadInput: the file cannot be read, is a job script or another program, or its builder would not accept it; the message names the line.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise BadInput(str(path), f"cannot be read: {error.strerror}", expected="a definition or a Dockerfile") from error
-    if len(raw) > _LARGEST or b"\0" in raw:
+    raw = read_bytes(path, _LARGEST)
+    if b"\0" in raw:
         raise BadInput(str(path), "not a recipe", expected="a text file of at most a megabyte")
     text = raw.decode("utf-8", errors="replace")
     _check_recipe(path, text)

@@ -6,7 +6,6 @@ carried over is said in a note; a key that MODAK never had is an error.
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Collection, Mapping
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb import user_files
 from kb.errors import BadInput
+from kb.files import json_of, yaml_of
 from kb.names import Vocabulary, folded
 from kb.terms import on
 from kb.workload import Workload, complete_workload
@@ -149,14 +149,7 @@ def read_request(path: Path, store: KnowledgeStore | None = None) -> ModakReques
 
 def _job(path: Path) -> dict[str, Any]:
     text = user_files.read_text(path)
-    if path.suffix == ".opt":
-        given = _indented(text, str(path))
-    else:
-        try:
-            given = json.loads(text)
-        except ValueError as error:
-            line = getattr(error, "lineno", 1)
-            raise BadInput(f"{path}:{line}", f"not JSON: {getattr(error, 'msg', error)}", expected="a MODAK request") from error
+    given = _indented(text, str(path)) if path.suffix == ".opt" else json_of(text, str(path))
     for wrapper in ("request", "job"):
         if isinstance(given, Mapping) and isinstance(given.get(wrapper), Mapping):
             given = given[wrapper]
@@ -167,18 +160,12 @@ def _job(path: Path) -> dict[str, Any]:
 
 def _indented(text: str, where: str) -> dict[str, Any]:
     """The optimisation language: YAML, but for its first line and its tabs."""
-    import yaml
-
     body = re.sub(r"^\s*optimi[sz]ation\b[^:\n]*:\s*\n", "", text, count=1)
     if body == text:
         raise BadInput(f"{where}:1", "no optimisation description", expected="optimization NAME:")
     spaced = re.sub(r'^(\s*[\w-]+:)(?=")', r"\1 ", body.expandtabs(4), flags=re.MULTILINE)  # the editor lets `key:"value"` pass
-    try:
-        given = yaml.safe_load(spaced)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise BadInput(f"{where}:{mark.line + 2 if mark else 1}", "malformed", expected="key: value, indented by tabs") from error
-    return {"optimisation": given}
+    first_line = text[: len(text) - len(body)].count("\n")
+    return {"optimisation": yaml_of("\n" * first_line + spaced, where)}
 
 
 def _kind(optimisation: Mapping[str, Any], application: Mapping[str, Any], where: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kb.errors import BadInput
+from kb.files import read_bytes
 from kb.program_files import placed
 
 from . import run_script
@@ -42,7 +43,4 @@ def files(recipe: Recipe) -> dict[str, bytes]:
 
 
 def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(str(path), f"cannot be read: {error.strerror}", expected="a file") from error
+    return read_bytes(path)

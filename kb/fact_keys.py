@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ import pyoxigraph as ox
 
 from kb import paths
 from kb.errors import BadInput
+from kb.files import json_of, yaml_of
 from kb.names import Names
 from kb.terms import PREFIXES, local_name, on, version_key
 
@@ -409,7 +411,7 @@ def _scalar(key: Key, value: Any, where: str) -> Any:
     fits = {
         "string": isinstance(value, str),
         "integer": isinstance(value, int) and not isinstance(value, bool),
-        "decimal": isinstance(value, int | float) and not isinstance(value, bool),
+        "decimal": isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
         "boolean": isinstance(value, bool),
     }
     if kind == "string" and fits[kind] and not _is_text(value):
@@ -449,11 +451,6 @@ def _typed(key: Key, value: Any, path: str) -> Any:
 
 def _parsed(text: str, where: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
-        import yaml
-
-        try:
-            return yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise BadInput(where, f"cannot read '{text}'", expected="a JSON or YAML value") from error
+        return json_of(text, where)
+    except BadInput:
+        return yaml_of(text, where)

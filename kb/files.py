@@ -183,7 +183,7 @@ def _bound(events: Any, where: str) -> None:
         elif isinstance(event, yaml.ScalarEvent):
             anchor, size = event.anchor, 1
         elif isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else 1
             if event.anchor not in sizes:  # not closed yet, or not there
                 problem = f"the alias *{event.anchor:.40} stands inside what it means, or means nothing"
                 raise BadInput(f"{where}:{line}", problem, expected="no such alias")

@@ -74,6 +74,15 @@ class Target:
             recorded[path] = _at(facts, path)
         return replace(self, facts=facts | {"overrides": recorded})
 
+    def checked(self, where: str) -> Target:
+        """The target itself, if it has the shape of targets.
+
+        Raises:
+            BadInput: it has not; the message names `where` and the key.
+        """
+        check_target(self.to_turtle(), where)
+        return self
+
     def named(self, names: Names) -> Target:
         """The target with each name in its facts as the knowledge base has it.
 
@@ -116,13 +125,13 @@ def complete_target(name: str, facts: Mapping[str, Any], where: str) -> Target:
     """A target from facts that may be partial; absent keys become null.
 
     Raises:
-        BadInput: a key is unknown or a value has the wrong type; the message names `where` and the key.
+        BadInput: a key is unknown, or a value has the wrong type or breaks the shape of targets; the message names `where` and the key.
     """
     given = dict(facts)
     overrides = given.pop("overrides", None) or {}
     if not isinstance(overrides, dict):
         raise BadInput(where, "key 'overrides' is not an object", expected="keys with the values that were set")
-    return Target(name, fact_keys(_MODULE).completed(given, where) | {"overrides": overrides}, where)
+    return Target(name, fact_keys(_MODULE).completed(given, where) | {"overrides": overrides}, where).checked(where)
 
 
 def load_target(text: str, store: KnowledgeStore | None = None, where: str = "target") -> Target:
@@ -162,9 +171,7 @@ def _from_file(path: Path) -> Target:
         node = user_files.only_instance(content, on("Target"), path)
         facts = fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri))
         return Target(path.stem, facts | {"overrides": {}}, str(path))
-    target = complete_target(path.stem, user_files.read_object(path), str(path))
-    check_target(target.to_turtle(), str(path))
-    return target
+    return complete_target(path.stem, user_files.read_object(path), str(path))
 
 
 def _at(facts: Mapping[str, Any], path: str) -> Any:

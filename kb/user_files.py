@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import json
 from pathlib import Path
 from typing import Any
 
 import pyoxigraph as ox
 
+from kb import files
 from kb.errors import BadInput
 from kb.terms import RDF_TYPE, local_name
 
@@ -21,21 +20,13 @@ def looks_like_file(text: str) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file.
+    """The text of a file; of one that is missing, the nearest name beside it is told. Raises as `kb.files.read_text`."""
 
-    Raises:
-        BadInput: the file is missing, unreadable, or not text.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        known = [other.name for other in beside if other.suffix in SUFFIXES]
-        raise BadInput(str(path), "no such file", given=path.name, known=known) from error
-    except UnicodeDecodeError as error:
-        raise BadInput(str(path), "not a text file", expected="UTF-8") from error
-    except OSError as error:
-        raise BadInput(str(path), error.strerror or "cannot be read") from error
+    def beside() -> list[str]:
+        others = path.parent.iterdir() if path.parent.is_dir() else ()
+        return [other.name for other in others if other.suffix in SUFFIXES]
+
+    return files.read_text(path, known=beside)
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -45,7 +36,7 @@ def read_object(path: Path) -> dict[str, Any]:
         BadInput: the file cannot be read or parsed (the message names file and line), or holds something else than an object.
     """
     text = read_text(path)
-    value = _json(path, text) if path.suffix == ".json" else _yaml(path, text)
+    value = files.json_of(text, str(path)) if path.suffix == ".json" else files.yaml_of(text, str(path))
     if not isinstance(value, dict):
         raise BadInput(str(path), "does not hold an object", expected="lines of `key: value`")
     return value
@@ -75,44 +66,3 @@ def only_instance(content: ox.Store, class_iri: str, path: Path) -> ox.NamedNode
     if len(found) != 1 or isinstance(found[0], ox.Triple):
         raise BadInput(str(path), f"describes {len(found)} resources of the class on:{local_name(class_iri)}", expected="exactly one")
     return found[0]
-
-
-def _json(path: Path, text: str) -> Any:
-    def once(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in members]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise BadInput(str(path), f"key '{twice:.60}' is given more than once", expected="each key once")
-        return dict(members)
-
-    try:
-        return json.loads(text, object_pairs_hook=once)
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{path}:{error.lineno}", f"malformed JSON: {error.msg}") from error
-
-
-def _yaml(path: Path, text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.load(text, _strict_loader())  # noqa: S506 (it is a safe loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise BadInput(f"{path}{line}", f"malformed YAML: {getattr(error, 'problem', None) or error}") from error
-
-
-@functools.cache
-def _strict_loader() -> Any:
-    """The safe loader of YAML, which refuses a key that is given twice: by itself the last one would win in silence."""
-    import yaml
-
-    class Strict(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            seen = set()
-            for key, _ in node.value:
-                if key.value in seen and isinstance(key.value, str):
-                    raise yaml.constructor.ConstructorError(None, None, f"key '{key.value:.60}' is given more than once", key.start_mark)
-                seen.add(key.value if isinstance(key.value, str) else id(key))
-            return super().construct_mapping(node, deep)
-
-    return Strict

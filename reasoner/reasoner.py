@@ -222,7 +222,8 @@ class Reasoner:
         """
         before = make_request(workload, target, **choices)
         other = Reasoner(store=compile_without(without, self._additions)) if without else self
-        return difference(self.plan_request(before), other.plan_request(replace(before, target=target.with_overrides(changed))))
+        after = replace(before, target=target.with_overrides(changed).checked("what-if"))
+        return difference(self.plan_request(before), other.plan_request(after))
 
     def baseline(self, name: str, workload: Workload, target: Target, **choices: Any) -> Plan:
         """The plan of a named baseline (a user without advice, a tuning guide followed ...): its options taken, everything else left alone.

@@ -144,7 +144,9 @@ class RequestArguments:
         from kb.target import load_target
 
         target = load_target(self.target, reasoner.store, "--target")
-        return target.with_overrides(pairs(self.set_ or (), "--set", "KEY=VALUE")).named(reasoner.store.names).with_products()
+        if self.set_:
+            target = target.with_overrides(pairs(self.set_, "--set", "KEY=VALUE")).checked("--set")
+        return target.named(reasoner.store.names).with_products()
 
     def _given_plan(self, path: Path) -> Plan:
         given = [entry.name.rstrip("_") for entry in fields(self) if getattr(self, entry.name) != entry.default]

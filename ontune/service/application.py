@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kb import __version__
 from kb.errors import BadInput, NoFeasiblePlan, OntuneError
+from kb.files import json_of
 from kb.query_library import named_query
 from ontune.service.engine import Engine
 from ontune.service.pool import Busy, TooSlow, WorkerDied
@@ -27,7 +28,6 @@ from ontune.service.protocol import ReadOnly, UnsupportedMediaType, asked
 from ontune.service.results import NotAcceptable
 
 LARGEST_BODY = 1_000_000
-_DEEPEST_JSON = 50
 
 
 class TooLarge(BadInput):
@@ -160,27 +160,13 @@ async def _raw_body(request: Request) -> bytes:
 async def _body(request: Request) -> Mapping[str, Any]:
     raw = await _raw_body(request)
     try:
-        value = json.loads(raw, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise BadInput("body", f"malformed JSON: {error}") from error
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput("body", "is not encoded in UTF-8", expected="UTF-8") from error
+    value = json_of(text, "body")
     if not isinstance(value, Mapping):
         raise BadInput("body", "is no object", expected="an object")
-    if _depth(value) > _DEEPEST_JSON:
-        raise BadInput("body", "is nested too deeply", expected=f"at most {_DEEPEST_JSON} levels")
     return value
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _depth(value: object) -> int:
-    level, deepest = [value], 0
-    while level:
-        deepest += 1
-        lists = [part if isinstance(part, list) else list(part.values()) for part in level if isinstance(part, dict | list)]
-        level = [member for members in lists for member in members]
-    return deepest
 
 
 async def _complain(request: Request, error: Exception) -> Response:

@@ -65,7 +65,8 @@ class Questions:
         if (site := body.get("site")) is not None:
             described = isinstance(site, Mapping)
             wishes["site"] = complete_site(site, "body: site") if described else load_site(_name(site, "body: site"), store, "body: site")
-        return asked, machine.with_overrides(_object(body, "set")), wishes
+        overrides = _object(body, "set")
+        return asked, machine.with_overrides(overrides).checked("body: set") if overrides else machine, wishes
 
 
 def _name(value: object, where: str) -> str:
