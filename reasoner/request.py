@@ -145,7 +145,8 @@ def _understood(request: Request, menu: Menu, names: Names) -> Request:
         typed[f"{_FRAMEWORK}={framework}"] = ("--framework", wanted)
         if pins.setdefault(_FRAMEWORK, framework) != framework:
             raise BadInput(place, f"'{wanted}' is asked for, and {request.place('pins')} asks for {pins[_FRAMEWORK]}", expected="one of them")
-    typed |= {f"forbid={option_name(menu, find_option(menu, text, 'forbid'))}": ("--forbid", text) for text in request.forbid}
+    for text in request.forbid:
+        typed[f"forbid={option_name(menu, find_option(menu, text, request.place('forbid')))}"] = ("--forbid", text)
     return replace(
         request,
         workload=workload,
