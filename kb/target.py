@@ -6,6 +6,7 @@ Which property holds which key of the JSON is stated in `ontology/hardware.ttl`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 _MODULE = "hardware"
+_ACCELERATOR = re.compile(r"gpus\[(?P<place>\d+)\](?:\.(?P<key>\w+))?")
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ class Target:
         for path, value in overrides.items():
             facts = keys.assign(facts, path, value)
             recorded[path] = _at(facts, path)
+            if path == "gpus":
+                facts = replace(self, facts=facts).with_devices().facts
+            elif accelerator := _ACCELERATOR.fullmatch(path):
+                facts = _followed(facts, int(accelerator["place"]), accelerator["key"] or "", recorded)
         return replace(self, facts=facts | {"overrides": recorded})
 
     def checked(self, where: str) -> Target:
@@ -94,12 +100,20 @@ class Target:
         return replace(self, facts=keys.named(self.facts, names, self.where) | {"overrides": overrides})
 
     def with_products(self) -> Target:
-        """The target with what the product names of its accelerators tell, where it was unknown."""
+        """The target with what follows from the facts of its accelerators, such as from their names, where it was unknown."""
         if not self.facts["gpus"]:
             return self
-        from kb.accelerators import completed
+        from kb.recognition import completed
 
         return replace(self, facts=self.facts | {"gpus": completed(self.facts["gpus"])})
+
+    def with_devices(self) -> Target:
+        """As `with_products`, where the accelerators are stated as products: one that is several devices counts as these."""
+        if not self.facts["gpus"]:
+            return self
+        from kb.recognition import as_devices
+
+        return replace(self, facts=self.facts | {"gpus": as_devices(self.facts["gpus"])}).with_products()
 
     def to_json(self) -> dict[str, Any]:
         """The object that `ontune probe --format json` prints."""
@@ -151,11 +165,13 @@ def load_target(text: str, store: KnowledgeStore | None = None, where: str = "ta
         return probe()
     if user_files.looks_like_file(text):
         found = _from_file(Path(text))
-    else:
-        known = NamedResources(on("Target"), "targets", store)
-        entry = known.find(text, where, (LOCAL,))
-        facts = fact_keys(_MODULE).read(ox.NamedNode(entry.iri), known.values)
-        found = Target(entry.name, facts | {"overrides": {}}, f"target {entry.name}")
+        described = found.named(store.names) if store else found
+        _refuse_contradictions(described)
+        return described.with_devices()
+    known = NamedResources(on("Target"), "targets", store)
+    entry = known.find(text, where, (LOCAL,))
+    facts = fact_keys(_MODULE).read(ox.NamedNode(entry.iri), known.values)
+    found = Target(entry.name, facts | {"overrides": {}}, f"target {entry.name}")
     return (found.named(store.names) if store else found).with_products()
 
 
@@ -172,6 +188,27 @@ def _from_file(path: Path) -> Target:
         facts = fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri))
         return Target(path.stem, facts | {"overrides": {}}, str(path))
     return complete_target(path.stem, user_files.read_object(path), str(path))
+
+
+def _refuse_contradictions(target: Target) -> None:
+    """Refuse facts of an accelerator that cannot be true together, such as a maker and another one's architecture."""
+    if not target.facts["gpus"]:
+        return
+    from kb.recognition import contradiction
+
+    for n, gpu in enumerate(target.facts["gpus"]):
+        if said := contradiction(gpu):
+            raise BadInput(target.where, f"the facts of gpus[{n}] contradict each other: {said}", expected="facts of one accelerator")
+
+
+def _followed(facts: dict[str, Any], place: int, key: str, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts with what follows from one fact of an accelerator that was set by hand."""
+    from kb.recognition import changed
+
+    by_hand = {match["key"] for path in recorded if (match := _ACCELERATOR.fullmatch(path)) and int(match["place"]) == place and match["key"]}
+    gpus = list(facts["gpus"])
+    gpus[place] = changed(gpus[place], key, by_hand)
+    return facts | {"gpus": gpus}
 
 
 def _at(facts: Mapping[str, Any], path: str) -> Any:

@@ -270,11 +270,12 @@ class Reasoner:
             taken = solution.best() if feasible else {}
             reasons = Reasons(self.store, self.rules, derivation, problem, solution, taken, self._sources)
             if not feasible:
-                raise refusal(reasons, resolved.request, self._trials(derivation))
+                trials, refused = self._trials(derivation), resolved.request
+                raise refusal(reasons, refused, trials, self._guesses.settled(refused, lambda other: trials.plan(other) is not None))
             yield reasons, resolved, guesses
 
     def _trials(self, derivation: Derivation) -> Trials:
-        """How further requests about the same workload and target are tried while a derivation is open."""
+        """How further requests about the same workload are tried while a derivation is open."""
 
         derived: dict[tuple[Any, ...], Derived] = {}
 
@@ -283,7 +284,7 @@ class Reasoner:
 
         def derive(request: Request) -> Derived:
             resolved = resolved_of(request)
-            wishes = request.allow, request.numerics, resolved.standing, *sorted(resolved.request.numbers.items())
+            wishes = request.allow, request.numerics, resolved.standing, str(request.target.facts), *sorted(resolved.request.numbers.items())
             if wishes not in derived:
                 derived[wishes] = derivation.vary(resolved.facts)
             return derived[wishes]

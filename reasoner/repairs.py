@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from shlex import join
 from typing import Any
 
 from kb.terms import PREFIXES, on
@@ -89,6 +91,13 @@ class Way:
 def repair(before: Request, way: Way, then: str) -> dict[str, Any]:
     """A way as the answers hold it: `change` and `then` in words; `add` and `drop` as arguments of the command."""
     return {"change": way.said(before), "then": then, "add": way.added(before), "drop": way.dropped(before)}
+
+
+def known(facts: Mapping[str, str]) -> dict[str, Any]:
+    """Facts of the machine that nobody has stated, as an answer that would admit a plan."""
+    words = list(itertools.chain.from_iterable(("--set", f"{key}={value}") for key, value in facts.items()))
+    said = f"{join(words)} ({'these are' if len(facts) > 1 else 'this is'} not known here)"
+    return {"change": said, "then": "a plan is possible", "add": words, "drop": []}
 
 
 def stated(change: str, then: str) -> dict[str, Any]:

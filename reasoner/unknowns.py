@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -16,7 +17,8 @@ import pyoxigraph as ox
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
 from kb.store import KnowledgeStore
-from kb.terms import on
+from kb.target import Target
+from kb.terms import on, version_key
 from reasoner.derive import REQUEST, REQUEST_GRAPH, Derivation, Derived
 from reasoner.ground import Cause
 from reasoner.menu import Menu
@@ -26,9 +28,12 @@ from reasoner.request import Request, Resolved, resolve
 _CAPABILITIES = "SELECT ?key ?capability WHERE { ?capability on:probedBy ?key . ?option on:needs ?capability }"
 _COMPARED = """SELECT ?text WHERE { ?property on:factKey "KEY" . ?rule sh:construct ?text
   FILTER(REGEX(?text, CONCAT("on:", REPLACE(STR(?property), "^.*#", ""), "[ ;.,]"))) } ORDER BY ?rule"""
+_VALUES = """SELECT DISTINCT ?key ?value ?maker WHERE {
+  { ?property on:factKey ?key . { ?property rdfs:range xsd:boolean . VALUES ?value { 'true' 'false' } } UNION { ?property on:mayBe ?value } }
+  UNION { ?known on:probedBy ?key ; on:probedAs ?value . OPTIONAL { ?known on:maker ?maker } }
+  UNION { ?property on:factKey ?key ; on:valuesOf ?class . ?known a ?class ; ?property ?value . OPTIONAL { ?known on:maker ?maker } } }"""
 _PRESENT = "present"
-_VALUES = """SELECT DISTINCT ?key ?value WHERE { ?property on:factKey ?key .
-  { ?property rdfs:range xsd:boolean . VALUES ?value { 'true' 'false' } } UNION { ?property on:mayBe ?value } }"""
+_PLACE = re.compile(r"\[(\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -61,22 +66,65 @@ class Guesses:
         self._menu = menu
         self._capabilities: dict[str, set[str]] = defaultdict(set)
         for row in store.select(_CAPABILITIES):
-            self._capabilities[row["key"]].add(row["capability"])
+            # What is not known of a whole list is not known of its members.
+            for key in {row["key"], row["key"].partition("[]")[0]}:
+                self._capabilities[key].add(row["capability"])
         self._store = store
-        self._values: dict[str, set[str]] = defaultdict(set)
+        self._values: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for row in store.select(_VALUES):
-            self._values[row["key"].removesuffix("[]")].add(row["value"])
+            self._values[row["key"].removesuffix("[]")].append((row["value"], row.get("maker", "")))
+        for values in self._values.values():
+            values.sort(key=lambda value: version_key(value[0]) or value[0], reverse=True)
 
     def about(self, request: Request, resolved: Resolved, derivation: Derivation, store: KnowledgeStore) -> Iterator[Guess]:
         """The guesses that would change what holds for a request, by the order of its unknown facts."""
-        for key in request.target.unknown():
-            if key in self._values:
-                for value in sorted(self._values[key], reverse=True):
+        for key in self._asked(request.target):
+            if values := self.values(key, request.target):
+                alike: list[Derived] = []
+                for value in values:
                     known = replace(request, target=request.target.with_overrides({key: value}))
-                    yield from self._guess(key, value, derivation, resolve(known, self._menu, store, resolved.standing).facts)
+                    for guess in self._guess(key, value, derivation, resolve(known, self._menu, store, resolved.standing).facts):
+                        if guess.derived not in alike:
+                            alike.append(guess.derived)
+                            yield guess
             elif key in self._capabilities:
                 facts = self._with_everything(key, request, resolved, store)
                 yield from self._guess(key, _PRESENT, derivation, facts, self._examples(key, request, resolved, derivation, store))
+
+    def values(self, key: str, target: Target) -> list[str]:
+        """What an unknown fact of a target may turn out to be, where that can be listed; what is a maker's, only of an accelerator known to be its.
+
+        Args:
+            key: with its place in a list, such as `gpus[0].driver`.
+        """
+        listed, place = _PLACE.sub("[]", key), _PLACE.search(key)
+        maker = target.facts["gpus"][int(place[1])]["vendor"] if place and key.startswith("gpus") else None
+        return [value for value, of_maker in self._values.get(listed, ()) if of_maker in ("", maker)]
+
+    def settled(self, request: Request, feasible: Callable[[Request], bool]) -> Iterator[dict[str, str]]:
+        """The fewest unknown facts of accelerators, with what they may turn out to be, that make a request feasible which is not.
+
+        Args:
+            feasible: whether some configuration meets a request.
+        """
+        found: list[dict[str, str]] = []
+        keys = [key for key in self._asked(request.target) if _PLACE.search(key) and self.values(key, request.target)]
+        for together in (1, 2):
+            for chosen in itertools.combinations(keys, together):
+                for values in itertools.product(*(self.values(key, request.target) for key in chosen)):
+                    facts = dict(zip(chosen, values, strict=True))
+                    if any(_says_no_more(known, facts) for known in found):
+                        continue
+                    if feasible(replace(request, target=request.target.with_overrides(facts))):
+                        found.append(facts)
+                        yield facts
+
+    def _asked(self, target: Target) -> list[str]:
+        """The unknown facts of a target; of accelerators of which the same is unknown, that of the first."""
+        first: dict[str, str] = {}
+        for key in target.unknown():
+            first.setdefault(_PLACE.sub("[]", key), key)
+        return list(first.values())
 
     def _guess(
         self,
@@ -155,22 +203,34 @@ def doubts(reasons: Reasons) -> Iterator[dict[str, Any]]:
                 yield {"fact": reason.text, "would_change": [], "if": "", "probe": settled}
 
 
+def _says_no_more(known: Mapping[str, str], facts: Mapping[str, str]) -> bool:
+    """Whether facts say what is known to suffice and more, or the same of a version that is another one."""
+    versions = {key for key in known if version_key(known[key])}
+    return known.keys() <= facts.keys() and all(key in versions or facts[key] == value for key, value in known.items())
+
+
 def changes(reasons: Reasons, guesses: Sequence[Guess], solve_again: Callable[[Derived], dict[str, str]]) -> Iterator[dict[str, Any]]:
     """For each unknown fact of the target that would change the plan: `{fact, would_change, if, probe}`.
+
+    Of several ways in which a fact may turn out, it is the one that changes the earliest decision.
 
     Args:
         solve_again: the best configuration if a guess is right (empty where none is feasible then), where the solution at hand does not tell.
     """
     names, taken = reasons.menu.name, reasons.taken
-    reported: set[str] = set()
-    for guess in guesses:
-        if guess.key in reported:
-            continue
+    order = {decision: place for place, decision in enumerate(names)}
+
+    def taken_if(guess: Guess) -> dict[str, str]:
         told = guess.admits is not None and guess.admits <= reasons.problem.tentative
-        other = (reasons.better_with(guess.admits or ()) or taken) if told else solve_again(guess.derived)
-        differing = [decision for decision in other if other[decision] != taken[decision]]
-        if differing:
-            reported.add(guess.key)
+        return (reasons.better_with(guess.admits or ()) or taken) if told else solve_again(guess.derived)
+
+    def earliest(other: Mapping[str, str]) -> int:
+        return min((order[decision] for decision in other if other[decision] != taken[decision]), default=len(order))
+
+    for _, group in itertools.groupby(guesses, key=lambda guess: guess.key):
+        tried = [(guess, taken_if(guess)) for guess in group]
+        guess, other = min(tried, key=lambda each: earliest(each[1]))
+        if earliest(other) < len(order):
             value: str | None = guess.value
             if guess.examples is not None:
                 value, other = next(_telling(guess.examples(), taken, solve_again), (None, other))

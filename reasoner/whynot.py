@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from kb.terms import local_name, on
 from reasoner.ground import Cause, exclusion_factors, hard_factors
 from reasoner.plan import Reason
 from reasoner.reasons import Reasons
-from reasoner.repairs import Trials, WaysOut, repair, stated, taken_at
+from reasoner.repairs import Trials, WaysOut, known, repair, stated, taken_at
 from reasoner.request import Request
 from reasoner.solve import Factor, minimal_conflict, smallest_relaxations
 
@@ -43,15 +43,19 @@ def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> 
     return {**answer, "status": "conflict", "reasons": [asdict(reason) for reason in found or reasons.against(option)], "repair": repairs}
 
 
-def refusal(reasons: Reasons, request: Request, trials: Trials) -> NoFeasiblePlan:
-    """What to say when no configuration is feasible: which requirements clash, and every smallest way out."""
+def refusal(reasons: Reasons, request: Request, trials: Trials, settled: Iterable[Mapping[str, str]]) -> NoFeasiblePlan:
+    """What to say when no configuration is feasible: which requirements clash, and every smallest way out.
+
+    Args:
+        settled: unknown facts of the target, as they may turn out, that make the request feasible.
+    """
     hard = _every_hard_factor(reasons)
     for option in reasons.problem.pins.values():
         hard = [_spoken_of(factor, option) for factor in hard]
     core = minimal_conflict(reasons.menu.options, hard)
     clash = "; ".join(dict.fromkeys(reason.text for reason in _said(reasons, core)))
     ways = WaysOut(reasons, request, trials)
-    repairs = [repair(request, way, "a plan is possible") for way in ways.feasible()]
+    repairs = [*map(known, settled), *(repair(request, way, "a plan is possible") for way in ways.feasible())]
     if not repairs:
         lifted = smallest_relaxations(reasons.menu.options, hard, _changeable)
         changes = dict.fromkeys(_otherwise(reasons, factors, ways, request) for factors in lifted)

@@ -456,3 +456,197 @@ def test_the_collector_runs_alone(tmp_path: Path) -> None:
     script.write_text((Path(__file__).parent.parent / "kb/probe/collect.py").read_text())
     done = subprocess.run([sys.executable, "-I", str(script)], check=True, capture_output=True, text=True, cwd=tmp_path, env={"PATH": os.defpath})
     assert "cpuinfo" in json.loads(done.stdout)
+
+
+# ---- forms of dumps that people send: trimmed from public issue threads and documentation, names of hosts changed
+
+POWER_NODE = """processor\t: 0
+cpu\t\t: {cpu}, altivec supported
+clock\t\t: 2300.000000MHz
+revision\t: 2.2 (pvr 004e 1202)
+
+processor\t: 1
+cpu\t\t: {cpu}, altivec supported
+clock\t\t: 2300.000000MHz
+revision\t: 2.2 (pvr 004e 1202)
+
+timebase\t: 512000000
+platform\t: PowerNV
+model\t\t: 8335-GTH
+"""
+
+
+@pytest.mark.parametrize(
+    ("cpu_line", "likely"),
+    [("POWER9", "power9"), ("POWER8 (raw)", "power8"), ("POWER10 (architected)", "power10"), ("Power11 (architected)", "power10")],
+)
+def test_a_power_processor_by_its_generation(cpu_line: str, likely: str) -> None:
+    processor = cpuinfo.parse(POWER_NODE.format(cpu=cpu_line), "cpuinfo")
+    untold = cpu.facts(processor)
+    # Its cpuinfo does not tell the byte order, so that no level is sure; the kernel's name of the machine does.
+    assert (untold["isa_level"], untold["microarchitecture"], untold["vendor"], untold["cores"]) == (None, likely, "IBM", 2)
+    told = cpu.facts(processor, machine="ppc64le")
+    assert (told["isa_level"], told["microarchitecture"]) == ("ppc64le", f"{likely}le")
+    assert told["confidence"] == (0.5 if "11" in cpu_line else 1.0)
+
+
+ARM_CORE = """processor\t: {n}
+BogoMIPS\t: 48.00
+Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp{more}
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x2
+CPU part\t: {part}
+CPU revision\t: 0
+
+"""
+LSCPU_OF_TWO_KINDS = """Architecture:                    aarch64
+CPU op-mode(s):                  32-bit, 64-bit
+Byte Order:                      Little Endian
+CPU(s):                          8
+On-line CPU(s) list:             0-7
+Vendor ID:                       ARM
+Model name:                      Cortex-A55
+Thread(s) per core:              1
+Core(s) per socket:              4
+Socket(s):                       1
+Model name:                      Cortex-A76
+Thread(s) per core:              1
+Core(s) per socket:              2
+Socket(s):                       2
+Flags:                           fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
+"""
+
+
+def test_a_processor_of_several_kinds_of_cores_is_none_of_them() -> None:
+    text = "".join(ARM_CORE.format(n=n, part="0xd05" if n < 4 else "0xd0b", more="" if n < 4 else " uscat") for n in range(8))
+    found = cpu.facts(cpuinfo.parse(text, "cpuinfo"))
+    assert (found["isa_level"], found["microarchitecture"], found["cores"], found["vendor"]) == ("aarch64", None, 8, "ARM")
+    assert "asimddp" in found["features"] and "uscat" not in found["features"]  # a program may come to run on any core
+    listed = cpu.facts(cpuinfo.parse(LSCPU_OF_TWO_KINDS, "lscpu"))
+    assert (listed["isa_level"], listed["microarchitecture"], listed["cores"]) == ("aarch64", None, 8)
+    assert listed["physical_cores"] is None and listed["model"] is None
+    alike = "".join(ARM_CORE.format(n=n, part="0xd0c", more="") for n in range(4))
+    assert cpu.facts(cpuinfo.parse(alike, "cpuinfo"))["microarchitecture"] == "neoverse_n1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "counts"),
+    [
+        (["0,0,0,0,,0,0,0,0", "1,0,0,0,,0,0,0,0", "2,1,0,0,,4,4,1,0", "3,1,0,0,,4,4,1,0"], (4, 2, 1, 1)),
+        (["0,0,0,0,,0,0,0,0", "1,1,1,1,,1,1,1,1", "2,2,0,0,,2,2,2,0", "3,3,1,1,,3,3,3,1"], (4, 4, 2, 2)),
+    ],
+)
+def test_the_parsable_form_of_lscpu_tells_the_topology(lines: list[str], counts: tuple[int, ...]) -> None:
+    head = "# The following is the parsable format, which can be fed to other\n# programs.\n# CPU,Core,Socket,Node,,L1d,L1i,L2,L3\n"
+    found = cpu.facts(cpuinfo.parse(head + "\n".join(lines) + "\n", "lscpu"))
+    assert (found["cores"], found["physical_cores"], found["sockets"], found["numa_nodes"]) == counts
+    assert found["isa_level"] is None and found["features"] is None
+
+
+SUMMARY = """PARTITION         AVAIL  TIMELIMIT   NODES(A/I/O/T) NODELIST
+cosma               up 3-00:00:00     80/137/7/224 m[7229-7452]
+cosma-pauper*       up 1-00:00:00     82/140/2/224 m[7001-7224]
+"""
+BARS = """PARTITION|AVAIL|TIMELIMIT|NODES|STATE|NODELIST|CPUS(A/I/O/T)|S:C:T|GRES|MEMORY|REASON
+gpu*|up|3-00:00:00|50|mixed|g[01-50]|2000/3000/0/5000|2:25:2|gpu:nvidia_a100-sxm4-80gb:8(S:0,1)|512000|not responding
+cpu|up|1-00:00:00|50|idle|c[01-50]|0/5000/0/5000|2:50:1|(null)|256000|none
+"""
+SCONTROL = """NodeName=g1 Arch=x86_64 CoresPerSocket=56
+   CPUAlloc=88 CPUEfctv=192 CPUTot=224 CPULoad=18.41
+   AvailableFeatures=icelake,mem512GB
+   Gres=gpu:nvidia_b200:4(S:0-1)
+   NodeAddr=g1 NodeHostName=g1 Version=23.11.3
+   OS=Linux 5.14.0-687.24.1.el9_8.x86_64 #1 SMP PREEMPT_DYNAMIC Thu Jul 9 16:32:56 UTC 2026
+   RealMemory=2060000 AllocMem=706560 FreeMem=224124 Sockets=2 Boards=1
+   State=MIXED ThreadsPerCore=2 TmpDisk=0 Weight=1 Owner=N/A MCS_label=N/A
+   Partitions=a,b
+   CfgTRES=cpu=192,mem=2060000M,billing=448,gres/gpu=4,gres/gpu:nvidia_b200=4
+   Reason=Node start up [root@2026-03-11T11:05:51]
+"""
+ONE_LINE = " ".join(line.strip() for line in SCONTROL.splitlines()) + "\n"
+PBS_PROFESSIONAL = """n001
+     Mom = n001.zeus
+     ntype = PBS
+     state = free
+     pcpus = 48
+     resources_available.arch = linux
+     resources_available.host = n001
+     resources_available.mem = 527685384kb
+     resources_available.ncpus = 48
+     resources_available.ngpus = 4
+     resources_available.Qlist = workq,long
+
+n002
+     Mom = n002.zeus
+     state = job-busy
+     resources_available.host = n002
+     resources_available.mem = 527685384kb
+     resources_available.ncpus = 48
+     resources_available.ngpus = 4
+     resources_available.Qlist = gpu
+
+n003
+     Mom = n003.zeus
+     state = down,offline
+     resources_available.host = n003
+"""
+TORQUE = """cloud8
+     state = free
+     power_state = Running
+     np = 40
+     properties = batch,gpu
+     ntype = cluster
+     status = opsys=linux,uname=Linux cloud8 3.10.0-1127.10.1.el7.x86_64 #1 SMP,totmem=135777452kb,physmem=131583152kb,ncpus=40,gres=
+     gpus = 1
+     gpu_status = gpu[0]=gpu_id=00000000:03:00.0;gpu_product_name=GeForce GTX 1080 Ti;gpu_memory_total=11178 MB,driver_ver=450.51.05
+"""
+
+
+def test_the_summary_of_sinfo_counts_nodes() -> None:
+    assert scheduler.parse(SUMMARY, "s") == {"scheduler": "slurm", "partitions": ["cosma", "cosma-pauper"], "nodes": 224}
+
+
+def test_sinfo_with_bars_and_counts_by_state() -> None:
+    found = scheduler.parse(BARS, "s")
+    assert (found["nodes"], found["cpu.cores"], found["cpu.sockets"], found["cpu.physical_cores"], found["memory_gib"]) == (50, 100, 2, 50, 500.0)
+    assert found["gpus"] == [{"model": "nvidia_a100-sxm4-80gb"}] * 8
+
+
+@pytest.mark.parametrize("text", [SCONTROL, ONE_LINE], ids=["lines", "one line"])
+def test_scontrol_describes_nodes(text: str) -> None:
+    found = scheduler.parse(text, "s")
+    assert (found["scheduler"], found["partitions"], found["nodes"]) == ("slurm", ["a", "b"], 1)
+    assert (found["cpu.cores"], found["cpu.physical_cores"], found["cpu.isa_level"], found["memory_gib"]) == (224, 112, "x86_64", 2011.7)
+    assert found["gpus"] == [{"model": "nvidia_b200"}] * 4
+    mixed = scheduler.parse(text + text.replace("NodeName=g1", "NodeName=c1").replace("gpu:nvidia_b200:4(S:0-1)", "(null)"), "s")
+    assert mixed["nodes"] == 2 and mixed["cpu.cores"] == 224 and "gpus" not in mixed
+
+
+def test_both_dialects_of_pbsnodes() -> None:
+    found = scheduler.parse(PBS_PROFESSIONAL, "p")
+    assert (found["nodes"], found["cpu.cores"], found["memory_gib"], found["partitions"]) == (3, 48, 503.2, ["gpu", "long", "workq"])
+    assert found["gpus"] == [{}] * 4
+    assert "gpus" not in scheduler.parse(PBS_PROFESSIONAL.replace("ngpus = 4", "nmics = 0", 1), "p")  # one node has none
+    torque = scheduler.parse(TORQUE, "p")
+    assert (torque["cpu.cores"], torque["memory_gib"], torque["gpus"]) == (40, 125.5, [{"model": "GeForce GTX 1080 Ti", "driver": "450.51.05"}])
+    halves = "".join(f"n[{n}]\n     state = free\n     resources_available.ncpus = 16\n     resources_available.ngpus = 2\n" for n in range(2))
+    assert scheduler.parse(halves, "p") == {"scheduler": "pbs", "partitions": None, "nodes": 1, "cpu.cores": 32, "gpus": [{}] * 4}
+
+
+@pytest.mark.parametrize("whole", [SUMMARY, BARS, SCONTROL, PBS_PROFESSIONAL, TORQUE], ids=["summary", "bars", "scontrol", "pbs", "torque"])
+def test_a_damaged_dump_of_a_cluster_is_an_error_or_readable(whole: str) -> None:
+    for text in shortened(whole):
+        try:
+            assert scheduler.parse(text, "s.txt")["scheduler"] in ("slurm", "pbs")
+        except BadInput as error:
+            assert "s.txt" in str(error)
+
+
+def test_a_scheduler_does_not_overrule_what_the_nodes_own_tools_say(tmp_path: Path) -> None:
+    (tmp_path / "smi.xml").write_text(GPU)
+    (tmp_path / "lscpu.txt").write_text(LSCPU_OF_TWO_KINDS)
+    (tmp_path / "nodes.txt").write_text(SCONTROL)
+    found = probe(lscpu=tmp_path / "lscpu.txt", nvidia_smi=tmp_path / "smi.xml", sinfo=tmp_path / "nodes.txt").facts
+    assert [each["model"] for each in found["gpus"]] == ["NVIDIA A100-SXM4-80GB"]
+    assert (found["cpu"]["cores"], found["cpu"]["isa_level"], found["cpu"]["physical_cores"], found["scheduler"]) == (8, "aarch64", 112, "slurm")

@@ -131,3 +131,40 @@ def test_the_environment_hides_accelerators(stated: str | None, left: str) -> No
 def test_a_controller_without_a_tool_is_unknown_not_absent() -> None:
     assert gpu.on_bus([["0x030200", "0x10de"]], ["0x10de"])
     assert not gpu.on_bus([["0x030000", "0x1a03"], ["0x020000", "0x10de"]], ["0x10de"])
+
+
+# ---- what the tools of AMD print in the field, trimmed from public issue threads
+
+
+def test_rocm_smi_states_the_unit_in_its_key() -> None:
+    for key, value in (("VRAM Total Memory (B)", "68702699520"), ("VRAM Total Memory (MiB)", "65520"), ("vram Total Memory (MiB)", "65520")):
+        (found,) = gpu.rocm(json.dumps({"card0": {"Card Series": "AMD INSTINCT MI250 (MCM) OAM AC MBA", key: value}}), "rocm.json")
+        assert found["memory_gib"] == 64.0
+
+
+def test_rocm_smi_writes_an_llvm_target_in_decimal() -> None:
+    for printed, target in (("gfx9010", "gfx90a"), ("gfx9012", "gfx90c"), ("gfx1030", "gfx1030"), ("gfx906", "gfx906"), ("gfx942", "gfx942")):
+        assert gpu.rocm(json.dumps({"card0": {"GFX Version": printed}}), "rocm.json")[0]["arch"] == target
+
+
+def test_amd_smi_names_the_driver_or_only_its_kernel() -> None:
+    for section, driver in (
+        ({"name": "amdgpu", "version": "6.18.3", "os_kernel_version": "5.15.0-164-generic"}, "6.18.3"),
+        ({"driver_name": "amdgpu", "driver_version": "6.7.12", "driver_date": "2025/08/01 00:00"}, "6.7.12"),
+        ({"name": "amdgpu", "version": "Linuxversion6.17.7-ba22.fc43.x86_64(bazzite@builder)"}, None),
+        ({"name": "amdgpu", "version": "N/A"}, None),
+    ):
+        assert gpu.rocm(json.dumps([{"gpu": 0, "driver": section}]), "amd.json")[0]["driver"] == driver
+    assert gpu.rocm(json.dumps({"card0": {}, "system": {"Driver version": "4.18.0-348.12.2.el8_5.x86_64"}}), "rocm.json")[0]["driver"] is None
+
+
+def test_a_name_without_a_number_gives_way_to_the_boards() -> None:
+    card = {"gpu": 0, "asic": {"market_name": "AMD Radeon Graphics"}, "board": {"product_name": "Strix [Radeon 880M / 890M]"}}
+    assert gpu.rocm(json.dumps([card]), "amd.json")[0]["model"] == "Strix [Radeon 880M / 890M]"
+
+
+def test_warnings_before_the_json_are_passed_over() -> None:
+    warned = "amdsmi_interface.py:3569: SyntaxWarning: 'return' in a 'finally' block\n  return return_dictionary\n"
+    assert gpu.rocm(warned + json.dumps(AMD, indent=1), "amd.json") == gpu.rocm(json.dumps(AMD), "amd.json")
+    with pytest.raises(BadInput, match=r"amd\.json:\d+: malformed JSON"):
+        gpu.rocm(warned + json.dumps(AMD, indent=1)[:-20], "amd.json")

@@ -41,7 +41,7 @@ def probe(
         lscpu: a file with the output of `lscpu` or `lscpu -J`.
         nvidia_smi: a file with the XML of `nvidia-smi -q -x`.
         rocm_smi: a file with the JSON of `rocm-smi --json` or `amd-smi static --json`.
-        sinfo: a file with the output of `sinfo` or `pbsnodes -a`.
+        sinfo: a file with the output of `sinfo`, `scontrol show node` or `pbsnodes -a`.
         overrides: facts set by hand, see `Target.with_overrides`.
         via: a command that runs words on another node (`srun -p gpu`); the probe is sent there on standard input.
         network: whether to ask container registries if they answer.
@@ -95,7 +95,10 @@ def _from_dumps(processor: Path | None, nvidia: Path | None, rocm: Path | None, 
             *(gpu.rocm(user_files.read_text(rocm), str(rocm)) if rocm else ()),
         ]
     if cluster:
-        found |= scheduler.parse(user_files.read_text(cluster), str(cluster))
+        # A scheduler says less of a node than the node's own tools.
+        stated = {f"cpu.{name}" for name, value in found.get("cpu", {}).items() if value is not None} | found.keys()
+        told = scheduler.parse(user_files.read_text(cluster), str(cluster))
+        found |= {path: value for path, value in told.items() if path not in stated}
     return {path: value for path, value in found.items() if value is not None}
 
 

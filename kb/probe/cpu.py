@@ -149,7 +149,7 @@ def _family(fields: dict[str, str], byte_order: str | None) -> str | None:
         return "aarch64"
     if "isa" in fields and "hart" in fields:
         return "riscv64" if fields["isa"].startswith("rv64") else None
-    if power := re.match(r"POWER\d\w*", fields.get("cpu", "")):
+    if power := re.match(r"POWER\d\w*", fields.get("cpu", ""), re.IGNORECASE):
         likely = "little" if power[0] in recognised.little_endian_processors() else "big"
         return "ppc64le" if (byte_order or likely) == "little" else "ppc64"
     return None
@@ -161,7 +161,7 @@ def _identify(family: str, fields: dict[str, str], features: frozenset[str], byt
     if family not in known:
         return _UNKNOWN
     candidates = [each for each in known.values() if each.name == family or family in each.ancestors]
-    if power := re.match(r"POWER(\d+)", fields.get("cpu") or fields.get("model name") or ""):
+    if power := re.match(r"POWER(\d+)", fields.get("cpu") or fields.get("model name") or "", re.IGNORECASE):
         order_is_known = "architecture" in fields or byte_order_told is not None
         return _by_generation(family if order_is_known else None, int(power[1]), candidates)
     names = {_plain_name(word) for key in ("uarch", "model name") for word in re.split(r"[\s,]", fields.get(key, ""))}
@@ -198,6 +198,8 @@ def _by_features(
         # Arm processors name their part; where the dump was cut before it, the features alone do not tell two of them apart.
         part = fields.get("cpu part", "").lower()
         likely = [each for each in kin if part and each.part == part] or [each for each in kin if part and each in runs]
+    elif any(each.part for each in kin):
+        likely = [each for each in named if each in kin]  # lscpu does not print the part; it may print its name
     best = max(likely, key=lambda each: (_agreement(features, each, kin), *each.rank), default=None)
     if best is None or _agreement(features, best, kin) < _LEAST_AGREEMENT:
         return level.name, None, None

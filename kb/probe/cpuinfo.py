@@ -25,19 +25,22 @@ def parse(text: str, where: str) -> Processor:
     stripped = text.lstrip()
     if stripped.startswith("{"):
         return _lscpu_json(text, where)
+    if re.search(r"^# CPU,", text, re.MULTILINE):
+        return _lscpu_parsable(text)
     if re.search(r"^(Architecture|Byte Order|CPU\(s\)|CPU op-mode\(s\)|Vendor ID|On-line CPU\(s\) list):", text, re.MULTILINE):
         lines = text.splitlines()
-        return _lscpu(_pairs(lines if text.endswith("\n") else lines[:-1]))
+        return _lscpu(_entries(lines if text.endswith("\n") else lines[:-1]))
     return _cpuinfo(text, where)
 
 
-def _pairs(lines: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for line in lines:
-        key, colon, value = line.partition(":")
-        if colon and key.strip():
-            found.setdefault(" ".join(key.split()).lower(), value.strip())
-    return found
+def _entries(lines: list[str]) -> list[tuple[str, str]]:
+    """The keys in lower case with their values, in their order: some kinds of lines stand once for each kind of core."""
+    parts = [line.partition(":") for line in lines]
+    return [(" ".join(key.split()).lower(), value.strip()) for key, colon, value in parts if colon and key.strip()]
+
+
+def _first(entries: list[tuple[str, str]]) -> dict[str, str]:
+    return dict(reversed(entries))
 
 
 def _cpuinfo(text: str, where: str) -> Processor:
@@ -47,19 +50,46 @@ def _cpuinfo(text: str, where: str) -> Processor:
     blocks = [block for block in re.split(r"\n\s*\n", "\n".join(lines)) if re.search(r"^processor\s*:", block, re.MULTILINE)]
     if not blocks:
         raise BadInput(where, "not a dump of a processor", expected="/proc/cpuinfo, or the output of lscpu or lscpu -J")
-    fields = [_pairs(block.splitlines()) for block in blocks]
+    fields = [_first(_entries(block.splitlines())) for block in blocks]
     if not _KEYS & (fields[0].keys() - {"processor"}):
         return Processor(fields[0])
+    common = _common(fields)
     numbers = {block.get("processor") for block in fields}
     packages = {block["physical id"] for block in fields if "physical id" in block}
     cores = {(block["physical id"], block["core id"]) for block in fields if "physical id" in block and "core id" in block}
     whole = _counts_agree(fields, packages)
     return Processor(
-        fields[0],
+        common,
         cores=len(numbers) if whole else None,
         physical_cores=len(cores) or None if whole else None,
         sockets=len(packages) or None if whole else None,
     )
+
+
+def _common(blocks: list[dict[str, str]]) -> dict[str, str]:
+    """The first core's block. Of cores of several kinds it is only what all have: a program may come to run on any of them."""
+    kinds = {tuple(block.get(key, "") for key in ("cpu implementer", "cpu part", "model name", "uarch")) for block in blocks}
+    if len(kinds) == 1:
+        return blocks[0]
+    shared = {key: value for key, value in blocks[0].items() if all(block.get(key) == value for block in blocks)}
+    for key in ("flags", "features"):
+        if all(key in block for block in blocks):
+            lists = [block[key].split() for block in blocks]
+            shared[key] = " ".join(word for word in lists[0] if all(word in words for words in lists))
+    return shared
+
+
+def _lscpu_parsable(text: str) -> Processor:
+    """The topology that `lscpu -p` lists, one line a logical processor; offline ones have no numbers."""
+    header = next(line for line in text.splitlines() if line.startswith("# CPU,"))
+    columns = header.removeprefix("# ").lower().split(",")
+    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n") and re.match(r"\d+,", line)]
+    rows = [dict(zip(columns, line.strip().split(","), strict=False)) for line in lines]
+
+    def count(*names: str) -> int | None:
+        return len({tuple(row.get(name, "") for name in names) for row in rows if row.get(names[-1])}) or None
+
+    return Processor({}, cores=count("cpu"), physical_cores=count("socket", "core"), sockets=count("socket"), numa_nodes=count("node"))
 
 
 def _counts_agree(blocks: list[dict[str, str]], packages: set[str]) -> bool:
@@ -73,11 +103,11 @@ def _counts_agree(blocks: list[dict[str, str]], packages: set[str]) -> bool:
 def _lscpu_json(text: str, where: str) -> Processor:
     try:
         entries = json.loads(text)["lscpu"]
-        fields: dict[str, str] = {}
+        fields: list[tuple[str, str]] = []
         stack = list(entries)
         while stack:
             entry = stack.pop(0)
-            fields.setdefault(str(entry["field"]).rstrip(":").lower(), str(entry.get("data") or ""))
+            fields.append((str(entry["field"]).rstrip(":").lower(), str(entry.get("data") or "")))
             stack += entry.get("children", [])
     except json.JSONDecodeError as error:
         raise BadInput(f"{where}:{error.lineno}", f"malformed JSON: {error.msg}", expected="the output of lscpu -J") from error
@@ -86,18 +116,21 @@ def _lscpu_json(text: str, where: str) -> Processor:
     return _lscpu(fields)
 
 
-def _lscpu(fields: dict[str, str]) -> Processor:
+def _lscpu(entries: list[tuple[str, str]]) -> Processor:
+    """The table of lscpu. Where it has a part for each of several kinds of cores, none of the kinds is the processor's."""
+    fields = _first(entries)
+    kinds = [value for key, value in entries if key == "model name"]
+
     def number(key: str) -> int | None:
         return int(fields[key]) if fields.get(key, "").isdigit() else None
 
     sockets, per_socket = number("socket(s)"), number("core(s) per socket")
-    return Processor(
-        fields,
-        cores=number("cpu(s)"),
-        physical_cores=sockets * per_socket if sockets and per_socket else None,
-        sockets=sockets,
-        numa_nodes=number("numa node(s)"),
-    )
+    physical = sockets * per_socket if sockets and per_socket else None
+    if len(set(kinds)) > 1:
+        several = {key for key, _ in entries if sum(key == other for other, _ in entries) > 1}
+        fields = {key: value for key, value in fields.items() if key not in several or key in ("vendor id", "flags")}
+        physical, sockets = None, number("socket(s)")
+    return Processor(fields, cores=number("cpu(s)"), physical_cores=physical, sockets=sockets, numa_nodes=number("numa node(s)"))
 
 
 def count(text: str) -> int | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kb.errors import BadInput
+from kb.recognition import architecture_told
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -43,11 +44,13 @@ def nvidia(text: str, where: str, compute_capabilities: str | None = None) -> li
     found: list[dict[str, Any]] = []
     for n, gpu in enumerate(log.findall("gpu")):
         capability = capabilities[n] if n < len(capabilities) and re.fullmatch(r"\d+\.\d+", capabilities[n]) else None
+        model, generation = _text(gpu, "product_name"), _text(gpu, "product_architecture")
+        told = architecture_told(model, generation, capability)
         whole = {
             "vendor": "nvidia",
-            "model": _text(gpu, "product_name"),
-            "compute_capability": capability,
-            "arch": f"sm_{capability.replace('.', '')}" if capability else None,
+            "model": model,
+            "compute_capability": told.capability if told else None,
+            "arch": told.arch if told else None,
             "memory_gib": _gib(_text(gpu, "fb_memory_usage/total")),
             "driver": _text(log, "driver_version"),
             "cuda_max": _text(log, "cuda_version"),
@@ -73,15 +76,17 @@ def _profile(part: Element) -> str | None:
 
 
 def rocm(text: str, where: str) -> list[dict[str, Any]]:
-    """The accelerators in the JSON of `rocm-smi --json` or `amd-smi static --json`.
+    """The accelerators in the JSON of `rocm-smi --json` or `amd-smi static --json`; warnings that a tool wrote before it are passed over.
 
     Raises:
         BadInput: the JSON is malformed or truncated (the message names the line), or is something else.
     """
+    lines = text.splitlines()
+    before = next((n for n, line in enumerate(lines) if line.lstrip()[:1] in ("{", "[")), 0)
     try:
-        data = json.loads(text)
+        data = json.loads("\n".join(lines[before:]))
     except json.JSONDecodeError as error:
-        raise BadInput(f"{where}:{error.lineno}", f"malformed JSON: {error.msg}", expected=_ROCM) from error
+        raise BadInput(f"{where}:{before + error.lineno}", f"malformed JSON: {error.msg}", expected=_ROCM) from error
     if isinstance(data, dict) and isinstance(data.get("gpu_data"), list):
         data = data["gpu_data"]
     if isinstance(data, list) and all(isinstance(card, dict) and "gpu" in card for card in data):
@@ -96,17 +101,37 @@ def rocm(text: str, where: str) -> list[dict[str, Any]]:
 
 
 def _from_fields(fields: Mapping[str, str], driver: str | None) -> dict[str, Any]:
-    gfx = re.search(r"gfx[0-9a-f]+", " ".join(fields.values()))
+    names = [_first(fields, *keys) for keys in (("card series", "market_name"), ("product_name", "device name", "card model"))]
     return {
         "vendor": "amd",
-        "model": _first(fields, "card series", "market_name", "product_name", "card model"),
-        "arch": gfx[0] if gfx else None,
+        "model": next((name for name in names if name and re.search(r"\d", name)), None) or next(filter(None, names), None),
+        "arch": _gfx(" ".join(fields.values())),
         "compute_capability": "none",
-        "memory_gib": _gib(_first(fields, "vram total memory (b)", "vram.size.value", "vram.size", "vram_size")),
-        "driver": driver or _first(fields, "driver version", "driver.version", "driver_version"),
+        "memory_gib": _memory(fields),
+        "driver": _version(driver or _first(fields, "driver version", "driver.version", "driver_version")),
         "cuda_max": "none",
         "mig": "none",
     }
+
+
+def _gfx(text: str) -> str | None:
+    """The LLVM target that a text names. rocm-smi writes the last digit of those of the generation 9 in decimal: its gfx9010 is gfx90a."""
+    found = re.search(r"gfx[0-9a-f]+", text)
+    decimal = re.fullmatch(r"(gfx9\d)(\d\d)", found[0]) if found else None
+    return f"{decimal[1]}{int(decimal[2]):x}" if decimal else found[0] if found else None
+
+
+def _memory(fields: Mapping[str, str]) -> float | None:
+    """GiB by the key of either tool; rocm-smi has the unit in its key, as in `VRAM Total Memory (MiB)`."""
+    for name, value in fields.items():
+        if (unit := re.fullmatch(r"vram total memory \((\w+)\)", name)) and value.isdigit():
+            return _gib(f"{value} {unit[1].upper()}")
+    return _gib(_first(fields, "vram.size.value", "vram.size", "vram_size", "vram_size_mb"))
+
+
+def _version(text: str | None) -> str | None:
+    """The version of a driver; the driver that a kernel brings along has none of its own, and the tools name the kernel instead."""
+    return text if text and re.fullmatch(r"\d+(\.\d+)+", text) else None
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -136,11 +161,11 @@ def _text(element: Element, path: str) -> str | None:
 
 def _gib(text: str | None) -> float | None:
     """GiB from `81559 MiB`, `192 GB` (which the tools mean as GiB) or a number of bytes or MiB."""
-    match = re.fullmatch(r"([\d.]+)\s*([KMG]i?B|B)?", (text or "").strip())
+    match = re.fullmatch(r"([\d.]+)\s*([KMG]I?B|B)?", (text or "").strip(), re.IGNORECASE)
     if not match:
         return None
     number, unit = float(match[1]), (match[2] or ("B" if float(match[1]) > 2**30 else "MB"))[0]
-    return round(number / {"B": 2**30, "K": 2**20, "M": 2**10, "G": 1}[unit], 1)
+    return round(number / {"B": 2**30, "K": 2**20, "M": 2**10, "G": 1}[unit.upper()], 1)
 
 
 def visible(found: list[dict[str, Any]], stated: str | None) -> list[dict[str, Any]]:

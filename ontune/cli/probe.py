@@ -23,7 +23,7 @@ def probe(
     cpuinfo: Annotated[Path | None, typer.Option(metavar="FILE", help="Text of /proc/cpuinfo or lscpu of the machine.")] = None,
     nvidia_smi: Annotated[Path | None, typer.Option(metavar="FILE", help="XML of `nvidia-smi -q -x`.")] = None,
     rocm_smi: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON of `rocm-smi --json` or `amd-smi static --json`.")] = None,
-    sinfo: Annotated[Path | None, typer.Option(metavar="FILE", help="Output of `sinfo` or `pbsnodes -a`.")] = None,
+    sinfo: Annotated[Path | None, typer.Option(metavar="FILE", help="Output of `sinfo`, `scontrol show node` or `pbsnodes -a`.")] = None,
     via: Annotated[str | None, typer.Option(metavar="COMMAND", help="Probe where this command runs programs, such as 'srun -p gpu'.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a fact by hand, such as cpu.usable_cores=8.")] = None,
     network: Annotated[bool, typer.Option("--network", help="Ask container registries whether they answer; nothing else uses the network.")] = False,

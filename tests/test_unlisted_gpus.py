@@ -1,0 +1,103 @@
+"""Forty products that are in no list of ours, drawn from a public one: each gets a build of its maker, or a refusal with the reason.
+
+`unlisted_gpus.tsv` says which list, how they were drawn, and when.
+"""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from kb.accelerators import catalogue, words_of
+from kb.errors import NoFeasiblePlan
+from kb.target import Target, complete_target
+from kb.terms import on
+from kb.workload import load_workload
+from reasoner.plan import Plan
+from reasoner.reasoner import Reasoner
+from reasoner.request import find_option
+
+LINES = (Path(__file__).parent / "unlisted_gpus.tsv").read_text(encoding="utf-8").splitlines()
+ROWS = list(csv.DictReader((line for line in LINES if not line.startswith("#")), delimiter="\t"))
+PROCESSOR = {"isa_level": "x86_64_v3", "cores": 16, "usable_cores": 16}
+MACHINE = {"cpu": PROCESSOR, "memory_gib": 64, "glibc": "2.35", "os": "ubuntu 22.04", "runtimes": ["docker"]}
+BUILDS = {"nvidia": "cuda", "amd": "rocm"}
+
+
+@cache
+def reasoner() -> Reasoner:
+    return Reasoner([])
+
+
+def machine(**gpu: str) -> Target:
+    return complete_target("node", MACHINE | {"gpus": [gpu]}, "test").with_devices()
+
+
+def planned(target: Target) -> Plan | str:
+    """The plan, or why there is none."""
+    try:
+        return reasoner().plan(load_workload("mnist-cnn"), target, framework="pytorch")
+    except NoFeasiblePlan as error:
+        return str(error)
+
+
+def devices_of(plan: Plan) -> set[str]:
+    """What the wheel and the image of a plan compute on."""
+    menu, store = reasoner().menu, reasoner().store
+    taken = [find_option(menu, f"{decision}={plan.option(decision)}", "") for decision in ("wheel", "base_image")]
+    return {device for option in taken for device in store.objects(option, on("device"))}
+
+
+def test_the_products_are_many_and_in_no_list() -> None:
+    assert len(ROWS) == 40 and {row["vendor"] for row in ROWS} == {"nvidia", "amd", "intel"}
+    listed = {product.words for product in catalogue().products}
+    assert not [row["model"] for row in ROWS if words_of(row["model"]) in listed]
+
+
+def described(row: dict[str, str]) -> Target:
+    """The product by its name alone; CUDA builds also ask what the driver runs, which no product's name tells."""
+    return machine(model=row["model"], **({"driver": "580.95.05"} if row["vendor"] == "nvidia" else {}))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["model"])
+def test_a_product_in_no_list_gets_a_build_of_its_maker_or_a_refusal(row: dict[str, str]) -> None:
+    target = described(row)
+    (found, *_) = target.facts["gpus"]
+    assert found["vendor"] == row["vendor"]
+    assert found["compute_capability"] in (row["compute_capability"] or "none", None)
+    plan = planned(target)
+    if isinstance(plan, str):
+        # No build is for this accelerator: of its maker's, none carries code for it or goes with its toolkits; others need another accelerator.
+        assert "needs an NVIDIA GPU" in plan or "needs an AMD GPU" in plan
+        if row["vendor"] in BUILDS:
+            assert "carries no code" in plan or "is built with CUDA" in plan or "not known whether" in plan or "is compiled for" in plan
+        return
+    assert devices_of(plan) == {BUILDS[row["vendor"]]}
+    # What it may not run on is said: either the architecture is known, or it is named with what it would change.
+    assert found["arch"] or any(unknown["fact"] == "gpus[0].arch" for unknown in plan.unknowns)
+
+
+def test_a_name_alone_is_refused_with_what_is_not_known_and_enough() -> None:
+    refusal = planned(machine(model="NVIDIA GeForce RTX 3060"))
+    assert isinstance(refusal, str) and "needs driver for CUDA" in refusal and "needs an AMD GPU" in refusal
+    assert "--set 'gpus[0].driver=580.65.06'" in refusal
+    admitted = planned(machine(model="NVIDIA GeForce RTX 3060").with_overrides({"gpus[0].driver": "580.65.06"}))
+    assert isinstance(admitted, Plan) and devices_of(admitted) == {"cuda"}
+
+
+def test_an_accelerator_of_an_unknown_maker_is_given_no_build_in_silence() -> None:
+    refusal = planned(machine(model="Foo 9000"))
+    assert isinstance(refusal, str) and "needs an NVIDIA GPU" in refusal and "needs an AMD GPU" in refusal
+    assert "--set 'gpus[0].vendor=amd'" in refusal
+    assert isinstance(planned(machine(model="Foo 9000").with_overrides({"gpus[0].vendor": "amd"})), Plan)
+
+
+def test_an_architecture_that_is_not_known_is_named_with_what_it_would_change() -> None:
+    plan = planned(machine(model="NVIDIA GeForce RTX 6080", driver="580.95.05"))
+    assert isinstance(plan, Plan) and devices_of(plan) == {"cuda"}
+    (told,) = [unknown for unknown in plan.unknowns if unknown["fact"] == "gpus[0].arch"]
+    assert {change["decision"] for change in told["would_change"]} >= {"wheel"}
+    assert told["probe"] == f"--set 'gpus[0].arch={told['if']}'"
