@@ -140,7 +140,8 @@ def test_pytorch_98441_compiling_for_changing_lengths_is_warned_of() -> None:
     assert answer["status"] == "beaten" and "each new length compiles again" in said(answer["reasons"])
     pinned = reasoner().plan(*question, pins={"compiler": "inductor"})
     assert "you asked for it" in of(pinned, "compiler") and "each new length compiles again" in of(pinned, "compiler")
-    assert pinned.prediction["vs_default"]["value"] == 0.7
+    free = reasoner().plan(*question)
+    assert pinned.prediction["vs_default"]["value"] == pytest.approx(0.7 * free.prediction["vs_default"]["value"], rel=1e-3)
 
 
 @pytest.mark.parametrize("report", ["pytorch/98102", "pytorch/93468"])
