@@ -185,3 +185,10 @@ class TestNumbers:
     def test_numbers_out_of_the_range_are_refused(self, number: str) -> None:
         with pytest.raises(BadInput, match="a number from 1 to 4096"):
             plan(load_target("zen5-virtual", reasoner().store), pins={"threads": number})
+
+
+def test_the_plain_package_is_the_build_that_its_metadata_name() -> None:
+    """The metadata of torch 2.15.0 ask for cuda-toolkit 13.2.2, those of 2.14.1 for 13.0.3, those of 2.8.0 for 12.8.90."""
+    found = reasoner().store.select("SELECT ?name ?toolkit WHERE { ?wheel on:wheelName ?name ; on:toolkit ?toolkit }")
+    toolkits = {row["name"]: row["toolkit"] for row in found}
+    assert [toolkits[f"torch-{release}"] for release in ("2.15.0", "2.14.1", "2.8.0")] == ["13.2", "13.0", "12.8"]
