@@ -21,6 +21,7 @@ _FOLLOWS = {
 }
 """What follows anew where a fact of an accelerator is set by hand."""
 _SIZE = re.compile(r"\b(\d+) ?gb\b")
+_KEPT_BACK = 1 / 16  # of GDDR memory error correction keeps one bit in sixteen
 
 
 def completed(gpus: list[Gpu]) -> list[Gpu]:
@@ -204,5 +205,10 @@ def _memory(known: Catalogue, gpu: Gpu) -> float | None:
     product = _exact(known, gpu["model"])
     if product is None or product.architecture.arch != gpu.get("arch"):
         return None
-    stated = {float(size) for size in _SIZE.findall(plain_name(gpu["model"]))}
-    return product.memory_gib if not stated or product.memory_gib in stated else None
+    printed = [float(size) for size in _SIZE.findall(plain_name(gpu["model"]))]
+    return product.memory_gib if not printed or any(_prints(size, product.memory_gib) for size in printed) else None
+
+
+def _prints(size: float, memory_gib: float | None) -> bool:
+    """Whether a product's name may print this size: the driver reports as much, or less by what rounding and the bits of error correction take."""
+    return memory_gib is not None and 0 <= size - memory_gib <= size * _KEPT_BACK

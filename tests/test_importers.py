@@ -16,6 +16,7 @@ from kb.importers import IMPORTERS, import_source
 from kb.importers.archspec import SHIPPED, import_archspec
 from kb.named import values_of
 from kb.normalise import normalised
+from kb.probe.cpu import microarchitectures
 from kb.shapes import violations
 from kb.terms import PREFIXES, RDF_TYPE, local_name, on
 
@@ -41,6 +42,12 @@ def texts(store: ox.Store, node: ox.NamedNode, term: str) -> list[str]:
 def test_the_shipped_microarchitectures_are_those_of_the_installed_archspec() -> None:
     assert (paths.shipped("facts") / SHIPPED).read_text() == import_archspec().turtle
     assert import_archspec().findings == []
+
+
+def test_a_part_number_that_archspec_does_not_know_is_none() -> None:
+    store, part = loaded(import_archspec().turtle), "cpuPart"
+    assert (texts(store, ox.NamedNode(PREFIXES["uarch"] + "m2"), part), texts(store, ox.NamedNode(PREFIXES["uarch"] + "m4"), part)) == (["0x032"], [])
+    assert (microarchitectures()["m2"].part, microarchitectures()["m4"].part) == ("0x032", "")
 
 
 def test_the_partial_order_is_that_of_archspec() -> None:

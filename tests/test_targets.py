@@ -121,8 +121,10 @@ def test_a_wrong_target_file_names_file_and_key_or_line(tmp_path: Path, name: st
 @pytest.mark.parametrize(
     ("name", "arch", "memory"),
     [
-        ("NVIDIA H100 80GB HBM3", "sm_90", 80.0),
+        ("NVIDIA H100 80GB HBM3", "sm_90", 79.6),
         ("NVIDIA H100 PCIe", "sm_90", 80.0),
+        ("NVIDIA H100 40GB HBM3", "sm_90", None),
+        ("Tesla T4 16GB", "sm_75", 15.0),
         ("NVIDIA A100-SXM4-40GB", "sm_80", 40.0),
         ("AMD Instinct MI300X", "gfx942", 192.0),
         ("NVIDIA Brandnew 80GB", None, None),

@@ -15,7 +15,7 @@ from typing import Any
 from kb import paths, user_files
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, literal, statement
-from kb.probe.cpu import archspec_data
+from kb.probe.cpu import archspec_data, part_number
 
 SHIPPED = "microarchitectures.ttl"
 _NEEDED = {"from", "vendor", "features"}
@@ -62,7 +62,7 @@ def _described(name: str, entry: dict[str, Any]) -> str:
         facts.append(f"on:vendor {literal(entry['vendor'])}")
     if entry["from"]:
         facts.append("on:from " + " , ".join(f"uarch:{parent}" for parent in entry["from"]))
-    if part := entry.get("cpupart"):
+    if part := part_number(entry):
         facts.append(f"on:cpuPart {literal(part)}")
     if generation := entry.get("generation"):
         facts.append(f"on:generation {int(generation)}")

@@ -9,7 +9,7 @@ import functools
 import importlib.util
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,12 @@ def archspec_data() -> dict[str, Any]:
     return data
 
 
+def part_number(entry: Mapping[str, Any]) -> str:
+    """The part number of an Arm processor in an entry of archspec, or the empty text; archspec writes `Unknown` where it knows none."""
+    stated = str(entry.get("cpupart", ""))
+    return "" if stated == "Unknown" else stated
+
+
 @functools.cache
 def microarchitectures() -> dict[str, Microarchitecture]:
     """All microarchitectures of archspec, by name."""
@@ -90,7 +96,7 @@ def microarchitectures() -> dict[str, Microarchitecture]:
 
     return {
         name: Microarchitecture(
-            name, entry["vendor"], frozenset(entry["features"]), ancestors(name), entry.get("cpupart", ""), int(entry.get("generation", 0))
+            name, entry["vendor"], frozenset(entry["features"]), ancestors(name), part_number(entry), int(entry.get("generation", 0))
         )
         for name, entry in stated.items()
     }
