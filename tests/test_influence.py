@@ -16,7 +16,7 @@ import pyoxigraph as ox
 import pytest
 
 from kb.cases import CaseTable
-from kb.errors import NoFeasiblePlan
+from kb.errors import OntuneError
 from kb.store import KnowledgeStore
 from kb.terms import prefixed
 from reasoner.compile import compile_without
@@ -57,7 +57,7 @@ def told(reasoner: Reasoner, line: str) -> str:
     case = table().request(line)
     try:
         plan = reasoner.plan_request(make_request(case.workload, case.target, **case.wishes)).to_json()
-    except NoFeasiblePlan as error:
+    except OntuneError as error:
         return str(error)
     return json.dumps({key: value for key, value in plan.items() if key not in ("plan_id", "knowledge")}, sort_keys=True)
 
