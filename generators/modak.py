@@ -26,7 +26,7 @@ from .modak_parallel import ParallelProgram
 if TYPE_CHECKING:
     from kb.store import KnowledgeStore
 
-_SCHEDULERS = {"torque": "pbs", "pbs": "pbs", "slurm": "slurm", "": "bash", "bash": "bash"}
+_SCHEDULERS = {"torque": "pbs", "pbs": "pbs", "pbspro": "pbs", "slurm": "slurm", "": "bash", "bash": "bash"}
 _EVENTS = {"a": "fail", "b": "begin", "e": "end"}
 
 _SECTIONS = ("job_options", "target", "application", "optimisation")

@@ -33,7 +33,7 @@ from reasoner.repairs import Outcome, Trials
 from reasoner.request import Request, Resolved, find_option, resolve
 from reasoner.requirements import settled
 from reasoner.rules import Rule, load_rules, read_rules
-from reasoner.solve import solve
+from reasoner.solve import TooWide, solve
 from reasoner.standing import resolve_beside_standing
 from reasoner.unknowns import Guess, Guesses, changes, doubts
 from reasoner.unmeasured import machine_situations, not_measured
@@ -296,7 +296,10 @@ class Reasoner:
             resolved = resolved_of(request)
             for given in self._with_and_without_doubts(derived):
                 problem = self._ground(resolved, given, tentative if resolved.setup is None else ())
-                solution = self._solve(resolved, problem)
+                try:
+                    solution = self._solve(resolved, problem)
+                except TooWide:  # too much is supposed at once to be tried; what was not tried is not promised
+                    return None
                 if solution.feasible:
                     return Outcome(solution.best(), round(solution.value / problem.unit))
             return None

@@ -93,13 +93,16 @@ def _of_shape(shapes: ox.Store, select: Select, shape: Any, focus: str) -> Itera
         constraint = local_name(quad.predicate.value)
         if quad.predicate.value in _DESCRIBING or not quad.predicate.value.startswith(_SH):
             continue
+        if constraint == "flags":  # how the pattern beside it is read
+            continue
         component = f"{constraint[0].upper()}{constraint[1:]}ConstraintComponent"
         if constraint == "or":
             members = _members(shapes, quad.object)
             failing = [{one[0] for one in _of_shape(shapes, select, member, focus)} for member in members]
             yield from ((node, said, name, severity, node, component) for node in set.intersection(*failing))
             continue
-        for row in select(_violating(shapes, constraint, quad.object, path, focus)):
+        flags = next(iter(_values(shapes, shape, "flags")), "")
+        for row in select(_violating(shapes, constraint, quad.object, path, focus, flags)):
             yield _text(row["this"]), said, name, severity, _text(row.get("value")), component
     for inner in _values(shapes, shape, "property"):
         yield from _of_shape(shapes, select, inner, focus)
@@ -110,7 +113,7 @@ def _of_shape(shapes: ox.Store, select: Select, shape: Any, focus: str) -> Itera
             yield _text(row["this"]), _text(row.get("path")), name, severity, _text(row.get("value")), "SPARQLConstraintComponent"
 
 
-def _violating(shapes: ox.Store, constraint: str, wanted: Any, path: str, focus: str) -> str:
+def _violating(shapes: ox.Store, constraint: str, wanted: Any, path: str, focus: str, flags: Any) -> str:
     """The query for the nodes, and their values, that a constraint does not allow."""
     if constraint == "minCount":
         assert wanted.value == "1"
@@ -127,7 +130,7 @@ def _violating(shapes: ox.Store, constraint: str, wanted: Any, path: str, focus:
         "class": f"NOT EXISTS {{ ?value <{RDF_TYPE}>/<{PREFIXES['rdfs']}subClassOf>* {wanted} }}",
         "datatype": f"!isLiteral(?value) || DATATYPE(?value) != {wanted}",
         "nodeKind": "!isIRI(?value)" if wanted.value == _SH + "IRI" else "",
-        "pattern": f"isBlank(?value) || !REGEX(STR(?value), {wanted})",
+        "pattern": f"isBlank(?value) || !REGEX(STR(?value), {wanted}{', ' if flags else ''}{flags})",
         "minLength": f"isBlank(?value) || STRLEN(STR(?value)) < {wanted.value}",
         "not": f"!isBlank(?value) && REGEX(STR(?value), {_only(shapes, wanted, 'pattern')})" if constraint == "not" else "",
         "in": " && ".join(f"!sameTerm(?value, {one})" for one in _members(shapes, wanted)) if constraint == "in" else "",
