@@ -19,7 +19,7 @@ import pyoxigraph as ox
 
 from kb import paths
 from kb.errors import BadInput
-from kb.files import json_of, yaml_of
+from kb.files import json_of, printable, yaml_of
 from kb.names import Names
 from kb.terms import PREFIXES, local_name, on, version_key
 
@@ -453,4 +453,8 @@ def _parsed(text: str, where: str) -> Any:
     try:
         return json_of(text, where)
     except BadInput:
+        pass
+    try:
         return yaml_of(text, where)
+    except BadInput as error:
+        raise BadInput(where, f"cannot read '{printable(text):.200}'", expected="a JSON or YAML value") from error
