@@ -98,7 +98,7 @@ def test_its_job_asks_for_the_accelerator_and_runs_the_command_where_it_is(tmp_p
         (("optimisation", "app_type-training"), {}, "app_type-training: unknown key"),
         (("target", "nmae"), "x", "target: nmae: unknown key; did you mean 'name'?"),
         (("application", "build"), {"cmd": "make"}, "application: build: cmd: unknown key"),
-        (("target", "job_scheduler_type"), "slrum", "unknown scheduler 'slrum'; expected torque, pbs, slurm, bash; did you mean 'slurm'?"),
+        (("target", "job_scheduler_type"), "slrum", "unknown scheduler 'slrum'; expected torque, pbs, pbspro, slurm, bash; did you mean 'slurm'?"),
         (("application", "arguments"), "'open", "application: arguments: not a command"),
         (("optimisation", "opt_build"), "x86", "opt_build: not an object"),
         (("job_option",), {}, "job_option: unknown key"),
@@ -359,15 +359,13 @@ def test_the_framework_of_a_request_holds_beside_a_workload(tmp_path: Path, caps
 
 
 def test_a_known_site_is_a_known_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of whose machines nothing is known: that is said, and no other machine takes their place."""
+    """Of whose machines nothing is known: that is said, no other machine takes their place, and no build is taken for granted."""
     bundle = tmp_path / "bundle"
-    for name, scheduler, site in (("egi", "pbs", None), ("lumi", "slurm", "lumi")):
+    for name in ("egi", "lumi"):
         request = written(tmp_path, changed("target", value={"name": name, "job_scheduler_type": "torque"}))
         code, said = told(["recipe", "--from-modak", str(request), "-o", str(bundle)], capsys)
-        plan = json.loads((bundle / "plan.json").read_text())
-        assert code == 0 and f"{name} is a known site, of whose machines nothing is known here: describe one with --target" in said
-        assert (plan["target"]["name"], plan["target"]["scheduler"], plan["target"]["gpus"]) == (name, scheduler, None)
-        assert plan["site"].get("name") == site and (bundle / f"job.{'pbs' if scheduler == 'pbs' else 'slurm'}").is_file()
+        assert f"{name} is a known site, of whose machines nothing is known here: describe one with --target" in said
+        assert code == 3 and "no configuration meets the request" in said and not bundle.exists()
     request = written(tmp_path, changed("target", value={"name": "lumy"}))
     code, said = told(["recipe", "--from-modak", str(request), "-o", str(bundle)], capsys)
     assert code == 2 and "target: name: unknown target 'lumy'" in said and "did you mean 'lumi'?" in said
