@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from kb.errors import NoFeasiblePlan
 from kb.probe import probe
-from kb.target import Target, load_target
-from kb.workload import Workload, load_workload
-from reasoner.reasoner import Reasoner
-
-REPORTS = Path(__file__).parent / "reports"
-
-
-@cache
-def reasoner() -> Reasoner:
-    return Reasoner([])
-
-
-def asked(report: str, workload: str, target: str = "target.yaml") -> tuple[Workload, Target]:
-    """What a report is about: files of its folder, or shipped names."""
-    job, machine = REPORTS / report / workload, REPORTS / report / target
-    return (
-        load_workload(str(job) if job.is_file() else workload, reasoner().store),
-        load_target(str(machine) if machine.is_file() else target, reasoner().store),
-    )
-
-
-def said(reasons: Any) -> str:
-    """Reasons, as objects or as JSON, in one text."""
-    return "\n".join(reason["text"] if isinstance(reason, dict) else reason.text for reason in reasons)
-
+from kb.workload import load_workload
+from tests.reported import REPORTS, asked, reasoner, said
 
 # ---- accelerators: which build runs on them
 
