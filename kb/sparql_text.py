@@ -61,6 +61,11 @@ def unescaped(query: str) -> str:
     return _ESCAPED.sub(lambda found: chr(min(int(found[1] or found[2], 16), 0x10FFFF)), query)
 
 
+def bare(query: str) -> str:
+    """The query without its comments, texts and addresses, in which anything may look like a name or a keyword."""
+    return "".join(" " if token.kind in ("comment", "text", "iri") else token.text for token in tokens(query))
+
+
 def depth(query: str) -> int:
     """How many brackets stand open at the most nested place of a query."""
     open_now = deepest = 0
@@ -121,10 +126,8 @@ def with_whole_names(query: str) -> str:
     """
     from kb.terms import PREFIXES
 
-    found = list(tokens(query))
-    bare = "".join(token.text for token in found if token.kind not in ("comment", "text", "iri"))
-    known = {prefix: PREFIXES[prefix] for prefix in PREFIXES.keys() - set(_DECLARED.findall(bare))}
-    return "".join(_whole(token, known) for token in found)
+    known = {prefix: PREFIXES[prefix] for prefix in PREFIXES.keys() - set(_DECLARED.findall(bare(query)))}
+    return "".join(_whole(token, known) for token in tokens(query))
 
 
 def _whole(token: Token, namespaces: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ import typer
 
 from kb.errors import BadInput, nearest
 from kb.query_library import named_queries, named_query, read_query, syntax_error
+from kb.sparql_text import bare
 from ontune.cli.output import choice, emit_json, emit_rows, say
 from ontune.cli.request import pairs
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
-_LITERALS = re.compile(r"""<[^<>\s]*>|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\#.*""")
 _FORM = re.compile(r"\b(?:SELECT|ASK|CONSTRUCT|DESCRIBE)\b", re.IGNORECASE)
 _PREFIXED = re.compile(r"(?<![\w?$:-])([a-z]+):([A-Za-z_](?:[\w.-]*[\w-])?)")
 
@@ -95,7 +95,7 @@ def _print_remote(endpoint: str, text: str, format: str) -> None:
 
     from kb.remote import construct_remote, select_remote
 
-    form = _FORM.search(_without_literals(text))
+    form = _FORM.search(bare(text))
     if form is not None and form[0].upper() in ("CONSTRUCT", "DESCRIBE"):
         turtle = construct_remote(endpoint, text)
         _print_triples((quad.triple for quad in ox.parse(turtle, format=ox.RdfFormat.TURTLE)), format)
@@ -110,7 +110,7 @@ def _say_what_is_unknown(store: KnowledgeStore, text: str) -> None:
     from kb.terms import ON, PREFIXES, prefixed
 
     own = {prefix: namespace for prefix, namespace in PREFIXES.items() if namespace.startswith(ON.removesuffix("#"))}
-    for prefix, name in dict.fromkeys(_PREFIXED.findall(_without_literals(text))):
+    for prefix, name in dict.fromkeys(_PREFIXED.findall(bare(text))):
         if prefix not in own:
             continue
         node = ox.NamedNode(own[prefix] + name)
@@ -120,11 +120,6 @@ def _say_what_is_unknown(store: KnowledgeStore, text: str) -> None:
         known = {quad.subject.value for quad in store.store if isinstance(quad.subject, ox.NamedNode) and quad.subject.value.startswith(own[prefix])}
         near = nearest(node.value, known)
         say(f"note: nothing is known of {prefix}:{name}" + (f"; did you mean {prefixed(near)}?" if near else ""))
-
-
-def _without_literals(text: str) -> str:
-    """The query without its comments, texts and addresses, in which anything may look like a name or a keyword."""
-    return _LITERALS.sub(" ", text)
 
 
 def _print_triples(triples: Iterable[Any], format: str) -> None:
