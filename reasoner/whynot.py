@@ -141,4 +141,5 @@ def _lifted(reasons: Reasons, factor: Factor, ways: WaysOut, request: Request) -
     if cause.kind == "rule" and not cause.others and (consent := ways.consents_to(cause.option)):
         return consent.said(request)
     said = "; ".join(reason.text for reason in reasons.cause(cause))
-    return f"a machine or job of which this is not so: {said}"
+    spoke = ", ".join(local_name(iri) for iri in cause.ids)
+    return f"a machine or job of which this is not so: {said} (says {spoke})"

@@ -48,7 +48,7 @@ BAD = {
     "a contradiction": ("kb:mimalloc a on:Decision .", ["it contradicts itself: two disjoint classes share a member"]),
     "a rule that leaves nothing": (
         rule("no-allocator", "$this a on:Request . ?option on:optionOf kb:allocator"),
-        ["no configuration meets the request", "is out"],
+        ["no configuration meets the request", "is out", "says no-allocator"],
     ),
     "a need that nothing meets": (
         "kb:pytorch on:needs cap:mkl-shim . kb:tensorflow on:needs cap:mkl-shim . kb:jax on:needs cap:mkl-shim .",
