@@ -47,11 +47,12 @@ durations: venv-dev  ## time the tests anew, for `make quick`
 docs: venv  ## the ontology, the facts and the rules as HTML, in build/docs
 	@$(BIN)/ontune kb export --format html -o build/docs
 
-tools: venv-dev  ## Apptainer, debootstrap, buildah, Slurm, Java, PyTorch and TensorFlow for the tests
+tools: venv-dev  ## Apptainer, debootstrap, buildah, Slurm, Java, TCMalloc, PyTorch and TensorFlow for the tests
 	@tools/install-apptainer.sh
 	@tools/install-debootstrap.sh
 	@tools/install-slurm.sh
 	@tools/install-shellcheck.sh
+	@tools/install-tcmalloc.sh
 	@tools/install-buildah.sh
 	@tools/install-java.sh
 	@PYTHON=$(abspath $(BIN)/python) tools/make-frameworks.sh $(FRAMEWORKS)
