@@ -73,7 +73,7 @@ def rows(service: Service, text: str) -> int:
 def test_a_query_that_takes_too_long_is_ended_with_its_process(strict: Service) -> None:
     answer = strict.query(ENDLESS)
     assert answer.status == 504
-    assert "longer than 1.5 s" in answer.body["error"]
+    assert "longer than 1.5 s" in answer.body["error"]["message"]
     fork_server = children_of(strict.process.pid)[0]
     assert wait_until_gone([pid for pid in children_of(fork_server) if _uses_processor(pid)]) == []
     assert rows(strict, LIGHT) == 3
