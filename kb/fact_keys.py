@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -19,50 +18,15 @@ import pyoxigraph as ox
 
 from kb import paths
 from kb.errors import BadInput
-from kb.files import json_of, printable, yaml_of
+from kb.fact_values import Facts, Key, completed_element, completed_value, nothing, typed_value, walk
 from kb.names import Names
 from kb.terms import PREFIXES, local_name, on, version_key
 
-Facts = dict[str, Any]
 Values = Callable[[ox.NamedNode | ox.BlankNode, str], list[Any]]
 
 _XSD = PREFIXES["xsd"]
 _RANGE = PREFIXES["rdfs"] + "range"
 _OF_VALUES = {_RANGE, on("namedBy"), on("spelledAs")}
-_NO_PROPERTY = ox.NamedNode("urn:ontune:no-property")
-_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*")
-_EXPECTED = {"string": "a text", "integer": "a whole number", "decimal": "a number", "boolean": "true or false"}
-
-
-@dataclass
-class Key:
-    """One step of a path, with the members below it.
-
-    Attributes:
-        path: the whole path, such as `gpus[].driver`.
-        many: whether the value is a list.
-        property: the property that holds the value; a mere container has none.
-        datatype: local name of the XSD datatype; empty where the value is a resource.
-        namespace: what turns the value into the IRI of a resource, where no knowledge base is at hand to look it up in.
-        names: the class whose names the values are; empty where they are none.
-        spelling: the property whose known values a text is read as; empty where it is taken as it stands.
-        sort_property: the property that holds a version's sort key.
-        count_property: the property that holds the length of the list.
-        momentary: whether the value holds for the moment of the probe only.
-        members: the keys of an object, or of each object of a list, by name.
-    """
-
-    path: str
-    many: bool = False
-    property: ox.NamedNode = _NO_PROPERTY
-    datatype: str = "string"
-    namespace: str = ""
-    names: str = ""
-    spelling: str = ""
-    sort_property: ox.NamedNode | None = None
-    count_property: ox.NamedNode | None = None
-    momentary: bool = False
-    members: dict[str, Key] = field(default_factory=dict)
 
 
 class FactKeys:
@@ -73,11 +37,11 @@ class FactKeys:
 
     def all_paths(self) -> list[str]:
         """Every path that holds a value."""
-        return [key.path for key in _walk(self.root) if not key.members or key.many]
+        return [key.path for key in walk(self.root) if not key.members or key.many]
 
     def key_of(self, property_iri: str, *, in_list: bool = False) -> str:
         """The path that a property holds, for the resource itself or for the objects of a list; empty where it holds none."""
-        for key in _walk(self.root):
+        for key in walk(self.root):
             counted = key.count_property is not None and key.count_property.value == property_iri
             if (key.property.value == property_iri or counted) and ("[]." in key.path) == in_list:
                 return key.path.removesuffix("[]")
@@ -148,7 +112,7 @@ class FactKeys:
 
     def empty(self) -> Facts:
         """Facts of which nothing is known."""
-        return {name: _nothing(key) for name, key in self.root.members.items()}
+        return {name: nothing(key) for name, key in self.root.members.items()}
 
     def completed(self, facts: Facts, where: str) -> Facts:
         """The given facts, checked, with null for every key that is absent.
@@ -156,7 +120,7 @@ class FactKeys:
         Raises:
             BadInput: a key is unknown or a value has the wrong type; the message names `where` and the key.
         """
-        complete: Facts = _complete(self.root, facts, where)
+        complete: Facts = completed_value(self.root, facts, where)
         return complete
 
     def assign(self, facts: Facts, path: str, value: Any) -> Facts:
@@ -178,16 +142,16 @@ class FactKeys:
                 raise self._no_such_key(path)
             key = key.members[name]
             if n == len(steps) - 1 and not place:
-                holder[name] = _typed(key, value, path)
+                holder[name] = typed_value(key, value, path)
                 return copy
             if holder.get(name) is None and not key.many:
-                holder[name] = _nothing(key)
+                holder[name] = nothing(key)
             inner = holder[name]
             if key.many:
                 if not place or not inner or int(place) >= len(inner):
                     raise BadInput(path, f"there is no such place in {name}", expected=f"an index below {len(inner or [])}, as in {name}[0]")
                 if n == len(steps) - 1:
-                    inner[int(place)] = _element(key, value, path)
+                    inner[int(place)] = completed_element(key, value, path)
                     return copy
                 inner = inner[int(place)]
             holder = inner
@@ -217,7 +181,7 @@ def fact_keys(module: str) -> FactKeys:
             key.sort_property = facts[on("sortedBy")][0] if on("sortedBy") in facts else None
         for path in facts.get(on("countOf"), ()):
             _place(root, path.value).count_property = ox.NamedNode(subject)
-    for key in _walk(root):
+    for key in walk(root):
         if key.members:
             key.names = ""  # its objects are described, not named
     return FactKeys(root)
@@ -259,16 +223,6 @@ def _place(root: Key, path: str) -> Key:
     return key
 
 
-def _walk(key: Key) -> Iterator[Key]:
-    for member in key.members.values():
-        yield member
-        yield from _walk(member)
-
-
-def _nothing(key: Key) -> Any:
-    return {name: _nothing(member) for name, member in key.members.items()} if key.members and not key.many else None
-
-
 class _Emitter:
     """Turns facts into quads of one graph.
 
@@ -287,7 +241,7 @@ class _Emitter:
         for name, member in key.members.items():
             value = facts.get(name)
             if value is None:
-                self._unknown.update(below.path.removesuffix("[]") for below in (member, *_walk(member)))
+                self._unknown.update(below.path.removesuffix("[]") for below in (member, *walk(member)))
             elif member.members and not member.many:
                 self.emit(member, value, node)
             else:
@@ -350,7 +304,7 @@ def _read(key: Key, node: ox.NamedNode | ox.BlankNode, values: Values) -> Any:
             elements = [_read(member, term, values) for term in sorted(terms, key=str)]
             counts = values(node, member.count_property.value) if member.count_property else []
             if counts and len(elements) <= 1:
-                blank = {inner: _nothing(below) for inner, below in member.members.items()}
+                blank = {inner: nothing(below) for inner, below in member.members.items()}
                 elements = [dict(*elements or [blank]) for _ in range(int(counts[0].value))]
             facts[name] = elements if elements or counts else None
     return facts
@@ -375,86 +329,3 @@ def _unknown(key: Key, facts: Mapping[str, Any], prefix: str) -> Iterator[str]:
         elif member.members:
             for n, element in enumerate(value):
                 yield from _unknown(member, element, f"{prefix}{name}[{n}].")
-
-
-def _complete(key: Key, value: Any, where: str) -> Any:
-    if value is None:
-        return _nothing(key)
-    if key.many:
-        if not isinstance(value, list):
-            raise BadInput(where, f"key '{key.path.removesuffix('[]')}' is not a list", expected="a list")
-        return [_element(key, element, where) for element in value]
-    if key.members:
-        return _object(key, value, where)
-    return _scalar(key, value, where)
-
-
-def _element(key: Key, value: Any, where: str) -> Any:
-    return _object(key, value, where) if key.members else _scalar(key, value, where)
-
-
-def _object(key: Key, value: Any, where: str) -> Facts:
-    if not isinstance(value, dict):
-        raise BadInput(where, f"key '{key.path}' is not an object" if key.path else "not an object", expected=f"the keys {', '.join(key.members)}")
-    for name in value:
-        if name not in key.members:
-            elsewhere = [below.path for below in _walk(key) if below.path.endswith(f".{name}")]
-            known = elsewhere or list(key.members)
-            path = (f"{key.path}.{name}" if key.path else str(name))[:60]
-            given = elsewhere[0] if elsewhere else str(name)
-            raise BadInput(where, f"unknown key '{path}'", expected=f"one of {', '.join(key.members)}", given=given, known=known)
-    return {name: _complete(member, value.get(name), where) for name, member in key.members.items()}
-
-
-def _scalar(key: Key, value: Any, where: str) -> Any:
-    kind = key.datatype or "string"
-    fits = {
-        "string": isinstance(value, str),
-        "integer": isinstance(value, int) and not isinstance(value, bool),
-        "decimal": isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
-        "boolean": isinstance(value, bool),
-    }
-    if kind == "string" and fits[kind] and not _is_text(value):
-        raise BadInput(where, f"key '{key.path}' holds half a character", expected="Unicode text")
-    if key.names and fits[kind] and not _NAME.fullmatch(value):
-        raise BadInput(where, f"key '{key.path}' has the value {_shown(value)}", expected="a name in one line")
-    if not fits.get(kind, True):
-        raise BadInput(where, f"key '{key.path}' has the value {_shown(value)}", expected=_EXPECTED[kind])
-    return value
-
-
-def _shown(value: Any) -> str:
-    """A value as a message repeats it."""
-    shown = json.dumps(value, default=str)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
-
-
-def _is_text(value: str) -> bool:
-    """Whether a string can be written at all: JSON may hold one half of a pair of surrogates."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _typed(key: Key, value: Any, path: str) -> Any:
-    """A value for `key` from what stands behind `--set key=`: JSON or YAML, but never a version turned into a number."""
-    if isinstance(value, str):
-        plain_text = key.datatype == "string" and not key.many and not key.members
-        if value in ("null", "~"):
-            value = None
-        elif not plain_text or value[:1] in ("'", '"'):
-            value = _parsed(value, path)
-    return _complete(key, value, path)
-
-
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return json_of(text, where)
-    except BadInput:
-        pass
-    try:
-        return yaml_of(text, where)
-    except BadInput as error:
-        raise BadInput(where, f"cannot read '{printable(text):.200}'", expected="a JSON or YAML value") from error

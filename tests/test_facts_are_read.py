@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kb.fact_keys import Key, fact_keys
+from kb.fact_keys import fact_keys
+from kb.fact_values import Key
 from kb.terms import local_name
 
 ROOT = Path(__file__).resolve().parent.parent

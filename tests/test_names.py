@@ -18,7 +18,8 @@ from test_cli import ontune as ontune  # the fixture
 from generators.modak import read_request
 from kb import paths
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.fact_keys import Key, fact_keys
+from kb.fact_keys import fact_keys
+from kb.fact_values import Key
 from kb.names import Entry, Names, Vocabulary, folded
 from kb.site import complete_site, load_site
 from kb.target import complete_target, load_target
