@@ -87,9 +87,14 @@ class RunFailed(OntuneError):
 
 
 def nearest(given: str, known: Iterable[str]) -> str | None:
-    """The known name spelt most like `given`, whatever the case; None where nothing is close."""
+    """The known name spelt most like `given`, whatever the case; None where nothing is close.
+
+    Of names that differ in their case alone (`on:target` and `on:Target`) it is the one whose case is that of `given`.
+    """
     if not given:
         return None
-    spellings = {name.casefold(): name for name in known}
+    spellings: dict[str, list[str]] = {}
+    for name in known:
+        spellings.setdefault(name.casefold(), []).append(name)
     found = difflib.get_close_matches(given.casefold(), spellings, n=1, cutoff=_ALIKE)
-    return spellings[found[0]] if found else None
+    return max(spellings[found[0]], key=lambda name: difflib.SequenceMatcher(None, given, name).ratio()) if found else None
