@@ -127,12 +127,13 @@ def contenders(
         yield Contender(row["name"], row["label"], plan, plan.numerics)
     forbid: dict[str, str] = {}
     plans: dict[tuple[tuple[str, str], ...], Contender] = {}
-    for name, title, wishes in (
+    asked: tuple[tuple[str, str, dict[str, Any]], ...] = (
         (f"{usual}-exact", f"the plan within {usual}, exact numerics", {"framework": usual, "numerics": "exact"}),
         (f"{usual}-plan", f"the plan within {usual}", {"framework": usual}),
         ("free-exact", "the plan with the framework free, exact numerics", {"numerics": "exact"}),
         ("plan", "the plan with the framework free", {}),
-    ):
+    )
+    for name, title, wishes in asked:
         if name == "free-exact" and not full:
             continue
         plan = reasoner.plan(workload, target, forbid=tuple(forbid), **wishes)

@@ -26,7 +26,8 @@ Values = Callable[[ox.NamedNode | ox.BlankNode, str], list[Any]]
 
 _XSD = PREFIXES["xsd"]
 _RANGE = PREFIXES["rdfs"] + "range"
-_OF_VALUES = {_RANGE, on("namedBy"), on("spelledAs")}
+_MEANING = PREFIXES["skos"] + "definition"
+_OF_VALUES = {_RANGE, _MEANING, on("namedBy"), on("spelledAs")}
 
 
 class FactKeys:
@@ -178,6 +179,8 @@ def fact_keys(module: str) -> FactKeys:
             key.names = anywhere[on("namedBy")][0].value if on("namedBy") in anywhere else "" if key.datatype else value_range
             key.spelling = anywhere[on("spelledAs")][0].value if on("spelledAs") in anywhere else ""
             key.momentary = on("momentary") in facts
+            key.local_file = on("namesLocalFile") in facts
+            key.meaning = str(anywhere[_MEANING][0].value) if _MEANING in anywhere else ""
             key.sort_property = facts[on("sortedBy")][0] if on("sortedBy") in facts else None
         for path in facts.get(on("countOf"), ()):
             _place(root, path.value).count_property = ox.NamedNode(subject)

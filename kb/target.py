@@ -80,6 +80,15 @@ class Target:
                 facts = _followed(facts, int(accelerator["place"]), accelerator["key"] or "", recorded)
         return replace(self, facts=facts | {"overrides": recorded})
 
+    def set_by_hand(self, overrides: Mapping[str, Any], names: Names, where: str) -> Target:
+        """As `with_overrides`, checked, with names as the knowledge base has them, and with what follows from the facts.
+
+        Args:
+            where: what the asker calls the overrides, for errors.
+        """
+        target = self.with_overrides(overrides).checked(where) if overrides else self
+        return target.named(names).with_products()
+
     def checked(self, where: str) -> Target:
         """The target itself, if it has the shape of targets.
 
@@ -164,15 +173,23 @@ def load_target(text: str, store: KnowledgeStore | None = None, where: str = "ta
 
         return probe()
     if user_files.looks_like_file(text):
-        found = _from_file(Path(text))
-        described = found.named(store.names) if store else found
-        _refuse_contradictions(described)
-        return described.with_devices()
+        return as_described(_from_file(Path(text)), store)
     known = NamedResources(on("Target"), "targets", store)
     entry = known.find(text, where, (LOCAL,))
     facts = fact_keys(_MODULE).read(ox.NamedNode(entry.iri), known.values)
     found = Target(entry.name, facts | {"overrides": {}}, f"target {entry.name}")
     return (found.named(store.names) if store else found).with_products()
+
+
+def as_described(found: Target, store: KnowledgeStore | None = None) -> Target:
+    """A target that somebody describes: its names as a knowledge base has them, its accelerators as devices, with what follows from them.
+
+    Raises:
+        BadInput: a name is unknown, or facts of an accelerator contradict each other.
+    """
+    described = found.named(store.names) if store else found
+    _refuse_contradictions(described)
+    return described.with_devices()
 
 
 def target_names(store: KnowledgeStore | None = None) -> list[str]:

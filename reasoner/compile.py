@@ -88,12 +88,13 @@ def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> 
     return compile_with(shipped, added, _compile)
 
 
-def compile_without(resources: Sequence[str], additions: Sequence[Path] | None = None) -> KnowledgeStore:
+def compile_without(resources: Sequence[str], additions: Sequence[Path] | None = None, where: str = "without") -> KnowledgeStore:
     """The knowledge base as it would be without some resources (rules, options, effects, facts), compiled in memory.
 
     Args:
         resources: prefixed names or IRIs, such as `rule:ended`.
         additions: as in `compile_snapshot`.
+        where: what the asker calls `resources`, for the error.
 
     Raises:
         BadInput: a name is unknown, or the rest is broken without it.
@@ -105,7 +106,7 @@ def compile_without(resources: Sequence[str], additions: Sequence[Path] | None =
         gone = list(store.store.quads_for_pattern(subject, None, None, None)) if subject else []
         if not gone:
             short = {prefixed(quad.subject.value) for quad in store.store if isinstance(quad.subject, ox.NamedNode)}
-            raise BadInput("without", f"unknown resource '{name}'", expected="a prefixed name, such as rule:NAME", given=name, known=short)
+            raise BadInput(where, f"unknown resource '{name}'", expected="a prefixed name, such as rule:NAME", given=name, known=short)
         store.remove(gone)
     return _concluded(store)
 

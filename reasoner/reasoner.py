@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from kb.errors import BadInput, NoFeasiblePlan
+from kb.request_fields import WISHES, Wishes
 from kb.snapshot import FULL, PLANNING, Snapshot
 from kb.store import KnowledgeStore
 from kb.target import Target
@@ -128,12 +129,13 @@ class Reasoner:
             store.load_quads(quads)
         return store
 
-    def plan(self, workload: Workload, target: Target, **choices: Any) -> Plan:
+    def plan(self, workload: Workload, target: Target, **choices: Unpack[Wishes]) -> Plan:
         """The best configuration for a workload on a target, with its reasons.
 
         Args:
             workload, target: what is trained, and where.
-            choices: further fields of `reasoner.request.Request`: `pins`, `forbid`, `framework`, `objective`, `numerics`, `allow`, `site`, `top`.
+            choices: what else is asked for, as the table `kb.request_fields.WISHES` says: `site`, `framework`, `pins`, `forbid`, `objective`,
+                `numerics`, `allow`, `top`.
 
         Raises:
             BadInput: a name is unknown.
@@ -175,7 +177,7 @@ class Reasoner:
             )
         return replace(plan, idle=tuple(idle(plan)))
 
-    def why_not(self, option: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
+    def why_not(self, option: str, workload: Workload, target: Target, **choices: Unpack[Wishes]) -> dict[str, Any]:
         """Why a plan does not take an option: `decision`, `option`, `status` (chosen, conflict or beaten), `reasons`, `repair [{change, then}]`.
 
         Args:
@@ -194,7 +196,7 @@ class Reasoner:
         with self._reasoned(request) as (reasons, resolved, _):
             return why_not(reasons, wanted, resolved.request, self._trials(reasons.derivation))
 
-    def explain(self, subject: str, workload: Workload, target: Target, **choices: Any) -> dict[str, Any]:
+    def explain(self, subject: str, workload: Workload, target: Target, **choices: Unpack[Wishes]) -> dict[str, Any]:
         """A proof tree for a decision or an option of the plan: `conclusion`, `by`, `premises [...]`, down to facts and their sources.
 
         Args:
@@ -208,7 +210,7 @@ class Reasoner:
             return explain(reasons, self.rules, subject)
 
     def what_if(
-        self, changed: Mapping[str, Any], workload: Workload, target: Target, *, without: Sequence[str] = (), **choices: Any
+        self, changed: Mapping[str, Any], workload: Workload, target: Target, *, without: Sequence[str] = (), **choices: Unpack[Wishes]
     ) -> dict[str, Any]:
         """The plan with some facts of the target changed, or some knowledge gone, as a difference: `before`, `after`, `changes`.
 
@@ -221,11 +223,12 @@ class Reasoner:
             NoFeasiblePlan: nothing is feasible before or after.
         """
         before = make_request(workload, target, **choices)
-        other = Reasoner(store=compile_without(without, self._additions)) if without else self
-        after = replace(before, target=target.with_overrides(changed).checked("what-if"))
+        after = replace(before, target=target.with_overrides(changed).checked(before.places.get("changes", "what-if")))
+        where = before.places.get("without", "without")
+        other = Reasoner(store=compile_without(without, self._additions, where)) if without else self
         return difference(self.plan_request(before), other.plan_request(after))
 
-    def baseline(self, name: str, workload: Workload, target: Target, **choices: Any) -> Plan:
+    def baseline(self, name: str, workload: Workload, target: Target, **choices: Unpack[Wishes]) -> Plan:
         """The plan of a named baseline (a user without advice, a tuning guide followed ...): its options taken, everything else left alone.
 
         Raises:
@@ -238,7 +241,8 @@ class Reasoner:
         takes = self._possible({self.menu.decision_of(option): option for option in taken}, {}, request)
         pins = self._possible(self.menu.default, takes, request) | takes
         wanted = {self.menu.name[decision]: self.menu.name[option] for decision, option in pins.items()}
-        return self.plan(workload, target, **{**choices, "pins": wanted, "framework": None})
+        choices = {**choices, "pins": wanted, "framework": None}
+        return self.plan(workload, target, **choices)
 
     def _possible(self, wished: Mapping[str, str], given: Mapping[str, str], request: Request) -> dict[str, str]:
         """Those of the wished options that can be taken together with the given ones; a baseline leaves the others to the planner.
@@ -343,33 +347,18 @@ class Reasoner:
         return Later(work_out)
 
 
-def make_request(workload: Workload, target: Target, *, pins: Mapping[str, str] | None = None, **choices: Any) -> Request:
+def make_request(workload: Workload, target: Target, **choices: Unpack[Wishes]) -> Request:
     """A request from loose arguments.
 
     Raises:
-        BadInput: an argument is unknown.
+        BadInput: an argument is unknown, or is not what the table of `kb.request_fields` says that it takes.
     """
-    known = {"site", "framework", "forbid", "objective", "numerics", "allow", "top", "places"}
-    for key in choices.keys() - known:
-        raise BadInput(key, "unknown argument of a request", given=key, known=known)
-    places = choices.get("places") or {}
-    given = {key: _wish(key, value, places.get(key, key)) for key, value in {**choices, "pins": pins}.items() if value is not None}
-    return Request(workload, target, **given)
-
-
-def _wish(key: str, value: Any, where: str) -> Any:
-    """The value of a wish in the form that a request has it in.
-
-    Raises:
-        BadInput: it is something else than what the wish takes.
-    """
-    if key in ("forbid", "allow"):
-        texts = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple | set | frozenset) else (None,)
-        if not all(isinstance(text, str) for text in texts):
-            raise BadInput(where, "is no list of options", expected="texts such as decision=option")
-        return texts
-    if key == "pins" and not (isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)):
-        raise BadInput(where, "is no object of texts", expected="decisions with the options to take")
-    if key in ("framework", "objective", "numerics") and not isinstance(value, str):
-        raise BadInput(where, "is no text", expected="a name")
-    return value
+    given = dict(choices)
+    places: Mapping[str, str] = choices.get("places") or {}
+    known = {wish.name for wish in WISHES}
+    for key in given.keys() - known - {"places"}:
+        raise BadInput(key, "unknown argument of a request", expected=", ".join(sorted(known)), given=key, known=known)
+    checked: dict[str, Any] = {
+        wish.name: wish.checked(given[wish.name], places.get(wish.name, wish.name)) for wish in WISHES if given.get(wish.name) is not None
+    }
+    return Request(workload, target, **checked, places=places)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ontune.cli.output import choice, console, emit
-from ontune.cli.request import RequestArguments, takes_request
+from ontune.cli.request import RequestArguments, takes_request, typed_field
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -22,9 +22,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @takes_request
 def explain(
     request: RequestArguments,
-    subject: Annotated[
-        str, typer.Argument(metavar="SUBJECT", help="A decision, an option, or a line of a generated file: its text, or ontune.def:12.")
-    ],
+    subject: Annotated[str, typed_field("subject")],
     format: Annotated[str, choice("--format", *_FORMATS, help="As a tree, JSON, PROV-O in Turtle, or a drawing for Graphviz.")] = "table",
 ) -> None:
     """Prove a line of a plan: from the option to rules and effects, to facts, to sources and observations."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from kb.errors import BadInput
+from kb.request_fields import FIELDS, MOST
 from ontune.cli.output import say_state_of
 
 if TYPE_CHECKING:
@@ -49,37 +50,33 @@ def _completed(names: Callable[[], Iterator[str]]) -> Callable[[str], list[str]]
     return complete
 
 
-_FLAGS = {
-    "site": "--site", "framework": "--framework", "pins": "--pin", "forbid": "--forbid", "objective": "--objective", "numerics": "--numerics",
-    "allow": "--allow",
-}  # fmt: skip
-"""What each wish of a request is called where it is typed."""
+_FLAGS = {entry.name: entry.flag for entry in FIELDS.values()}
+"""What each field of a request is called where it is typed."""
+
+
+def typed_field(name: str, *letters: str, **more: Any) -> Any:
+    """A field of the table of requests as an option of Typer, or as an argument where it has no flag."""
+    entry = FIELDS[name]
+    if not entry.flag.startswith("-"):
+        return typer.Argument(metavar=f"{entry.flag}..." if entry.repeated else entry.flag, help=entry.help, **more)
+    return typer.Option(entry.flag, *letters, metavar=entry.metavar or None, help=entry.help, **more)
 
 
 @dataclass(frozen=True)
 class RequestArguments:
     """A planning request as it is typed. The fields are the options of the command line, in their order."""
 
-    workload: Annotated[
-        str | None, typer.Option("--workload", "-w", autocompletion=_completed(_workloads), help="What is trained: a shipped name or a file.")
-    ] = None
-    target: Annotated[
-        str, typer.Option("--target", "-t", autocompletion=_completed(_targets), help="Where: `local`, a shipped name or a file of `ontune probe`.")
-    ] = "local"
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a fact of the target by hand. May be repeated.")] = None
-    site: Annotated[
-        str | None, typer.Option(autocompletion=_completed(_sites), help="The site whose conditions hold: a shipped name or a file.")
-    ] = None
-    framework: Annotated[str | None, typer.Option(help="Take this framework; without it the planner chooses.")] = None
-    pin: Annotated[list[str] | None, typer.Option(metavar="DECISION=OPTION", help="Take this option. May be repeated.")] = None
-    forbid: Annotated[list[str] | None, typer.Option(metavar="OPTION", help="Never take this option. May be repeated.")] = None
-    objective: Annotated[str, typer.Option(help="What is maximised.")] = "throughput"
-    numerics: Annotated[
-        str | None,
-        typer.Option(metavar="CLASS", help="What may happen to the numbers: bitwise, exact, mixed or lossy; without it the evidence decides."),
-    ] = None
-    allow: Annotated[list[str] | None, typer.Option(metavar="OPTION", help="Accept this unsupported or lossy option. May be repeated.")] = None
-    top: Annotated[int, typer.Option(min=0, help="How many alternatives to list.")] = 5
+    workload: Annotated[str | None, typed_field("workload", "-w", autocompletion=_completed(_workloads))] = None
+    target: Annotated[str, typed_field("target", "-t", autocompletion=_completed(_targets))] = "local"
+    set_: Annotated[list[str] | None, typed_field("set")] = None
+    site: Annotated[str | None, typed_field("site", autocompletion=_completed(_sites))] = None
+    framework: Annotated[str | None, typed_field("framework")] = None
+    pin: Annotated[list[str] | None, typed_field("pins")] = None
+    forbid: Annotated[list[str] | None, typed_field("forbid")] = None
+    objective: Annotated[str, typed_field("objective")] = "throughput"
+    numerics: Annotated[str | None, typed_field("numerics")] = None
+    allow: Annotated[list[str] | None, typed_field("allow")] = None
+    top: Annotated[int, typed_field("top", min=0, max=MOST)] = 5
     endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Read the knowledge base from a SPARQL 1.1 endpoint.")] = None
     plan_file: Annotated[
         Path | None,
@@ -144,9 +141,7 @@ class RequestArguments:
         from kb.target import load_target
 
         target = load_target(self.target, reasoner.store, "--target")
-        if self.set_:
-            target = target.with_overrides(pairs(self.set_, "--set", "KEY=VALUE")).checked("--set")
-        return target.named(reasoner.store.names).with_products()
+        return target.set_by_hand(pairs(self.set_ or (), "--set", "KEY=VALUE"), reasoner.store.names, "--set")
 
     def _given_plan(self, path: Path) -> Plan:
         given = [entry.name.rstrip("_") for entry in fields(self) if getattr(self, entry.name) != entry.default]

@@ -8,7 +8,7 @@ import typer
 
 from kb.errors import BadInput
 from ontune.cli.output import choice, emit, emit_rows
-from ontune.cli.request import RequestArguments, pairs, takes_request
+from ontune.cli.request import RequestArguments, pairs, takes_request, typed_field
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -17,8 +17,8 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @takes_request
 def what_if(
     request: RequestArguments,
-    facts: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE...", help="Facts of the target, such as cpu.usable_cores=1.")] = None,
-    without: Annotated[list[str] | None, typer.Option(metavar="RESOURCE", help="Leave this out of the knowledge base, such as rule:NAME.")] = None,
+    facts: Annotated[list[str] | None, typed_field("changes")] = None,
+    without: Annotated[list[str] | None, typed_field("without")] = None,
     format: Annotated[str, choice("--format", "table", "json", help="How to print the difference.")] = "table",
 ) -> None:
     """Replan with changed facts of the target and print what changes, with the reasons."""

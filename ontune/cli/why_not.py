@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ontune.cli.output import choice, emit
-from ontune.cli.request import RequestArguments, takes_request
+from ontune.cli.request import RequestArguments, takes_request, typed_field
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -16,7 +16,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @takes_request
 def why_not(
     request: RequestArguments,
-    option: Annotated[str, typer.Argument(metavar="OPTION", help="decision=option, or the option alone where that is unique.")],
+    option: Annotated[str, typed_field("option")],
     format: Annotated[str, choice("--format", "table", "json", help="How to print the answer.")] = "table",
 ) -> None:
     """Say why a plan does not take an option: the rule or the numbers against it, the facts, and the smallest change that would admit it."""

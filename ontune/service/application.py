@@ -66,7 +66,7 @@ def application(engine: Engine, *, token: str | None = None, hosts: tuple[str, .
 
     def answering(question: str, summary: str, needs: str) -> Route:
         async def post(request: Request) -> Response:
-            return JSONResponse(await engine.question(question, await _body(request)))
+            return Response(await engine.question(question, await _body(request)), media_type="application/json")
 
         post.__doc__ = f"summary: {summary!r}\n" + _POST.replace("NEEDS", needs)
         return Route(f"/api/{question}", post, methods=["POST"])
@@ -76,7 +76,7 @@ def application(engine: Engine, *, token: str | None = None, hosts: tuple[str, .
         summary: Names of workloads and targets, and the named queries with their parameters.
         responses: {200: {description: three lists}}
         """
-        return JSONResponse(await engine.question("names", {}))
+        return Response(await engine.question("names", {}), media_type="application/json")
 
     async def query(request: Request) -> Response:
         """
@@ -86,7 +86,7 @@ def application(engine: Engine, *, token: str | None = None, hosts: tuple[str, .
         """
         text = named_query(request.path_params["name"]).filled(dict(request.query_params))
         answer = await engine.query({"query": text, "accept": _TABLE, "base": None, "default_graphs": [], "named_graphs": []})
-        found = json.loads(b"".join([piece async for piece in answer.body]))
+        found = json.loads(await answer.whole())
         return JSONResponse([{name: value["value"] for name, value in row.items()} for row in found["results"]["bindings"]])
 
     async def schema(request: Request) -> Response:

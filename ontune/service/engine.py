@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -64,10 +63,9 @@ class Engine:
         """
         return await self._ask("queries", asked)
 
-    async def question(self, name: str, body: Any) -> Any:
-        """The answer to one of the questions of `/api`, as JSON. Raises as `query`."""
-        answer = await self._ask("questions", {"question": name, "body": body})
-        return json.loads(b"".join([piece async for piece in answer.body]))
+    async def question(self, name: str, body: Any) -> bytes:
+        """The answer to one of the questions of `/api`, as the text of JSON. Raises as `query`."""
+        return await (await self._ask("questions", {"question": name, "body": body})).whole()
 
     async def _ask(self, pool: str, request: dict[str, Any]) -> Answer:
         self._watch()

@@ -86,6 +86,10 @@ class Answer:
     head: dict[str, Any]
     body: AsyncIterator[bytes] = field(repr=False)
 
+    async def whole(self) -> bytes:
+        """All of the body."""
+        return b"".join([piece async for piece in self.body])
+
 
 class Pool:
     """The workers of one kind.

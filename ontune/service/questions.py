@@ -1,20 +1,24 @@
-"""The questions that the REST interface takes: JSON bodies, checked key by key. No body can name a file of the server."""
+"""The questions that the REST interface takes: JSON bodies, checked by the table of request fields. No body can name a file of the server."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from generators.lines import explain
 from kb import user_files
 from kb.errors import BadInput
-from kb.site import complete_site, load_site
-from kb.target import Target, complete_target, load_target
-from kb.workload import Workload, complete_workload, load_workload
+from kb.fact_keys import fact_keys
+from kb.fact_values import walk
+from kb.query_library import named_queries
+from kb.request_fields import FIELDS, QUESTIONS, REQUEST, TARGET, WISHES, WORKLOAD
+from kb.site import Site, complete_site, load_site, site_names
+from kb.target import Target, as_described, complete_target, load_target, target_names
+from kb.workload import Workload, complete_workload, load_workload, workload_names
 from reasoner.reasoner import Reasoner
 
-_WISHES = ("site", "framework", "pins", "forbid", "objective", "numerics", "allow", "top")
-_REQUEST = ("workload", "target", "set", *_WISHES)
+_NAME_OF_DESCRIBED = "request"
+_PLACES = {name: f"body: {name}" for name in FIELDS}
 
 
 class Questions:
@@ -26,64 +30,109 @@ class Questions:
 
     def __init__(self, reasoner: Reasoner) -> None:
         self._reasoner = reasoner
+        self._answers: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            "plan": self._plan,
+            "why-not": self._why_not,
+            "explain": self._explain,
+            "what-if": self._what_if,
+            "names": self._names,
+        }
 
-    def plan(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The plan for a body with `workload`, `target` (absent: the server's machine), `set` and the wishes of `ontune plan`."""
-        workload, target, wishes = self._question(body, ())
+    def answer(self, question: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to a question, as JSON.
+
+        Args:
+            question: one of `kb.request_fields.QUESTIONS`, or `names`.
+            body: the fields of a request, and those of the question; null is as good as absent.
+
+        Raises:
+            BadInput: a field is unknown, is missing, or holds something else than it takes.
+            NoFeasiblePlan: no configuration meets the request.
+        """
+        own = {entry.flag: _PLACES[entry.name] for entry in QUESTIONS.get(question, ())}
+        try:
+            return self._answers[question]({key: value for key, value in body.items() if value is not None})
+        except BadInput as error:
+            if error.where in own:  # what has no flag is called by its word on the command line
+                raise error.said_at(own[error.where]) from error
+            raise
+
+    def _plan(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        _, workload, target, wishes = self._asked("plan", body)
         return self._reasoner.plan(workload, target, **wishes).to_json()
 
-    def why_not(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """As `plan`, with `option`."""
-        workload, target, wishes = self._question(body, ("option",))
-        return self._reasoner.why_not(_text(body, "option"), workload, target, **wishes)
+    def _why_not(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        own, workload, target, wishes = self._asked("why-not", body)
+        return self._reasoner.why_not(own["option"], workload, target, **wishes)
 
-    def explain(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """As `plan`, with `subject`."""
-        workload, target, wishes = self._question(body, ("subject",))
-        return explain(self._reasoner, _text(body, "subject"), workload, target, **wishes)
+    def _explain(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        own, workload, target, wishes = self._asked("explain", body)
+        return explain(self._reasoner, own["subject"], workload, target, **wishes)
 
-    def what_if(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """As `plan`, with `changes`, an object of fact keys with their new values."""
-        workload, target, wishes = self._question(body, ("changes",))
-        return self._reasoner.what_if(_object(body, "changes"), workload, target, **wishes)
+    def _what_if(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        own, workload, target, wishes = self._asked("what-if", body)
+        changes, without = own.get("changes", {}), own.get("without", ())
+        if not changes and not without:
+            raise BadInput("body", "nothing is changed", expected="`changes`, or `without`")
+        return self._reasoner.what_if(changes, workload, target, without=without, **wishes)
 
-    def _question(self, body: Mapping[str, Any], further: tuple[str, ...]) -> tuple[Workload, Target, dict[str, Any]]:
-        known = (*_REQUEST, *further)
+    def _names(self, _: Mapping[str, Any]) -> dict[str, Any]:
+        store = self._reasoner.store
+        queries = [{"name": query.name, "title": query.title, "parameters": dict(query.parameters)} for query in named_queries().values()]
+        return {"workloads": workload_names(store), "targets": target_names(store), "sites": site_names(store), "queries": queries}
+
+    def _asked(self, question: str, body: Mapping[str, Any]) -> tuple[dict[str, Any], Workload, Target, dict[str, Any]]:
+        """The question's own fields, workload, target, and the wishes as `Reasoner.plan` takes them."""
+        fields = {entry.name: entry for entry in (*REQUEST, *QUESTIONS[question])}
         for key in body:
-            if key not in known:
-                raise BadInput(f"body: {key}", "unknown key", expected=", ".join(known), given=key, known=known)
-        store, workload, target = self._reasoner.store, body.get("workload"), body.get("target", "local")
-        if isinstance(workload, Mapping):
-            asked = complete_workload("request", workload, "body: workload")
-        else:
-            asked = load_workload(_name(workload, "body: workload"), store, "body: workload")
-        if isinstance(target, Mapping):
-            machine = complete_target("request", target, "body: target")
-        else:
-            machine = load_target(_name(target, "body: target"), store, "body: target")
-        wishes = {key: body[key] for key in _WISHES if key in body} | {"places": {key: f"body: {key}" for key in _WISHES}}
-        if (site := body.get("site")) is not None:
-            described = isinstance(site, Mapping)
-            wishes["site"] = complete_site(site, "body: site") if described else load_site(_name(site, "body: site"), store, "body: site")
-        overrides = _object(body, "set")
-        return asked, machine.with_overrides(overrides).checked("body: set") if overrides else machine, wishes
+            if key not in fields:
+                raise BadInput(f"body: {key:.60}", "unknown key", expected=", ".join(fields), given=key, known=fields)
+        given = {name: entry.checked(body[name], f"body: {name}") for name, entry in fields.items() if name in body}
+        for name, entry in fields.items():
+            if entry.required and name not in given:
+                raise BadInput(f"body: {name}", "is missing", expected=entry.meaning[0].lower() + entry.meaning[1:])
+        wishes = {wish.name: given[wish.name] for wish in WISHES if wish.name in given} | {"places": _PLACES}
+        if "site" in given:
+            wishes["site"] = self._site(given["site"])
+        target = self._target(given.get("target", TARGET.default))
+        target = target.set_by_hand(given.get("set", {}), self._reasoner.store.names, "body: set")
+        own = {entry.name: given[entry.name] for entry in QUESTIONS[question] if entry.name in given}
+        return own, self._workload(given["workload"]), target, wishes
+
+    def _workload(self, given: Any) -> Workload:
+        where, store = f"body: {WORKLOAD.name}", self._reasoner.store
+        if not isinstance(given, Mapping):
+            return load_workload(_name(given, where), store, where)
+        for key in walk(fact_keys("workloads").root):
+            if key.local_file and given.get(name := key.path.removesuffix("[]")) is not None:
+                problem = f"key '{name}' names a file, which this machine does not have"
+                raise BadInput(where, problem, expected="a job without files, or `ontune plan` where they are")
+        name = _text(given.get("name", _NAME_OF_DESCRIBED), f"{where}: name")
+        return complete_workload(name, _without_name(given), where).named(store.names)
+
+    def _target(self, given: Any) -> Target:
+        where, store = f"body: {TARGET.name}", self._reasoner.store
+        if not isinstance(given, Mapping):
+            return load_target(_name(given, where), store, where)
+        name = _text(given.get("name", _NAME_OF_DESCRIBED), f"{where}: name")
+        return as_described(complete_target(name, _without_name(given), where), store)
+
+    def _site(self, given: Any) -> Site:
+        where, store = "body: site", self._reasoner.store
+        return complete_site(given, where) if isinstance(given, Mapping) else load_site(_name(given, where), store, where)
 
 
-def _name(value: object, where: str) -> str:
+def _without_name(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if key != "name"}
+
+
+def _name(value: Any, where: str) -> str:
     if not isinstance(value, str) or user_files.looks_like_file(value):
-        raise BadInput(where, "is neither a known name nor an object", expected="a name such as those of /api/workloads, or an object of facts")
+        raise BadInput(where, "is neither a known name nor an object", expected="a name such as those of /api/names, or an object of facts")
     return value
 
 
-def _text(body: Mapping[str, Any], key: str) -> str:
-    value = body.get(key)
-    if not isinstance(value, str):
-        raise BadInput(f"body: {key}", "is missing or no text", expected="a text")
-    return value
-
-
-def _object(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = body.get(key, {})
-    if not isinstance(value, Mapping):
-        raise BadInput(f"body: {key}", "is no object", expected="fact keys with their values")
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise BadInput(where, "is no text", expected="a text")
     return value
