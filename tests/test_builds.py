@@ -192,3 +192,15 @@ def test_the_plain_package_is_the_build_that_its_metadata_name() -> None:
     found = reasoner().store.select("SELECT ?name ?toolkit WHERE { ?wheel on:wheelName ?name ; on:toolkit ?toolkit }")
     toolkits = {row["name"]: row["toolkit"] for row in found}
     assert [toolkits[f"torch-{release}"] for release in ("2.15.0", "2.14.1", "2.8.0")] == ["13.2", "13.0", "12.8"]
+
+
+def test_an_image_with_cuda_compat_runs_cuda_13_on_an_older_driver_of_a_data_centre_gpu() -> None:
+    """NVIDIA's forward compatibility: the image's libcuda on R535, named by the release notes of its CUDA 13 containers; not on GeForce, not on R545."""
+    hopper = machine(nvidia("NVIDIA H100 80GB HBM3", "sm_90", "535.183.01"))
+    taken = plan(hopper, pins={"wheel": "torch-2.12.1-cu130"})
+    assert taken.option("driver_libraries") == "cuda-compat"
+    assert taken.option("base_image").startswith("cuda-13.")
+    assert plan(machine(nvidia("NVIDIA H100 80GB HBM3", "sm_90"))).option("driver_libraries") == "host-driver-libraries"
+    for other in (nvidia("NVIDIA H100 80GB HBM3", "sm_90", "545.23.08"), nvidia("NVIDIA GeForce RTX 4090", "sm_89", "535.183.01")):
+        with pytest.raises(NoFeasiblePlan):
+            plan(machine(other), pins={"wheel": "torch-2.12.1-cu130"})
