@@ -195,7 +195,7 @@ def test_the_plain_package_is_the_build_that_its_metadata_name() -> None:
 
 
 def test_an_image_with_cuda_compat_runs_cuda_13_on_an_older_driver_of_a_data_centre_gpu() -> None:
-    """NVIDIA's forward compatibility: the image's libcuda on R535, named by the release notes of its CUDA 13 containers; not on GeForce, not on R545."""
+    """NVIDIA's forward compatibility: on R535, which its release notes name, with a doubt; not on GeForce, not on R545."""
     hopper = machine(nvidia("NVIDIA H100 80GB HBM3", "sm_90", "535.183.01"))
     taken = plan(hopper, pins={"wheel": "torch-2.12.1-cu130"})
     assert taken.option("driver_libraries") == "cuda-compat"
