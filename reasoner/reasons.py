@@ -23,6 +23,8 @@ from reasoner.rules import Rule, message, slots
 from reasoner.supply import Supply
 
 _NEARLY_EQUAL = 1e-4
+_NAMED_WHOLE = 3
+"""So many options are named one by one."""
 
 
 class Reasons:
@@ -264,10 +266,29 @@ class Reasons:
             rows = supply.rows_with(decision, option)
             found = list(itertools.islice((reason for peer in self._culprits(option, rows) for reason in self._first(peer)), 3))
             if found:
-                head = ", ".join(self.menu.name[one] for one in supply.scope if one != decision)
-                text = f"no option of {head} that goes with it is possible"
-                return Reason("fact", self.menu.name[option], text, self.sources(option)), *found
+                return self._lacking(option) or self._no_partner(option, supply), *found
         return ()
+
+    def _no_partner(self, option: str, supply: Supply) -> Reason:
+        others = [one for one in supply.scope if one != self.menu.decision_of(option)]
+        text = f"no option of {', '.join(self.menu.name[one] for one in others)} that goes with it is possible"
+        return Reason("fact", self.menu.name[option], text, self.sources(option))
+
+    def lacking(self, option: str) -> Cause | None:
+        """The first capability that an option needs although no option can give it, with those that would; None where there is none."""
+        for need in sorted(self.menu.needs.get(option, set()) - self.problem.derived.provides - self.menu.name.keys()):
+            providers = [other for other, given in self.menu.provides.items() if need in given]
+            if not any(self.worth(other) is not None for other in providers):
+                return Cause("needs", option, (need,), tuple(providers))
+        return None
+
+    def _lacking(self, option: str) -> Reason | None:
+        if (cause := self.lacking(option)) is None:
+            return None
+        [need], names = cause.ids, [self.menu.name[other] for other in cause.others]
+        by = " or ".join(names) if len(names) <= _NAMED_WHOLE else f"one of {len(names)} options"
+        text = f"{self.menu.name[option]} needs {self._named(need)}, which here only {by} would provide"
+        return Reason("fact", local_name(need), text, self.sources(need) or self.sources(option))
 
     def _culprits(self, option: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
         """The impossible options that stand beside an option in some combinations, each once; as few as are asked for, of thousands."""

@@ -36,6 +36,8 @@ def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> 
     asked = Factor((decision,), {(option,): 0}, None, Cause("pin", option))
     hard = [asked, *(_spoken_of(factor, option) for factor in _every_hard_factor(reasons))]
     found = _said(reasons, minimal_conflict(menu.options, hard), asked)
+    if repairs and (lacking := reasons.lacking(option)):
+        repairs += [stated(target, f"{menu.name[option]} becomes possible") for target in _target_that_gives(reasons, lacking)]
     if not repairs:
         lifted = smallest_relaxations(menu.options, hard, lambda factor: factor is not asked and _changeable(factor))
         changes = dict.fromkeys(_otherwise(reasons, factors, ways, request) for factors in lifted)
@@ -127,6 +129,14 @@ def _otherwise(reasons: Reasons, lifted: Sequence[Factor], ways: WaysOut, reques
     return " and ".join(dict.fromkeys(_lifted(reasons, factor, ways, request) for factor in lifted))
 
 
+def _target_that_gives(reasons: Reasons, cause: Cause) -> Iterator[str]:
+    """What another target would have, and the facts that tell; nothing where no fact of a target does."""
+    keys = sorted({key for need in cause.ids for key in reasons.store.objects(need, on("probedBy"))})
+    if keys:
+        given = ", ".join(reasons.store.label(need) or local_name(need) for need in cause.ids)
+        yield f"a target that gives {given} (fact {', '.join(keys)})"
+
+
 def _lifted(reasons: Reasons, factor: Factor, ways: WaysOut, request: Request) -> str:
     cause = factor.reason
     if not isinstance(cause, Cause):
@@ -135,9 +145,8 @@ def _lifted(reasons: Reasons, factor: Factor, ways: WaysOut, request: Request) -
     if cause.kind in ("pin", "forbid"):
         return f"without the wish {'for' if cause.kind == 'pin' else 'against'} {name}"
     if cause.kind == "needs":
-        keys = sorted({key for need in cause.ids for key in reasons.store.objects(need, on("probedBy"))})
         given = ", ".join(reasons.store.label(need) or local_name(need) for need in cause.ids)
-        return f"a target that gives {given}" + (f" (fact {', '.join(keys)})" if keys else "")
+        return next(_target_that_gives(reasons, cause), f"a target that gives {given}")
     if cause.kind == "rule" and not cause.others and (consent := ways.consents_to(cause.option)):
         return consent.said(request)
     said = "; ".join(reason.text for reason in reasons.cause(cause))
