@@ -204,3 +204,22 @@ def test_an_image_with_cuda_compat_runs_cuda_13_on_an_older_driver_of_a_data_cen
     for other in (nvidia("NVIDIA H100 80GB HBM3", "sm_90", "545.23.08"), nvidia("NVIDIA GeForce RTX 4090", "sm_89", "535.183.01")):
         with pytest.raises(NoFeasiblePlan):
             plan(machine(other), pins={"wheel": "torch-2.12.1-cu130"})
+
+
+def test_a_rocm_build_that_the_driver_is_not_known_to_run_is_doubted() -> None:
+    """AMD's table: the driver of ROCm 6.0 (6.3.6) runs programs of 5.6 to 6.2; that of 6.4 (6.12.12) also of releases within a year."""
+    old, newer = (machine({**amd("AMD Instinct MI210", "gfx90a"), "driver": driver}) for driver in ("6.3.6", "6.12.12"))
+    assert plan(old).option("wheel") == "torch-2.6.0-rocm6.2.4"
+    assert plan(newer).option("wheel").endswith("-rocm7.2")
+    assert "driver 6.3.6 runs programs of ROCm 7.2" in against("torch-2.12.1-rocm7.2", old)
+    assert plan(old, pins={"wheel": "torch-2.12.1-rocm7.2"}).option("wheel") == "torch-2.12.1-rocm7.2"
+
+
+def test_it_is_said_that_a_user_without_subordinate_ids_may_not_be_able_to_make_a_base() -> None:
+    """Where no registry answers a base must be made: taken, with the doubt and what settles it; an ordinary user's machine has none."""
+    alone = load_target("zen5-virtual", reasoner().store).with_overrides({"registry": False, "subuids": 0})
+    taken = plan(alone)
+    assert taken.option("image_source") == "localimage"
+    assert [unknown["probe"] for unknown in taken.unknowns if "no subordinate IDs" in unknown["fact"]]
+    usual = plan(alone.with_overrides({"subuids": 65536}))
+    assert not [unknown for unknown in usual.unknowns if "subordinate" in unknown["fact"]]

@@ -131,7 +131,6 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
         "wheels": wheels.offered(raw["wheels"]),
         "storage": {
             "tmpdir": class_of(kind_of(raw["tmpdir"])),
-            "tmpdir_filesystem": kind_of(raw["tmpdir"]),
             "workdir": class_of(kind_of(raw["workdir"])),
             "workdir_filesystem": kind_of(raw["workdir"]),
         },

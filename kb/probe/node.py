@@ -37,11 +37,12 @@ def user_namespaces(most: str | None, unprivileged: str | None, restricted: str 
 
 
 def subordinate_ids(subuid: str | None, user: str | None) -> int | None:
-    """How many subordinate user IDs /etc/subuid gives to the user; None where user or file are unknown."""
+    """How many subordinate user IDs /etc/subuid gives to the user; None where user or file are unknown, and for root, who needs none."""
     if not user or subuid is None:
         return None
     lines = [line.split(":") for line in subuid.splitlines()]
-    return sum(int(words[2]) for words in lines if len(words) == 3 and words[0] == user and words[2].strip().isdigit())
+    given = sum(int(words[2]) for words in lines if len(words) == 3 and words[0] == user and words[2].strip().isdigit())
+    return given or (None if user == "root" else 0)
 
 
 def interconnect(names: Iterable[str]) -> str | None:
