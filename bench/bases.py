@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from generators.lock import Lock, SystemPackage
 from kb.errors import RunFailed
 from kb.paths import cache_home
+from kb.scratch import scratch
 
 from . import debian
 from .progress import doing
@@ -32,9 +32,9 @@ def locked_base(lock: Lock) -> Path:
     name = f"{lock.suite}-{_key(lock.system)}"
     if (ready := _bases() / name).is_dir():
         return ready
-    with tempfile.TemporaryDirectory(prefix="packages-", dir=_bases()) as folder:
-        debian.fetch(lock.suite, lock.system, Path(folder))
-        return _made(lock.suite, name, Path(folder))
+    with scratch("packages", _bases()) as folder:
+        debian.fetch(lock.suite, lock.system, folder)
+        return _made(lock.suite, name, folder)
 
 
 def added_packages(lock: Lock) -> Path | None:
@@ -48,8 +48,8 @@ def added_packages(lock: Lock) -> Path | None:
     folder = cache_home() / "packages" / f"{lock.suite}-{_key(lock.added)}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".packages-", dir=folder.parent) as scratch:
-            partial = Path(scratch, "packages")
+        with scratch("packages", folder.parent) as made:
+            partial = made / "packages"
             partial.mkdir()
             debian.fetch(lock.suite, lock.added, partial)
             with contextlib.suppress(OSError):  # another process was faster, with the same packages

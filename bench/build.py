@@ -14,16 +14,20 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from generators.bundle import Bundle
+from kb import files
 from kb.errors import BadInput, RunFailed
 from kb.paths import cache_home
+from kb.scratch import scratch
 
 from . import site_settings, supplies
 from .apptainer import Apptainer
 from .progress import doing
+
+_TAIL = 10_000  # characters of a log of which the last lines are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +67,16 @@ def _build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
     images = cache_home() / "images"
     image, told = images / f"{digest}.sif", images / f"{digest}.json"
     with _locked(images / f"{digest}.lock"):
-        if not told.is_file():
-            partial, log = images / f"{digest}.part.sif", images / f"{digest}.log"
-            begin = time.monotonic()
-            try:
+        if not (told.is_file() and image.is_file()):
+            log, begin = images / f"{digest}.log", time.monotonic()
+            with scratch("image", images) as made:
+                partial = made / "image.sif"
                 found = found or supplies.gather(bundle, apptainer)
                 with doing(f"building the image in {bundle.folder.name}") as tell, site_settings.lent(found.wheels, images, found.packages) as binds:
                     apptainer.build(bundle.definition, partial, log, arguments=found.arguments, binds=binds, tell=tell)
                 partial.rename(image)
-            finally:
-                partial.unlink(missing_ok=True)
             _tell(told, Built(str(image), digest, time.monotonic() - begin, image.stat().st_size, str(log)))
-        built = Built(**json.loads(told.read_text(encoding="utf-8")))
+        built = _told(told)
     _place(image, bundle.image)
     return built
 
@@ -86,16 +88,16 @@ def build_environment(bundle: Bundle) -> Built:
         BadInput: the bundle has no `install.sh`.
         RunFailed: the installation failed; the message ends with its last lines.
     """
-    files = [_existing(bundle.folder / "install.sh"), supplies.requirements_of(bundle)]
+    copied = [_existing(bundle.folder / "install.sh"), supplies.requirements_of(bundle)]
     # Plans that ask for the same Python packages share an environment, whatever else they want of the system.
-    digest = _digest([sys.version, _without_comments(files[-1].read_text(encoding="utf-8"))])
+    digest = _digest([sys.version, _without_comments(files.read_text(copied[-1]))])
     folder = cache_home() / "environments" / digest
     told = folder / "built.json"
     with _locked(folder.with_suffix(".lock")):
         if not told.is_file():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            for path in files:
+            for path in copied:
                 shutil.copyfile(path, folder / path.name)
             if supplies.fetched(bundle):
                 (folder / supplies.FOLDER).symlink_to((bundle.folder / supplies.FOLDER).resolve())
@@ -104,7 +106,7 @@ def build_environment(bundle: Bundle) -> Built:
                 _install(folder / "install.sh", log)
             size = sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
             _tell(told, Built(str(folder), digest, time.monotonic() - begin, size, str(log)))
-    return Built(**json.loads(told.read_text(encoding="utf-8")))
+    return _told(told)
 
 
 def place_environment(built: Built, bundle: Bundle) -> None:
@@ -123,7 +125,7 @@ def _install(script: Path, log: Path) -> None:
     with log.open("w", encoding="utf-8") as output:
         done = subprocess.run(["/bin/sh", str(script)], stdout=output, stderr=subprocess.STDOUT, env=variables, check=False)
     if done.returncode:
-        last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:]
+        last = files.tail_of(log, _TAIL).splitlines()[-25:]
         raise RunFailed("\n".join(["making the virtual environment failed:", *last, f"whole log: {log}"]))
 
 
@@ -135,7 +137,7 @@ def _existing(path: Path) -> Path:
 
 def _contents(bundle: Bundle) -> Iterator[str]:
     """The definition of an image, and every file that it copies, with its name. Which plan asked for it does not change what is built."""
-    definition = _existing(bundle.definition).read_text(encoding="utf-8")
+    definition = files.read_text(_existing(bundle.definition))
     recipe = bundle.recipe
     yield re.sub("|".join(rf"\b{re.escape(name)}\b" for name in (recipe.plan_id, recipe.knowledge, " ".join(recipe.sources)) if name), "", definition)
     section = re.search(r"^%files\b[^\n]*\n(.*?)(?=^%|\Z)", definition, re.MULTILINE | re.DOTALL)
@@ -146,7 +148,7 @@ def _contents(bundle: Bundle) -> Iterator[str]:
             for path in paths:
                 if path.is_file() and path.parent.name != "__pycache__":  # whoever runs the bundle here leaves some
                     yield str(path.relative_to(bundle.folder))
-                    yield hashlib.sha256(path.read_bytes()).hexdigest()
+                    yield hashlib.sha256(files.read_bytes(path)).hexdigest()
 
 
 def _without_comments(text: str) -> str:
@@ -172,6 +174,14 @@ def _place(image: Path, where: Path) -> None:
     except OSError:
         shutil.copyfile(image, partial)
     partial.rename(where)
+
+
+def _told(path: Path) -> Built:
+    """What was written of something built. Raises BadInput where the cache is damaged."""
+    told = files.json_of(files.read_text(path), str(path))
+    if not isinstance(told, dict) or told.keys() != {entry.name for entry in fields(Built)}:
+        raise BadInput(str(path), "is damaged", expected="the file as the build wrote it; remove it, and the build is made anew")
+    return Built(**told)
 
 
 def _tell(path: Path, built: Built) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from generators.bundle import Bundle
+from kb.scratch import scratch
 
 from .observation import Observation
 from .progress import Tell
@@ -90,12 +89,12 @@ def measure(
     series = f"urn:uuid:{uuid.uuid4()}"
     observations = []
     # The nodes of a cluster see the bundles' folders; they need not see this machine's temporary files.
-    with tempfile.TemporaryDirectory(prefix=".series-", dir=variants[0].bundle.folder if runner.name == "slurm" else None) as folder:
+    with scratch("series", variants[0].bundle.folder if runner.name == "slurm" else None) as folder:
         for number in range(rounds):
             for variant in _turned(variants, number):
                 tell(f"round {number + 1} of {rounds}: {variant.name} on {_cores(cores)} core(s)")
                 started = datetime.now(UTC).isoformat(timespec="milliseconds")
-                ended = runner.run(variant.bundle, arguments, Path(folder, "result.json"), cores)
+                ended = runner.run(variant.bundle, arguments, folder / "result.json", cores)
                 observation = _observed(variant, ended, started, series, number, runner.name, _cores(cores))
                 record(observation)
                 observations.append(observation)

@@ -6,19 +6,21 @@ complete and on the disk: a process that is killed while it records leaves what 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import tempfile
+import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from kb import files
 from kb.errors import BadInput
+from kb.observations import LARGEST, SUFFIX, place, set_aside
 from kb.paths import data_home
+from kb.scratch import scratch
 from kb.terms import ON, PREFIXES
 
 Outcome = Literal["done", "failed", "timed-out"]
@@ -133,7 +135,20 @@ class Observation:
                 raise BadInput(f"{where}: {key}", "unknown key", given=str(key), known=known)
         if missing := [name for name, required in known.items() if required and name not in given]:
             raise BadInput(where, f"missing {', '.join(missing)}")
+        for item in dataclasses.fields(cls):
+            if item.name in given and not _fits(given[item.name], str(item.type)):
+                raise BadInput(f"{where}: {item.name}", "has the wrong type", expected=str(item.type))
         return cls(**given)
+
+
+def _fits(value: object, annotation: str) -> bool:
+    """Whether a value from JSON is of the type that a field is annotated with, as far down as the outermost kind."""
+    if value is None or isinstance(value, bool):
+        return value is None and "None" in annotation
+    if annotation == "Outcome":
+        return value in ("done", "failed", "timed-out")
+    kinds = {"str": str, "int": int, "float": int | float, "tuple": tuple, "Mapping": Mapping}
+    return isinstance(value, kinds[re.split(r"[\[ ]", annotation)[0]])
 
 
 def observations_folder() -> Path:
@@ -147,36 +162,40 @@ def record(observation: Observation, folder: Path | None = None) -> Path:
     Raises:
         BadInput: the folder cannot be written.
     """
-    folder = folder or observations_folder()
-    name = f"{observation.started.replace(':', '')}-{observation.id.rsplit(':', 1)[-1]}.jsonld"
+    folder = place(folder or observations_folder(), observation.workload, observation.microarchitecture, observation.cores)
+    name = f"{observation.started.replace(':', '')}-{observation.id.rsplit(':', 1)[-1]}{SUFFIX}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with scratch("record", folder) as made:
+            with (made / name).open("w", encoding="utf-8") as file:
                 json.dump(observation.to_json(), file, indent=1)
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())
-            Path(partial).rename(folder / name)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                Path(partial).unlink()
-            raise
+            (made / name).rename(folder / name)
         _sync_folder(folder)
+        _sync_folder(folder.parent)
     except OSError as error:
         raise BadInput(str(folder), f"observations cannot be recorded: {error.strerror}", expected="a folder that can be written") from error
     return folder / name
 
 
-def load(folder: Path | None = None) -> Iterator[Observation]:
-    """Every observation of a folder, oldest first. Raises BadInput for a file that is not an observation."""
-    for path in sorted((folder or observations_folder()).glob("[!.]*.jsonld")):
+def load(folder: Path | None = None, aside: Callable[[BadInput], object] = set_aside) -> Iterator[Observation]:
+    """Every observation of a folder and of those in it, oldest first.
+
+    Args:
+        folder: the folder; without it, where they are recorded.
+        aside: is given what is wrong with a file that is no observation; by default it is named on stderr.
+    """
+    folder = folder or observations_folder()
+    found = (*folder.glob(f"[!.]*{SUFFIX}"), *folder.glob(f"[!.]*/[!.]*{SUFFIX}"))
+    for path in sorted(found, key=lambda path: path.name):
         try:
-            obj = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BadInput(str(path), f"not JSON: {error}") from error
-        yield Observation.from_json(obj, str(path))
+            observation = Observation.from_json(files.json_of(files.read_text(path, LARGEST), str(path)), str(path))
+        except BadInput as error:
+            aside(error)
+        else:
+            yield observation
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 import urllib.request
 from email.message import Message
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
 
-from kb.errors import RunFailed
+from kb.errors import BadInput, RunFailed
+from kb.files import json_of
 
 _TYPES = ", ".join(
     f"application/vnd.{kind}+json"
     for kind in ("oci.image.index.v1", "docker.distribution.manifest.list.v2", "oci.image.manifest.v1", "docker.distribution.manifest.v2")
 )
 _SECONDS = 10.0
+_LARGEST_TOKEN = 1 << 20
 
 
 def pinned(image: str) -> str:
@@ -38,7 +39,7 @@ def pinned(image: str) -> str:
         host, path = "docker.io", name if "/" in name else f"library/{name}"
     try:
         headers = _asked(f"{_address(host)}/v2/{path}/manifests/{tag}")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, BadInput) as error:
         raise RunFailed(f"{image}: {host} does not tell its digest: {error}") from error
     digest = headers.get("Docker-Content-Digest", "")
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
@@ -63,7 +64,11 @@ def _asked(address: str) -> Message:
         if refused.code != 401 or not realm.startswith(("https://", address.partition("/v2/")[0])):
             raise
     with urllib.request.urlopen(f"{realm}?{urlencode(asked)}", timeout=_SECONDS) as answer:  # noqa: S310
-        request.add_header("Authorization", f"Bearer {json.load(answer)['token']}")
+        told = json_of(answer.read(_LARGEST_TOKEN).decode("utf-8", "replace"), realm)
+    token = told.get("token") if isinstance(told, dict) else None
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        raise ValueError(f"{realm} gives no token")
+    request.add_header("Authorization", f"Bearer {token}")
     return _headers(request)
 
 

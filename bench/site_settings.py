@@ -12,7 +12,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from kb.errors import BadInput
 from kb.probe.storage import storage_of
+from kb.scratch import scratch
 from kb.site import Site
 
 MOUNT = "/mnt"
@@ -85,19 +85,18 @@ def _folder_on_this_machine() -> str:
 
 
 @contextmanager
-def lent(wheels: Path | None, scratch: Path, packages: Path | None = None) -> Iterator[tuple[str, ...]]:
+def lent(wheels: Path | None, disk: Path, packages: Path | None = None) -> Iterator[tuple[str, ...]]:
     """Lay out the settings of this machine and this user, for a while. Gives the binds, `HOST:CONTAINER`, in the order in which they are mounted.
 
     Args:
         wheels: a folder with every wheel that the image installs; pip then uses nothing else. None: pip uses the user's own indexes.
-        scratch: an existing folder on a local disk, in which the settings lie while they are lent.
+        disk: an existing folder on a local disk, in which the settings lie while they are lent.
         packages: a folder with the Debian packages that the image may get; apt then uses nothing else.
 
     Raises:
         BadInput: a folder cannot be bound because of its name.
     """
-    with tempfile.TemporaryDirectory(prefix="site-", dir=scratch) as folder:
-        stage = Path(folder)
+    with scratch("site", disk) as stage:
         inside = stage / "ontune"
         inside.mkdir()
         binds = [_bind(stage, MOUNT)]

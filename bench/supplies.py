@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -16,7 +15,9 @@ from pathlib import Path
 
 from generators.bundle import Bundle
 from generators.lock import PYTHON, SYSTEM, Lock
+from kb import files
 from kb.errors import BadInput, RunFailed
+from kb.scratch import scratch
 from kb.site import complete_site
 
 from . import bases, site_settings
@@ -53,7 +54,7 @@ class Supplies:
     def identity(self) -> Iterator[str]:
         """What a base that is a folder, and the wheels, hold."""
         if self.base is not None:
-            yield (self.base / "var/lib/dpkg/status").read_text(encoding="utf-8", errors="replace")
+            yield hashlib.sha256(files.read_bytes(self.base / "var/lib/dpkg/status")).hexdigest()
         if self.wheels is not None:
             yield from sorted(path.name for path in self.wheels.iterdir())
 
@@ -92,8 +93,8 @@ def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
         expected = "one that `ontune recipe --locked` has written"
         raise BadInput(str(bundle.folder), "the bundle is not locked, so nothing says what to fetch", expected=expected)
     folder = bundle.folder / FOLDER
-    with as_the_site_wants(bundle), tempfile.TemporaryDirectory(prefix=f".{FOLDER}-", dir=bundle.folder) as scratch:
-        stage = Path(scratch, FOLDER)
+    with as_the_site_wants(bundle), scratch("fetch", bundle.folder) as made:
+        stage = made / FOLDER
         stage.mkdir()
         packages, found = bases.added_packages(lock), _from_elsewhere(bundle, apptainer)
         base = found.base or (f"{recipe.bootstrap}://{recipe.base}" if recipe.of_registry else None)
@@ -106,12 +107,15 @@ def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
         wheels = found.wheels or _wheels(bundle, interpreter_of(lock, recipe.python))
         with doing(f"writing {folder}") as tell:
             log = bundle.folder / _LOG
+            log.unlink(missing_ok=True)  # a link would be written through
             apptainer.build(base, stage / _BASE, log, tell=tell)
             log.unlink()
             shutil.copytree(wheels, stage / _WHEELS)
             if packages:
                 shutil.copytree(packages, stage / _PACKAGES)
             (stage / _SUMS).write_text(_sums(stage, bundle), encoding="utf-8")
+        if folder.is_symlink():
+            folder.unlink()
         shutil.rmtree(folder, ignore_errors=True)
         stage.rename(folder)
     return folder
@@ -159,10 +163,10 @@ def _wheels(bundle: Bundle, interpreter: Interpreter) -> Path:
 def _verified(bundle: Bundle) -> Path:
     """The folder of what was fetched, which is what it was then, for the lock as it is now."""
     folder = bundle.folder / FOLDER
-    told = (folder / _SUMS).read_text(encoding="utf-8")
+    told = files.read_text(folder / _SUMS)
     if not told.endswith(_of_lock(bundle)):
         raise BadInput(str(folder), "fetched for another lock than the bundle has now", expected="`ontune fetch` again, where there is a network")
-    if differing := sorted({line.split(maxsplit=1)[1] for line in {*told.splitlines()} ^ {*_sums(folder, bundle).splitlines()}}):
+    if differing := sorted({line.partition("  ")[2] for line in {*told.splitlines()} ^ {*_sums(folder, bundle).splitlines()}}):
         raise RunFailed(f"{folder}: not as it was fetched: {', '.join(differing)}")
     return folder
 

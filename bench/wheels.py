@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from generators.lock import PythonPackage
+from kb import files
 from kb.errors import RunFailed
 from kb.paths import cache_home
+from kb.scratch import scratch
 
 from .progress import doing
 
@@ -59,25 +58,23 @@ def collect(requirements: Path, interpreter: Interpreter, further_indexes: Seque
     Raises:
         RunFailed: pip finds no wheel for something; the message ends with its last lines.
     """
-    key = hashlib.sha256("\n".join([requirements.read_text(encoding="utf-8"), repr(interpreter), *further_indexes]).encode()).hexdigest()[:20]
+    key = hashlib.sha256("\n".join([files.read_text(requirements), repr(interpreter), *further_indexes]).encode()).hexdigest()[:20]
     folder = cache_home() / "wheels" / key
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=folder.parent))
-    try:
+    with scratch("wheels", folder.parent) as made:
+        partial = made / "wheels"
+        partial.mkdir()
         with doing(f"collecting wheels for Python {interpreter.version}"):
             error = _pip(["download", "--dest", str(partial)], requirements, interpreter, further_indexes)
         if error:
             raise RunFailed(f"pip found no wheels for {requirements}:\n{error}")
-        partial.chmod(0o755)
         try:
             partial.rename(folder)
         except OSError:  # another process was faster, with the same wheels
             if not folder.is_dir():
                 raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 
@@ -95,14 +92,18 @@ def resolve(requirements: str, interpreter: Interpreter, further_indexes: Sequen
     Raises:
         RunFailed: pip finds no wheel for something; the message ends with its last lines.
     """
-    with tempfile.TemporaryDirectory(prefix="ontune-lock-") as folder, doing(f"asking for the wheels of Python {interpreter.version}"):
-        wanted, report = Path(folder, "requirements.txt"), Path(folder, "report.json")
+    with scratch("lock") as folder, doing(f"asking for the wheels of Python {interpreter.version}"):
+        wanted, report = folder / "requirements.txt", folder / "report.json"
         wanted.write_text(requirements, encoding="utf-8")
         words = ["install", "--dry-run", "--ignore-installed", f"--target={folder}/target", f"--report={report}"]
         if error := _pip(words, wanted, interpreter, further_indexes):
             raise RunFailed(f"pip cannot resolve the plan's packages for Python {interpreter.version}:\n{error}")
-        installed = json.loads(report.read_text(encoding="utf-8"))["install"]
-    return tuple(sorted((_package(item) for item in installed), key=lambda package: package.name.lower()))
+        told = files.json_of(files.read_text(report), "pip's report")
+    try:
+        packages = [_package(item) for item in told["install"]]
+    except (KeyError, TypeError) as lack:
+        raise RunFailed(f"pip's report for Python {interpreter.version} lacks {lack}") from lack
+    return tuple(sorted(packages, key=lambda package: package.name.lower()))
 
 
 def _package(item: dict[str, Any]) -> PythonPackage:

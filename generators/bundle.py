@@ -6,16 +6,14 @@ import dataclasses
 import functools
 import hashlib
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from kb.errors import BadInput
 from kb.files import json_of, read_text
+from kb.scratch import scratch
 from reasoner.plan import Plan
 
 from . import apptainer, dockerfile, job, run_script, sbom, script
@@ -173,29 +171,28 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write all files, or none: they are complete beside their place before the first one is put there, and the plan comes last."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _scratch(folder if folder.is_dir() else folder.parent, folder.name) as scratch:
+        with scratch("bundle", folder if folder.is_dir() else folder.parent) as made:
+            made.chmod(0o755)
             for name, content in files.items():
-                file = scratch / name
+                file = made / name
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
                 file.chmod(0o755 if file.suffix in _EXECUTABLE else 0o644)
             if not folder.is_dir():
-                scratch.rename(folder)
+                made.rename(folder)
                 return
             for name in files:
+                _refuse_link(folder, Path(name).parent)
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (scratch / name).replace(folder / name)
+                (made / name).replace(folder / name)  # a link of that name is replaced, not followed
             for name in {PYTHON, SYSTEM} - set(files):  # it would be enforced by what reads the folder
                 (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise BadInput(str(folder), f"cannot be written: {error.strerror or error}", expected="a folder that you may write to") from error
 
 
-@contextmanager
-def _scratch(parent: Path, name: str) -> Iterator[Path]:
-    scratch = Path(tempfile.mkdtemp(prefix=f".{name[:64]}.", suffix=".partial", dir=parent))
-    scratch.chmod(0o755)
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+def _refuse_link(folder: Path, below: Path) -> None:
+    """Raises BadInput where a folder of a bundle is a link: what is written would go elsewhere."""
+    for part in (below, *below.parents):
+        if (folder / part).is_symlink() and part != Path():
+            raise BadInput(str(folder / part), "is a link, through which nothing is written", expected="a folder of the bundle's own")

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from kb import files
 from kb.errors import BadInput
 
 from . import quoting
@@ -77,11 +78,9 @@ class Lock:
     def read(cls, folder: Path) -> Self | None:
         """The lock that lies in a bundle's folder; None where there is none. Raises BadInput, with file and line, for what is no lock."""
         file = folder / SYSTEM
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-            pinned = (folder / PYTHON).read_text(encoding="utf-8")
-        except FileNotFoundError:
+        if not (file.exists() and (folder / PYTHON).exists()):
             return None
+        lines, pinned = files.read_text(file).splitlines(), files.read_text(folder / PYTHON)
         told: dict[str, str] = {}
         packages: dict[str, list[SystemPackage]] = {"package": [], "added": []}
         for number, line in enumerate(lines, 1):

@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from kb.counts import whole
+from kb.errors import BadInput
+
 from .lock import PythonPackage, SystemPackage
 from .recipe import PREFIX, Recipe
 
@@ -108,5 +111,10 @@ def _file(number: int, path: str, content: bytes) -> File:
 
 def _created() -> datetime:
     """The time, or the one that the user wants every product to carry."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    return datetime.fromtimestamp(int(epoch), UTC).replace(tzinfo=None) if epoch.isdigit() else datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if (epoch := whole(given)) is None:
+        return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    try:
+        return datetime.fromtimestamp(epoch, UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError, OSError) as error:
+        raise BadInput("SOURCE_DATE_EPOCH", f"'{given}' is no time", expected="seconds since 1970") from error

@@ -1,4 +1,4 @@
-"""The one door for what others wrote: files, and JSON, YAML and Turtle in them.
+"""The one door for what others wrote: files, and JSON, YAML, XML, CSV, Turtle and archives in them.
 
 Only regular files of bounded size are read, and what they hold is bounded before a parser sees it: depth, digits, aliases. Whatever goes wrong in a
 parser is one message that names file and line.
@@ -6,17 +6,25 @@ parser is one message that names file and line.
 
 from __future__ import annotations
 
+import csv
 import functools
+import io
 import json
 import math
 import os
 import re
 import stat
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kb.errors import BadInput
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    import pyoxigraph as ox
 
 LARGEST: Final = 64 << 20
 """Bytes of the largest file that is read whole."""
@@ -47,19 +55,7 @@ def read_bytes(path: Path, most: int = LARGEST, known: Callable[[], list[str]] =
     Raises:
         BadInput: it is missing, no regular file, unreadable or too large.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        if path.is_symlink():
-            raise BadInput(str(path), "is a link to nothing", expected="a file") from error
-        raise BadInput(str(path), "no such file", given=path.name, known=known()) from error
-    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
-        raise BadInput(printable(str(path)), getattr(error, "strerror", None) or str(error), expected="a file") from error
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        os.close(descriptor)
-        kind = next((name for is_one, name in _KINDS if is_one(mode)), "no regular file")
-        raise BadInput(str(path), f"is {kind}", expected="a regular file")
+    descriptor = _opened(path, known)
     with os.fdopen(descriptor, "rb") as file:
         try:
             content = file.read(most + 1)  # files of the kernel have no size to look at beforehand
@@ -83,17 +79,29 @@ def read_text(path: Path, most: int = LARGEST, known: Callable[[], list[str]] = 
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def tail_of(path: Path, most: int) -> str:
+    """The last characters of what a program has said into a file, whatever its encoding is; empty where there is no such file."""
+    try:
+        descriptor = _opened(path, list)
+    except BadInput:
+        return ""
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(max(0, os.fstat(descriptor).st_size - 4 * most))  # a character has four bytes at most
+        return file.read(4 * most).decode("utf-8", "replace")[-most:]
+
+
 def printable(text: str) -> str:
     """The text with control characters written as escapes: what others wrote must not steer a terminal."""
     return "".join(sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in text)
 
 
-def json_of(text: str, where: str) -> Any:
+def json_of(text: str, where: str, expected: str = "") -> Any:
     """The value of a JSON text, strictly: each key once, no NaN, no number that is no number here, bounded depth.
 
     Args:
         text: the JSON.
         where: what holds it, for the error.
+        expected: what it should have been, for the error.
 
     Raises:
         BadInput: it is not such JSON; the message names the line.
@@ -118,11 +126,11 @@ def json_of(text: str, where: str) -> Any:
     try:
         value = json.loads(text, object_pairs_hook=once, parse_constant=no_constant, parse_float=number)
     except json.JSONDecodeError as error:
-        raise BadInput(f"{where}:{error.lineno}", f"malformed JSON: {error.msg}") from error
+        raise BadInput(f"{where}:{error.lineno}", f"malformed JSON: {error.msg}", expected=expected) from error
     except RecursionError as error:
         raise _too_deep(where) from error
     except ValueError as error:
-        raise BadInput(where, f"malformed JSON: {_first_line(error)}") from error
+        raise BadInput(where, f"malformed JSON: {_first_line(error)}", expected=expected) from error
     if depth_of(value) > DEEPEST:
         raise _too_deep(where)
     return value
@@ -154,6 +162,89 @@ def yaml_of(text: str, where: str) -> Any:
         raise BadInput(where, f"malformed YAML: {printable(_first_line(error))}") from error
 
 
+def xml_of(text: str, where: str, expected: str = "") -> Element:
+    """The root of an XML text without entities of its own. Arguments and errors as `json_of`."""
+    from xml.etree import ElementTree
+
+    if "<!ENTITY" in text:
+        raise BadInput(where, "XML with entity declarations", expected=expected)
+    if _xml_depth(text) > DEEPEST:
+        raise _too_deep(where)
+    try:
+        return ElementTree.fromstring(text)  # noqa: S314 (entities are refused above)
+    except ElementTree.ParseError as error:
+        raise BadInput(f"{where}:{error.position[0]}", "malformed or truncated XML", expected=expected) from error
+    except ValueError as error:  # a character that no encoding has
+        raise BadInput(where, f"malformed XML: {_first_line(error)}", expected=expected) from error
+
+
+def csv_of(text: str, where: str) -> list[dict[str, str]]:
+    """The rows of a table with a header, each with every column: a cell that a row lacks is empty, one too many is refused.
+
+    Args and errors as `json_of`.
+    """
+    reader = csv.DictReader(io.StringIO(text), restkey="", restval="", strict=True)
+    rows: list[dict[str, str]] = []
+    try:
+        for row in reader:
+            if "" in row and isinstance(row[""], list):
+                raise BadInput(f"{where}:{reader.line_num}", "a row has more cells than the header", expected="a table of comma-separated values")
+            rows.append(row)
+    except csv.Error as error:
+        raise BadInput(f"{where}:{reader.line_num}", f"malformed table: {_first_line(error)}", expected="comma-separated values") from error
+    return rows
+
+
+def turtle_of(text: str, where: str, base: str) -> ox.Store:
+    """The triples of a Turtle text, in the default graph.
+
+    Args:
+        text: the Turtle.
+        where: what holds it, for the error.
+        base: the IRI that relative ones are taken from.
+
+    Raises:
+        BadInput: it is not Turtle; the message names the line.
+    """
+    import pyoxigraph as ox
+
+    store = ox.Store()
+    try:
+        store.load(text.encode(), format=ox.RdfFormat.TURTLE, base_iri=base)
+    except SyntaxError as error:
+        raise BadInput(f"{where}:{error.lineno or 1}", printable(str(error.msg)), expected="valid Turtle") from error
+    except ValueError as error:  # half of a pair of surrogates, which no encoding has
+        raise BadInput(where, f"malformed Turtle: {_first_line(error)}", expected="valid Turtle") from error
+    return store
+
+
+def zip_member(path: Path, pattern: str, most: int, expected: str) -> tuple[str, int]:
+    """The text of one member of an archive, and the bytes that all members have unpacked, by what the archive says; nothing is unpacked.
+
+    Args:
+        path: the archive.
+        pattern: a regular expression that the member's whole name matches.
+        most: bytes that the member may have.
+        expected: what the archive should have been, for the error.
+
+    Raises:
+        BadInput: it is no archive, a damaged or an encrypted one, has no such member, or one that is too large.
+    """
+    _see_that_it_is_a_file(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            member = next(info for info in members if re.fullmatch(pattern, info.filename))
+            with archive.open(member) as file:
+                content = file.read(most + 1)
+    except Exception as error:  # of an archive that somebody made: a bad sum, no password, an unknown compression, a wrong offset, a bad name ...
+        problem = "is encrypted" if "encrypted" in str(error) else "is damaged, truncated, or no archive of this kind"
+        raise BadInput(str(path), problem, expected=expected) from error
+    if len(content) > most:
+        raise BadInput(str(path), f"has a member {printable(member.filename):.80} of an unlikely size", expected=expected)
+    return content.decode("utf-8", "replace"), sum(info.file_size for info in members)
+
+
 def depth_of(value: object) -> int:
     """How many objects and lists lie within one another at most."""
     level, deepest = [value], 0
@@ -161,6 +252,38 @@ def depth_of(value: object) -> int:
         deepest += 1
         level = [member for part in level for member in (part.values() if isinstance(part, dict) else part)]
     return deepest
+
+
+def _opened(path: Path, known: Callable[[], list[str]]) -> int:
+    """The descriptor of a regular file. Raises as `read_bytes`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise BadInput(str(path), "is a link to nothing", expected="a file") from error
+        raise BadInput(str(path), "no such file", given=path.name, known=known()) from error
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        raise BadInput(printable(str(path)), getattr(error, "strerror", None) or str(error), expected="a file") from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        kind = next((name for is_one, name in _KINDS if is_one(mode)), "no regular file")
+        raise BadInput(str(path), f"is {kind}", expected="a regular file")
+    return descriptor
+
+
+def _xml_depth(text: str) -> int:
+    """How many elements lie within one another at most, counted by their tags; what a comment holds counts too, which is no harm."""
+    depth = deepest = 0
+    for tag in re.finditer(r"<(/?)[A-Za-z_:][^<>]*?(/?)>", text):
+        depth += -1 if tag[1] else 0 if tag[2] else 1
+        deepest = max(depth, deepest)
+    return deepest
+
+
+def _see_that_it_is_a_file(path: Path) -> None:
+    """Raises BadInput where `read_bytes` would, whatever the size is."""
+    os.close(_opened(path, list))
 
 
 def _bound(events: Any, where: str) -> None:

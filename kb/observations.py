@@ -1,15 +1,29 @@
-"""The user's own recorded observations, as planning reads them. `bench.observation` writes them, one JSON-LD file each."""
+"""The user's own recorded observations, as planning reads them. `bench.observation` writes them, one JSON-LD file each.
+
+They lie in a folder for each workload on each kind of machine, so that planning reads those that matter however many there are. Of an older Ontune
+they lie beside those folders, and are read too. What is no observation is set aside, and named once.
+"""
 
 from __future__ import annotations
 
-import json
+import hashlib
+import math
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
-from kb import paths
+from kb import files, paths
+from kb.errors import BadInput
 
-_LATEST = 200  # planning is interactive: older ones are read by learning only
+SUFFIX: Final = ".jsonld"
+LARGEST: Final = 4 << 20
+"""Bytes of an observation that is read: an ordinary one has some thousands."""
+
+_OUTCOMES = ("done", "failed", "timed-out")
+_EXPECTED = "what `ontune bench` records"
+_LATEST = 1000  # of one workload on one kind of machine: planning is interactive
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,7 @@ class Measured:
 
 
 class OwnObservations:
-    """The user's recorded observations. A file is read again only when it has changed: planning is interactive, and there may be hundreds.
+    """The user's recorded observations. A file is read again only when it has changed: a service plans often.
 
     Args:
         folder: where they lie; by default in the user's data folder.
@@ -35,20 +49,79 @@ class OwnObservations:
         self._folder = folder or paths.data_home() / "observations"
         self._read: dict[tuple[str, int], Measured | None] = {}
 
-    def latest(self) -> list[Measured]:
-        """The latest runs that were done, newest first; files that are no observations are passed over."""
-        entries = os.scandir(self._folder) if self._folder.is_dir() else ()
-        files = [(entry.path, entry.stat().st_mtime_ns) for entry in entries if entry.name.endswith(".jsonld") and not entry.name.startswith(".")]
-        newest = sorted(files, key=lambda file: file[1], reverse=True)[:_LATEST]
-        self._read = {file: self._read[file] if file in self._read else _read(Path(file[0])) for file in newest}
-        return [measured for measured in self._read.values() if measured is not None]
+    def at(self, workload: str, microarchitecture: str, cores: int) -> list[Measured]:
+        """The runs of a workload that were done on as many cores of a microarchitecture, the newest first; files that are no observations are set
+        aside."""
+        here = _files(place(self._folder, workload, microarchitecture, cores))
+        found = [self._once(file) for file in [*here[:_LATEST], *_files(self._folder)]]
+        wanted = workload, microarchitecture, cores
+        return [run for run in found if run is not None and (run.workload, run.microarchitecture, run.cores) == wanted]
+
+    def _once(self, file: tuple[str, int]) -> Measured | None:
+        if file not in self._read:
+            self._read[file] = _measured(Path(file[0]))
+        return self._read[file]
 
 
-def _read(path: Path) -> Measured | None:
+def place(folder: Path, workload: str, microarchitecture: str, cores: int) -> Path:
+    """The folder, below that of all observations, for a workload on as many cores of a microarchitecture."""
+    text = "\0".join([workload, microarchitecture, str(cores)])
+    return folder / hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def set_aside(error: BadInput) -> None:
+    """Name a file that is no observation on stderr, once in a process: it stops nothing."""
+    text = files.printable(str(error))
+    if text not in _named:
+        _named.add(text)
+        print(f"set aside: {text}", file=sys.stderr)
+
+
+_named: set[str] = set()
+
+
+def _files(folder: Path) -> list[tuple[str, int]]:
+    """Path and time of change of the observations that lie in a folder itself, the newest first by their names, which begin with the time."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        options = {taken["decision"]: taken["option"] for taken in content["decisions"]}
-        where = (content["workload"], content.get("microarchitecture", ""), int(content["cores"]))
-        return Measured(content["id"], *where, options, float(content["throughput"])) if content["outcome"] == "done" else None
-    except (OSError, ValueError, KeyError, TypeError):
+        with os.scandir(folder) as entries:
+            named = [entry for entry in entries if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")]
+    except OSError:
+        return []
+    found = []
+    for entry in sorted(named, key=lambda entry: entry.name, reverse=True):
+        try:
+            found.append((entry.path, entry.stat().st_mtime_ns))
+        except OSError:  # a link to nothing, of which reading tells
+            found.append((entry.path, 0))
+    return found
+
+
+def _measured(path: Path) -> Measured | None:
+    try:
+        return _run(files.json_of(files.read_text(path, LARGEST), str(path), _EXPECTED), str(path))
+    except BadInput as error:
+        set_aside(error)
         return None
+
+
+def _run(content: Any, where: str) -> Measured | None:
+    """The run that was recorded; None of one that was not done. Raises BadInput for what is no observation."""
+    if not isinstance(content, dict) or content.get("outcome") not in _OUTCOMES:
+        raise BadInput(where, "is no observation", expected=_EXPECTED)
+    if content["outcome"] != "done":
+        return None
+    taken = content.get("decisions", [])
+    if not isinstance(taken, list) or not all(isinstance(one, dict) and _texts(one, "decision", "option") for one in taken):
+        raise BadInput(f"{where}: decisions", "is no list of decisions with their options", expected=_EXPECTED)
+    throughput, cores = content.get("throughput"), content.get("cores")
+    if not isinstance(throughput, int | float) or isinstance(throughput, bool) or not 0 < throughput < math.inf:
+        raise BadInput(f"{where}: throughput", "is no number above zero", expected="samples per second")
+    if not isinstance(cores, int) or isinstance(cores, bool) or not _texts(content, "id", "workload"):
+        raise BadInput(where, "does not tell what was run, or on how many cores", expected=_EXPECTED)
+    microarchitecture = content.get("microarchitecture", "")
+    options = {one["decision"]: one["option"] for one in taken}
+    return Measured(content["id"], content["workload"], str(microarchitecture), cores, options, float(throughput))
+
+
+def _texts(held: dict[str, Any], *keys: str) -> bool:
+    return all(isinstance(held.get(key), str) for key in keys)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pyoxigraph as ox
 
-from kb import paths
+from kb import files, paths
 from kb.errors import BadInput
 from kb.terms import PREFIXES
 
@@ -123,7 +123,7 @@ def named_query(name: str) -> NamedQuery:
 
 def read_query(path: Path) -> NamedQuery:
     """One query file with its header."""
-    text = path.read_text(encoding="utf-8")
+    text = files.read_text(path)
     header: dict[str, list[str]] = {"title": [], "description": [], "parameter": []}
     for key, value in _HEADER.findall(text):
         header[key].append(value)

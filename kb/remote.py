@@ -7,7 +7,6 @@ Who must identify themselves put a token into `ONTUNE_ENDPOINT_TOKEN`, or a name
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 from http import HTTPStatus
@@ -17,12 +16,14 @@ from urllib.parse import urlsplit
 
 import pyoxigraph as ox
 
+from kb import files
 from kb.errors import BadInput
 from kb.sparql_text import with_whole_names
 from kb.store import KnowledgeStore
 from kb.terms import PREFIXES, on
 
 _TIMEOUT_SECONDS = 60
+_LARGEST = 1 << 30  # bytes of an answer: a whole knowledge base has some tens of MiB
 _TOKEN, _USER, _PASSWORD, _TIMEOUT = (f"ONTUNE_ENDPOINT_{name}" for name in ("TOKEN", "USER", "PASSWORD", "TIMEOUT"))
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 _COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
@@ -37,15 +38,15 @@ def select_remote(endpoint: str, text: str) -> dict[str, Any]:
     Raises:
         BadInput: the address is no endpoint, it does not answer, or it refuses the query.
     """
-    answer = json.loads(_ask(endpoint, text, "json"))
-    if not isinstance(answer, dict):
+    answer: dict[str, Any] = files.json_of(_decoded(_ask(endpoint, text, "json"), endpoint), endpoint)
+    if not _is_result(answer):
         raise BadInput(endpoint, "the answer is no SPARQL result", expected="the address of a SPARQL 1.1 endpoint")
     return answer
 
 
 def construct_remote(endpoint: str, text: str) -> str:
     """Run a CONSTRUCT or DESCRIBE query at an endpoint; gives Turtle. Raises as `select_remote`."""
-    return _ask(endpoint, text, "turtle").decode()
+    return _decoded(_ask(endpoint, text, "turtle"), endpoint)
 
 
 def read_remote(endpoint: str) -> KnowledgeStore:
@@ -54,10 +55,37 @@ def read_remote(endpoint: str) -> KnowledgeStore:
     rows = select_remote(endpoint, _EVERYTHING)["results"]["bindings"]
     if not rows:
         raise BadInput(endpoint, "the endpoint has no named graphs", expected=_EXPECTED)
-    store.add(ox.Quad(_term(row["subject"]), _term(row["predicate"]), _term(row["object"]), _term(row["graph"])) for row in rows)
+    try:
+        store.add(ox.Quad(_term(row["subject"]), _term(row["predicate"]), _term(row["object"]), _term(row["graph"])) for row in rows)
+    except (KeyError, TypeError, ValueError) as error:  # a row without a column, an IRI that is none
+        raise BadInput(endpoint, f"the answer is no list of triples: {error}", expected=_EXPECTED) from error
     if not any(store.instances(on("Decision"))):
         raise BadInput(endpoint, "what the endpoint holds is no knowledge base of Ontune", expected=_EXPECTED)
     return store
+
+
+def _decoded(answer: bytes, endpoint: str) -> str:
+    try:
+        return answer.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(endpoint, "the answer is no text in UTF-8", expected="a SPARQL 1.1 endpoint") from error
+
+
+def _is_result(answer: Any) -> bool:
+    """Whether a value has the form of the standard's JSON results: a truth value, or named columns and rows of terms."""
+    if not isinstance(answer, dict) or "boolean" in answer:
+        return isinstance(answer, dict) and isinstance(answer["boolean"], bool)
+    head, results = answer.get("head"), answer.get("results")
+    if not isinstance(head, dict) or not isinstance(results, dict):
+        return False
+    columns, rows = head.get("vars"), results.get("bindings")
+    if not isinstance(columns, list) or not isinstance(rows, list) or not all(isinstance(column, str) for column in columns):
+        return False
+    return all(isinstance(row, dict) and all(_is_term(term) for term in row.values()) for row in rows)
+
+
+def _is_term(term: Any) -> bool:
+    return isinstance(term, dict) and all(isinstance(term.get(key), str) for key in ("type", "value"))
 
 
 def _ask(endpoint: str, text: str, format: str) -> bytes:
@@ -74,7 +102,7 @@ def _ask(endpoint: str, text: str, format: str) -> bytes:
     if authorization := _authorization(endpoint):
         client.addCustomHttpHeader("Authorization", authorization)
     try:
-        return bytes(client.query().response.read())
+        content = bytes(client.query().response.read(_LARGEST + 1))
     except SPARQLExceptions.Unauthorized as error:
         raise BadInput(endpoint, "the endpoint does not let you in", expected=f"a token in {_TOKEN}, or {_USER} and {_PASSWORD}") from error
     except SPARQLExceptions.SPARQLWrapperException as error:
@@ -88,6 +116,9 @@ def _ask(endpoint: str, text: str, format: str) -> bytes:
             raise BadInput(endpoint, "the endpoint lets you in, and forbids the query") from error
         problem = f"the endpoint does not answer: {getattr(error, 'reason', error)}"
         raise BadInput(endpoint, problem, expected="a running SPARQL 1.1 endpoint") from error
+    if len(content) > _LARGEST:
+        raise BadInput(endpoint, "the answer is too large", expected=f"at most {_LARGEST >> 20} MiB")
+    return content
 
 
 def _authorization(endpoint: str) -> str:

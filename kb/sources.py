@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from kb import paths
+from kb import files, paths
+from kb.errors import BadInput
 from kb.terms import FILE
 
 _SHIPPED_FOLDERS = ("ontology", "rules", "facts", "evidence")
@@ -54,10 +55,10 @@ def content_hash(sources: Iterable[Source]) -> str:
     digest = hashlib.sha256()
     for source in sources:
         try:
-            content = source.path.read_bytes()
-        except OSError as error:  # who compiles it says so
-            content = str(error.strerror).encode()
-        digest.update(f"{source.name}\0{len(content)}\0".encode())
+            content = files.read_bytes(source.path) if source.added else source.path.read_bytes()
+        except (BadInput, OSError) as error:  # who compiles it says so
+            content = str(error).encode("utf-8", "replace")
+        digest.update(f"{source.name}\0{len(content)}\0".encode("utf-8", "surrogateescape"))
         digest.update(content)
     return digest.hexdigest()
 

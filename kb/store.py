@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyoxigraph as ox
 
+from kb import files
 from kb.errors import BadInput
 from kb.names import Names
 from kb.terms import PREFIXES, RDF_TYPE
@@ -50,8 +51,10 @@ class KnowledgeStore:
             BadInput: the file cannot be read, or is not Turtle; the message names the file and the line.
         """
         self._names = None
+        # What is shipped is read by the store, which is faster; what others wrote comes through the door.
+        content = {"input": files.read_text(source.path).encode()} if source.added else {"path": str(source.path)}
         try:
-            self.store.bulk_load(path=str(source.path), format=ox.RdfFormat.TURTLE, base_iri=source.graph, to_graph=ox.NamedNode(source.graph))
+            self.store.bulk_load(**content, format=ox.RdfFormat.TURTLE, base_iri=source.graph, to_graph=ox.NamedNode(source.graph))
         except SyntaxError as error:
             raise BadInput(f"{source.path}:{error.lineno or 1}", str(error.msg), expected="valid Turtle") from error
         except OSError as error:

@@ -48,12 +48,7 @@ def read_turtle(path: Path) -> ox.Store:
     Raises:
         BadInput: the file cannot be read or is not Turtle; the message names file and line.
     """
-    store = ox.Store()
-    try:
-        store.load(read_text(path), format=ox.RdfFormat.TURTLE, base_iri=path.resolve().as_uri())
-    except SyntaxError as error:
-        raise BadInput(f"{path}:{error.lineno or 1}", str(error.msg), expected="valid Turtle") from error
-    return store
+    return files.turtle_of(read_text(path), str(path), path.resolve().as_uri())
 
 
 def only_instance(content: ox.Store, class_iri: str, path: Path) -> ox.NamedNode | ox.BlankNode:

@@ -46,9 +46,11 @@ class Observed:
     def nearest(self, request: Request, taken: Mapping[str, str]) -> Start | None:
         """The run of the same workload, on the same microarchitecture with as many cores, that differs in the fewest options from `taken`."""
         cpu = request.target.facts.get("cpu") or {}
-        place = request.workload.name, cpu.get("microarchitecture"), cpu.get("usable_cores")
-        own = [measured for measured in self._own.latest() if _place(measured) == place]
-        near = [self._start(measured) for measured in [*own, *self._shipped.get(place, ())]]
+        microarchitecture, cores = cpu.get("microarchitecture"), cpu.get("usable_cores")
+        if microarchitecture is None or cores is None:
+            return None
+        place = request.workload.name, microarchitecture, cores
+        near = [self._start(measured) for measured in [*self._own.at(*place), *self._shipped.get(place, ())]]
         return min(near, key=lambda start: sum(option != taken[decision] for decision, option in start.configuration.items()), default=None)
 
     def _start(self, measured: Measured) -> Start:
@@ -57,7 +59,7 @@ class Observed:
         return Start(measured.id, {**self._menu.default, **took}, measured.throughput)
 
 
-_Place = tuple[str, str | None, int | None]
+_Place = tuple[str, str, int]
 
 
 def _place(measured: Measured) -> _Place:

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import pyoxigraph as ox
 
 from kb.errors import BadInput, OntuneError
+from kb.files import read_text, turtle_of
 from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, local_name
 
@@ -87,10 +88,7 @@ def unknown_shacl_terms(files: Iterable[Path]) -> list[tuple[Path, int, str]]:
     known = _shacl_terms()
     found = []
     for file in files:
-        try:
-            triples = list(ox.parse(path=file, format=ox.RdfFormat.TURTLE, base_iri=FILE))
-        except SyntaxError as error:
-            raise BadInput(f"{file}:{error.lineno or 1}", str(error.msg), expected="valid Turtle") from error
+        triples = turtle_of(read_text(file), str(file), FILE)
         used = {node.value for triple in triples for node in triple.triple if isinstance(node, ox.NamedNode)}
         found += [(file, _line_of(file, term), f"sh:{term}") for iri in sorted(used - known) if (term := iri.removeprefix(_SH)) != iri]
     return found
@@ -110,7 +108,7 @@ def _shacl_terms() -> frozenset[str]:
 
 def _line_of(file: Path, term: str) -> int:
     word = re.compile(rf"[:#]{re.escape(term)}\b")
-    return next((n for n, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1) if word.search(line)), 1)
+    return next((n for n, line in enumerate(read_text(file).splitlines(), 1) if word.search(line)), 1)
 
 
 def _holds_shapes(graph: object) -> bool:

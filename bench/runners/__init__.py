@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,13 @@ from typing import Any, Protocol
 from bench.observation import Outcome
 from bench.process import Finished
 from generators.bundle import Bundle
+from kb import files
+from kb.errors import BadInput
 from reasoner.plan import Plan
 
 # What a measured process may know of the user's shell. Anything else (thread counts, preloaded libraries) would change what is measured.
 _KEPT_VARIABLES = ("HOME", "LANG", "LOGNAME", "PATH", "TMPDIR", "USER")
+_LARGEST_RESULT = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ def read_result(finished: Finished, output: Path) -> RunResult:
     result: Mapping[str, Any] | None = None
     complaint = finished.error_tail
     try:
-        result = json.loads(output.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        told = files.json_of(files.read_text(output, _LARGEST_RESULT), str(output))
+        result = told if isinstance(told, dict) else None
+    except BadInput:
         complaint = f"{complaint}\nthe program has left no result".strip()
     if finished.timed_out:
         return RunResult("timed-out", None, finished.seconds, finished.error_tail)

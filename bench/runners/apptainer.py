@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,9 @@ from bench.apptainer import Apptainer
 from bench.build import Built, build_image
 from bench.runners import RunResult, measured_environment, read_result
 from generators.bundle import Bundle
+from kb.errors import BadInput
+from kb.files import read_bytes
+from kb.scratch import scratch
 from reasoner.plan import Plan
 
 # Exists in every image, and nothing of an image lies there.
@@ -47,12 +50,12 @@ class ApptainerRunner:
 
     def run(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> RunResult:
         """As `Runner.run`."""
-        with tempfile.TemporaryDirectory(prefix="ontune-results-") as results:
-            written = Path(results, "result.json")
+        with scratch("results") as results:
+            written = results / "result.json"
             command = self.command(bundle, arguments, written, cores)
             with process.on_cores(cores):
                 finished = process.run(command, self.limit_seconds, environment=measured_environment())
             judged = read_result(finished, written)
-            if written.exists():
-                output.write_bytes(written.read_bytes())
+            with contextlib.suppress(BadInput):  # there is none, which is judged already
+                output.write_bytes(read_bytes(written))
             return judged

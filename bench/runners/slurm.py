@@ -16,6 +16,7 @@ from bench.build import Built, build_environment, build_image, place_environment
 from bench.process import TAIL_CHARACTERS, Finished
 from bench.runners import RunResult, measured_environment, read_result
 from generators.bundle import Bundle
+from kb import files
 from reasoner.plan import Plan
 
 _POLL_SECONDS = 0.5
@@ -69,8 +70,7 @@ class SlurmRunner:
         job = submitted.stdout.strip().split(";")[0]
         code = self._wait(job, begin + self.limit_seconds)
         seconds = time.monotonic() - begin
-        said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-        return read_result(Finished(code or 0, "", said[-TAIL_CHARACTERS:], seconds, timed_out=code is None), output)
+        return read_result(Finished(code or 0, "", files.tail_of(log, TAIL_CHARACTERS), seconds, timed_out=code is None), output)
 
     def _environment(self, bundle: Bundle) -> dict[str, str]:
         return measured_environment(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from kb.errors import BadInput
+from kb import files
+from kb.errors import BadInput, OntuneError
 from kb.importers.report import ImportReport
 
 __all__ = ["IMPORTERS", "ImportReport", "import_source"]
@@ -64,4 +65,12 @@ def import_source(name: str, path: Path) -> ImportReport:
         raise BadInput("import", f"unknown source '{name}'", expected=f"one of {', '.join(IMPORTERS)}", given=name, known=IMPORTERS)
     if not path.exists():
         raise BadInput(str(path), "no such file or folder")
-    return IMPORTERS[name](path)
+    try:
+        report = IMPORTERS[name](path)
+        files.turtle_of(report.turtle, str(path), path.resolve().as_uri())  # what is made of a foreign text must be Turtle
+    except OntuneError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, SyntaxError) as error:
+        problem = f"does not fit what is read of it ({type(error).__name__}: {files.printable(str(error)):.80})"
+        raise BadInput(str(path), problem, expected=f"data of the kind {name}") from error
+    return report

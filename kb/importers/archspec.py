@@ -5,20 +5,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import date
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from kb import paths, user_files
+from kb import files, paths, user_files
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, literal, statement
 from kb.probe.cpu import archspec_data, part_number
 
 SHIPPED = "microarchitectures.ttl"
 _NEEDED = {"from", "vendor", "features"}
+_NAME = re.compile(r"\w[\w.-]*")
 
 
 def import_archspec(path: Path | None = None) -> ImportReport:
@@ -45,14 +45,20 @@ def import_archspec(path: Path | None = None) -> ImportReport:
 
 def _read(path: Path) -> dict[str, Any]:
     expected = "archspec's microarchitectures.json"
-    try:
-        data: Any = json.loads(user_files.read_text(path))
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{path}:{error.lineno}", f"malformed JSON: {error.msg}", expected=expected) from error
+    data: Any = files.json_of(user_files.read_text(path), str(path), expected)
     entries = data.get("microarchitectures") if isinstance(data, dict) else None
-    if not isinstance(entries, dict) or not all(isinstance(entry, dict) and entry.keys() >= _NEEDED for entry in entries.values()):
+    if not isinstance(entries, dict) or not all(_NAME.fullmatch(name) and _is_described(entry) for name, entry in entries.items()):
         raise BadInput(str(path), f"holds no microarchitectures with {', '.join(sorted(_NEEDED))}", expected=expected)
     return {"microarchitectures": entries}
+
+
+def _is_described(entry: Any) -> bool:
+    """Whether an entry has what is read of it, in the types that archspec uses."""
+    if not isinstance(entry, dict) or not entry.keys() >= _NEEDED or not isinstance(entry["vendor"], str):
+        return False
+    lists = entry["from"], entry["features"]
+    texts = all(isinstance(each, list) and all(isinstance(word, str) for word in each) for each in lists)
+    return texts and all(map(_NAME.fullmatch, entry["from"])) and isinstance(entry.get("generation", 0), int)
 
 
 def _described(name: str, entry: dict[str, Any]) -> str:

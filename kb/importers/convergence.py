@@ -6,11 +6,11 @@ evidence; every other one is a finding.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kb import files
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
 from kb.workload import load_workload
@@ -35,7 +35,7 @@ def import_convergence(path: Path) -> ImportReport:
             statements.append(_evidence(result, load_workload(result["network"]).to_json()["traits"]))
             days.add(result["date"])
             versions |= {f"pkg:pypi/{name}@{version.partition('+')[0]}" for name, version in result["versions"].items() if name != "python"}
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadInput(str(file), "is not a result of paired runs", expected="what convergence.py writes", given=repr(error)) from error
     if not statements:
         return ImportReport("", [*findings, f"{path}: nothing that holds"])
@@ -43,10 +43,7 @@ def import_convergence(path: Path) -> ImportReport:
 
 
 def _read(file: Path) -> Mapping[str, Any]:
-    try:
-        result = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BadInput(str(file), "cannot be read as JSON", expected="what convergence.py writes") from error
+    result = files.json_of(files.read_text(file), str(file), "what convergence.py writes")
     if not isinstance(result, dict):
         raise BadInput(str(file), "is not a result of paired runs", expected="an object")
     return result

@@ -6,7 +6,6 @@ and left unknown; results that do not fit their neighbours keep their numbers an
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections import defaultdict
@@ -15,7 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from kb import user_files
+from kb import files, user_files
+from kb.counts import positive
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
 from kb.normalise import normalised
@@ -28,6 +28,7 @@ _UNITS = {"TIB": 2**40, "TB": 10**12, "T": 10**12, "GIB": 2**30, "GB": 10**9, "G
 # A result is doubted where its throughput is that of its neighbours and its time is not, or the other way round.
 _ALIKE, _FAR, _OTHER_UNIT, _LEAST_NEIGHBOURS = 0.25, 1.8, 3.0, 3
 _STALE_YEARS = 1.0
+_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,20})?(?:[eE][-+]?[0-9]{1,2})?")
 _READ = {
     "system_name", "number_of_nodes", "host_processors_per_node", "host_processor_model_name", "host_processor_core_count", "host_memory_capacity",
     "accelerators_per_node", "accelerator_model_name", "accelerator_memory_capacity", "framework", "submitter", "division", "status",
@@ -68,7 +69,7 @@ def import_mlperf(folder: Path) -> ImportReport:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    rows = list(csv.DictReader(user_files.read_text(path).splitlines()))
+    rows = files.csv_of(user_files.read_text(path), str(path))
     missing = [column for column in (*_COLUMNS, "system_json") if not rows or column not in rows[0]]
     if missing:
         raise BadInput(str(path), f"lacks the columns {', '.join(missing)}", expected="the table of MLPerf Training results")
@@ -86,6 +87,8 @@ def _in_years(year: str, month: str) -> float:
 
 
 def _system(file: Path, path: str, findings: list[str]) -> dict[str, Any]:
+    if ".." in Path(path).parts or Path(path).is_absolute():
+        raise BadInput("results.csv", f"'{path:.80}' lies outside of the folder", expected="a path below systems/")
     description = user_files.read_object(file)
     where = path.split("systems/", 1)[-1]
 
@@ -93,8 +96,8 @@ def _system(file: Path, path: str, findings: list[str]) -> dict[str, Any]:
         return str(description.get(field) or "").strip()
 
     def count(field: str) -> int | None:
-        if text(field).isdigit() and int(text(field)) > 0:
-            return int(text(field))
+        if number := positive(text(field)):
+            return number
         findings.append(f"{where}: {field} is '{text(field)}': left unknown, for it is no whole number")
         return None
 
@@ -171,10 +174,8 @@ def _gib(text: str, *, binary: bool) -> float | None:
 
 
 def _number(row: dict[str, str], column: str) -> float | None:
-    try:
-        return float(row.get(column) or "")
-    except ValueError:
-        return None
+    """The number of a cell, as Turtle writes one; None for anything else, such as `nan`."""
+    return float(row[column]) if _NUMBER.fullmatch(row.get(column) or "") else None
 
 
 def _doubts(rows: list[dict[str, str]], systems: dict[str, dict[str, Any]]) -> list[list[str]]:
@@ -226,7 +227,7 @@ def _result(name: str, row: dict[str, str], system: str, doubts: list[str]) -> s
     }  # fmt: skip
     stated = [f"on:{term} {row[column]}" for column, term in numbers.items() if _number(row, column) is not None]
     facts.append(" ; ".join(stated))
-    hyper = row.get("hyper") or "{}"
-    facts += [f"on:hyperparameters {literal(json.dumps(json.loads(hyper), sort_keys=True))}"] if hyper != "{}" else []
+    if hyper := files.json_of(row.get("hyper") or "{}", f"results.csv: {name}"):
+        facts.append(f"on:hyperparameters {literal(json.dumps(hyper, sort_keys=True))}")
     facts += [f"on:doubt {literal(doubt)}" for doubt in doubts]
     return statement(f"obs:{name}", facts)

@@ -5,13 +5,12 @@ Labels are claims. A claim that breaks a shape is not imported: it becomes a dou
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from kb import user_files
+from kb import files, user_files
+from kb.counts import positive
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
 from kb.normalise import normalised
@@ -34,7 +33,7 @@ def import_modak(folder: Path) -> ImportReport:
     for found in violations(_document([statement(f"kb:{name}", _facts(claims)) for name, claims in images.items()]), "published-shapes.ttl"):
         broken[found.focus.removeprefix(PREFIXES["kb"])].append(found)
     statements = [_image(name, claims, broken[name], findings) for name, claims in images.items()]
-    statements += [_site(row, findings) for row in csv.DictReader(user_files.read_text(folder / _SITES).splitlines())]
+    statements += [_site(row, findings) for row in files.csv_of(user_files.read_text(folder / _SITES), str(folder / _SITES))]
     for file in sorted([*folder.glob("requests/*.json"), *folder.glob("rejected/*.json")]):
         statements += _request(file, file.relative_to(folder).as_posix(), findings)
     return ImportReport(_document(statements), findings)
@@ -46,9 +45,9 @@ def _document(statements: list[str]) -> str:
 
 def _images(path: Path) -> dict[str, dict[str, list[str]]]:
     """Name of an image -> its claims, by property."""
+    rows = files.json_of(user_files.read_text(path), str(path))
+    found = {}
     try:
-        rows = json.loads(user_files.read_text(path))
-        found = {}
         for row in rows:
             target = row["target"]
             claims = {
@@ -63,8 +62,6 @@ def _images(path: Path) -> dict[str, dict[str, list[str]]]:
             found[f"modak-image-{iri_name(row['id'].removeprefix('modak-'))}"] = {
                 key: [value for value in values if value] for key, values in claims.items()
             }
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{path}:{error.lineno}", f"malformed JSON: {error.msg}") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise BadInput(str(path), f"an image lacks {error}", expected="the container rows of MODAK") from error
     return found
@@ -100,17 +97,17 @@ def _site(row: dict[str, str], findings: list[str]) -> str:
         facts.append(f"on:scheduler {literal(rule.normal_form)}")
     else:
         findings.append(f"site {name}: scheduler '{row['scheduler']}' has no declared normal form: left unknown")
-    if row["num_nodes"].isdigit() and int(row["num_nodes"]):
-        facts.append(f"on:siteNodes {int(row['num_nodes'])}")
+    if nodes := positive(row["num_nodes"]):
+        facts.append(f"on:siteNodes {nodes}")
     facts += [f"on:siteMpi {literal(row['mpi'])}"] if row["mpi"] not in ("", "NULL") else []
     return statement(f"site:modak-{iri_name(name)}", facts)
 
 
 def _request(file: Path, where: str, findings: list[str]) -> list[str]:
     try:
-        content = json.loads(user_files.read_text(file))
-    except json.JSONDecodeError as error:
-        findings.append(f"{where}:{error.lineno}: not imported: malformed JSON: {error.msg}")
+        content = files.json_of(user_files.read_text(file), where)
+    except BadInput as error:
+        findings.append(f"{error.where}: not imported: {error.problem}")
         return []
     content = content.get("request", content) if isinstance(content, dict) else {}
     job = content.get("job", content) if isinstance(content, dict) else {}

@@ -6,13 +6,12 @@ Only the archive's own metadata is read; nothing is unpacked and nothing is run.
 from __future__ import annotations
 
 import re
-import zipfile
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 
-from kb import paths, user_files
+from kb import files, paths, user_files
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
 from kb.normalise import normalised
@@ -110,15 +109,8 @@ def _required(metadata: Message) -> list[str]:
 def _metadata(path: Path) -> tuple[Message, int | None]:
     if path.suffix != ".whl":
         return HeaderParser().parsestr(user_files.read_text(path)), None
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entry = next(info for info in archive.infolist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", info.filename))
-            if entry.file_size > _LARGEST_METADATA:
-                raise BadInput(str(path), "has metadata of an unlikely size", expected="a wheel")
-            text = archive.read(entry).decode("utf-8", "replace")
-            installed = sum(info.file_size for info in archive.infolist())
-    except (zipfile.BadZipFile, StopIteration, OSError, EOFError) as error:
-        raise BadInput(str(path), "is not a wheel, or a truncated one", expected="a .whl file with its metadata") from error
+    expected = "a .whl file with its metadata"
+    text, installed = files.zip_member(path, r"[^/]+\.dist-info/METADATA", _LARGEST_METADATA, expected)
     return HeaderParser().parsestr(text), round(installed / 1e6)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb import paths, user_files
+from kb.counts import positive
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
 from kb.probe import collect, cores, cpu, cpuinfo, gpu, libc, memory, mpi, node, recognised, scheduler, storage, wheels
@@ -122,7 +123,7 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
         "python": raw["python"],
         "runtimes": recognised.runtimes(raw["programs"]),
         "scheduler": batch,
-        "nodes": int(environment["SLURM_JOB_NUM_NODES"]) if environment.get("SLURM_JOB_NUM_NODES", "").isdigit() else 1,
+        "nodes": positive(environment.get("SLURM_JOB_NUM_NODES")) or 1,
         "exclusive": node.exclusive(environment, topology, foreign),
         "load": foreign,
         "interconnect": node.interconnect(raw["networks"]),

@@ -10,6 +10,7 @@ import os
 import platform
 import pwd
 import shutil
+import stat
 import sys
 
 ENVIRONMENT = ("SLURM_", "PBS_", "NCPUS", "TMPDIR", "PIP_", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "MODULEPATH")
@@ -25,6 +26,7 @@ FILES = {
     "unprivileged_userns": "/proc/sys/kernel/unprivileged_userns_clone",
     "restrict_userns": "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
 }
+LARGEST = 64 << 20
 LIMITS = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", "memory.max", "memory.limit_in_bytes")
 QUERIES = {
     "mpi": [["mpirun", "--version"]],
@@ -39,12 +41,14 @@ QUERIES = {
 
 
 def read(path: str) -> "str | None":
-    """The text of a file, or None where it cannot be read."""
+    """The text of a regular file, or None where it is none, is too large or cannot be read."""
     try:
-        with open(path, errors="replace") as file:
-            return file.read()
-    except OSError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        with os.fdopen(descriptor, errors="replace") as file:
+            text = file.read(LARGEST + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+    except (OSError, ValueError):
         return None
+    return text if text is not None and len(text) <= LARGEST else None
 
 
 def output(command: "list[str]") -> "str | None":

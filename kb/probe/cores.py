@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from kb.counts import positive, whole
+
 _ALLOCATIONS = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "PBS_NUM_PPN", "NCPUS")
 
 
@@ -13,15 +15,15 @@ def quota(limits: Iterable[Mapping[str, str]]) -> int | None:
     for group in limits:
         first, second = group.get("cpu.cfs_quota_us", ""), group.get("cpu.cfs_period_us", "")
         most, _, period = group.get("cpu.max", f"{first.strip()} {second.strip()}").strip().partition(" ")
-        if most.isdigit() and period.isdigit() and int(period) > 0:
-            found.append(max(1, int(most) // int(period)))
+        if (cut := whole(most)) is not None and (length := positive(period)):
+            found.append(max(1, cut // length))
     return min(found, default=None)
 
 
 def allocation(environment: Mapping[str, str]) -> int | None:
     """Cores that a batch system has given to this process; None outside of an allocation."""
-    found = [int(environment[name]) for name in _ALLOCATIONS if environment.get(name, "").isdigit()]
-    return min(found, default=None)
+    given = (whole(environment.get(name)) for name in _ALLOCATIONS)
+    return min((cores for cores in given if cores is not None), default=None)
 
 
 def usable(topology: int | None, affinity: int | None, limits: Iterable[Mapping[str, str]], environment: Mapping[str, str]) -> int | None:

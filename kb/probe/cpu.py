@@ -167,7 +167,7 @@ def _identify(family: str, fields: dict[str, str], features: frozenset[str], byt
     if family not in known:
         return _UNKNOWN
     candidates = [each for each in known.values() if each.name == family or family in each.ancestors]
-    if power := re.match(r"POWER(\d+)", fields.get("cpu") or fields.get("model name") or "", re.IGNORECASE):
+    if power := re.match(r"POWER([0-9]{1,3})", fields.get("cpu") or fields.get("model name") or "", re.IGNORECASE):
         order_is_known = "architecture" in fields or byte_order_told is not None
         return _by_generation(family if order_is_known else None, int(power[1]), candidates)
     names = {_plain_name(word) for key in ("uarch", "model name") for word in re.split(r"[\s,]", fields.get(key, ""))}

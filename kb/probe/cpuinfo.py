@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections import deque
 
+from kb import files
+from kb.counts import whole
 from kb.errors import BadInput
 from kb.probe import recognised
 from kb.probe.cpu import Processor
@@ -94,23 +96,21 @@ def _lscpu_parsable(text: str) -> Processor:
 
 def _counts_agree(blocks: list[dict[str, str]], packages: set[str]) -> bool:
     """Whether the dump lists as many processors as each package says it has; single blocks are excerpts more often than one-core machines."""
-    siblings = blocks[0].get("siblings", "")
-    if siblings.isdigit():
-        return len(blocks) == int(siblings) * max(len(packages), 1)
+    siblings = whole(blocks[0].get("siblings"))
+    if siblings is not None:
+        return len(blocks) == siblings * max(len(packages), 1)
     return len(blocks) > 1
 
 
 def _lscpu_json(text: str, where: str) -> Processor:
+    document = files.json_of(text, where, "the output of lscpu -J")
+    fields: list[tuple[str, str]] = []
     try:
-        entries = json.loads(text)["lscpu"]
-        fields: list[tuple[str, str]] = []
-        stack = list(entries)
-        while stack:
-            entry = stack.pop(0)
+        entries = deque(document["lscpu"])
+        while entries:
+            entry = entries.popleft()
             fields.append((str(entry["field"]).rstrip(":").lower(), str(entry.get("data") or "")))
-            stack += entry.get("children", [])
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{where}:{error.lineno}", f"malformed JSON: {error.msg}", expected="the output of lscpu -J") from error
+            entries += entry.get("children", [])
     except (KeyError, TypeError, AttributeError) as error:
         raise BadInput(where, "not the JSON of lscpu", expected="an object with the key lscpu") from error
     return _lscpu(fields)
@@ -122,7 +122,7 @@ def _lscpu(entries: list[tuple[str, str]]) -> Processor:
     kinds = [value for key, value in entries if key == "model name"]
 
     def number(key: str) -> int | None:
-        return int(fields[key]) if fields.get(key, "").isdigit() else None
+        return whole(fields.get(key))
 
     sockets, per_socket = number("socket(s)"), number("core(s) per socket")
     physical = sockets * per_socket if sockets and per_socket else None

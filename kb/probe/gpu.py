@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kb import files
+from kb.counts import whole
 from kb.errors import BadInput
 from kb.recognition import architecture_told
 
@@ -30,14 +31,7 @@ def nvidia(text: str, where: str, compute_capabilities: str | None = None) -> li
     Raises:
         BadInput: the XML is truncated or is something else; the message names the line.
     """
-    from xml.etree import ElementTree
-
-    if re.search(r"<!ENTITY", text):
-        raise BadInput(where, "XML with entity declarations", expected=_NVIDIA)
-    try:
-        log = ElementTree.fromstring(text)  # noqa: S314 (entities are refused above)
-    except ElementTree.ParseError as error:
-        raise BadInput(f"{where}:{error.position[0]}", "malformed or truncated XML", expected=_NVIDIA) from error
+    log = files.xml_of(text, where, _NVIDIA)
     if log.tag != "nvidia_smi_log":
         raise BadInput(where, f"XML of another kind ({log.tag})", expected=_NVIDIA)
     capabilities = [line.strip() for line in (compute_capabilities or "").splitlines()]
@@ -46,7 +40,7 @@ def nvidia(text: str, where: str, compute_capabilities: str | None = None) -> li
         capability = capabilities[n] if n < len(capabilities) and re.fullmatch(r"\d+\.\d+", capabilities[n]) else None
         model, generation = _text(gpu, "product_name"), _text(gpu, "product_architecture")
         told = architecture_told(model, generation, capability)
-        whole = {
+        device = {
             "vendor": "nvidia",
             "model": model,
             "compute_capability": told.capability if told else None,
@@ -59,11 +53,11 @@ def nvidia(text: str, where: str, compute_capabilities: str | None = None) -> li
         slices = gpu.findall("mig_devices/mig_device")
         if (_text(gpu, "mig_mode/current_mig") or "").lower() == "enabled":
             for part in slices:
-                found.append(whole | {"memory_gib": _gib(_text(part, "fb_memory_usage/total")), "mig": _profile(part)})
+                found.append(device | {"memory_gib": _gib(_text(part, "fb_memory_usage/total")), "mig": _profile(part)})
         else:
-            found.append(whole)
+            found.append(device)
     attached = _text(log, "attached_gpus")
-    if attached and attached.isdigit() and int(attached) != len(log.findall("gpu")):
+    if whole(attached) not in (None, len(log.findall("gpu"))):
         raise BadInput(where, f"announces {attached} accelerators and describes {len(log.findall('gpu'))}", expected=_NVIDIA)
     return found
 
@@ -83,10 +77,7 @@ def rocm(text: str, where: str) -> list[dict[str, Any]]:
     """
     lines = text.splitlines()
     before = next((n for n, line in enumerate(lines) if line.lstrip()[:1] in ("{", "[")), 0)
-    try:
-        data = json.loads("\n".join(lines[before:]))
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{where}:{before + error.lineno}", f"malformed JSON: {error.msg}", expected=_ROCM) from error
+    data = files.json_of("\n" * before + "\n".join(lines[before:]), where, _ROCM)
     if isinstance(data, dict) and isinstance(data.get("gpu_data"), list):
         data = data["gpu_data"]
     if isinstance(data, list) and all(isinstance(card, dict) and "gpu" in card for card in data):
@@ -124,7 +115,7 @@ def _gfx(text: str) -> str | None:
 def _memory(fields: Mapping[str, str]) -> float | None:
     """GiB by the key of either tool; rocm-smi has the unit in its key, as in `VRAM Total Memory (MiB)`."""
     for name, value in fields.items():
-        if (unit := re.fullmatch(r"vram total memory \((\w+)\)", name)) and value.isdigit():
+        if (unit := re.fullmatch(r"vram total memory \((\w+)\)", name)) and whole(value) is not None:
             return _gib(f"{value} {unit[1].upper()}")
     return _gib(_first(fields, "vram.size.value", "vram.size", "vram_size", "vram_size_mb"))
 
@@ -161,7 +152,7 @@ def _text(element: Element, path: str) -> str | None:
 
 def _gib(text: str | None) -> float | None:
     """GiB from `81559 MiB`, `192 GB` (which the tools mean as GiB) or a number of bytes or MiB."""
-    match = re.fullmatch(r"([\d.]+)\s*([KMG]I?B|B)?", (text or "").strip(), re.IGNORECASE)
+    match = re.fullmatch(r"(\d{1,18}(?:\.\d*)?)\s*([KMG]I?B|B)?", (text or "").strip(), re.IGNORECASE)
     if not match:
         return None
     number, unit = float(match[1]), (match[2] or ("B" if float(match[1]) > 2**30 else "MB"))[0]
@@ -175,10 +166,9 @@ def visible(found: list[dict[str, Any]], stated: str | None) -> list[dict[str, A
         found: all that the tool describes.
         stated: the variable with their places (`0,2`); other forms, and places that are not there, leave all visible.
     """
-    places = (stated or "").split(",")
-    if not all(place.strip().isdigit() and int(place) < len(found) for place in places):
-        return found
-    return [found[int(place)] for place in places]
+    places = [whole(place) for place in (stated or "").split(",")]
+    known = [place for place in places if place is not None and place < len(found)]
+    return [found[place] for place in known] if len(known) == len(places) else found
 
 
 def on_bus(devices: Iterable[Sequence[str]], makers: Iterable[str]) -> bool:

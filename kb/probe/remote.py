@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from kb import files
 from kb.errors import BadInput, RunFailed
 
 _TIMEOUT = 600.0
+_LEAST = {"environment", "cpuinfo", "machine", "programs"}  # by which an answer is known to be the probe's
 
 
 def collect_via(via: str, programs: list[str]) -> dict[str, Any]:
@@ -32,7 +33,8 @@ def collect_via(via: str, programs: list[str]) -> dict[str, Any]:
         raise BadInput("--via", "is empty", expected="a command such as 'srun -p gpu'")
     script = (Path(__file__).parent / "collect.py").read_text(encoding="utf-8")
     try:
-        done = subprocess.run([*words, "python3", "-", *programs], input=script, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+        command = [*words, "python3", "-", *programs]
+        done = subprocess.run(command, input=script, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, check=False)
     except FileNotFoundError as error:
         raise BadInput("--via", f"no program named '{words[0]}' here", expected="a command such as 'srun -p gpu'") from error
     except subprocess.TimeoutExpired as error:
@@ -40,10 +42,12 @@ def collect_via(via: str, programs: list[str]) -> dict[str, Any]:
     if done.returncode:
         raise RunFailed(f"--via '{via}': exit status {done.returncode}: {_last_lines(done.stderr)}")
     try:
-        raw: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
-    except ValueError as error:
+        answer = files.json_of(done.stdout[done.stdout.find("{") :], "the answer")
+    except BadInput as error:
         raise RunFailed(f"--via '{via}': the answer is not that of the probe: {_last_lines(done.stdout)}") from error
-    return raw
+    if not isinstance(answer, dict) or not answer.keys() >= _LEAST:
+        raise RunFailed(f"--via '{via}': the answer is not that of the probe: {_last_lines(done.stdout)}")
+    return answer
 
 
 def _last_lines(text: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kb.counts import MOST_DEVICES, positive, whole
 from kb.errors import BadInput
 
 Row = dict[str, str]
@@ -62,7 +63,7 @@ def _sinfo(lines: list[str], header: str) -> dict[str, Any]:
     partitions: dict[str, int] = {}
     for row in rows:
         name = row["PARTITION"].rstrip("*")
-        partitions[name] = partitions.get(name, 0) + (int(row["NODES"]) if row.get("NODES", "").isdigit() else 0)
+        partitions[name] = partitions.get(name, 0) + (whole(row.get("NODES")) or 0)
     found: dict[str, Any] = {"scheduler": "slurm", "partitions": sorted(partitions) or None}
     default = next((row["PARTITION"].rstrip("*") for row in rows if row["PARTITION"].endswith("*")), None)
     chosen = default or (next(iter(partitions)) if len(partitions) == 1 else None)
@@ -78,9 +79,9 @@ def _row(cells: Row) -> Row:
     if "/" in row.get("NODES", ""):
         row["NODES"] = row["NODES"].split("/")[-1]
     if "/" in row.get("CPUS", ""):
-        total, nodes = row["CPUS"].split("/")[-1], row.get("NODES", "")
-        even = total.isdigit() and nodes.isdigit() and int(nodes) and int(total) % int(nodes) == 0
-        row["CPUS"] = str(int(total) // int(nodes)) if even else ""
+        total, nodes = whole(row["CPUS"].split("/")[-1]), positive(row.get("NODES"))
+        even = total is not None and nodes and total % nodes == 0
+        row["CPUS"] = str(total // nodes) if total is not None and nodes and even else ""
     if (parts := row.get("S:C:T", "").split(":")) and len(parts) == 3:
         row |= dict(zip(("SOCKETS", "CORES", "THREADS"), parts, strict=True))
     return row
@@ -108,8 +109,8 @@ def _devices(rows: list[Row]) -> list[list[dict[str, Any]]]:
     found: list[dict[str, Any]] = []
     for entry in re.sub(r"\(.*?\)", "", next(iter(stated))).split(","):
         words = entry.split(":")
-        if words[0] == "gpu" and words[-1].isdigit():
-            found += [{"model": words[1]} if len(words) == 3 else {}] * int(words[-1])
+        if words[0] == "gpu" and (count := _devices_counted(words[-1])) is not None:
+            found += [{"model": words[1]} if len(words) == 3 else {}] * count
     return [found]
 
 
@@ -117,7 +118,7 @@ def _same(rows: list[Row], column: str) -> int | None:
     """The value that all rows share; None where they differ or one does not say."""
     values = {row.get(column, "").rstrip("+") for row in rows}
     only = values.pop() if len(values) == 1 else ""
-    return int(only) if only.isdigit() else None
+    return whole(only)
 
 
 def _scontrol(text: str) -> dict[str, Any]:
@@ -162,27 +163,34 @@ def _agreed(values: Iterable[Any]) -> Any:
 
 
 def _pbs_cores(nodes: list[Row]) -> int | None:
-    stated = [node[key] for node in nodes for key in ("np", "resources_available.ncpus") if node.get(key, "").isdigit()]
-    return sum(map(int, stated)) or None
+    stated = (whole(node.get(key)) for node in nodes for key in ("np", "resources_available.ncpus"))
+    return sum(count or 0 for count in stated) or None
 
 
 def _pbs_memory(nodes: list[Row]) -> float | None:
     stated = [node.get("resources_available.mem") or _status(node, "physmem") for node in nodes]
-    sizes = [re.fullmatch(r"(\d+)([kmgt]?b)", size or "", re.IGNORECASE) for size in stated]
+    sizes = [re.fullmatch(r"([0-9]{1,15})([kmgt]?b)", size or "", re.IGNORECASE) for size in stated]
     return round(sum(int(size[1]) * _UNITS[size[2].lower()] for size in sizes if size), 1) or None
 
 
 def _pbs_devices(nodes: list[Row]) -> list[dict[str, Any]] | None:
     """The accelerators of a host; Torque names them, PBS Professional counts them. None where it says nothing of any."""
     told = [node.get("resources_available.ngpus") or node.get("gpus") or "" for node in nodes]
-    if not any(count.isdigit() for count in told):
+    counts = [count for text in told if (count := _devices_counted(text)) is not None]
+    if not counts:
         return None
     status = " ".join(node.get("gpu_status", "") for node in nodes)
     named = [name.strip() for name in re.findall(r"gpu_product_name=([^;,]+)", status)]
-    count = sum(int(number) for number in told if number.isdigit())
+    count = sum(counts)
     driver = re.search(r"driver_ver=([\d.]+)", status)
     common = {"driver": driver[1]} if driver else {}
     return [{"model": name} | common for name in named] if len(named) == count else [{**common} for _ in range(count)]
+
+
+def _devices_counted(text: str) -> int | None:
+    """A count of accelerators; None where the text is none, or more than a machine has."""
+    count = whole(text)
+    return count if count is not None and count <= MOST_DEVICES else None
 
 
 def _status(node: Row, name: str) -> str | None:

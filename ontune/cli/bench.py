@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kb.errors import BadInput, RunFailed
+from kb.scratch import scratch
 from ontune.cli.output import choice, emit, emit_rows
 from ontune.cli.runner import runner_named, runner_option
 
@@ -70,8 +70,8 @@ def _opponent(chosen: Bundle, against: Path | None, baseline: str | None) -> Ite
     reasoner = Reasoner()
     name = baseline or reasoner.store.select(_FIRST_BASELINE)[0]["name"]
     workload, target, _ = question_of(chosen.plan)
-    with tempfile.TemporaryDirectory(prefix="ontune-baseline-") as folder:
-        yield write_bundle(reasoner.baseline(name, workload, target), Path(folder, name))
+    with scratch("baseline") as folder:
+        yield write_bundle(reasoner.baseline(name, workload, target), folder / name)
 
 
 def _document(series: Series) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kb.errors import BadInput
+from kb.scratch import scratch
 from ontune.cli.output import choice, emit, emit_rows, say, say_state_of, write_whole
 
 if TYPE_CHECKING:
@@ -156,13 +156,13 @@ def _add(texts: Mapping[str, str], force: bool) -> None:
     for name in texts:
         if (home / name).exists() and not force:
             raise BadInput(name, "an addition of that name is there already", expected="another name, or --force")
-    with tempfile.TemporaryDirectory(prefix="ontune-add-") as folder:
+    with scratch("add") as folder:
         sources = [source for source in added_sources() if source.path.parent != home or source.path.name not in texts]
         for name, text in texts.items():
             if not name.endswith(".ttl"):
                 continue
-            Path(folder, name).write_text(text, encoding="utf-8")
-            sources.append(Source(Path(folder, name), f"additions/new/{name}", added=True))
+            (folder / name).write_text(text, encoding="utf-8")
+            sources.append(Source(folder / name, f"additions/new/{name}", added=True))
         _, refused = compile_sources(shipped_sources(), sources)
     if bad := [text.removeprefix(f"{folder}/") for source, text in refused.items() if source.path.is_relative_to(folder)]:
         raise BadInput("kb add", f"nothing was added: {'; '.join(bad)}")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ import typer
 
 from kb.errors import BadInput
 from kb.names import one_of
+from kb.scratch import scratch
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -89,15 +88,9 @@ def write_whole(path: Path, text: str) -> None:
         BadInput: the folder is missing or cannot be written.
     """
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with scratch("file", path.parent) as made:
+            (made / "text").write_text(text, encoding="utf-8")
+            (made / "text").replace(path)  # a link of that name is replaced, not followed
     except OSError as error:
         problem = f"cannot be written ({(error.strerror or str(error)).lower()})"
         raise BadInput(str(path), problem, expected="a folder that exists and is writable") from error

@@ -49,9 +49,6 @@ def query(
         raise BadInput("query", "which one?", expected="either SPARQL or a name, or -f FILE; `ontune query --list` lists the names")
     values = pairs(parameters or [], "--param", "NAME=VALUE")
     if file is not None:
-        from kb.user_files import read_text
-
-        read_text(file)  # complains of a file that cannot be read, or is no text
         asked, where = read_query(file).filled(values), str(file)
     elif text is not None and _NAME.fullmatch(text):
         asked, where = named_query(text).filled(values), f"query {text}"
@@ -91,14 +88,13 @@ def _print_local(store: KnowledgeStore, text: str, where: str, format: str) -> N
 
 
 def _print_remote(endpoint: str, text: str, format: str) -> None:
-    import pyoxigraph as ox
-
+    from kb.files import turtle_of
     from kb.remote import construct_remote, select_remote
 
     form = _FORM.search(bare(text))
     if form is not None and form[0].upper() in ("CONSTRUCT", "DESCRIBE"):
         turtle = construct_remote(endpoint, text)
-        _print_triples((quad.triple for quad in ox.parse(turtle, format=ox.RdfFormat.TURTLE)), format)
+        _print_triples((quad.triple for quad in turtle_of(turtle, endpoint, "urn:ontune:answer:")), format)
     else:
         _print_document(select_remote(endpoint, text), format)
 

@@ -117,9 +117,11 @@ def _lock(plan: Plan, folder: Path, anew: bool) -> Lock:
 
 def _value(text: str) -> Any:
     """A number, a truth value or a list where the text is one in JSON, else the text."""
+    from kb.files import json_of
+
     try:
-        return json.loads(text)
-    except ValueError:
+        return json_of(text, "--ask")
+    except BadInput:
         return text
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kb.errors import RunFailed
+from kb.scratch import scratch
 from ontune.cli.output import choice, emit, emit_rows
 from ontune.cli.runner import runner_named, runner_option
 
@@ -42,8 +42,8 @@ def run(
         return
     runs.prepare(bundle)
     # The nodes of a cluster see the bundle's folder; they need not see this machine's temporary files.
-    with tempfile.TemporaryDirectory(prefix=".run-", dir=folder if runs.name == "slurm" else None) as results, doing(f"running {folder}"):
-        ended = runs.run(bundle, context.args, Path(results, "result.json"), cores)
+    with scratch("run", folder if runs.name == "slurm" else None) as results, doing(f"running {folder}"):
+        ended = runs.run(bundle, context.args, results / "result.json", cores)
     if ended.outcome != "done":
         raise RunFailed(f"{folder}: the run {ended.outcome.replace('-', ' ')} after {ended.seconds:.0f} s: {ended.complaint}")
     result = dict(ended.result or {})

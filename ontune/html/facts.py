@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyoxigraph as ox
 
+from kb.files import read_text
 from kb.sources import Source
 from kb.terms import PREFIXES, RDF_TYPE, prefixed
 
@@ -66,7 +67,7 @@ class Stated:
         chapter = Chapter(source.name, _opening_comment(source.path), ox.NamedNode(source.graph))
         self.chapters.append(chapter)
         self._file_pages[source.graph] = chapter.page
-        for quad in ox.parse(path=str(source.path), format=ox.RdfFormat.TURTLE, base_iri=source.graph, rename_blank_nodes=True):
+        for quad in ox.parse(read_text(source.path), format=ox.RdfFormat.TURTLE, base_iri=source.graph, rename_blank_nodes=True):
             subject, property_, value = quad.subject, quad.predicate.value, quad.object
             if isinstance(subject, ox.Triple):
                 continue
@@ -133,5 +134,5 @@ def names_in(sparql: str) -> Iterable[str]:
 
 
 def _opening_comment(path: Path) -> str:
-    found = _OPENING_COMMENT.match(path.read_text(encoding="utf-8"))
+    found = _OPENING_COMMENT.match(read_text(path))
     return " ".join(line.lstrip("# ").rstrip() for line in found[1].splitlines()) if found else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ import jinja2
 import pyoxigraph as ox
 
 from kb.errors import BadInput
+from kb.files import read_bytes
 from kb.paths import shipped
 from kb.query_library import NamedQuery
+from kb.scratch import scratch
 from kb.sources import Source
 from kb.terms import PREFIXES, RDF_TYPE, on, prefixed
 from ontune.html.facts import Chapter, Stated
@@ -67,8 +68,7 @@ def write_site(folder: Path, sources: Sequence[Source], queries: Mapping[str, Na
     pages = dict(_pages(Stated(sources), sources, queries, knowledge))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        try:
+        with scratch("pages", folder.parent) as made:
             for name, text in pages.items():
                 (made / name).write_text(text, encoding="utf-8")
             for static in ("style.css", "filter.js"):
@@ -78,8 +78,6 @@ def write_site(folder: Path, sources: Sequence[Source], queries: Mapping[str, Na
                 folder.rename(made / _OLD)
             made.rename(folder)
             shutil.rmtree(folder / _OLD, ignore_errors=True)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
         raise BadInput(str(folder), f"cannot be written ({(error.strerror or str(error)).lower()})", expected="a folder that is writable") from error
     return len(pages)
@@ -88,7 +86,7 @@ def write_site(folder: Path, sources: Sequence[Source], queries: Mapping[str, Na
 def _is_ours(folder: Path) -> bool:
     """Whether a folder is empty or holds pages that this module has written."""
     index = folder / "index.html"
-    return folder.is_dir() and (not any(folder.iterdir()) or (index.is_file() and _GENERATOR in index.read_text(encoding="utf-8", errors="replace")))
+    return folder.is_dir() and (not any(folder.iterdir()) or (index.is_file() and _GENERATOR.encode() in read_bytes(index)))
 
 
 def _pages(

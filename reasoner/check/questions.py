@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kb.files import read_text
 from kb.query_library import NamedQuery, named_queries, syntax_error
 from kb.store import KnowledgeStore
 from kb.terms import local_name
@@ -66,7 +67,7 @@ def findings(knowledge: KnowledgeUnderCheck, folders: Sequence[Path] | None = No
 
 def read_expected(path: Path) -> Expected:
     """What a file of an expected answer says."""
-    header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    header, *lines = read_text(path).splitlines() or [""]
     before, _, never = _split(lines, _NEVER)
     rows, more, further = _split(before, _MORE)
     return Expected(tuple(header.split("\t")), (*rows, *further), not more, tuple(never))
