@@ -60,7 +60,6 @@ ALLOWED = {
     ("ontune/html/facts.py", "Stated._read"): "Turtle that was compiled a moment ago, and came through the door",
     ("ontune/html/site.py", "_text_rules"): SHIPPED,
     ("ontune/service/application.py", "application.query"): PRIVATE,
-    ("ontune/service/engine.py", "Engine.question"): PRIVATE,
     ("ontune/service/forkserver.py", "_only_queries"): OWN,
     ("ontune/service/pool.py", "_object"): PRIVATE,
     ("ontune/service/query_worker.py", "QueryWorker.work"): PRIVATE,
