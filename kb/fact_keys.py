@@ -271,7 +271,9 @@ class _Emitter:
             if self._names is not None and self._names.knows(key.names):
                 return ox.NamedNode(self._names.find(key.names, value, key.path).iri)
             return ox.NamedNode(key.namespace + quote(value, safe=""))
-        text = json.dumps(value) if key.datatype == "boolean" else str(value)
+        text = json.dumps(value) if isinstance(value, bool) else str(value)
+        if isinstance(value, float) and "e" in text:
+            text = f"{value:.18f}"  # a decimal of RDF has no exponent
         return ox.Literal(text, datatype=ox.NamedNode(_XSD + key.datatype))
 
 

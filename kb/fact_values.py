@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import pyoxigraph as ox
 
@@ -15,6 +14,9 @@ from kb.errors import BadInput
 from kb.files import json_of, printable, yaml_of
 
 Facts = dict[str, Any]
+
+LARGEST: Final = 10**18
+"""Numbers of facts are smaller than that, whatever their sign."""
 
 _NO_PROPERTY = ox.NamedNode("urn:ontune:no-property")
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*")
@@ -110,8 +112,8 @@ def _scalar(key: Key, value: Any, where: str) -> Any:
     kind = key.datatype or "string"
     fits = {
         "string": isinstance(value, str),
-        "integer": isinstance(value, int) and not isinstance(value, bool),
-        "decimal": isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
+        "integer": isinstance(value, int) and _is_number(value),
+        "decimal": _is_number(value),
         "boolean": isinstance(value, bool),
     }
     if kind == "string" and fits[kind] and not _is_text(value):
@@ -121,6 +123,11 @@ def _scalar(key: Key, value: Any, where: str) -> Any:
     if not fits.get(kind, True):
         raise BadInput(where, f"key '{key.path}' has the value {_shown(value)}", expected=_EXPECTED[kind])
     return value
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that the store can compare with others."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _shown(value: Any) -> str:

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyoxigraph as ox
 
@@ -24,10 +25,14 @@ from kb import files, paths
 from kb.errors import BadInput
 from kb.terms import PREFIXES
 
+if TYPE_CHECKING:
+    from kb.store import KnowledgeStore
+
 _HEADER = re.compile(r"^#\s*(title|description|parameter):\s*(.+?)\s*$", re.MULTILINE)
 _FIXED = re.compile(r"""VALUES\s+\?(?P<name>\w+)\s*\{\s*(?:"(?P<text>[^"{}]*)"|(?P<number>-?\d+(?:\.\d+)?))\s*\}""")
 _SYNTAX = re.compile(r"error at (\d+):(\d+): (.*)", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_COUNTS = "count-"
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,13 @@ def read_query(path: Path) -> NamedQuery:
     split = (line.partition(" - ") for line in header["parameter"])
     parameters = {variable.strip(): meaning.strip() for variable, _, meaning in split}
     return NamedQuery(path, text, " ".join(header["title"]) or path.stem, " ".join(header["description"]), parameters)
+
+
+def counts(store: KnowledgeStore) -> dict[str, int]:
+    """How much of each kind a knowledge base holds: each count is a named query, and the queries are counted too."""
+    queries = named_queries()
+    found = {name.removeprefix(_COUNTS): int(store.select(query.text)[0]["count"]) for name, query in queries.items() if name.startswith(_COUNTS)}
+    return dict(sorted({**found, "queries": len(queries)}.items()))
 
 
 def check_query(path: Path) -> None:

@@ -15,11 +15,13 @@ import typer.main
 
 from kb.errors import BadInput
 from kb.request_fields import FIELDS, MOST, QUESTIONS, REQUEST, WISHES, RequestField, Wishes
-from kb.target import load_target
+from kb.target import complete_target, load_target
+from kb.terms import on
 from kb.workload import load_workload
 from ontune.cli import app
 from ontune.cli.request import RequestArguments
 from ontune.service.questions import Questions
+from reasoner.derive import TARGET
 from reasoner.reasoner import Reasoner, make_request
 from reasoner.request import Request
 
@@ -155,3 +157,15 @@ def test_the_documents_have_the_table() -> None:
     text = (ROOT / "docs" / "reference" / "requests.md").read_text(encoding="utf-8")
     rows = [f"| `{entry.name}` | `{entry.flag}` | {entry.kind} | {entry.meaning} |" for entry in FIELDS.values()]
     assert [line for line in text.splitlines() if line.startswith("| `")] == rows
+
+
+@pytest.mark.parametrize("number", [10**18, -(10**18), 10**4000, 1e300, float("nan"), float("inf")])
+def test_a_number_that_nothing_can_be_compared_with_is_refused(number: float) -> None:
+    for facts in ({"memory_gib": number}, {"load": number}, {"cpu": {"cores": number}}):
+        with pytest.raises(BadInput, match="has the value"):
+            complete_target("node", facts, "node")
+
+
+def test_a_small_number_is_a_decimal_of_rdf() -> None:
+    target = complete_target("node", {"load": 1e-05}, "node")
+    assert [quad.object.value for quad in target.quads(TARGET, TARGET) if quad.predicate.value == on("load")] == ["0.000010000000000000"]  # type: ignore[union-attr]

@@ -149,13 +149,7 @@ def test_named_queries_and_names(ask: Ask) -> None:
     names = ask("GET", "/api/names")[1]
     assert "mnist-cnn" in names["workloads"]
     assert {row["option"] for row in ask("GET", "/api/queries/options?decision=precision")[1]} >= {"fp32", "bf16"}
-    assert ask("GET", "/api/queries/optins")[0] == 400
-
-
-def test_the_description_names_every_route(ask: Ask) -> None:
-    status, schema = ask("GET", "/api/openapi.json", token=None)
-    assert status == 200
-    assert set(schema["paths"]) == {"/api/names", "/api/queries/{name}", "/api/plan", "/api/why-not", "/api/explain", "/api/what-if"}
+    assert ask("GET", "/api/queries/optins")[0] == 404
 
 
 def test_only_those_with_the_token_get_in(ask: Ask) -> None:
@@ -168,7 +162,7 @@ def test_only_those_with_the_token_get_in(ask: Ask) -> None:
 
 
 def test_a_foreign_name_is_refused(ask: Ask) -> None:
-    assert ask("GET", "/api/names", Host="evil.example")[0] == 400
+    assert ask("GET", "/api/names", Host="evil.example")[0] == 421
 
 
 def test_a_huge_body_is_refused(ask: Ask) -> None:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=False)
 
-_COUNTS = "count-"
-
 
 @app.callback()
 def kb() -> None:
@@ -28,12 +26,9 @@ def kb() -> None:
 @app.command()
 def stats(format: Annotated[str, choice("--format", "table", "json", help="How to print the counts.")] = "table") -> None:
     """Count what the knowledge base holds; each count is a named query."""
-    from kb.query_library import named_queries
+    from kb.query_library import counts
 
-    store, queries = _store(), named_queries()
-    counts = {name.removeprefix(_COUNTS): int(store.select(query.text)[0]["count"]) for name, query in queries.items() if name.startswith(_COUNTS)}
-    counts["queries"] = len(queries)
-    document = dict(sorted(counts.items()))
+    document = counts(_store())
     emit(document, format, lambda: emit_rows(document.items(), ("what", "number")))
 
 

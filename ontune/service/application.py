@@ -1,58 +1,36 @@
-"""The web application: routes, access, and what goes wrong as one JSON message."""
+"""The web application: its routes, and how each request is read."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.schemas import SchemaGenerator
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kb import __version__
-from kb.errors import BadInput, NoFeasiblePlan, OntuneError
+from kb.errors import BadInput
 from kb.files import json_of
-from kb.query_library import named_query
+from kb.query_library import NamedQuery, named_query
+from kb.request_fields import QUESTIONS
+from ontune.service import openapi
 from ontune.service.engine import Engine
-from ontune.service.pool import Busy, TooSlow, WorkerDied
-from ontune.service.protocol import ReadOnly, UnsupportedMediaType, asked
-from ontune.service.results import NotAcceptable
+from ontune.service.failures import NotFound, TooLarge, handlers
+from ontune.service.guards import HostGuard, TokenGuard
+from ontune.service.protocol import UnsupportedMediaType, asked
 
 LARGEST_BODY = 1_000_000
+_DRAINED = 16 * LARGEST_BODY
+"""Bytes of a body that is too large which are still read, so that its sender gets to the answer."""
 
-
-class TooLarge(BadInput):
-    """A body is larger than a request needs to be."""
-
-
-_STATUS: tuple[tuple[type[OntuneError], int], ...] = (
-    (ReadOnly, 403),
-    (NotAcceptable, 406),
-    (TooLarge, 413),
-    (UnsupportedMediaType, 415),
-    (BadInput, 400),
-    (NoFeasiblePlan, 409),
-    (Busy, 503),
-    (WorkerDied, 503),
-    (TooSlow, 504),
-)
 _OPEN = ("/", "/api/openapi.json")
-_SCHEMA = SchemaGenerator({"openapi": "3.1.0", "info": {"title": "Ontune", "version": __version__}})
-_QUESTIONS = {
-    "plan": ("The plan for a workload on a target (absent: the server's machine).", "workload"),
-    "why-not": ("What speaks against an option.", "workload, option"),
-    "explain": ("The proof of a decision or an option, down to facts and sources.", "workload, subject"),
-    "what-if": ("The plan with some facts changed, as a difference.", "workload, changes"),
-}
+_JSON = "application/json"
+_TABLE = "application/sparql-results+json"
 
 
 def application(engine: Engine, *, token: str | None = None, hosts: tuple[str, ...] = ()) -> Starlette:
@@ -61,59 +39,55 @@ def application(engine: Engine, *, token: str | None = None, hosts: tuple[str, .
     Args:
         engine: what answers.
         token: what `Authorization: Bearer` must carry; None asks for nothing.
-        hosts: names by which the service may be called; others are refused, so that no foreign page can reach it by a name of its own.
+        hosts: names by which the service may be called; others are refused. None: every name.
     """
 
-    def answering(question: str, summary: str, needs: str) -> Route:
+    def answering(question: str) -> Route:
         async def post(request: Request) -> Response:
-            return Response(await engine.question(question, await _body(request)), media_type="application/json")
+            return Response(await engine.question(question, await _object(request)), media_type=_JSON)
 
-        post.__doc__ = f"summary: {summary!r}\n" + _POST.replace("NEEDS", needs)
         return Route(f"/api/{question}", post, methods=["POST"])
 
-    async def names(request: Request) -> Response:
-        """
-        summary: Names of workloads and targets, and the named queries with their parameters.
-        responses: {200: {description: three lists}}
-        """
-        return Response(await engine.question("names", {}), media_type="application/json")
+    def telling(question: str) -> Route:
+        async def get(_: Request) -> Response:
+            return Response(await engine.question(question, {}), media_type=_JSON)
 
-    async def query(request: Request) -> Response:
-        """
-        summary: The result of a named query; its parameters are those of the address.
-        parameters: [{name: name, in: path, required: true, schema: {type: string}}]
-        responses: {200: {description: a list of rows}}
-        """
-        text = named_query(request.path_params["name"]).filled(dict(request.query_params))
+        return Route(f"/api/{question}", get)
+
+    async def rows(request: Request) -> Response:
+        text = _named(request.path_params["name"]).filled(_parameters(request))
         answer = await engine.query({"query": text, "accept": _TABLE, "base": None, "default_graphs": [], "named_graphs": []})
         found = json.loads(await answer.whole())
+        if "boolean" in found:
+            return JSONResponse([{"boolean": json.dumps(found["boolean"])}])
         return JSONResponse([{name: value["value"] for name, value in row.items()} for row in found["results"]["bindings"]])
 
-    async def schema(request: Request) -> Response:
-        return JSONResponse(_SCHEMA.get_schema(routes=request.app.routes))
+    async def description(_: Request) -> Response:
+        return JSONResponse(openapi.document(token is not None))
 
-    async def page(request: Request) -> Response:
+    async def page(_: Request) -> Response:
         return FileResponse(Path(__file__).with_name("page.html"), media_type="text/html")
 
-    async def protocol(request: Request) -> Response:
+    async def sparql(request: Request) -> Response:
         headers, address = request.headers, request.url
-        body = await _raw_body(request)
+        body = await _body(request)
         base = str(address.replace(query="", fragment=""))
         question = asked(request.method, address.query, headers.get("content-type", ""), body, headers.get("accept", ""), base)
         answer = await engine.query(question)
         return StreamingResponse(answer.body, media_type=answer.head["media_type"])
 
     routes = [
-        Route("/", page, include_in_schema=False),
-        Route("/sparql", protocol, methods=["GET", "POST"], include_in_schema=False),
-        Route("/api/openapi.json", schema, include_in_schema=False),
-        Route("/api/names", names),
-        Route("/api/queries/{name}", query),
-        *(answering(question, *told) for question, told in _QUESTIONS.items()),
+        Route("/", page),
+        Route("/sparql", sparql, methods=["GET", "POST"]),
+        Route("/api/openapi.json", description),
+        telling("names"),
+        telling("stats"),
+        Route("/api/queries/{name}", rows),
+        *map(answering, QUESTIONS),
     ]
-    guards = [Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))] if hosts else []
+    guards = [Middleware(HostGuard, hosts=hosts)] if hosts else []
     if token is not None:
-        guards.append(Middleware(_TokenGuard, token=token))
+        guards.append(Middleware(TokenGuard, token=token, public=_OPEN))
 
     @contextlib.asynccontextmanager
     async def running(_: Starlette) -> AsyncIterator[None]:
@@ -123,58 +97,56 @@ def application(engine: Engine, *, token: str | None = None, hosts: tuple[str, .
         finally:
             await engine.stop()
 
-    handlers: dict[Any, Callable[[Request, Exception], Any]] = {OntuneError: _complain, Exception: _internal}
-    return Starlette(routes=routes, middleware=guards, exception_handlers=handlers, lifespan=running)
+    made = Starlette(routes=routes, middleware=guards, exception_handlers=handlers(), lifespan=running)
+    made.router.redirect_slashes = False  # what is not there is said to be not there
+    return made
 
 
-_TABLE = "application/sparql-results+json"
-_POST = """
-requestBody: {required: true, content: {application/json: {schema: {type: object, required: [NEEDS]}}}}
-responses: {200: {description: the answer, as the command line prints it}, 400: {description: bad input}, 409: {description: no feasible plan}}
-"""
+def _named(name: str) -> NamedQuery:
+    try:
+        return named_query(name)
+    except BadInput as error:
+        raise NotFound(error.where, error.problem, expected="a name of /api/names", meant=error.nearest) from error
 
 
-class _TokenGuard:
-    """Lets only those in who carry the token."""
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self._app, self._expected = app, f"Bearer {token}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = dict(scope.get("headers", ())).get(b"authorization", b"")
-        if scope["type"] != "http" or scope["path"] in _OPEN or secrets.compare_digest(given, self._expected):
-            await self._app(scope, receive, send)
-        else:
-            await JSONResponse({"error": {"message": "the token is missing or wrong"}}, 401, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+def _parameters(request: Request) -> dict[str, str]:
+    """The parameters of the address, each once."""
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if found.setdefault(name, value) != value:
+            raise BadInput(f"parameter {name:.60}", "is given more than once", expected="one value")
+    return found
 
 
-async def _raw_body(request: Request) -> bytes:
-    body = bytearray()
+async def _body(request: Request) -> bytes:
+    """The body as it came, if it is neither too large nor coded."""
+    if (coding := request.headers.get("content-encoding", "identity")) != "identity":
+        raise UnsupportedMediaType("Content-Encoding", f"'{coding:.60}' is not understood", expected="a body as it is")
+    body, size = bytearray(), 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise TooLarge("body", "too large", expected=f"at most {LARGEST_BODY} bytes")
+        size += len(chunk)
+        if size <= LARGEST_BODY:
+            body += chunk
+        elif size > _DRAINED:
+            break
+    if size > LARGEST_BODY:
+        raise TooLarge("body", "too large", expected=f"at most {LARGEST_BODY} bytes")
     return bytes(body)
 
 
-async def _body(request: Request) -> Mapping[str, Any]:
-    raw = await _raw_body(request)
+async def _object(request: Request) -> Mapping[str, Any]:
+    """The body as an object of JSON; without a media type it is taken for one."""
+    media = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
+    if media != _JSON and not media.endswith("+json"):
+        raise UnsupportedMediaType("Content-Type", f"'{media:.60}' is no JSON", expected=f"{_JSON} (curl --json)")
+    raw = await _body(request)
     try:
-        text = raw.decode()
+        value = json_of(raw.decode(), "body")
+        json.dumps(value, ensure_ascii=False).encode()  # JSON may hold one half of a pair of surrogates, which can be written nowhere
     except UnicodeDecodeError as error:
         raise BadInput("body", "is not encoded in UTF-8", expected="UTF-8") from error
-    value = json_of(text, "body")
+    except UnicodeEncodeError as error:
+        raise BadInput("body", "holds half a character", expected="Unicode text") from error
     if not isinstance(value, Mapping):
         raise BadInput("body", "is no object", expected="an object")
     return value
-
-
-async def _complain(request: Request, error: Exception) -> Response:
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    headers = {"Retry-After": str(Busy.retry_after)} if status == 503 else None
-    told = (error.told or error.to_json()) if isinstance(error, OntuneError) else {"message": str(error)}
-    return JSONResponse({"error": dict(told)}, status, headers)
-
-
-async def _internal(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": {"message": "internal error: see the log of the service"}}, 500)

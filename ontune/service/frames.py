@@ -19,6 +19,9 @@ END: Final = b"E"
 FAILURE: Final = b"F"
 REQUEST: Final = b"R"
 
+INTERNAL: Final = "internal error: see the log of the service"
+"""What a client is told of a fault of ours."""
+
 _FRAME = struct.Struct("!cI")
 
 

@@ -14,8 +14,6 @@ from ontune.service import frames
 from ontune.service.questions import Questions
 from reasoner.reasoner import Reasoner
 
-INTERNAL = "internal error: see the log of the service"
-
 
 class QuestionWorker:
     """Answers the questions of `/api`, one after the other.
@@ -42,7 +40,7 @@ class QuestionWorker:
             return frames.packed_json(frames.FAILURE, {"kind": type(error).__name__} | error.to_json())
         except Exception:  # a fault of ours, which one question must not make the next one's
             traceback.print_exc(file=sys.stderr)
-            return frames.packed_json(frames.FAILURE, {"kind": "OntuneError", "message": INTERNAL, "exit_code": OntuneError.exit_code})
+            return frames.packed_json(frames.FAILURE, {"kind": "OntuneError", "message": frames.INTERNAL, "exit_code": OntuneError.exit_code})
         head = frames.packed_json(frames.HEAD, {"media_type": "application/json"})
         return head + frames.packed(frames.DATA, text) + frames.packed(frames.END)
 

@@ -10,7 +10,7 @@ from kb import user_files
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
 from kb.fact_values import walk
-from kb.query_library import named_queries
+from kb.query_library import counts, named_queries
 from kb.request_fields import FIELDS, QUESTIONS, REQUEST, TARGET, WISHES, WORKLOAD
 from kb.site import Site, complete_site, load_site, site_names
 from kb.target import Target, as_described, complete_target, load_target, target_names
@@ -36,13 +36,14 @@ class Questions:
             "explain": self._explain,
             "what-if": self._what_if,
             "names": self._names,
+            "stats": lambda _: counts(self._reasoner.full_store),
         }
 
     def answer(self, question: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to a question, as JSON.
 
         Args:
-            question: one of `kb.request_fields.QUESTIONS`, or `names`.
+            question: one of `kb.request_fields.QUESTIONS`, or `names` or `stats`.
             body: the fields of a request, and those of the question; null is as good as absent.
 
         Raises:

@@ -11,13 +11,13 @@ from kb.errors import BadInput
 
 Format = ox.QueryResultsFormat | ox.RdfFormat
 
-_TABLES: tuple[Format, ...] = (
+TABLES: tuple[Format, ...] = (
     ox.QueryResultsFormat.JSON,
     ox.QueryResultsFormat.XML,
     ox.QueryResultsFormat.CSV,
     ox.QueryResultsFormat.TSV,
 )
-_GRAPHS: tuple[Format, ...] = (ox.RdfFormat.TURTLE, ox.RdfFormat.N_TRIPLES, ox.RdfFormat.RDF_XML, ox.RdfFormat.JSON_LD)
+GRAPHS: tuple[Format, ...] = (ox.RdfFormat.TURTLE, ox.RdfFormat.N_TRIPLES, ox.RdfFormat.RDF_XML, ox.RdfFormat.JSON_LD)
 _ALIASES = {"application/json": "application/sparql-results+json", "application/xml": "application/sparql-results+xml"}
 _GRAPH_ALIASES = {"application/json": "application/ld+json", "application/xml": "application/rdf+xml", "text/plain": "application/n-triples"}
 
@@ -29,8 +29,8 @@ class NotAcceptable(BadInput):
 def offered(answer: Any) -> Sequence[Format]:
     """The formats for what a query gave, the preferred one first."""
     if isinstance(answer, ox.QueryTriples):
-        return _GRAPHS
-    return _TABLES[:2] if isinstance(answer, ox.QueryBoolean) else _TABLES
+        return GRAPHS
+    return TABLES[:2] if isinstance(answer, ox.QueryBoolean) else TABLES
 
 
 def negotiated(accept: str, formats: Sequence[Format]) -> Format:
@@ -44,7 +44,7 @@ def negotiated(accept: str, formats: Sequence[Format]) -> Format:
     liked = {format: max((_quality(format, media, quality, aliases) for media, quality in ranges), default=(0, 0.0)) for format in formats}
     best = max(formats, key=lambda format: (liked[format][1], -formats.index(format)))
     if liked[best][1] <= 0:
-        expected = ", ".join(_plain(format) for format in formats)
+        expected = ", ".join(plain(format) for format in formats)
         raise NotAcceptable("Accept", f"'{accept}' names no format of this answer", expected=expected)
     return best
 
@@ -60,12 +60,13 @@ def _range(part: str) -> tuple[str, float]:
 
 def _quality(format: Format, media: str, quality: float, aliases: dict[str, str]) -> tuple[int, float]:
     """How exactly a range names the format, and how much it is liked: an exact name counts before a wildcard."""
-    own = _plain(format)
+    own = plain(format)
     if aliases.get(media, media) == own:
         return 2, quality
     kind, _, rest = media.partition("/")
     return (1, quality) if rest == "*" and kind in ("*", own.partition("/")[0]) else (0, 0.0)
 
 
-def _plain(format: Format) -> str:
+def plain(format: Format) -> str:
+    """The media type of a format, without parameters."""
     return format.media_type.partition(";")[0]
