@@ -282,3 +282,22 @@ def test_a_pair_that_cannot_run_is_named_with_what_stopped_it(frameworks: Path) 
         assert f"seed 0, bf16: RuntimeError: {message(conflict).rpartition(': ')[2]}" in done.stderr
     else:
         assert json.loads(done.stdout)["parameters"]["sequence"] == 8, "the size for which the quality of the digits is stated"
+
+
+def test_the_knowledge_says_what_the_programs_can_be_told() -> None:
+    """Each option with a setting is taken by a shipped program exactly where its catalogue has the setting; the networks are the same, too."""
+    import catalogue
+
+    from kb.terms import on
+    from reasoner.reasoner import Reasoner
+
+    store = Reasoner([]).store
+    settings = store.select("SELECT ?option ?name ?value WHERE { ?option on:appliedBy ?how . ?how a on:CodeSetting ; on:name ?name ; on:value ?value }")
+    everywhere = {"threads", "framework"}  # an argument of their own, whatever the framework
+    for program in store.instances(on("ShippedProgram")):
+        [framework] = store.objects(program, on("writtenIn"))
+        offered = catalogue.SETTINGS[framework.rpartition("/")[2]]
+        missing = {row["option"] for row in settings if row["name"] not in everywhere and row["value"] not in offered.get(row["name"], ())}
+        others = {row["option"] for row in settings if row["name"] == "framework"} - {framework}
+        assert set(store.objects(program, on("offersOption"))) == {row["option"] for row in settings} - missing - others
+        assert set(store.objects(program, on("trains"))) == set(catalogue.NETWORKS)

@@ -281,7 +281,7 @@ def cli(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, 
 
 def test_the_command_line_does_what_it_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("ONTUNE_DATA_HOME", str(tmp_path))
-    job = ["-w", "mnist-cnn", "-t", "eos-h100"]
+    job = ["-w", "llama-7b", "-t", "eos-h100"]  # described: no shipped program, which would have no setting for fp8
     [way] = json.loads(cli(["why-not", "fp8", *job, "--format", "json"], capsys)[1])["repair"]
     code, out, _ = cli(["plan", *job, *way["add"], "--format", "json"], capsys)
     assert (code, {"precision": "fp8"}) == (0, {d["decision"]: d["option"] for d in json.loads(out)["decisions"] if d["decision"] == "precision"})
