@@ -81,7 +81,7 @@ class Snapshot:
         """The N-Quads of a part (`FULL` or `PLANNING`); None where they are gone or damaged."""
         if name in self.memory:
             return self.memory[name]
-        content = _read_own(self.folder / name) if self.folder else None
+        content = read_own(self.folder / name) if self.folder else None
         return content if content is not None and _digest(content) == self.digests[name] else None
 
 
@@ -117,8 +117,8 @@ def _keep(home: Path, key: str, info: SnapshotInfo, parts: Parts, needed: str) -
         fresh = Path(tempfile.mkdtemp(prefix=_MAKING, dir=home))
         try:
             for name, content in parts.items():
-                _write_own(fresh / name, content)
-            _write_own(fresh / _ABOUT, json.dumps(about | {"seal": _seal(about)}).encode())
+                write_own(fresh / name, content)
+            write_own(fresh / _ABOUT, json.dumps(about | {"seal": _seal(about)}).encode())
             shutil.rmtree(_folder(home, key), ignore_errors=True)
             fresh.rename(_folder(home, key))
         finally:
@@ -137,7 +137,7 @@ def _read(home: Path, key: str, needed: str) -> Snapshot | None:
     """The snapshot of that key, if it is there, this user's own, sealed, and the needed part whole."""
     folder = _folder(home, key)
     try:
-        about = json.loads(_read_own(folder / _ABOUT) or b"")
+        about = json.loads(read_own(folder / _ABOUT) or b"")
         seal = about.pop("seal")
     except (ValueError, KeyError, AttributeError, RecursionError):
         return None
@@ -168,7 +168,7 @@ def _claim(home: Path) -> None:
             folder.chmod(facts.st_mode & ~_OTHERS_WRITE & 0o7777)
 
 
-def _read_own(path: Path) -> bytes | None:
+def read_own(path: Path) -> bytes | None:
     """The content of a regular file that this user owns and nobody else may write; None of any other."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -183,7 +183,8 @@ def _read_own(path: Path) -> bytes | None:
             return None
 
 
-def _write_own(path: Path, content: bytes) -> None:
+def write_own(path: Path, content: bytes) -> None:
+    """Write a new file for this user alone. Raises OSError."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
 

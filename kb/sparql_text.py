@@ -76,14 +76,14 @@ def depth(query: str) -> int:
     return deepest
 
 
-def refuse_nesting(query: str, where: str) -> None:
-    """See that a query is not nested more deeply than the engine's parser bears.
+def refuse_nesting(query: str, where: str, deepest: int = DEEPEST) -> None:
+    """See that a query is not nested more deeply than a parser bears, which may recurse.
 
     Raises:
         BadInput: it is.
     """
-    if (found := depth(query)) > DEEPEST:
-        raise BadInput(where, f"{found} brackets stand open at one place", expected=f"at most {DEEPEST}")
+    if (found := depth(query)) > deepest:
+        raise BadInput(where, f"{found} brackets stand open at one place", expected=f"at most {deepest}")
 
 
 def refuse_federation(query: str, where: str) -> None:
@@ -118,6 +118,11 @@ def refuse_federation(query: str, where: str) -> None:
         raise BadInput(where, "SERVICE asks another service", expected="a query over this knowledge base alone")
 
 
+def declared_prefixes(query: str) -> set[str]:
+    """The prefixes that a query declares itself."""
+    return set(_DECLARED.findall(bare(query)))
+
+
 def with_whole_names(query: str) -> str:
     """The query with those names written out that the grammar allows and the engine refuses, such as `kb:torch-2.13.0`, which has two dots.
 
@@ -126,7 +131,7 @@ def with_whole_names(query: str) -> str:
     """
     from kb.terms import PREFIXES
 
-    known = {prefix: PREFIXES[prefix] for prefix in PREFIXES.keys() - set(_DECLARED.findall(bare(query)))}
+    known = {prefix: PREFIXES[prefix] for prefix in PREFIXES.keys() - declared_prefixes(query)}
     return "".join(_whole(token, known) for token in tokens(query))
 
 

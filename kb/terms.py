@@ -66,3 +66,9 @@ def prefixed(iri: str) -> str:
         return iri
     length, prefix = max(fitting)
     return f"{prefix}:{iri[length:]}"
+
+
+def expand(name: str) -> str:
+    """The IRI behind `prefix:name`; a name with another prefix, or with none, is returned as it is."""
+    prefix, colon, local = name.partition(":")
+    return PREFIXES[prefix] + local if colon and prefix in PREFIXES else name

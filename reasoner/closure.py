@@ -17,7 +17,7 @@ import pyoxigraph as ox
 from kb.errors import OntuneError
 from kb.paths import shipped
 from kb.terms import PREFIXES, RDF_TYPE, local_name, on
-from reasoner.rule_text import Pattern, expand, read_rule
+from reasoner.rule_reading import Pattern, RuleReading, iri_of, is_open, name_of
 
 # The kind of a triple: its predicate, and with rdf:type its class.
 Kind = tuple[str, str]
@@ -87,7 +87,12 @@ def closure_rules(folder: Path | None = None) -> tuple[ClosureRule, ...]:
     Raises:
         OntuneError: a file lacks its `# rule:` line or has another form than `INSERT { head } WHERE { body }`.
     """
-    return tuple(_read(path) for path in sorted((folder or shipped("rules") / "closure").glob("*.ru")))
+    from reasoner.readings import readings
+
+    paths = sorted((folder or shipped("rules") / "closure").glob("*.ru"))
+    constructs = {path: path.read_text(encoding="utf-8").replace("\nINSERT {", "\nCONSTRUCT {", 1) for path in paths}
+    found = readings(constructs.values(), "closure")
+    return tuple(_described(path, construct, found[construct]) for path, construct in constructs.items())
 
 
 def close(store: ox.Store, graph: ox.NamedNode, rules: Sequence[ClosureRule] | None = None) -> ClosureReport:
@@ -148,7 +153,7 @@ def _reads(store: ox.Store, rule: ClosureRule) -> frozenset[Kind] | None:
             values = {row[name].value for row in rows} if f"?{name}" in rule.select.partition("WHERE")[0].split() else None
             if values is None:
                 return None
-            kinds |= {(RDF_TYPE, value) if pattern.path[0] == "a" else (value, "") for value in values}
+            kinds |= {(RDF_TYPE, value) if _is_typing(pattern) else (value, "") for value in values}
     return frozenset(kinds)
 
 
@@ -199,14 +204,11 @@ def _readable(statement: ox.Triple) -> str:
     return " ".join(local_name(term.value) if isinstance(term, ox.NamedNode) else str(term) for term in statement)
 
 
-def _read(path: Path) -> ClosureRule:
-    text = path.read_text(encoding="utf-8")
-    construct = text.replace("\nINSERT {", "\nCONSTRUCT {", 1)
-    named = next((line.removeprefix("# rule: ") for line in text.splitlines() if line.startswith("# rule: ")), "")
-    try:
-        rule = read_rule(construct)
-    except ValueError as error:
-        raise OntuneError(f"{path}: a closure rule has the form INSERT {{ head }} WHERE {{ body }}") from error
+def _described(path: Path, construct: str, rule: RuleReading | str) -> ClosureRule:
+    lines = construct.splitlines()
+    named = next((line.removeprefix("# rule: ") for line in lines if line.startswith("# rule: ")), "")
+    if isinstance(rule, str):
+        raise OntuneError(f"{path}: a closure rule has the form INSERT {{ head }} WHERE {{ body }}: {rule}")
     if not named:
         raise OntuneError(f"{path}: a closure rule says by '# rule: ...' which rules of the specification it states")
     # what the head says is asked for only so that nothing is concluded twice: it wakes no rule
@@ -220,28 +222,31 @@ def _read(path: Path) -> ClosureRule:
     select = f"SELECT DISTINCT {' '.join(asked) or '*'} WHERE {{ {' '.join(pattern.text for pattern in certain)} }}" if certain else ""
     kinds = frozenset(kind for pattern in axioms for kind in _axiom_kinds(pattern))
     names = tuple(name.strip() for name in named.split(","))
-    return ClosureRule(path, names, construct, kinds, about, select, settled="\n# settled: " in text)
+    return ClosureRule(path, names, construct, kinds, about, select, settled="\n# settled: " in construct)
 
 
 def _is_axiom(pattern: Pattern) -> bool:
     """Whether a pattern is about the vocabulary: its predicates are given, and it is no typing by a class that is not."""
-    if any(token[0] in "?$" and len(token) > 1 for token in pattern.path) or expand(pattern.path[0]) in _BETWEEN_INDIVIDUALS:
+    if is_open(pattern.predicate) or iri_of(pattern.predicate) in _BETWEEN_INDIVIDUALS:
         return False
-    return pattern.path != ("a",) or pattern.object[0] not in "?$"
+    return not _is_typing(pattern) or not is_open(pattern.object)
+
+
+def _is_typing(pattern: Pattern) -> bool:
+    return pattern.predicate == f"<{RDF_TYPE}>"
 
 
 def _axiom_kinds(pattern: Pattern) -> set[Kind]:
-    if pattern.path == ("a",):
-        return {(RDF_TYPE, expand(pattern.object))}
-    return {(expand(token), "") for token in pattern.path if token[0] not in "/|^*+?()"}
+    if _is_typing(pattern):
+        return {(RDF_TYPE, iri_of(pattern.object) or "")}
+    return {(signature.predicate or "", "") for signature in pattern.signatures}
 
 
 def _kind(pattern: Pattern) -> Kind | None:
     """The kind of a pattern about individuals; None where its property or its class is a variable."""
-    return None if _variable(pattern) else (expand(pattern.path[0]), "")
+    return None if _variable(pattern) else (iri_of(pattern.predicate) or "", "")
 
 
 def _variable(pattern: Pattern) -> str:
     """The variable that stands for a pattern's property, or for its class, without its mark; empty where there is none."""
-    token = pattern.object if pattern.path == ("a",) else pattern.path[0]
-    return token[1:] if token[0] in "?$" else ""
+    return name_of(pattern.object if _is_typing(pattern) else pattern.predicate) or ""

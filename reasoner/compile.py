@@ -18,8 +18,7 @@ from kb.errors import BadInput
 from kb.snapshot import FULL, PLANNING, Parts, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
-from kb.terms import FILE, PREFIXES, local_name, on, prefixed
-from reasoner.rule_text import expand
+from kb.terms import FILE, PREFIXES, expand, local_name, on, prefixed
 
 if TYPE_CHECKING:
     from reasoner.closure import Inconsistency
@@ -144,14 +143,14 @@ def _loaded(sources: Sequence[Source]) -> KnowledgeStore:
 def _concluded(store: KnowledgeStore) -> KnowledgeStore:
     """The store with what follows from it: the OWL closure, then the conclusions of its rules."""
     from reasoner.additions import Unsound
-    from reasoner.check.rule_lint import unsound_rules
     from reasoner.closure import close
+    from reasoner.readings import keep_readings
     from reasoner.rules import load_rules, run_rules
 
     report = close(store.store, ox.NamedNode(CLOSURE_GRAPH))
     if report.inconsistencies:
         raise Unsound([(f"the knowledge base: it contradicts itself: {found.message}", _named_in(found)) for found in report.inconsistencies])
-    _refuse_rules(unsound_rules(store))
+    _refuse_rules(keep_readings(store))
     try:
         rules = load_rules(store)
     except BadInput as error:  # a cycle goes through several rules
@@ -184,6 +183,6 @@ def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
 def _code_hash() -> str:
     """Changes with the code that compiles, so that a checkout under work never reads a snapshot of older code."""
     digest = hashlib.sha256()
-    for name in ("compile", "additions", "closure", "rules", "rule_text", "shapes"):
+    for name in ("compile", "additions", "closure", "rules", "rule_algebra", "rule_limits", "rule_reading", "shapes", "strata"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()

@@ -190,7 +190,12 @@ class Deriver:
         division, store = self._divisions.get(rule.iri), derivation.for_rules()
         if division and not derivation.says_any(division.fixed):
             return division.conclusions(store, REQUEST)
-        return conclusions(store, rule, REQUEST, derivation.focus)
+        found = conclusions(store, rule, REQUEST, derivation.focus_of(rule))
+        return found if rule.per_request else [quad for quad in found if quad.subject in derivation.nodes or not self._known(quad)]
+
+    def _known(self, quad: ox.Quad) -> bool:
+        """Whether the knowledge base says it without a request."""
+        return quad not in self._lent and quad in self.store.store
 
     def _reads_of(self, quad: ox.Quad) -> list[Read]:
         predicate, value = quad.predicate.value, quad.object
@@ -204,14 +209,16 @@ class Derivation:
     Attributes:
         derived: what holds for the request.
         said: for each rule that concluded something of the request, what it says of it: by predicate the resources that are objects.
-        focus: SPARQL that binds `$this` to the nodes that came with the request.
+        nodes: those that came with the request.
     """
 
     def __init__(self, deriver: Deriver, facts: Sequence[ox.Quad]) -> None:
         self._deriver = deriver
         self._facts = facts
         self._whole = False
-        self.focus = focus_values(quad.subject for quad in facts if isinstance(quad.subject, ox.NamedNode))
+        self.nodes = {quad.subject: None for quad in facts if isinstance(quad.subject, ox.NamedNode)}
+        self._focus = focus_values(self.nodes)
+        self._beyond = False
         self._seen: dict[Read, tuple[int, ...]] = {read: (number,) for read, number in deriver.given(facts).items()}
         self._concluded: dict[str, _Conclusions] = {}
         for stratum in deriver.strata:
@@ -224,6 +231,7 @@ class Derivation:
                     if concluded.quads and concluded is not before and not (before and concluded.quads <= before.quads):
                         self._concluded[rule] = concluded
                         new |= concluded.reads
+                        self._beyond |= any(quad.subject not in self.nodes for quad in concluded.quads)
                         for read in concluded.reads:
                             self._seen[read] = (*self._seen.get(read, ()), concluded.number)
                 waiting = [rule for rule in stratum.awake(self._seen) if not new.isdisjoint(deriver.reads[rule.iri])] if new else []
@@ -242,6 +250,11 @@ class Derivation:
         """Whether the request's facts or what follows from them say something that is read so."""
         return not self._seen.keys().isdisjoint(reads)
 
+    def focus_of(self, rule: Rule) -> str:
+        """SPARQL that narrows a rule that asks no request to the nodes that came with one; empty where it may conclude more of others."""
+        comes = any(all(any((read.predicate, read.object) in self._seen for read in reads) for reads in way) for way in rule.against)
+        return "" if comes or self._beyond else self._focus
+
     def for_rules(self) -> KnowledgeStore:
         """The knowledge base with those of the request's facts and conclusions in it that rules read; with all once `in_store` was asked for."""
         if self._whole:
@@ -258,7 +271,7 @@ class Derivation:
     def _key(self, rule: Rule) -> Hashable:
         """What decides the conclusions of a rule: itself, and the facts that it can read."""
         seen = self._seen
-        return rule.iri, "" if rule.per_request else self.focus, *[seen.get(read) for read in self._deriver.reads[rule.iri]]
+        return rule.iri, "" if rule.per_request else self.focus_of(rule), *[seen.get(read) for read in self._deriver.reads[rule.iri]]
 
 
 def _said(quads: Iterable[ox.Quad]) -> dict[str, frozenset[str]]:

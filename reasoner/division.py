@@ -8,20 +8,14 @@ remains its meaning: other engines run it as it stands, and so does this one whe
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 
 import pyoxigraph as ox
 
 from kb.store import KnowledgeStore, Term
-from reasoner.rule_text import expand, signatures
+from reasoner.rule_reading import signatures_of
 from reasoner.rules import Rule
-
-_FORM = re.compile(
-    r"CONSTRUCT { \$this (?P<concludes>[\w:]+) \?(?P<thing>\w+) } WHERE { (?P<things>[^$\"']*) "
-    r"FILTER NOT EXISTS { \?(?P=thing) (?P<asks>[\w:]+) \?(?P<asked>\w+) \. FILTER NOT EXISTS { \$this (?P<holds>[\w:]+) \?(?P=asked) } } }"
-)
 
 
 @dataclass(frozen=True)
@@ -46,16 +40,14 @@ class Division:
 
 def divide(store: KnowledgeStore, rule: Rule, request: ox.NamedNode) -> Division | None:
     """The division that a rule of the request is, over a knowledge base without a request; None where its text has another form."""
-    form = _FORM.fullmatch(" ".join(rule.construct.split())) if rule.per_request else None
-    if form is None or f"?{form['asked']}" in form["things"]:
+    form = rule.reading.division if rule.per_request else None
+    if form is None:
         return None
-    holds, concludes = expand(form["holds"]), ox.NamedNode(expand(form["concludes"]))
     asked: dict[Term, set[Term]] = defaultdict(set)
-    select = f"SELECT ?{form['thing']} ?{form['asked']} WHERE {{ {form['things']} OPTIONAL {{ ?{form['thing']} {form['asks']} ?{form['asked']} }} }}"
-    for row in store.terms(select):
-        asked[row[form["thing"]]].update([row[form["asked"]]] if form["asked"] in row else ())
+    for row in store.terms(form.select):
+        asked[row[form.thing]].update([row[form.asked]] if form.asked in row else ())
     things: dict[frozenset[Term], list[ox.Quad]] = defaultdict(list)
     for thing, all_asked in asked.items():
-        things[frozenset(all_asked)].append(ox.Quad(request, concludes, thing, ox.NamedNode(rule.iri)))
-    fixed = {(read.predicate, read.object) for pattern in rule.text.body for read in signatures(pattern)} - {(holds, None)}
-    return Division(ox.NamedNode(holds), frozenset(fixed), {key: tuple(quads) for key, quads in things.items()})
+        things[frozenset(all_asked)].append(ox.Quad(request, ox.NamedNode(form.concludes), thing, ox.NamedNode(rule.iri)))
+    fixed = {(read.predicate, read.object) for read in signatures_of(rule.reading.body)} - {(form.holds, None)}
+    return Division(ox.NamedNode(form.holds), frozenset(fixed), {key: tuple(quads) for key, quads in things.items()})

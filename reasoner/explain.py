@@ -17,7 +17,7 @@ from reasoner.derive import REQUEST, REQUEST_GRAPH, TARGET, WORKLOAD
 from reasoner.ground import Cause
 from reasoner.reasons import Reasons
 from reasoner.request import find_decision, find_option
-from reasoner.rule_text import Pattern, expand
+from reasoner.rule_reading import Pattern, iri_of, is_open, name_of
 from reasoner.rules import Rule, matches, message, readable
 
 _DEPTH = 12
@@ -84,12 +84,12 @@ class Prover:
         if bindings is None or depth == 0:
             return {"by": by, "premises": []}
         by["text"] = message(rule, {name: ox.Literal(self._named(term)) for name, term in bindings.items()})
-        found = [premise for pattern in rule.text.where if (premise := _instance(pattern, bindings)) is not None and premise != triple]
+        found = [premise for pattern in rule.reading.premises if (premise := _instance(pattern, bindings)) is not None and premise != triple]
         return {"by": by, "premises": [self.prove(premise, depth - 1) for premise in dict.fromkeys(found)]}
 
     def _bindings(self, rule: Rule, triple: ox.Triple) -> dict[str, Term] | None:
         """The first match of a rule's body under which one pattern of its head is the triple."""
-        for pattern in rule.text.head:
+        for pattern in rule.reading.head:
             bound = _unify(pattern, triple)
             if bound is None:
                 continue
@@ -134,12 +134,12 @@ def _of_cause(reasons: Reasons, prover: Prover, cause: Cause) -> Proof:
 
 def _unify(pattern: Pattern, triple: ox.Triple) -> dict[str, Term] | None:
     bound: dict[str, Term] = {}
-    for token, term in ((pattern.subject, triple.subject), (pattern.path[0], triple.predicate), (pattern.object, triple.object)):
+    for token, term in ((pattern.subject, triple.subject), (pattern.predicate, triple.predicate), (pattern.object, triple.object)):
         if isinstance(term, ox.Triple):
             return None
-        if token[0] in "?$":
-            bound[token[1:]] = term
-        elif expand(token) != term.value:
+        if name := name_of(token):
+            bound[name] = term
+        elif token != str(term):
             return None
     return bound
 
@@ -147,12 +147,17 @@ def _unify(pattern: Pattern, triple: ox.Triple) -> dict[str, Term] | None:
 def _instance(pattern: Pattern, bindings: dict[str, Term]) -> ox.Triple | None:
     """A pattern of a rule's body with its variables replaced; None where one is not bound."""
     terms: list[Any] = []
-    for token in (pattern.subject, pattern.path[0], pattern.object):
-        if token[0] in "?$":
-            terms.append(bindings.get(token[1:]))
-        elif token[0] in "\"'":
-            terms.append(ox.Literal(token[1:-1]))
+    for token in (pattern.subject, pattern.predicate, pattern.object):
+        if is_open(token):
+            terms.append(bindings.get(name_of(token) or token))
         else:
-            iri = expand(token)
-            terms.append(ox.NamedNode(iri) if ":" in iri else None)
+            terms.append(ox.NamedNode(iri) if (iri := iri_of(token)) else _literal(token))
     return None if None in terms else ox.Triple(*terms)
+
+
+def _literal(token: str) -> ox.Literal:
+    """A literal as it stands in a pattern: with its language or its datatype."""
+    [quad] = ox.parse(f"<urn:s> <urn:p> {token} .".encode(), format=ox.RdfFormat.N_TRIPLES)
+    if not isinstance(quad.object, ox.Literal):
+        raise TypeError(f"{token} is no literal")
+    return quad.object

@@ -18,7 +18,7 @@ from reasoner.ground import Cause, Problem, Term
 from reasoner.menu import SCALE, Effect
 from reasoner.objective import Solved
 from reasoner.plan import Reason, Rejected
-from reasoner.rule_text import expand
+from reasoner.rule_reading import iri_of, name_of
 from reasoner.rules import Rule, message, slots
 from reasoner.supply import Supply
 
@@ -348,15 +348,15 @@ class Reasons:
         rule = self._rules.get(iri)
         if rule is None:
             return None
-        heads = [pattern.object for pattern in rule.text.head if expand(pattern.path[0]) == on("excludes")]
-        if heads and heads[0][0] in "?$" and slots(rule) <= {heads[0][1:]}:
-            return {heads[0][1:]: ox.NamedNode(option)}
+        heads = [pattern.object for pattern in rule.reading.head if iri_of(pattern.predicate) == on("excludes")]
+        if heads and (only := name_of(heads[0])) and slots(rule) <= {only}:
+            return {only: ox.NamedNode(option)}
         if iri not in self._fired:
             found = self._fired[iri] = {}
             for head in heads:
-                variable = head[1:] if head[0] in "?$" else ""
+                variable, named = name_of(head) or "", iri_of(head)
                 for bindings in self.derivation.matches(rule, sorted({variable, *slots(rule)} - {""})):
-                    value = bindings.get(variable) if variable else ox.NamedNode(expand(head))
+                    value = ox.NamedNode(named) if named else bindings.get(variable)
                     if isinstance(value, ox.NamedNode):
                         found.setdefault(value.value, bindings)
         return self._fired[iri].get(option)

@@ -1,4 +1,4 @@
-"""SHACL rules (`sh:SPARQLRule`): read from the store, checked for stratification, executed to a fixpoint.
+"""SHACL rules (`sh:SPARQLRule`): read from the store, executed to a fixpoint.
 
 A rule concludes into a named graph of its own, so that every triple tells which rule it came from. Rules whose focus class is `on:Request` run for
 one request at a time; all others run when the knowledge base is compiled, and again for what a request brings along.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,20 +18,30 @@ import pyoxigraph as ox
 from kb.errors import BadInput
 from kb.store import KnowledgeStore, Term
 from kb.terms import RDF_TYPE, local_name, on
-from reasoner.rule_text import RuleText, Signature, expand, read_pattern, read_rule, signatures
+from reasoner.rule_reading import READINGS, THIS, Pattern, RuleReading, Signature, iri_of, name_of, signatures_of
+from reasoner.strata import refuse_unstratified
 
-_RULES = """
-SELECT ?rule ?construct ?order ?class ?subjectsOf ?objectsOf ?node ?label ?message WHERE {
+_RULES = f"""
+SELECT ?rule ?construct ?reading ?order ?class ?subjectsOf ?objectsOf ?node ?label ?message WHERE {{
   ?shape sh:rule ?rule . ?rule a sh:SPARQLRule ; sh:construct ?construct .
-  OPTIONAL { ?rule sh:order ?order } OPTIONAL { ?rule rdfs:label ?label } OPTIONAL { ?rule on:message ?message }
-  OPTIONAL { ?shape sh:targetClass ?class } OPTIONAL { ?shape sh:targetSubjectsOf ?subjectsOf }
-  OPTIONAL { ?shape sh:targetObjectsOf ?objectsOf } OPTIONAL { ?shape sh:targetNode ?node }
-  FILTER NOT EXISTS { ?rule sh:deactivated true }
-  FILTER NOT EXISTS { ?rule a on:ConflictRule ; on:unverified true }
-} ORDER BY ?order ?rule"""
+  OPTIONAL {{ GRAPH <{READINGS}> {{ ?rule on:reading ?reading }} }}
+  OPTIONAL {{ ?rule sh:order ?order }} OPTIONAL {{ ?rule rdfs:label ?label }} OPTIONAL {{ ?rule on:message ?message }}
+  OPTIONAL {{ ?shape sh:targetClass ?class }} OPTIONAL {{ ?shape sh:targetSubjectsOf ?subjectsOf }}
+  OPTIONAL {{ ?shape sh:targetObjectsOf ?objectsOf }} OPTIONAL {{ ?shape sh:targetNode ?node }}
+  FILTER NOT EXISTS {{ ?rule sh:deactivated true }}
+  FILTER NOT EXISTS {{ ?rule a on:ConflictRule ; on:unverified true }}
+}} ORDER BY ?order ?rule"""
 
-_THIS = "this"
+_FOCUS = name_of(THIS) or ""
 _SLOT = re.compile(r"\{\?(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Focus:
+    """One target of a rule's shape: SPARQL that binds `$this` to its nodes, and what that reads."""
+
+    pattern: str
+    reads: tuple[Signature, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,48 +51,45 @@ class Rule:
     Attributes:
         iri: its identity, and the graph of its conclusions.
         label, message: what it is, and what it says when it fires, with `{?variable}` slots.
-        construct: the SPARQL text, `CONSTRUCT { head } WHERE { body }`.
+        written: what its text says, as `RuleReading.to_json` gives it.
         order: its stratum.
-        focus: SPARQL patterns that bind `$this`, one for each target of its shape.
+        focus: the targets of its shape.
         per_request: whether its focus is the request.
     """
 
     iri: str
     label: str
     message: str
-    construct: str
+    written: str
     order: float
-    focus: tuple[str, ...]
+    focus: tuple[Focus, ...]
     per_request: bool
 
-    @property
-    def text(self) -> RuleText:
+    @cached_property
+    def reading(self) -> RuleReading:
         """The patterns of head and body."""
-        return read_rule(self.construct)
+        return RuleReading.from_json(self.written)
 
     @cached_property
     def concludes(self) -> tuple[Signature, ...]:
         """What the head can match."""
-        return tuple(found for pattern in self.text.head for found in signatures(pattern))
+        return signatures_of(self.reading.head)
 
     @cached_property
     def reads(self) -> tuple[Signature, ...]:
-        """What the body and the focus can match."""
-        focus = [pattern for text in self.focus if (pattern := read_pattern(text))]
-        return tuple(found for pattern in (*focus, *self.text.body) for found in signatures(pattern))
+        """What the body and the focus can match, each once."""
+        return tuple(dict.fromkeys((*(read for one in self.focus for read in one.reads), *signatures_of(self.reading.body))))
 
     @cached_property
     def distinct_reads(self) -> tuple[Signature, ...]:
         """What it reads, each once; where it reads any predicate, that alone."""
-        if any(read.predicate is None for read in self.reads):
-            return (Signature(None, None),)
-        return tuple(dict.fromkeys(self.reads))
+        return (Signature(None, None),) if any(read.predicate is None for read in self.reads) else self.reads
 
     @cached_property
     def trigger(self) -> Signature | None:
         """Something said of the request without which a rule of the request cannot fire; with a named object where there is one."""
-        certain = [pattern for pattern in self.text.where if self.per_request and pattern.subject[1:] == _THIS and pattern.subject[0] in "?$"]
-        found = [signature for pattern in certain for signature in signatures(pattern) if signature.predicate and signature in self.distinct_reads]
+        of_request = [pattern for pattern in self.reading.premises if self.per_request and pattern.subject == THIS]
+        found = [signature for signature in signatures_of(of_request) if signature.predicate and signature in self.distinct_reads]
         return min(found, key=lambda signature: signature.object is None, default=None)
 
     @cached_property
@@ -108,18 +115,46 @@ class Rule:
     @cached_property
     def negates(self) -> tuple[Signature, ...]:
         """What the body asks to be absent."""
-        return tuple(found for pattern in self.text.body if pattern.negated for found in signatures(pattern))
+        return signatures_of(pattern for pattern in self.reading.body if pattern.negated)
+
+    @cached_property
+    def against(self) -> tuple[tuple[tuple[Signature, ...], ...], ...]:
+        """What must be said of one node that a request brings, so that the rule comes to it from a node of the knowledge base.
+
+        It cannot in the direction of triples, for nothing that is known speaks of the request. Each entry is one way against it; of each of the
+        patterns on it, one of its signatures must be met; of none, where the rule reads whatever there is.
+        """
+        reached, left = {THIS}, list(self.reading.body)
+        while forward := [pattern for pattern in left if pattern.subject in reached and "^" not in pattern.predicate]:
+            reached |= {pattern.object for pattern in forward}
+            left = [pattern for pattern in left if pattern not in forward]
+        if left and any(read.predicate is None for read in self.reads):
+            return ((),)
+        certain: dict[str, list[Pattern]] = defaultdict(list)
+        for pattern in left:
+            if pattern.certain and not pattern.is_path:
+                certain[pattern.subject].append(pattern)
+        ways = [*certain.values(), *([pattern] for pattern in left if pattern.subject not in certain)]
+        return tuple(tuple(pattern.signatures for pattern in way) for way in ways)
 
     @cached_property
     def steps(self) -> tuple[_Step, ...]:
         """The patterns that every match satisfies and whose predicate is named."""
         found = []
-        for pattern in self.text.where:
-            predicate, value = expand(pattern.path[0]), expand(pattern.object)
-            if predicate != pattern.path[0]:
-                iri = None if value == pattern.object else ox.NamedNode(value)
-                found.append(_Step(pattern.subject, ox.NamedNode(predicate), iri, pattern.object))
+        for pattern in self.reading.premises:
+            if predicate := iri_of(pattern.predicate):
+                iri = iri_of(pattern.object)
+                found.append(_Step(pattern.subject, ox.NamedNode(predicate), ox.NamedNode(iri) if iri else None, pattern.object))
         return tuple(found)
+
+    @cached_property
+    def construct(self) -> str:
+        """The rule as a query, for a focus node that is given with it."""
+        return self.construct_for("")
+
+    def construct_for(self, focus: str) -> str:
+        """The rule as a query; `focus` is SPARQL that binds `$this`."""
+        return f"CONSTRUCT {{ {self.reading.template} }} WHERE {{ {focus} {self.reading.where}\n}}"
 
 
 @dataclass(frozen=True)
@@ -136,58 +171,61 @@ def load_rules(store: KnowledgeStore) -> list[Rule]:
     """Every active rule that a shape carries, by stratum, then by IRI.
 
     Raises:
-        BadInput: a rule's text has another form than `CONSTRUCT { head } WHERE { body }`, or it rests on the absence of what follows from its own
-            conclusions, or of what the same or a later stratum concludes.
+        BadInput: a rule's text is none that rules may have, or it rests on the absence of what follows from its own conclusions, or of what the
+            same or a later stratum concludes.
     """
     rules = read_rules(store)
-    _refuse_unstratified(rules)
+    refuse_unstratified(rules)
     return rules
 
 
 def read_rules(store: KnowledgeStore) -> list[Rule]:
-    """As `load_rules`, for a knowledge base that was compiled and so is known to be stratified.
+    """As `load_rules`, for a knowledge base that was compiled and so is known to be stratified. It holds what its rules say as data.
 
     Raises:
-        BadInput: a rule's text has another form than `CONSTRUCT { head } WHERE { body }`.
+        BadInput: it was not compiled, and a rule's text is none that rules may have.
     """
     rules = []
-    for (iri, construct, order, label, message), rows in itertools.groupby(
-        store.select(_RULES), lambda row: tuple(row.get(key, "") for key in ("rule", "construct", "order", "label", "message"))
+    for (iri, construct, reading, order, label, message), rows in itertools.groupby(
+        store.select(_RULES), lambda row: tuple(row.get(key, "") for key in ("rule", "construct", "reading", "order", "label", "message"))
     ):
         targets = list(rows)
-        focus = {_focus(row) for row in targets}
+        focus = {one for row in targets if (one := _focus(row))}
         per_request = any(row.get("class") == on("Request") for row in targets)
-        rule = Rule(iri, label, message, construct, float(order or 0), tuple(sorted(focus - {""})), per_request)
-        try:
-            rule.text  # noqa: B018 - read once here, so that a malformed rule is refused where it is loaded
-        except ValueError as error:
-            raise BadInput(f"rule {local_name(iri)}", str(error)) from error
-        rules.append(rule)
+        written = reading or _read(iri, construct)
+        rules.append(Rule(iri, label, message, written, float(order or 0), tuple(sorted(focus, key=lambda one: one.pattern)), per_request))
     return sorted(rules, key=lambda rule: (rule.order, rule.iri))
 
 
-def run_rules(store: KnowledgeStore, rules: Sequence[Rule], request: ox.NamedNode | None = None, news: Iterable[ox.NamedNode] = ()) -> list[ox.Quad]:
+def _read(iri: str, construct: str) -> str:
+    from reasoner.rule_algebra import read_rule
+
+    try:
+        return read_rule(construct).to_json()
+    except ValueError as error:
+        raise BadInput(f"rule {local_name(iri)}", str(error)) from error
+
+
+def run_rules(store: KnowledgeStore, rules: Sequence[Rule], request: ox.NamedNode | None = None) -> list[ox.Quad]:
     """Run rules to a fixpoint, stratum by stratum, and add what they conclude to the store.
 
     Args:
         store: read as the union of its graphs.
         rules: sorted by stratum; without a request only those that need none.
         request: the focus node of the request's rules.
-        news: with a request, the nodes that came with it: the only ones that the other rules still have to look at.
 
     Returns:
         the quads added, each in the graph of its rule.
     """
     added: list[ox.Quad] = []
-    focus = focus_values(news)
     for _, group in itertools.groupby(rules, key=lambda rule: rule.order):
         stratum = list(group)
         waiting = stratum
         while waiting:
-            fresh = [quad for rule in waiting for quad in conclusions(store, rule, request, focus) if quad not in store.store]
+            fresh = [quad for rule in waiting for quad in conclusions(store, rule, request) if quad not in store.store]
             store.add(fresh)
             added += fresh
-            new = signatures_of(fresh)
+            new = signatures_of_quads(fresh)
             waiting = [rule for rule in stratum if rule.reads_any(new)]
     return added
 
@@ -197,22 +235,21 @@ def focus_values(nodes: Iterable[ox.NamedNode]) -> str:
     return f"VALUES $this {{ {' '.join(map(str, dict.fromkeys(nodes)))} }}"
 
 
-def conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, focus: str) -> list[ox.Quad]:
+def conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, focus: str = "") -> list[ox.Quad]:
     """What one rule concludes now, each quad once, in the graph of the rule.
 
     Args:
         request: the focus node of the request's rules; without it only rules that need none may be asked.
-        focus: with a request, what `focus_values` gives for the nodes that the other rules have to look at.
+        focus: what `focus_values` gives for the nodes that the other rules have to look at; without it, all.
     """
     graph = ox.NamedNode(rule.iri)
     triples: Iterable[ox.Triple]
     if request is not None and rule.per_request:
         if not _can_match(store, rule, request):
             return []
-        triples = store.construct(rule.construct, {_THIS: request})
+        triples = store.construct(rule.construct, {_FOCUS: request})
     else:
-        narrowed = focus if request is not None else ""
-        triples = itertools.chain.from_iterable(store.construct(_with_focus(rule.construct, f"{narrowed} {pattern}")) for pattern in rule.focus)
+        triples = itertools.chain.from_iterable(store.construct(rule.construct_for(f"{focus} {one.pattern}")) for one in rule.focus)
     return list({ox.Quad(triple.subject, triple.predicate, triple.object, graph) for triple in triples})
 
 
@@ -225,10 +262,10 @@ def matches(
         bindings: values that some variables must have.
         variables: those that are asked for; without any, all.
     """
-    given = {name: term for name, term in {_THIS: this, **(bindings or {})}.items() if isinstance(term, ox.NamedNode | ox.Literal)}
+    given = {name: term for name, term in {_FOCUS: this, **(bindings or {})}.items() if isinstance(term, ox.NamedNode | ox.Literal)}
     values = f"VALUES ({' '.join(f'?{name}' for name in given)}) {{ ({' '.join(str(term) for term in given.values())}) }}"
     asked = " ".join(f"?{name}" for name in variables)
-    return store.terms(_with_focus(_as_select(rule.construct, f"DISTINCT {asked}" if asked else "*"), values))
+    return store.terms(f"SELECT {f'DISTINCT {asked}' if asked else '*'} WHERE {{ {values} {rule.reading.where}\n}}")
 
 
 def message(rule: Rule, bindings: dict[str, Term]) -> str:
@@ -251,19 +288,19 @@ def readable(term: Term) -> str:
     return local_name(term.value) if isinstance(term, ox.NamedNode) else term.value
 
 
-def _focus(row: dict[str, str]) -> str:
+def _focus(row: Mapping[str, str]) -> Focus | None:
     if "class" in row:
-        return f"$this a <{row['class']}> ."
+        return Focus(f"$this a <{row['class']}> .", (Signature(RDF_TYPE, row["class"]),))
     if "subjectsOf" in row:
-        return f"$this <{row['subjectsOf']}> ?focusObject ."
+        return Focus(f"$this <{row['subjectsOf']}> [] .", (Signature(row["subjectsOf"], None),))
     if "objectsOf" in row:
-        return f"?focusSubject <{row['objectsOf']}> $this ."
-    return f"VALUES $this {{ <{row['node']}> }}" if "node" in row else ""
+        return Focus(f"[] <{row['objectsOf']}> $this .", (Signature(row["objectsOf"], None),))
+    return Focus(f"VALUES $this {{ <{row['node']}> }}") if "node" in row else None
 
 
 def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
     """Whether the steps of a rule that lead away from its focus node are there: most rules that do not fire are known by that, without a query."""
-    reached: dict[str, list[ox.NamedNode | ox.BlankNode]] = {f"${_THIS}": [this], f"?{_THIS}": [this]}
+    reached: dict[str, list[ox.NamedNode | ox.BlankNode]] = {THIS: [this]}
     for step in rule.steps:
         if step.subject not in reached:
             continue
@@ -275,71 +312,9 @@ def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
     return True
 
 
-def signatures_of(quads: Iterable[ox.Quad]) -> set[Signature]:
+def signatures_of_quads(quads: Iterable[ox.Quad]) -> set[Signature]:
     """What patterns can match the quads; objects count for classes only, or there would be as many signatures as quads."""
     return {
         Signature(quad.predicate.value, quad.object.value if quad.predicate.value == RDF_TYPE and isinstance(quad.object, ox.NamedNode) else None)
         for quad in quads
     }
-
-
-def _with_focus(construct: str, focus: str) -> str:
-    return re.sub(r"\bWHERE\s*\{", lambda match: f"{match[0]} {focus} ", construct, count=1, flags=re.IGNORECASE)
-
-
-def _as_select(construct: str, variables: str) -> str:
-    return re.sub(r"\bCONSTRUCT\s*\{[^{}]*\}\s*WHERE", f"SELECT {variables} WHERE", construct, count=1, flags=re.IGNORECASE | re.DOTALL)
-
-
-def _refuse_unstratified(rules: Sequence[Rule]) -> None:
-    """Refuse a rule that rests on the absence of something before it is known which of it holds: on a cycle, or concluded too late."""
-    writers = _Writers(rules)
-    for reader in rules:
-        for absent, writer in writers.of(reader.negates):
-            back = _path(writer, reader, writers)
-            if back is not None:
-                raise BadInput(
-                    f"rule {local_name(reader.iri)}",
-                    f"it rests on the absence of what follows from its own conclusions ({local_name(reader.iri)} -> not {absent} -> {back})",
-                    expected="rules without a cycle through a negation",
-                )
-            if writer.order >= reader.order:
-                raise BadInput(
-                    f"rule {local_name(reader.iri)}",
-                    "it rests on the absence of what a rule of the same or a later stratum concludes "
-                    f"({local_name(reader.iri)} -> not {absent} -> {local_name(writer.iri)})",
-                    expected=f"a sh:order above {writer.order:g}",
-                )
-
-
-class _Writers:
-    """Which rules can conclude what."""
-
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._all = [(signature, rule) for rule in rules for signature in rule.concludes]
-        self._by_predicate = {
-            predicate: [pair for pair in self._all if pair[0].predicate in (predicate, None)] for predicate in {one.predicate for one, _ in self._all}
-        }
-        self._of_any = [pair for pair in self._all if pair[0].predicate is None]
-
-    def of(self, read: Iterable[Signature]) -> Iterator[tuple[str, Rule]]:
-        """What is read, by short names, with each rule that can conclude it."""
-        for one in read:
-            candidates = self._all if one.predicate is None else self._by_predicate.get(one.predicate, self._of_any)
-            for signature, rule in candidates:
-                if one.meets(signature):
-                    yield " ".join(local_name(iri) for iri in (one.predicate, one.object) if iri) or "anything", rule
-
-
-def _path(start: Rule, goal: Rule, writers: _Writers) -> str | None:
-    """The shortest way on which one rule rests on another, as text."""
-    reached = {start.iri: local_name(start.iri)}
-    queue = [start]
-    for rule in queue:
-        if rule is goal:
-            return reached[rule.iri]
-        for met, other in writers.of(rule.reads):
-            if other.iri not in reached:
-                reached[other.iri] = f"{reached[rule.iri]} -> {met} -> {local_name(other.iri)}"
-                queue.append(other)
-    return None

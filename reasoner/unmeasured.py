@@ -9,7 +9,7 @@ from typing import Any
 from kb.terms import RDF_TYPE, on
 from reasoner.menu import Effect
 from reasoner.reasons import Reasons
-from reasoner.rule_text import expand
+from reasoner.rule_reading import iri_of
 from reasoner.rules import Rule
 
 _FRAMEWORK = "framework"
@@ -19,9 +19,9 @@ def machine_situations(rules: Sequence[Rule]) -> frozenset[str]:
     """The situations that rules conclude from facts of the target."""
     found = set()
     for rule in rules:
-        if any(expand(pattern.path[0]) == on("target") for pattern in rule.text.where):
-            found |= {expand(pattern.object) for pattern in rule.text.head if expand(pattern.path[0]) == RDF_TYPE and pattern.object[0] not in "?$"}
-    return frozenset(found)
+        if any(iri_of(pattern.predicate) == on("target") for pattern in rule.reading.premises):
+            found |= {iri_of(pattern.object) for pattern in rule.reading.head if iri_of(pattern.predicate) == RDF_TYPE}
+    return frozenset(iri for iri in found if iri)
 
 
 def not_measured(reasons: Reasons, situations: Set[str]) -> Iterator[dict[str, Any]]:

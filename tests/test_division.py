@@ -21,7 +21,6 @@ OTHERS = {
     "the things are the request's": DIVIDING.replace("?thing a on:Effect", "?thing a on:Effect . $this on:target ?thing"),
     "what is asked for is bound outside": DIVIDING.replace("?thing a on:Effect", "?thing a on:Effect ; on:option ?asked"),
     "some is enough": DIVIDING.replace("FILTER NOT EXISTS { $this", "FILTER EXISTS { $this"),
-    "something else follows": DIVIDING[:-1] + "?thing on:given ?other }",
     "another thing asks": DIVIDING.replace("?thing on:when", "?other on:when"),
 }
 NAMES = st.frozensets(st.sampled_from("abcd"))
@@ -56,12 +55,19 @@ def facts(*said: ox.Quad, held: frozenset[str] = frozenset()) -> list[ox.Quad]:
 def by_sparql(store: KnowledgeStore, rule: Rule, said: list[ox.Quad]) -> set[ox.Quad]:
     asked = KnowledgeStore()
     asked.add([*store.store, *said])
-    return set(conclusions(asked, rule, REQUEST, ""))
+    return set(conclusions(asked, rule, REQUEST))
 
 
-@given(st.lists(st.tuples(st.sampled_from(["Effect", "Conflict", "Option"]), NAMES), max_size=8), st.lists(NAMES, min_size=1, max_size=4))
-def test_division_concludes_what_sparql_concludes(things: list[tuple[str, frozenset[str]]], requests: list[frozenset[str]]) -> None:
-    store, rule = knowledge(DIVIDING, things)
+@pytest.mark.parametrize("further", ["", "?thing on:given ?other"])
+@given(
+    things=st.lists(st.tuples(st.sampled_from(["Effect", "Conflict", "Option"]), NAMES), max_size=8),
+    requests=st.lists(NAMES, min_size=1, max_size=4),
+)
+def test_division_concludes_what_sparql_concludes(
+    further: str, things: list[tuple[str, frozenset[str]]], requests: list[frozenset[str]]
+) -> None:
+    store, rule = knowledge(DIVIDING[:-1] + further + " }", things)
+    store.add(quad(f"urn:thing-{number}", on("given"), "urn:other") for number in range(0, len(things), 2))
     assert divide(store, rule, REQUEST) is not None
     deriver = Deriver(store, [rule])
     for held in requests:

@@ -18,10 +18,9 @@ import pytest
 from kb.cases import CaseTable
 from kb.errors import OntuneError
 from kb.store import KnowledgeStore
-from kb.terms import prefixed
+from kb.terms import expand, prefixed
 from reasoner.compile import compile_without
 from reasoner.reasoner import Reasoner, make_request
-from reasoner.rule_text import expand
 
 ANYWHERE = "eos-h100 mnist-cnn"
 ELSEWHERE = {

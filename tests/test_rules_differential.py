@@ -43,8 +43,7 @@ def concluded(store: KnowledgeStore, facts: list[ox.Quad]) -> set[str]:
     """What the own executor concludes of a request; the store is left as it was."""
     store.add(facts)
     try:
-        news = [quad.subject for quad in facts if isinstance(quad.subject, ox.NamedNode)]
-        added = run_rules(store, load_rules(store), REQUEST, news)
+        added = run_rules(store, load_rules(store), REQUEST)
         store.remove(added)
         # What the request states itself is no conclusion; the executor adds it once more, in the graph of the rule.
         return {line for line in ntriples(added).splitlines() if line} - set(ntriples(facts).splitlines())

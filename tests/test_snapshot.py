@@ -148,7 +148,7 @@ def test_a_full_disk_leaves_it_in_memory_and_nothing_behind(cache: Path, monkeyp
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(snapshot, "_write_own", full)
+    monkeypatch.setattr(snapshot, "write_own", full)
     found = obtain(KEY, Builder())
     assert (found.part(PLANNING), found.part(FULL)) == WHOLE
     assert "No space left" in found.unkept

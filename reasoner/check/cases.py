@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kb.cases import Case
-from kb.terms import local_name, prefixed
+from kb.terms import expand, local_name, prefixed
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
 from reasoner.check.trial import Trial
-from reasoner.rule_text import expand
 
 
 def findings(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, local_name
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
 from reasoner.closure import close
+from reasoner.readings import keep_readings
 from reasoner.rules import load_rules, run_rules
 from reasoner.shapes import Engine, unknown_shacl_terms, validate_store
 
@@ -39,6 +40,7 @@ def compile_(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
         facts_first = sorted(found.premises, key=lambda premise: premise.predicate.value.startswith(_OF_AXIOMS))
         subject = next((premise.subject.value for premise in facts_first if isinstance(premise.subject, ox.NamedNode)), "")
         yield knowledge.finding(subject, f"contradiction ({found.rule}): {found.message}")
+    keep_readings(knowledge.compiled)
     run_rules(knowledge.compiled, [rule for rule in load_rules(knowledge.compiled) if not rule.per_request])
 
 

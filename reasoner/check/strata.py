@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from kb.terms import local_name, on, prefixed
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
-from reasoner.rule_text import Signature, signatures
+from reasoner.rule_reading import THIS, Signature
 from reasoner.rules import Rule, load_rules
 
 
@@ -33,9 +33,9 @@ def findings(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
 
 
 def _read_too_early(reader: Rule, writer: Rule) -> Iterator[Signature]:
-    for pattern in reader.text.body:
-        if pattern.negated or (pattern.subject not in ("$this", "?this") and (reader.per_request or writer.per_request)):
+    for pattern in reader.reading.body:
+        if pattern.negated or (pattern.subject != THIS and (reader.per_request or writer.per_request)):
             continue  # what is concluded of a request is read where a rule speaks of its focus; all else is concluded when a request comes
-        for read in signatures(pattern):
+        for read in pattern.signatures:
             if read.object != on("Request") and any(read.meets(concluded) for concluded in writer.concludes):
                 yield read

@@ -1,0 +1,181 @@
+"""The readings of many rules at once: from the user's cache, where each text is kept once read, else by processes of their own.
+
+Reading takes some hundredths of a second for a rule, and rdflib, which nothing but compiling needs. A text that somebody wrote who means no good may
+also take for ever, or end the process that reads it: so it is another one, which can be killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import pyoxigraph as ox
+
+from kb import paths
+from kb.snapshot import read_own, write_own
+from kb.store import KnowledgeStore
+from kb.terms import on
+from reasoner.rule_reading import READINGS, RuleReading
+
+Kind = Literal["rule", "closure"]
+Read = RuleReading | str
+"""What a text says, or what is wrong with it."""
+
+_TEXTS = "SELECT ?rule ?text WHERE { ?rule sh:construct ?text } ORDER BY ?rule"
+_SECONDS = 20.0
+"""How long one text may be read: it takes some hundredths of a second."""
+_BYTES = 2 << 30
+_FOR_ONE = 16
+"""So many texts are worth a process."""
+_KEPT = 4_000
+_PROBLEM = "!"
+
+
+def rule_texts(store: KnowledgeStore) -> list[tuple[str, str]]:
+    """Every rule of a store with its text."""
+    return [(row["rule"], row["text"]) for row in store.select(_TEXTS)]
+
+
+def keep_readings(store: KnowledgeStore) -> list[tuple[str, str]]:
+    """Add to a store, as data, what each of its rules says; gives the rules that rules may not be, with the problem."""
+    rules = rule_texts(store)
+    found = readings({text for _, text in rules})
+    good = [(rule, reading) for rule, text in rules if isinstance(reading := found[text], RuleReading)]
+    graph = ox.NamedNode(READINGS)
+    store.add(ox.Quad(ox.NamedNode(rule), ox.NamedNode(on("reading")), ox.Literal(reading.to_json()), graph) for rule, reading in good)
+    return _problems(rules, found)
+
+
+def unreadable_rules(store: KnowledgeStore) -> list[tuple[str, str]]:
+    """The rules of a store that rules may not be, with the problem."""
+    rules = rule_texts(store)
+    return _problems(rules, readings({text for _, text in rules}))
+
+
+def readings(texts: Collection[str], kind: Kind = "rule") -> dict[str, Read]:
+    """What texts say, or what is wrong with each."""
+    kept = _kept()
+    keys = {text: hashlib.sha256(f"{kind} {text}".encode(errors="replace")).hexdigest()[:32] for text in texts}
+    found = {text: _from_line(kept[key]) for text, key in keys.items() if key in kept}
+    missing = [text for text in texts if text not in found]
+    if missing:
+        read = _by_processes(missing, kind)
+        found |= read
+        _keep({keys[text]: _to_line(reading) for text, reading in read.items()})
+    return found
+
+
+def _problems(rules: Sequence[tuple[str, str]], found: dict[str, Read]) -> list[tuple[str, str]]:
+    return [(rule, problem) for rule, text in rules if isinstance(problem := found[text], str)]
+
+
+def _to_line(read: Read) -> str:
+    return f"{_PROBLEM}{read}" if isinstance(read, str) else read.to_json()
+
+
+def _from_line(line: str) -> Read:
+    return line[1:] if line.startswith(_PROBLEM) else RuleReading.from_json(line)
+
+
+def _by_processes(texts: Sequence[str], kind: Kind) -> dict[str, Read]:
+    """Read texts in as many processes as are worth it."""
+    processes = max(1, min(len(os.sched_getaffinity(0)), round(len(texts) / _FOR_ONE)))
+    with ThreadPoolExecutor(processes) as pool:
+        shares = [texts[number::processes] for number in range(processes)]
+        return {text: read for share in pool.map(lambda some: dict(_by_process(some, kind)), shares) for text, read in share.items()}
+
+
+def _by_process(texts: Sequence[str], kind: Kind) -> Iterator[tuple[str, Read]]:
+    """Read texts in a process of its own, one after the other; what ends it, or takes too long, is what is wrong with a text."""
+    left = list(texts)
+    while left:
+        with tempfile.TemporaryFile() as given:
+            given.write(json.dumps([kind, left]).encode())
+            given.seek(0)
+            process = _started(given.fileno())
+        for _ in range(len(left)):
+            timer = threading.Timer(_SECONDS, process.kill)
+            timer.start()
+            line = process.stdout.readline() if process.stdout else b""
+            timer.cancel()
+            if not line.endswith(b"\n"):
+                process.kill()
+                yield left.pop(0), f"its text cannot be read: it takes more than {_SECONDS:g} s, or more than {_BYTES >> 30} GiB"
+                break
+            yield left.pop(0), _from_line(json.loads(line))
+        process.communicate()
+
+
+def _started(given: int) -> subprocess.Popen[bytes]:
+    root = str(Path(__file__).resolve().parent.parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+    command = [sys.executable, "-P", "-m", "reasoner.readings"]
+    return subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+
+
+def _serve() -> None:
+    """The other process: reads texts from its standard input and writes what each says, a line for each."""
+    from reasoner.rule_algebra import read_closure_rule, read_rule
+
+    resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
+    kind, texts = json.loads(sys.stdin.buffer.read())
+    for text in texts:
+        try:
+            read: Read = read_closure_rule(text) if kind == "closure" else read_rule(text)
+        except ValueError as error:
+            read = str(error)
+        print(json.dumps(_to_line(read)), flush=True)
+
+
+@cache
+def _file() -> Path:
+    """The file that keeps readings: another one for each state of the code that reads."""
+    digest = hashlib.sha256()
+    for name in ("rule_algebra", "rule_limits", "rule_reading"):
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    digest.update(Path(paths.__file__).with_name("sparql_text.py").read_bytes())
+    return Path(f"readings-{digest.hexdigest()[:12]}.json")
+
+
+def _kept() -> dict[str, str]:
+    """What was read before; nothing where that is damaged, or somebody else could have written it."""
+    try:
+        document = json.loads(read_own(paths.cache_home() / _file()) or b"")
+        entries = document["entries"]
+        return dict(entries) if document["seal"] == _seal(entries) else {}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def _keep(new: dict[str, str]) -> None:
+    entries = dict(list((_kept() | new).items())[-_KEPT:])
+    home = paths.cache_home()
+    with contextlib.suppress(OSError):
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(prefix=".readings-", dir=home) as folder:
+            fresh = Path(folder, "readings.json")
+            write_own(fresh, json.dumps({"entries": entries, "seal": _seal(entries)}).encode())
+            fresh.replace(home / _file())
+            for other in home.glob("readings-*.json"):
+                if other.name != _file().name:
+                    other.unlink()
+
+
+def _seal(entries: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    _serve()
