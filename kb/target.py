@@ -151,7 +151,8 @@ def complete_target(name: str, facts: Mapping[str, Any], where: str) -> Target:
         BadInput: a key is unknown, or a value has the wrong type or breaks the shape of targets; the message names `where` and the key.
     """
     given = dict(facts)
-    overrides = given.pop("overrides", None) or {}
+    overrides = given.pop("overrides", None)
+    overrides = {} if overrides is None else overrides
     if not isinstance(overrides, dict):
         raise BadInput(where, "key 'overrides' is not an object", expected="keys with the values that were set")
     return Target(name, fact_keys(_MODULE).completed(given, where) | {"overrides": overrides}, where).checked(where)

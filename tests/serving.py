@@ -98,9 +98,9 @@ def wait_until_gone(pids: Sequence[int], seconds: float = 10) -> list[int]:
 
 
 @contextmanager
-def serving(port: int, command: Sequence[str | Path], **environment: str) -> Iterator[Service]:
-    """A service for as long as the block runs."""
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, **environment}, text=True)
+def serving(port: int, command: Sequence[str | Path], stderr: Any = subprocess.PIPE, **environment: str) -> Iterator[Service]:
+    """A service for as long as the block runs; `stderr` is where its log goes."""
+    process = subprocess.Popen(command, stderr=stderr, env={**os.environ, **environment}, text=True)
     service = Service(process, port)
     try:
         deadline = time.monotonic() + _START_SECONDS

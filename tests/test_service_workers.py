@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -82,15 +84,17 @@ def test_a_query_that_takes_too_long_is_ended_with_its_process(strict: Service) 
 def _uses_processor(pid: int) -> bool:
     """Whether a process computes now."""
 
-    def ticks() -> int:
-        try:
-            return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
-        except OSError:
-            return 0
-
-    before = ticks()
+    before = _ticks(pid)
     time.sleep(0.3)
-    return ticks() > before + 10
+    return _ticks(pid) > before + 10
+
+
+def _ticks(pid: int) -> int:
+    """What a process has computed so far, in ticks of the clock."""
+    try:
+        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    except OSError:
+        return 0
 
 
 def test_slow_queries_do_not_hold_up_quick_ones(strict: Service) -> None:
@@ -235,12 +239,61 @@ def _ignoring_errors(service: Service, text: str) -> None:
         return
 
 
-def test_plans_run_side_by_side_and_are_those_of_one_at_a_time(service: Service) -> None:
-    asked = [{"workload": workload, "target": target} for workload in ("mlp", "mnist-cnn", "lstm") for target in ("eos-h100", "zen5-virtual")]
-    alone = [service.send("POST", "/api/plan", body).body["plan_id"] for body in asked]
+def planned_at_once(service: Service, asked: list[dict[str, str]]) -> list[Any]:
+    """The plans of all of the bodies, asked for at the same time."""
     with ThreadPoolExecutor(len(asked)) as pool:
-        together = [future.result().body["plan_id"] for future in [pool.submit(service.send, "POST", "/api/plan", body) for body in asked]]
-    assert together == alone
+        return [answer.body for answer in pool.map(lambda body: service.send("POST", "/api/plan", body, timeout=300), asked)]
+
+
+def planned_by_command(asked: dict[str, str]) -> Any:
+    """The plan that the command line gives."""
+    words = [word for name, value in asked.items() for word in (f"--{name}", value)]
+    return json.loads(subprocess.run([sys.executable, "-m", "ontune", "plan", *words, "--format", "json"], capture_output=True, check=True).stdout)
+
+
+def test_plans_at_once_are_those_of_the_command_line(service: Service) -> None:
+    asked = [{"workload": workload, "target": target} for workload in ("mlp", "mnist-cnn", "lstm") for target in ("eos-h100", "zen5-virtual")]
+    together = planned_at_once(service, asked)
+    assert [service.send("POST", "/api/plan", body).body for body in asked] == together
+    assert planned_by_command(asked[3]) == together[3]
+
+
+WORKLOADS = ("mlp", "mnist-cnn", "lstm", "resnet50", "transformer", "llama-7b")
+TARGETS = ("eos-h100", "zen5-virtual", "mi300x-8", "genoa-node", "p100-node")
+
+
+@pytest.mark.long
+def test_thirty_plans_at_once_use_both_cores(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    """In rounds, of which those count during which others left the processor alone."""
+    asked = [{"workload": workload, "target": target} for target in TARGETS for workload in WORKLOADS]
+    expected = planned_at_once(service, asked)
+    counted: list[tuple[float, float]] = []
+    for _ in range(40):
+        begin, others = time.monotonic(), _others_seconds(service)
+        one_by_one = [service.send("POST", "/api/plan", body).body for body in asked]
+        middle = time.monotonic()
+        at_once = planned_at_once(service, asked)
+        end = time.monotonic()
+        assert one_by_one == at_once == expected
+        if _others_seconds(service) - others < 0.1 * (end - begin):
+            counted.append((middle - begin, end - middle))
+        if len(counted) == 5:
+            break
+    assert [planned_by_command(body) for body in asked] == expected
+    if not counted:
+        pytest.skip("others use the processor: nothing can be said of what two cores would give")
+    alone, together = map(sum, zip(*counted, strict=True))
+    with capsys.disabled():
+        print(f"\n30 plans, {len(counted)} rounds: {alone:.1f} s one by one, {together:.1f} s at once: {alone / together:.2f} times the throughput")
+    assert alone / together > 1.7 or len(os.sched_getaffinity(0)) < 2
+
+
+def _others_seconds(service: Service) -> float:
+    """Seconds that processors have spent so far on what is neither the service nor this test."""
+    busy = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+    user, nice, system, _, _, interrupts, soft, steal = busy[:8]
+    own = sum(_ticks(pid) for pid in (os.getpid(), service.process.pid, *service.descendants()))
+    return (user + nice + system + interrupts + soft + steal - own) / os.sysconf("SC_CLK_TCK")
 
 
 def test_changed_knowledge_is_taken_up(tmp_path: Path) -> None:
@@ -270,3 +323,40 @@ def test_a_token_does_not_stay_in_the_process_list() -> None:
         assert listed and not any(token.encode() in line for line in listed)
         assert running.send("GET", "/api/names").status == 401
         assert running.send("GET", "/api/names", Authorization=f"Bearer {token}").status == 200
+
+
+BROKEN = textwrap.dedent(
+    """
+    import sys
+    from ontune.service import forkserver
+    from ontune.service.query_worker import QueryWorker
+    from ontune.service.questions import Questions
+    def fail(*_): raise ZeroDivisionError("a fault")
+    Questions._plan = QueryWorker._answer = fail
+    forkserver.main(int(sys.argv[1]))
+    """
+)
+"""A process that workers are forked from, with a fault in each kind of them."""
+
+
+def test_a_fault_of_ours_is_logged_and_ends_nothing(tmp_path: Path) -> None:
+    program = tmp_path / "broken.py"
+    program.write_text(BROKEN, encoding="utf-8")
+    start = textwrap.dedent(
+        f"""
+        import subprocess, sys, uvicorn
+        from ontune.service import workers
+        from ontune.service.application import application
+        from ontune.service.engine import Engine
+        begin = subprocess.Popen
+        workers.subprocess.Popen = lambda command, **how: begin([command[0], {str(program)!r}, command[3]], **how)
+        uvicorn.run(application(Engine()), port=int(sys.argv[1]), log_level="critical")
+        """
+    )
+    port, log = free_port(), tmp_path / "log"
+    with log.open("w") as written, serving(port, [sys.executable, "-c", start, str(port)], stderr=written) as running:
+        for answer in (running.query("ASK {}"), running.send("POST", "/api/plan", {"workload": "mlp"})):
+            assert answer.status == 500
+            assert answer.body["error"]["message"] == "internal error: see the log of the service"
+        assert running.send("GET", "/api/names").status == 200
+    assert log.read_text().count("ZeroDivisionError: a fault") == 2

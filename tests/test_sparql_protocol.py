@@ -229,3 +229,10 @@ def test_every_shipped_name_can_be_asked_for_with_its_prefix() -> None:
     for iri, name in shipped.items():
         found: Any = store.store.query(with_whole_names(f"SELECT ?s {{ VALUES ?s {{ {name} }} }}"), prefixes=PREFIXES)
         assert [row["s"].value for row in found] == [iri]
+
+
+def test_a_graph_without_a_name_is_no_fault_of_the_worker(suite: Service) -> None:
+    for name in ("default-graph-uri", "named-graph-uri"):
+        answer = suite.send("GET", f"/sparql?query=ASK%7B%7D&{name}=")
+        assert answer.status == 400
+        assert name in answer.body["error"]["message"]

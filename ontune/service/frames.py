@@ -1,7 +1,8 @@
 """What the service and its workers say to each other over a private socket: requests and answers as JSON, results as frames of bytes.
 
-A request is one frame of JSON. Its answer is a `HEAD` (JSON: what comes), any number of `DATA`, and an `END`; or a `FAILURE` (JSON: `kind`, and
-the error as an object, which has a `message`) at any place. An answer that ends without `END` or `FAILURE` is one whose worker died.
+A request is one frame of JSON. Its answer is a `HEAD` (JSON: what comes), any number of `DATA`, and an `END`; or, at any place, a `FAILURE`: JSON
+with its `kind`, the error as an object, which has a `message`, and what the log is to have of it as `trace`. An answer that ends without `END` or
+`FAILURE` is one whose worker died.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import json
 import socket
 import struct
+import traceback
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -33,6 +35,12 @@ def packed(kind: bytes, content: bytes = b"") -> bytes:
 def packed_json(kind: bytes, value: Mapping[str, Any]) -> bytes:
     """A frame that holds JSON."""
     return packed(kind, json.dumps(value).encode())
+
+
+def fault(error: Exception) -> bytes:
+    """A `FAILURE` that says nothing of the error but in the log of the service: it is none of the client's."""
+    trace = "".join(traceback.format_exception(error))
+    return packed_json(FAILURE, {"kind": "OntuneError", "message": INTERNAL, "exit_code": 1, "trace": trace})
 
 
 def receive(connection: socket.socket) -> tuple[bytes, bytes] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
@@ -251,6 +252,8 @@ class _Budget:
 
 def _failure(content: bytes) -> OntuneError:
     told = _object(content)
+    if trace := told.pop("trace", ""):
+        sys.stderr.write(trace)
     kind = _FAILURES.get(told["kind"])
     error = OntuneError.__new__(kind or OntuneError)
     Exception.__init__(error, told["message"])

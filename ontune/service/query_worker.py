@@ -52,13 +52,15 @@ class QueryWorker:
                 connection.sendall(frames.packed_json(frames.FAILURE, {"kind": type(error).__name__} | error.to_json()))
             except (OSError, MemoryError, RecursionError) as error:
                 problem = f"query: it cannot be answered here: {type(error).__name__}: {error}"
-                connection.sendall(frames.packed_json(frames.FAILURE, {"kind": "BadInput", "message": problem}))
+                connection.sendall(frames.packed_json(frames.FAILURE, {"kind": "BadInput", "message": problem, "exit_code": BadInput.exit_code}))
+            except Exception as error:  # a fault of ours, which one query must not make the next one's
+                connection.sendall(frames.fault(error))
 
     def _answer(self, asked: dict[str, Any], connection: socket.socket) -> None:
         text = with_whole_names(asked["query"])
         refuse_nesting(text, "query")
         refuse_federation(text, "query")
-        defaults, named = (asked[key] and [ox.NamedNode(iri) for iri in asked[key]] for key in ("default_graphs", "named_graphs"))
+        defaults, named = _graphs(asked, "default"), _graphs(asked, "named")
         dataset: dict[str, Any] = {"default_graph": defaults, "named_graphs": named} if defaults or named else {"use_default_graph_as_union": True}
         try:
             answer: Any = self._store.query(text, base_iri=asked["base"], prefixes=PREFIXES, **dataset)
@@ -68,6 +70,18 @@ class QueryWorker:
         out = _Outgoing(connection, format.media_type)
         answer.serialize(out, format=format)
         out.finish()
+
+
+def _graphs(asked: dict[str, Any], kind: str) -> list[ox.NamedNode]:
+    """The graphs of a kind that the request names.
+
+    Raises:
+        BadInput: an address is no IRI.
+    """
+    try:
+        return [ox.NamedNode(iri) for iri in asked[f"{kind}_graphs"]]
+    except ValueError as error:
+        raise BadInput(f"{kind}-graph-uri", str(error), expected="an IRI") from error
 
 
 class _Outgoing(io.RawIOBase):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,9 +36,8 @@ class QuestionWorker:
             text = json.dumps(self._questions.answer(question, body), ensure_ascii=False).encode()
         except OntuneError as error:
             return frames.packed_json(frames.FAILURE, {"kind": type(error).__name__} | error.to_json())
-        except Exception:  # a fault of ours, which one question must not make the next one's
-            traceback.print_exc(file=sys.stderr)
-            return frames.packed_json(frames.FAILURE, {"kind": "OntuneError", "message": frames.INTERNAL, "exit_code": OntuneError.exit_code})
+        except Exception as error:  # a fault of ours, which one question must not make the next one's
+            return frames.fault(error)
         head = frames.packed_json(frames.HEAD, {"media_type": "application/json"})
         return head + frames.packed(frames.DATA, text) + frames.packed(frames.END)
 
