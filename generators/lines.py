@@ -23,8 +23,7 @@ from .recipe import BOOTSTRAPS
 
 if TYPE_CHECKING:
     from kb.target import Target
-    from kb.workload import Workload
-    from reasoner.reasoner import Reasoner
+    from reasoner.reasoner import Asked, Reasoner
 
 _OTHER = "otherwise"
 _PLACE = re.compile(r"([\w./-]+):(\d+)")
@@ -62,26 +61,38 @@ class WrittenLine:
     origins: tuple[Origin, ...]
 
 
-def explain(reasoner: Reasoner, subject: str, workload: Workload, target: Target, *, plan: Plan | None = None, **wishes: Any) -> dict[str, Any]:
+def explain(
+    reasoner: Reasoner,
+    subject: str,
+    asked: Asked,
+    target: Target | None = None,
+    *,
+    plan: Plan | None = None,
+    **wishes: Any,
+) -> dict[str, Any]:
     """The proof tree for a decision, an option, or a line of a generated file, as `Reasoner.explain` gives it.
 
     Args:
         subject: a decision, an option, a place such as `ontune.def:12`, or the text of a line or of a part of it.
-        plan: the plan whose files are meant; else the one that answers the question.
+        asked, target, wishes: the question, as `Reasoner.request` takes it.
+        plan: the plan whose files are meant; else `asked`, where it is a plan and nothing is asked beside it, and
+            else the one that answers the question.
 
     Raises:
         BadInput: the subject is none of these.
         NoFeasiblePlan: no configuration meets the request.
     """
     menu = reasoner.menu
+    request = reasoner.request(asked, target, **wishes)
     # A line may look like an option (`NAME=value`): only what begins with a decision is one.
     if find_decision(menu, subject.partition("=")[0]) or menu.all_option_names.meant(subject):
-        return reasoner.explain(subject, workload, target, **wishes)
-    names = [*(menu.name[decision] for decision in menu.options), *menu.by_name]
-    found = find(plan or reasoner.plan(workload, target, **wishes), subject, names)
+        return reasoner.explain(subject, request)
+    if plan is None:
+        plan = asked if isinstance(asked, Plan) and target is None and not wishes else reasoner.plan(request)
+    found = find(plan, subject, [*(menu.name[decision] for decision in menu.options), *menu.by_name])
     origins = dict.fromkeys(origin for line in found for origin in line.origins)
     premises = [
-        reasoner.explain(origin.name, workload, target, **wishes)
+        reasoner.explain(origin.name, request)
         if origin.kind == "option"
         else _leaf(f"{origin.name}: {origin.value}", origin.kind, origin.name)
         for origin in origins

@@ -12,9 +12,10 @@ from kb.errors import BadInput
 if TYPE_CHECKING:
     from kb.site import Site
 
-Kind = Literal["described", "facts", "text", "texts", "pairs", "count"]
+Kind = Literal["plan", "described", "facts", "text", "texts", "pairs", "count"]
 """What a field takes:
 
+plan: a plan, or the request that it carries (typed: a file of a plan);
 described: a resource of the knowledge base by its name, or described by its facts (typed: a file of them);
 facts: keys of facts with their values (typed: KEY=VALUE, repeated);
 text: one text;
@@ -39,6 +40,7 @@ class RequestField:
         metavar: what stands for its value in `--help`.
         default: what holds where it is absent; None: nothing, or all.
         required: whether a question is none without it.
+        unless: the field that makes it unnecessary.
     """
 
     name: str
@@ -48,6 +50,7 @@ class RequestField:
     metavar: str = ""
     default: str | int | None = None
     required: bool = False
+    unless: str = ""
 
     @property
     def repeated(self) -> bool:
@@ -77,8 +80,9 @@ class RequestField:
                 return _texts(value, where)
             case "pairs" if not _is_object(value) or not all(isinstance(text, str) for text in value.values()):
                 raise BadInput(where, "is no object of texts", expected="decisions with the options to take")
-            case "facts" if not _is_object(value):
-                raise BadInput(where, "is no object", expected="fact keys with their values")
+            case "facts" | "plan" if not _is_object(value):
+                expected = "a plan, or its request" if self.kind == "plan" else "fact keys with their values"
+                raise BadInput(where, "is no object", expected=expected)
             case "count":
                 return _count(value, where)
         return value
@@ -103,7 +107,8 @@ def _count(value: Any, where: str) -> int:
     return int(value)
 
 
-WORKLOAD: Final = RequestField("workload", "--workload", "described", "What is trained", required=True)
+PLAN: Final = RequestField("plan", "--plan", "plan", "Start from the request that a plan carries; what else is given goes on top of it", "FILE")
+WORKLOAD: Final = RequestField("workload", "--workload", "described", "What is trained", required=True, unless="plan")
 TARGET: Final = RequestField("target", "--target", "described", "Where it is trained (`local`: on this machine)", default="local")
 SET: Final = RequestField("set", "--set", "facts", "Set a fact of the target by hand", "KEY=VALUE")
 
@@ -121,7 +126,15 @@ WISHES: Final[tuple[RequestField, ...]] = (
 )
 """What is asked of a plan beside workload and target: the keyword arguments of `Reasoner.plan`."""
 
-REQUEST: Final = (WORKLOAD, TARGET, SET, *WISHES)
+DROP: Final = RequestField(
+    "drop",
+    "--drop",
+    "texts",
+    "Leave a wish of the plan out: framework, numerics, objective, site, pin=DECISION, forbid=OPTION or allow=OPTION",
+    "WISH",
+)
+
+REQUEST: Final = (WORKLOAD, TARGET, SET, *WISHES, PLAN, DROP)
 """What every question has."""
 
 QUESTIONS: Final[Mapping[str, tuple[RequestField, ...]]] = MappingProxyType(
@@ -158,5 +171,7 @@ class Wishes(TypedDict, total=False):
     numerics: str | None
     allow: str | Sequence[str] | None
     top: int | None
+    drop: str | Sequence[str] | None
+    """What of the wishes of a plan is left out."""
     places: Mapping[str, str] | None
     """What the asker calls the wishes, for errors; no wish itself."""

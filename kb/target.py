@@ -56,10 +56,6 @@ class Target:
         """The keys of all facts that are unknown, such as `glibc` and `gpus[0].driver`."""
         return fact_keys(_MODULE).unknown(self.facts)
 
-    def lasting(self) -> dict[str, Any]:
-        """The facts without the momentary ones, such as the load: equal for two probes of one machine that nobody has changed."""
-        return fact_keys(_MODULE).lasting(self.facts)
-
     def with_overrides(self, overrides: Mapping[str, Any]) -> Target:
         """The target with some facts set by hand; each is recorded in `overrides`.
 
@@ -128,6 +124,10 @@ class Target:
         """The object that `ontune probe --format json` prints."""
         return self.facts
 
+    def named_facts(self) -> dict[str, Any]:
+        """Name and facts, as a plan carries them."""
+        return {"name": self.name, **self.facts}
+
     def to_yaml(self) -> str:
         """The facts as YAML, readable by `load_target`."""
         import yaml
@@ -142,6 +142,11 @@ class Target:
         triples.append(ox.Triple(node, ox.NamedNode(PREFIXES["rdfs"] + "label"), ox.Literal(self.name, language="en")))
         used = {prefix: PREFIXES[prefix] for prefix in ("on", "tgt", "uarch", "skos", "rdfs", "xsd")}
         return (ox.serialize(triples, format=ox.RdfFormat.TURTLE, prefixes=used) or b"").decode()
+
+
+def lasting(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A target's facts without the momentary ones, such as the load: equal for two probes of one machine that nobody has changed."""
+    return fact_keys(_MODULE).lasting(dict(facts))
 
 
 def complete_target(name: str, facts: Mapping[str, Any], where: str) -> Target:

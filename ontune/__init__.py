@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from generators.lines import explain
     from kb.errors import BadInput, NoFeasiblePlan, OntuneError, RunFailed
     from kb.remote import read_remote
+    from kb.request import Request, plan_id
     from kb.target import Target, complete_target, load_target, target_names
     from kb.workload import Workload, complete_workload, load_workload, workload_names
     from reasoner.plan import Application, DecisionTaken, Plan, Reason, Rejected
@@ -29,6 +30,7 @@ _MODULES = {
     "generators.lines": ("explain",),
     "kb.errors": ("BadInput", "NoFeasiblePlan", "OntuneError", "RunFailed"),
     "kb.remote": ("read_remote",),
+    "kb.request": ("Request", "plan_id"),
     "kb.target": ("Target", "complete_target", "load_target", "target_names"),
     "kb.workload": ("Workload", "complete_workload", "load_workload", "workload_names"),
     "reasoner.plan": ("Application", "DecisionTaken", "Plan", "Reason", "Rejected"),
@@ -37,9 +39,9 @@ _MODULES = {
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
-    "Application", "BadInput", "Bundle", "DecisionTaken", "NoFeasiblePlan", "OntuneError", "Plan", "Reason", "Reasoner", "Rejected", "RunFailed",
-    "Target", "Workload", "complete_target", "complete_workload", "explain", "load_target", "load_workload", "read_remote", "target_names",
-    "workload_names", "write_bundle",
+    "Application", "BadInput", "Bundle", "DecisionTaken", "NoFeasiblePlan", "OntuneError", "Plan", "Reason", "Reasoner", "Rejected", "Request",
+    "RunFailed", "Target", "Workload", "complete_target", "complete_workload", "explain", "load_target", "load_workload", "plan_id", "read_remote",
+    "target_names", "workload_names", "write_bundle",
 ]  # fmt: skip
 
 

@@ -17,9 +17,9 @@ from kb.store import KnowledgeStore
 from kb.terms import FILE, on, prefixed
 
 if TYPE_CHECKING:
+    from kb.request import Request
     from reasoner.ground import Problem
     from reasoner.menu import Menu
-    from reasoner.request import Request
 
 _SHIPPED = """SELECT DISTINCT ?name ?kind WHERE {
   GRAPH ?file { ?thing a ?kind ; skos:notation ?name } FILTER(!STRSTARTS(STR(?file), "%sadditions/")) } ORDER BY ?name"""

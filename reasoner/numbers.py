@@ -54,6 +54,12 @@ def name_of(decision: str, text: str) -> str:
     return f"{decision}-{text}" if text.isdecimal() else text
 
 
+def options_of(menu: Menu, numbers: Mapping[str, int]) -> Numbers:
+    """The numbers that a request asks for, by their options instead of their decisions."""
+    options = {menu.name[menu.decision_of(option)]: option for option in menu.ranges}
+    return {options[decision]: number for decision, number in numbers.items()}
+
+
 def facts(numbers: Numbers, request: ox.NamedNode, graph: ox.NamedNode) -> list[ox.Quad]:
     """What rules read of the numbers that a request asks for."""
     said = []
@@ -68,10 +74,11 @@ def facts(numbers: Numbers, request: ox.NamedNode, graph: ox.NamedNode) -> list[
     return said
 
 
-def with_numbers(menu: Menu, numbers: Numbers) -> Menu:
-    """The menu in which the options that stand for numbers are those that a request asks for."""
-    if not numbers:
+def with_numbers(menu: Menu, asked: Mapping[str, int]) -> Menu:
+    """The menu in which the options that stand for numbers are those that a request asks for, by decision."""
+    if not asked:
         return menu
+    numbers = options_of(menu, asked)
     other = copy.copy(menu)
     other.name, other.info = dict(menu.name), dict(menu.info)
     other.__dict__.pop("by_name", None)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kb.observations import Measured, OwnObservations
+from kb.request import Request
 from kb.store import KnowledgeStore
 from reasoner.menu import Menu
-from reasoner.request import Request
 
 _SHIPPED = """
 SELECT ?obs ?workload ?throughput ?uarch ?cores ?decision ?option WHERE {

@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
 
 from kb.errors import BadInput
+from kb.request import Request, plan_id
+from kb.site import complete_site
+from kb.target import complete_target
+from kb.workload import complete_workload
 
 JsonObject = Mapping[str, Any]
 How = Literal["env", "flag", "package", "image", "module", "code", "launcher"]
@@ -134,7 +138,7 @@ class Plan:
     """A configuration that was chosen for a workload on a target.
 
     Attributes:
-        plan_id: the hash of request, target facts and knowledge.
+        plan_id: the hash of request and knowledge; `kb.request.plan_id` gives it again from these two.
         workload: the workload's description, as in a workload file.
         target: the target's facts, as `ontune probe` prints them.
         objective: what was maximised.
@@ -151,6 +155,8 @@ class Plan:
         idle: what of the target the plan leaves unused, a sentence each.
         on_request: what would gain more if the user accepted it (other numerics, unsupported hacks): `{decision, option, vs_best, accept}`.
         requirements: what became of each of the script's own requirements: `{asked, where, written, because}`.
+        request: the whole question that the plan answers (see `kb.request.Request.to_json`); empty where it was
+            not kept: older versions kept none, and a plan for what MPI starts is asked for by a request to MODAK.
     """
 
     plan_id: str
@@ -169,6 +175,7 @@ class Plan:
     not_measured: tuple[JsonObject, ...] = ()
     asked_numerics: str = ""
     idle: tuple[str, ...] = ()
+    request: JsonObject = dataclasses.field(default_factory=dict)
 
     @property
     def devices(self) -> int:
@@ -208,9 +215,59 @@ class Plan:
             where: the file, or another name for the place that `obj` comes from; it begins every message.
 
         Raises:
-            BadInput: a key is missing or unknown, or a value is of the wrong kind; the message names the path to the key.
+            BadInput: a key is missing or unknown, or a value is of the wrong kind (the message names the path to the key), or what is said of the
+                question is no longer what the plan was made for.
         """
-        return _decode(cls, obj, where)
+        plan = _decode(cls, obj, where)
+        if plan.request:
+            _check_request(plan, where)
+        return plan
+
+    def asked(self, where: str = "plan") -> Request:
+        """The question that the plan answers.
+
+        Args:
+            where: the file that the plan stands in, for errors.
+
+        Raises:
+            BadInput: the plan keeps none, so that what was wished for is not known.
+        """
+        if not self.request:
+            problem = "the plan does not keep what was asked for (an older version wrote it, or it is for MPI): its wishes are not known"
+            raise BadInput(f"{where}: request", problem, expected="a plan made anew by `ontune plan`, or -w, -t and the wishes in its place")
+        return Request.from_json(self.request, f"{where}: request")
+
+    def situation(self, where: str = "plan") -> Request:
+        """What every plan says of its question, whichever version wrote it: workload, target and site, without a wish.
+
+        Raises:
+            BadInput: one of them cannot be read.
+        """
+        target = dict(self.target)
+        return Request(
+            complete_workload("plan", self.workload, f"{where}: workload"),
+            complete_target(str(target.pop("name", "plan")), target, f"{where}: target"),
+            complete_site(self.site, f"{where}: site") if self.site else None,
+        )
+
+
+def _check_request(plan: Plan, where: str) -> None:
+    """Refuse a plan whose question was changed behind its back: its decisions answer another one."""
+    asked = plan.request
+    expected = "the file as it was written; changes are asked for beside it: --plan FILE with --set, --pin, --forbid, ..."
+    Request.from_json(asked, f"{where}: request")
+    said = {
+        "workload": asked["workload"], "target": asked["target"], "site": asked["site"] or {}, "objective": asked["objective"],
+        "asked_numerics": asked["numerics"] or "",
+    }  # fmt: skip
+    for key, value in said.items():
+        if getattr(plan, key) != value:
+            raise BadInput(f"{where}: {key}", "is not what the plan's request says: the file was edited", expected=expected)
+    if not isinstance(plan.knowledge.get("sha256"), str):
+        raise BadInput(f"{where}: knowledge: sha256", "missing or no text", expected="the hash of the knowledge base")
+    if (found := plan_id(asked, plan.knowledge)) != plan.plan_id:
+        problem = f"is '{plan.plan_id:.40}', and that of its request is '{found}': the file was edited"
+        raise BadInput(f"{where}: plan_id", problem, expected=expected)
 
 
 def idle(plan: Plan) -> Iterator[str]:

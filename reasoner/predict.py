@@ -11,11 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from kb.request import Request
 from reasoner.ground import Problem, Term, within
 from reasoner.menu import SCALE, Effect
 from reasoner.observed import Observed
 from reasoner.reasons import Reasons
-from reasoner.request import Request, Resolved
+from reasoner.request import Resolved
 
 Ratio = dict[str, float | None]
 """A ratio with its interval: `value`, `low`, `high`; all null where nothing known tells the two sides apart."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.request_fields import WISHES, Wishes
+from kb.request import Request
+from kb.request_fields import DROP, FIELDS, WISHES, Wishes
 from kb.snapshot import FULL, PLANNING, Snapshot
 from kb.store import KnowledgeStore
 from kb.target import Target
@@ -21,6 +22,7 @@ from reasoner.compile import compile_snapshot, compile_without, full_store, iden
 from reasoner.consent import awaiting_consent, on_request, ways_out_of_doubt
 from reasoner.derive import Derivation, Derived, Deriver
 from reasoner.explain import explain
+from reasoner.further import on_top
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
 from reasoner.numbers import numbered, with_numbers
@@ -31,7 +33,7 @@ from reasoner.plan import Application, DecisionTaken, How, Later, Plan, Rejected
 from reasoner.predict import alternatives, default_configuration, prediction
 from reasoner.reasons import Reasons
 from reasoner.repairs import Outcome, Trials
-from reasoner.request import Request, Resolved, find_option, resolve
+from reasoner.request import Resolved, find_option, option_name, resolve, with_names
 from reasoner.requirements import settled
 from reasoner.rules import Rule, load_rules, read_rules
 from reasoner.solve import TooWide, solve
@@ -40,6 +42,9 @@ from reasoner.unknowns import Guess, Guesses, changes, doubts
 from reasoner.unmeasured import machine_situations, not_measured
 from reasoner.whatif import difference
 from reasoner.whynot import refusal, why_not
+
+Asked = Workload | Plan | Request
+"""What a question starts from: a workload, for which a target must be named, or what was asked before."""
 
 _MAIN_WAY: tuple[How, ...] = ("code", "launcher", "env", "flag", "image", "module", "package")
 
@@ -129,19 +134,41 @@ class Reasoner:
             store.load_quads(quads)
         return store
 
-    def plan(self, workload: Workload, target: Target, **choices: Unpack[Wishes]) -> Plan:
+    def request(
+        self, asked: Asked, target: Target | None = None, *, workload: Workload | None = None, **choices: Unpack[Wishes]
+    ) -> Request:
+        """The question that the other methods are asked with the same arguments.
+
+        Args:
+            asked: what is trained; or a plan, or the request of one, whose question is taken up.
+            target: where; with a plan, in the place of its target.
+            workload: with a plan, what is trained in the place of its workload.
+            choices: what else is asked for, as the table `kb.request_fields.WISHES` says: `site`, `framework`, `pins`, `forbid`, `objective`,
+                `numerics`, `allow`, `top`; with a plan they go on top of its own (`reasoner.further`), of which `drop` leaves some out.
+
+        Raises:
+            BadInput: an argument is unknown or of the wrong kind, a plan keeps no request, or a name on top of it is unknown.
+        """
+        if isinstance(asked, Workload):
+            if target is None or workload is not None:
+                raise BadInput("target", "nothing is said of where it is trained", expected="a workload and a target, or a plan")
+            return make_request(asked, target, **choices)
+        plans = asked.asked() if isinstance(asked, Plan) else asked
+        if not choices and target is None and workload is None:
+            return plans
+        return on_top(plans, self.menu, self.store.names, checked_wishes(choices, DROP.name), workload=workload, target=target)
+
+    def plan(self, asked: Asked, target: Target | None = None, **choices: Unpack[Wishes]) -> Plan:
         """The best configuration for a workload on a target, with its reasons.
 
         Args:
-            workload, target: what is trained, and where.
-            choices: what else is asked for, as the table `kb.request_fields.WISHES` says: `site`, `framework`, `pins`, `forbid`, `objective`,
-                `numerics`, `allow`, `top`.
+            asked, target, choices: the question, as `request` takes it.
 
         Raises:
             BadInput: a name is unknown.
             NoFeasiblePlan: no configuration meets the request; the message gives the smallest relaxations.
         """
-        return self.plan_request(make_request(workload, target, **choices))
+        return self.plan_request(self.request(asked, target, **choices))
 
     def plan_request(self, request: Request) -> Plan:
         """As `plan`, for a request object."""
@@ -158,7 +185,7 @@ class Reasoner:
             plan = Plan(
                 plan_id=request.identity(self.knowledge["sha256"]),
                 workload=request.workload.to_json(),
-                target={"name": request.target.name, **request.target.facts},
+                target=request.target.named_facts(),
                 objective=request.objective,
                 numerics=self._numerics.of(reasons.taken, reasons.problem.derived, resolved.standing),
                 decisions=beside.decisions,
@@ -173,76 +200,87 @@ class Reasoner:
                 site=request.site.to_json() if request.site else {},
                 not_measured=tuple(not_measured(reasons, self._machine_situations)),
                 requirements=beside.requirements,
-                asked_numerics=resolved.request.numerics or "",
+                asked_numerics=request.numerics or "",
+                request=request.to_json(),
             )
         return replace(plan, idle=tuple(idle(plan)))
 
-    def why_not(self, option: str, workload: Workload, target: Target, **choices: Unpack[Wishes]) -> dict[str, Any]:
+    def why_not(self, option: str, asked: Asked, target: Target | None = None, **choices: Unpack[Wishes]) -> dict[str, Any]:
         """Why a plan does not take an option: `decision`, `option`, `status` (chosen, conflict or beaten), `reasons`, `repair [{change, then}]`.
 
         Args:
             option: `decision=option`, or the bare option where that is unique.
+            asked, target, choices: the question, as `request` takes it.
 
         Raises:
             BadInput: a name is unknown.
             NoFeasiblePlan: no configuration meets the request.
         """
-        request = make_request(workload, target, **choices)
+        request = self.request(asked, target, **choices)
         decision, _, text = option.rpartition("=")
         if number := numbered(self.menu, decision or option.rpartition("-")[0], text, "OPTION"):
-            wanted, request = number[0], replace(request, numbers=dict([number]))
+            wanted = number[0]
+            request = replace(request, numbers={self.menu.name[self.menu.decision_of(wanted)]: number[1]})
         else:
             wanted = find_option(self.menu, option, "OPTION")
         with self._reasoned(request) as (reasons, resolved, _):
             return why_not(reasons, wanted, resolved.request, self._trials(reasons.derivation))
 
-    def explain(self, subject: str, workload: Workload, target: Target, **choices: Unpack[Wishes]) -> dict[str, Any]:
+    def explain(self, subject: str, asked: Asked, target: Target | None = None, **choices: Unpack[Wishes]) -> dict[str, Any]:
         """A proof tree for a decision or an option of the plan: `conclusion`, `by`, `premises [...]`, down to facts and their sources.
 
         Args:
             subject: a decision, `decision=option`, or an option.
+            asked, target, choices: the question, as `request` takes it.
 
         Raises:
             BadInput: a name is unknown.
             NoFeasiblePlan: no configuration meets the request.
         """
-        with self._reasoned(make_request(workload, target, **choices)) as (reasons, *_):
+        with self._reasoned(self.request(asked, target, **choices)) as (reasons, *_):
             return explain(reasons, self.rules, subject)
 
     def what_if(
-        self, changed: Mapping[str, Any], workload: Workload, target: Target, *, without: Sequence[str] = (), **choices: Unpack[Wishes]
+        self, changed: Mapping[str, Any], asked: Asked, target: Target | None = None, *, without: Sequence[str] = (), **choices: Unpack[Wishes]
     ) -> dict[str, Any]:
         """The plan with some facts of the target changed, or some knowledge gone, as a difference: `before`, `after`, `changes`.
 
         Args:
             changed: fact keys (as in the answer of the probe) to new values.
+            asked, target, choices: the question, as `request` takes it.
             without: resources of the knowledge base to leave out, such as `rule:ended`.
 
         Raises:
             BadInput: a key or a name is unknown.
             NoFeasiblePlan: nothing is feasible before or after.
         """
-        before = make_request(workload, target, **choices)
-        after = replace(before, target=target.with_overrides(changed).checked(before.places.get("changes", "what-if")))
+        before = self.request(asked, target, **choices)
+        after = replace(before, target=before.target.with_overrides(changed).checked(before.places.get("changes", "what-if")))
         where = before.places.get("without", "without")
         other = Reasoner(store=compile_without(without, self._additions, where)) if without else self
         return difference(self.plan_request(before), other.plan_request(after))
 
-    def baseline(self, name: str, workload: Workload, target: Target, **choices: Unpack[Wishes]) -> Plan:
+    def baseline(self, name: str, asked: Asked, target: Target | None = None, **choices: Unpack[Wishes]) -> Plan:
         """The plan of a named baseline (a user without advice, a tuning guide followed ...): its options taken, everything else left alone.
+
+        Args:
+            asked, target, choices: the question, as `request` takes it. Of its wishes the site counts, what is never
+                to be taken, and what is accepted.
 
         Raises:
             BadInput: no baseline has that name.
         """
         named = self.store.names.find(on("Baseline"), name, "baseline")
-        taken = self.store.objects(named.iri, on("takes"))
-        choices = {**choices, "numerics": self.numerics[-1]}
-        request = make_request(workload, target, **choices)
-        takes = self._possible({self.menu.decision_of(option): option for option in taken}, {}, request)
+        options = {self.menu.decision_of(option): option for option in self.store.objects(named.iri, on("takes"))}
+        if isinstance(asked, Plan) and not asked.request:
+            asked = asked.situation()
+        given = with_names(self.request(asked, target, **choices), self.menu, self.store.names)
+        request = Request(given.workload, given.target, given.site, forbid=given.forbid, numerics=self.numerics[-1], allow=given.allow)
+        takes = self._possible(options, {}, request)
         pins = self._possible(self.menu.default, takes, request) | takes
         wanted = {self.menu.name[decision]: self.menu.name[option] for decision, option in pins.items()}
-        choices = {**choices, "pins": wanted, "framework": None}
-        return self.plan(workload, target, **choices)
+        taken = {option_name(self.menu, option) for option in pins.values()}
+        return self.plan_request(replace(request, pins=wanted, forbid=tuple(option for option in request.forbid if option not in taken)))
 
     def _possible(self, wished: Mapping[str, str], given: Mapping[str, str], request: Request) -> dict[str, str]:
         """Those of the wished options that can be taken together with the given ones; a baseline leaves the others to the planner.
@@ -353,12 +391,22 @@ def make_request(workload: Workload, target: Target, **choices: Unpack[Wishes]) 
     Raises:
         BadInput: an argument is unknown, or is not what the table of `kb.request_fields` says that it takes.
     """
+    return Request(workload, target, **checked_wishes(choices))
+
+
+def checked_wishes(choices: Wishes, *further: str) -> dict[str, Any]:
+    """Those of the wishes that are given (are not None), each in the form that a request has it in, with what the asker calls them.
+
+    Args:
+        further: what else of the table may be given.
+
+    Raises:
+        BadInput: an argument is unknown, or is not what the table says that it takes.
+    """
     given = dict(choices)
     places: Mapping[str, str] = choices.get("places") or {}
-    known = {wish.name for wish in WISHES}
-    for key in given.keys() - known - {"places"}:
-        raise BadInput(key, "unknown argument of a request", expected=", ".join(sorted(known)), given=key, known=known)
-    checked: dict[str, Any] = {
-        wish.name: wish.checked(given[wish.name], places.get(wish.name, wish.name)) for wish in WISHES if given.get(wish.name) is not None
-    }
-    return Request(workload, target, **checked, places=places)
+    known = {wish.name: wish for wish in WISHES} | {name: FIELDS[name] for name in further}
+    for key in given.keys() - known.keys() - {"places"}:
+        raise BadInput(places.get(key, key), "unknown argument of a request", expected=", ".join(sorted(known)), given=key, known=known)
+    checked = {name: wish.checked(given[name], places.get(name, name)) for name, wish in known.items() if given.get(name) is not None}
+    return checked | {"places": places}

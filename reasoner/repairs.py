@@ -9,15 +9,14 @@ from dataclasses import dataclass, replace
 from shlex import join
 from typing import Any
 
+from kb.request import FRAMEWORK, Request
 from kb.terms import PREFIXES, on
 from reasoner.derive import Derived
 from reasoner.ground import Cause, Problem, exclusion_factors, hard_factors
 from reasoner.menu import SCALE
 from reasoner.reasons import Reasons
-from reasoner.request import Request
 from reasoner.solve import Factor, smallest_relaxations
 
-_FRAMEWORK = "framework"
 _NEARLY_EQUAL = 0.005
 _WAYS = 3
 
@@ -57,7 +56,7 @@ class Way:
     outcome: Outcome
 
     def added(self, before: Request) -> list[str]:
-        """What to type behind the command."""
+        """What to type behind the command. Wishes of a plan are left out by a word of their own, where no other takes their place."""
         words: list[str] = []
         for decision, option in self.request.pins.items():
             words += ["--pin", f"{decision}={option}"] if before.pins.get(decision) != option else []
@@ -65,22 +64,31 @@ class Way:
             words += ["--allow", option]
         if self.request.numerics != before.numerics:
             words += ["--numerics", str(self.request.numerics)]
+        for decision, option in self._pins_gone(before):
+            if f"{decision}={option}" in before.of_plan and decision not in self.request.pins:
+                words += ["--drop", decision if decision == FRAMEWORK else f"pin={decision}"]
+        pinned = {f"{decision}={option}" for decision, option in self.request.pins.items()}
+        for option in self._forbids_gone(before):
+            words += ["--drop", f"forbid={option}"] if f"forbid={option}" in before.of_plan and option not in pinned else []
         return words
 
     def dropped(self, before: Request) -> list[str]:
         """What to leave out of the command; a framework that the workload's file names is overruled by the pin and stays."""
         words: list[str] = []
-        for decision, option in before.pins.items():
-            if self.request.pins.get(decision) == option:
-                continue
-            if decision != _FRAMEWORK or not before.workload.facts.get("framework"):
-                name = f"{decision}={option}"
-                words += before.typed.get(name, ("--pin", name))
-        for option in before.forbid:
-            words += before.typed.get(f"forbid={option}", ("--forbid", option)) if option not in self.request.forbid else ()
+        for decision, option in self._pins_gone(before):
+            if decision != FRAMEWORK or not before.workload.facts.get("framework"):
+                words += _typed(before, f"{decision}={option}", "--pin", f"{decision}={option}")
+        for option in self._forbids_gone(before):
+            words += _typed(before, f"forbid={option}", "--forbid", option)
         if before.numerics is not None and self.request.numerics != before.numerics:
-            words += ["--numerics", before.numerics]
+            words += _typed(before, f"numerics={before.numerics}", "--numerics", before.numerics)
         return words
+
+    def _pins_gone(self, before: Request) -> list[tuple[str, str]]:
+        return [(decision, option) for decision, option in before.pins.items() if self.request.pins.get(decision) != option]
+
+    def _forbids_gone(self, before: Request) -> list[str]:
+        return [option for option in before.forbid if option not in self.request.forbid]
 
     def said(self, before: Request) -> str:
         """The change in words."""
@@ -148,8 +156,10 @@ class WaysOut:
         return None
 
     def _pinned(self, request: Request, option: str) -> Request:
+        """The request that asks for an option, and no longer that it be never taken."""
         decision = self._menu.name[self._menu.decision_of(option)]
-        return replace(request, pins={**request.pins, decision: self._menu.name[option]})
+        allowed = tuple(text for text in request.forbid if self._named(text) != option)
+        return replace(request, pins={**request.pins, decision: self._menu.name[option]}, forbid=allowed)
 
     def _admitted(self, request: Request) -> Way | None:
         """The request with the fewest consents that make it feasible; as it is, where none is needed."""
@@ -202,10 +212,10 @@ class WaysOut:
     def _as_typed(self, way: Way) -> Way:
         """A framework that the workload's own file asks for can only be overruled by another one."""
         request = way.request
-        if _FRAMEWORK in request.pins or not request.workload.facts.get("framework"):
+        if FRAMEWORK in request.pins or not request.workload.facts.get("framework"):
             return way
         names = {self._menu.name[decision]: option for decision, option in way.outcome.taken.items()}
-        return Way(self._pinned(request, names[_FRAMEWORK]), way.outcome)
+        return Way(self._pinned(request, names[FRAMEWORK]), way.outcome)
 
     def _named(self, text: str) -> str:
         from reasoner.request import find_option
@@ -215,6 +225,11 @@ class WaysOut:
 
 def _excluded(derived: Derived) -> frozenset[str]:
     return frozenset().union(*derived.excluded_by.values())
+
+
+def _typed(request: Request, wish: str, *words: str) -> Sequence[str]:
+    """How a wish was typed; not at all where it stands in a plan alone."""
+    return request.typed.get(wish, () if wish in request.of_plan else words)
 
 
 def _is_wish(factor: Factor) -> bool:

@@ -2,77 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pyoxigraph as ox
 
 from kb.errors import BadInput
 from kb.names import Entry, Names, listed
-from kb.site import Site
+from kb.request import FRAMEWORK, Request
 from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import RDF_TYPE, on
 from kb.workload import Workload
 from reasoner.derive import REQUEST, REQUEST_GRAPH, TARGET, WORKLOAD
 from reasoner.menu import Menu
-from reasoner.numbers import Numbers, name_of, numbered
 from reasoner.numbers import facts as number_facts
+from reasoner.numbers import name_of, numbered, options_of
 from reasoner.requirements import requirement_facts
-
-_FRAMEWORK = "framework"
-"""The decision that a workload, too, may have a wish for."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One question.
-
-    Attributes:
-        workload, target: what is trained, and where.
-        site: the place whose conditions hold, or None.
-        framework: the option of the decision `framework` that is wished for; None takes that of the workload, if it has one.
-        pins: decision to option, both as people type them.
-        forbid: options that must not be taken.
-        objective: a criterion.
-        numerics: a numerics class; None lets the evidence decide.
-        allow: unsupported or lossy options that are accepted.
-        top: how many alternatives the plan lists.
-        numbers: what is asked for, or considered, as a number.
-        places: what the asker calls a wish, for errors, such as `--pin` for `pins`; a wish that is not there is called by its own name.
-        understood: whether every name is already as the knowledge base has it.
-        typed: the flag and the text by which a wish was typed, by the wish as the knowledge base names it (`forbid=xla`, `precision=bf16`).
-    """
-
-    workload: Workload
-    target: Target
-    site: Site | None = None
-    framework: str | None = None
-    pins: Mapping[str, str] = field(default_factory=dict)
-    forbid: tuple[str, ...] = ()
-    objective: str = "throughput"
-    numerics: str | None = None
-    allow: tuple[str, ...] = ()
-    top: int = 5
-    numbers: Numbers = field(default_factory=dict)
-    places: Mapping[str, str] = field(default_factory=dict, compare=False)
-    understood: bool = field(default=False, compare=False)
-    typed: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
-
-    def place(self, wish: str) -> str:
-        """What the asker calls a wish."""
-        return self.places.get(wish, wish)
-
-    def identity(self, knowledge: str) -> str:
-        """The hash of request, target facts and knowledge: the plan's id."""
-        content = {
-            "workload": self.workload.facts, "target": self.target.lasting(), "site": self.site and self.site.to_json(),
-            "pins": dict(self.pins), "forbid": self.forbid,
-            "numbers": dict(self.numbers), "objective": self.objective, "numerics": self.numerics, "allow": self.allow, "knowledge": knowledge,
-        }  # fmt: skip
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -112,8 +57,8 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore, standing: froze
     objective = _criterion(request.objective, store.names, request.place("objective")).iri
     rate = menu.rate_of.get(objective)
     ranked = tuple(dict.fromkeys((rate or objective, on("throughput"))))
-    facts = [*make_facts(request.workload, request.target, store.names), *number_facts(request.numbers, REQUEST, REQUEST_GRAPH)]
-    framework = next((taken for taken in pins.values() if menu.name[menu.decision_of(taken)] == _FRAMEWORK), "")
+    facts = [*make_facts(request.workload, request.target, store.names), *number_facts(options_of(menu, request.numbers), REQUEST, REQUEST_GRAPH)]
+    framework = next((taken for taken in pins.values() if menu.name[menu.decision_of(taken)] == FRAMEWORK), "")
     facts += requirement_facts(request.workload.facts.get("requires") or (), store, framework)
     facts += [_fact(REQUEST, on("allows"), ox.NamedNode(find_option(menu, text, request.place("allow")))) for text in request.allow]
     if request.numerics is not None:
@@ -128,40 +73,68 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore, standing: froze
 
 def _understood(request: Request, menu: Menu, names: Names) -> Request:
     """The request with every name as the knowledge base has it, so that all spellings of a question are one question."""
-    workload = request.workload.named(names)
-    pins: dict[str, str] = {}
-    typed: dict[str, tuple[str, str]] = {}
-    numbers = dict(request.numbers)
-    for decision, option in request.pins.items():
-        taken, *number = _pinned(menu, decision, option, request.place("pins"))
-        numbers.update((taken, one) for one in number)
-        typed[option_name(menu, taken)] = ("--pin", f"{decision}={option}")
-        other = pins.setdefault(menu.name[menu.decision_of(taken)], menu.name[taken])
-        if other != menu.name[taken]:
-            raise BadInput(request.place("pins"), f"{decision} is asked to be {other} and {menu.name[taken]}", expected="one of them")
-    place = request.place("framework") if request.framework else f"{workload.where}: key 'framework'"
-    if wanted := request.framework or (workload.facts.get("framework") if _FRAMEWORK not in pins else None):
-        framework = menu.name[find_option(menu, f"{_FRAMEWORK}={wanted}", place)]
-        typed[f"{_FRAMEWORK}={framework}"] = ("--framework", wanted)
-        if pins.setdefault(_FRAMEWORK, framework) != framework:
-            raise BadInput(place, f"'{wanted}' is asked for, and {request.place('pins')} asks for {pins[_FRAMEWORK]}", expected="one of them")
-    for text in request.forbid:
-        typed[f"forbid={option_name(menu, find_option(menu, text, request.place('forbid')))}"] = ("--forbid", text)
-    return replace(
-        request,
-        workload=workload,
+    request = replace(
+        with_names(request, menu, names),
+        workload=request.workload.named(names),
         target=request.target.named(names),
         site=request.site.named(names) if request.site else None,
-        framework=None,
+        understood=True,
+    )
+    framework, typed = request.framework, dict(request.typed)
+    if framework is None and (wanted := request.workload.facts.get("framework")):
+        framework = menu.name[find_option(menu, f"{FRAMEWORK}={wanted}", f"{request.workload.where}: key 'framework'")]
+        typed[f"{FRAMEWORK}={framework}"] = ("--framework", wanted)
+    return replace(request, pins={**request.pins, FRAMEWORK: framework}, typed=typed) if framework else request
+
+
+def with_names(request: Request, menu: Menu, names: Names) -> Request:
+    """The request with every name in its wishes as the knowledge base has it, and a pinned framework as the wish that it is.
+
+    Raises:
+        BadInput: a name is unknown, or one decision is asked to be two things.
+    """
+    pins, numbers, typed = _pins(request, menu)
+    framework = pins.pop(FRAMEWORK, None)
+    if request.framework is not None:
+        place = request.place("framework")
+        wanted = menu.name[find_option(menu, f"{FRAMEWORK}={request.framework}", place)]
+        typed[f"{FRAMEWORK}={wanted}"] = ("--framework", request.framework)
+        if framework not in (None, wanted):
+            problem = f"'{request.framework}' is asked for, and {request.place('pins')} asks for {framework}"
+            raise BadInput(place, problem, expected="one of them")
+        framework = wanted
+    for text in request.forbid:
+        typed[f"forbid={option_name(menu, find_option(menu, text, request.place('forbid')))}"] = ("--forbid", text)
+    numerics = request.numerics
+    if numerics is not None:
+        numerics = names.find(on("Numerics"), numerics, request.place("numerics")).name
+    return replace(
+        request,
+        framework=framework,
         pins=pins,
         numbers=numbers,
         forbid=_options(menu, request.forbid, request.place("forbid")),
         objective=_criterion(request.objective, names, request.place("objective")).name,
-        numerics=request.numerics and names.find(on("Numerics"), request.numerics, request.place("numerics")).name,
+        numerics=numerics,
         allow=_options(menu, request.allow, request.place("allow")),
-        understood=True,
-        typed=typed,
+        typed={name: words for name, words in typed.items() if name not in request.of_plan} | dict(request.typed),
     )
+
+
+def _pins(request: Request, menu: Menu) -> tuple[dict[str, str], dict[str, int], dict[str, tuple[str, str]]]:
+    """The pins and their numbers by the names of the knowledge base, and how each was typed."""
+    pins: dict[str, str] = {}
+    numbers = dict(request.numbers)
+    typed: dict[str, tuple[str, str]] = {}
+    for decision, text in request.pins.items():
+        taken, *number = _pinned(menu, decision, text, request.place("pins"))
+        place, option = menu.name[menu.decision_of(taken)], menu.name[taken]
+        if number:
+            option, numbers[place] = f"{place}-{number[0]}", number[0]
+        typed[f"{place}={option}"] = ("--pin", f"{decision}={text}")
+        if (other := pins.setdefault(place, option)) != option:
+            raise BadInput(request.place("pins"), f"{decision} is asked to be {other} and {option}", expected="one of them")
+    return pins, numbers, typed
 
 
 def _pinned(menu: Menu, decision: str, text: str, where: str) -> tuple[str] | tuple[str, int]:
@@ -214,7 +187,7 @@ def find_option(menu: Menu, text: str, where: str) -> str:
         return _bare_option(menu, text, where)
     decision = menu.decision_names.find(decision_name, where, "decision").iri
     exact = [option for option in menu.by_name.get(option_name, ()) if menu.decision_of(option) == decision]
-    what = "framework" if menu.name[decision] == _FRAMEWORK else f"option of {menu.name[decision]}"
+    what = "framework" if menu.name[decision] == FRAMEWORK else f"option of {menu.name[decision]}"
     return exact[0] if len(exact) == 1 else menu.option_names(decision).find(option_name, where, what).iri
 
 

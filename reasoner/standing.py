@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pyoxigraph as ox
 
+from kb.request import Request
 from kb.store import KnowledgeStore
 from reasoner.derive import Derived
 from reasoner.ground import ground
 from reasoner.menu import Menu
 from reasoner.numerics import Numerics
-from reasoner.request import Request, Resolved, resolve
+from reasoner.request import Resolved, resolve
 from reasoner.solve import solve
 
 Derive = Callable[[list[ox.Quad]], Derived]

@@ -16,6 +16,7 @@ import pyoxigraph as ox
 
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
+from kb.request import Request
 from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import on, version_key
@@ -23,7 +24,7 @@ from reasoner.derive import REQUEST, REQUEST_GRAPH, Derivation, Derived
 from reasoner.ground import Cause
 from reasoner.menu import Menu
 from reasoner.reasons import Reasons
-from reasoner.request import Request, Resolved, resolve
+from reasoner.request import Resolved, resolve
 
 _CAPABILITIES = "SELECT ?key ?capability WHERE { ?capability on:probedBy ?key . ?option on:needs ?capability }"
 _COMPARED = """SELECT ?text WHERE { ?property on:factKey "KEY" . ?rule sh:construct ?text

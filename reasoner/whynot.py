@@ -8,12 +8,12 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from kb.errors import NoFeasiblePlan
+from kb.request import Request
 from kb.terms import local_name, on
 from reasoner.ground import Cause, exclusion_factors, hard_factors
 from reasoner.plan import Reason
 from reasoner.reasons import Reasons
 from reasoner.repairs import Trials, WaysOut, known, repair, stated, taken_at
-from reasoner.request import Request
 from reasoner.solve import Factor, minimal_conflict, smallest_relaxations
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kb.cases import CaseTable
+from kb.request import Request
 from kb.store import KnowledgeStore
 from kb.target import load_target, target_names
 from kb.terms import RDF_TYPE, on
@@ -20,7 +21,7 @@ from reasoner.derive import Derivation, Derived, Deriver
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
 from reasoner.reasoner import make_request
-from reasoner.request import Request, Resolved
+from reasoner.request import Resolved
 from reasoner.standing import resolve_beside_standing
 
 

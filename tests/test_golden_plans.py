@@ -5,12 +5,14 @@ After a change of the knowledge, `python tests/test_golden_plans.py` writes the 
 
 from __future__ import annotations
 
+import json
 import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from kb.request import plan_id
 from kb.target import load_target, target_names
 from kb.workload import load_workload, workload_names
 from reasoner.plan import Plan
@@ -67,6 +69,16 @@ def test_every_choice_and_every_rejection_has_a_reason_with_a_source(target: str
             assert any(reason.sources for reason in taken.reasons), (target, workload, taken.decision)
             for gone in taken.rejected:
                 assert any(reason.sources for reason in gone.reasons), (target, workload, taken.decision, gone.option, gone.reasons)
+
+
+@pytest.mark.parametrize("target", target_names())
+def test_a_plan_that_is_asked_again_from_its_own_file_is_the_same(target: str) -> None:
+    for workload in workload_names():
+        read = json.loads(json.dumps(plan(target, workload).to_json()))
+        assert plan_id(read["request"], read["knowledge"]) == read["plan_id"], workload
+        again = reasoner().plan(Plan.from_json(read))
+        assert (again.plan_id, again.request) == (read["plan_id"], read["request"]), workload
+        assert [taken.option for taken in again.decisions] == [taken["option"] for taken in read["decisions"]], workload
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from kb.errors import BadInput, NoFeasiblePlan
 from kb.fact_keys import fact_keys
 from kb.fact_values import Key
 from kb.names import Entry, Names, Vocabulary, folded
+from kb.request import plan_id
 from kb.site import complete_site, load_site
 from kb.target import complete_target, load_target
 from kb.terms import PREFIXES, on, prefixed
@@ -333,10 +334,12 @@ def test_what_leads_to_an_option_leads_to_one_that_is_there(ontune: Any) -> None
 
 
 def test_a_plan_file_with_a_wrong_name_is_refused_with_its_key(ontune: Any, tmp_path: Path) -> None:
+    """Whoever writes a request by hand, its identifier too, is told what names in it mean nothing."""
     plan = reasoner().plan(load_workload("mlp", reasoner().store), load_target("genoa-node", reasoner().store)).to_json()
-    plan["workload"]["traits"] = ["dens"]
+    plan["workload"]["traits"] = plan["request"]["workload"]["traits"] = ["dens"]
+    plan["plan_id"] = plan_id(plan["request"], plan["knowledge"])
     error = refused(ontune("explain", "precision", "--plan", written(tmp_path, "plan.json", json.dumps(plan)), "--format", "json"))
-    assert error["where"].endswith("plan.json: workload: key 'traits'") and error["nearest"] == ["dense"]
+    assert error["where"].endswith("plan.json: request: workload: key 'traits'") and error["nearest"] == ["dense"]
 
 
 def test_a_modak_request_is_read_by_the_same_names(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from kb.fact_keys import fact_keys
 from kb.site import Site, complete_site, load_site, site_names
 from kb.target import load_target
 from kb.workload import load_workload
-from ontune.cli.request import RequestArguments, question_of
+from ontune.cli.request import RequestArguments
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
 
@@ -259,28 +259,30 @@ def test_a_sites_module_needs_no_image(offering: tuple[Reasoner, Site], tmp_path
     assert "#SBATCH --partition=gpu\n" in written["job.slurm"]
 
 
-def test_the_question_of_a_plan_names_its_site(offering: tuple[Reasoner, Site]) -> None:
+def test_the_question_of_a_plan_has_its_whole_site(offering: tuple[Reasoner, Site]) -> None:
     reasoner, site = offering
-    plan = Plan.from_json(json.loads(json.dumps(planned(reasoner, site=site).to_json())))
-    *_, wishes = question_of(plan)
-    assert (wishes["site"].iri, wishes["site"].facts) == (site.iri, site.facts)
-    assert plan.plan_id != planned(reasoner).plan_id
+    asked = Plan.from_json(json.loads(json.dumps(planned(reasoner, site=site).to_json()))).asked()
+    assert asked.site is not None and (asked.site.iri, asked.site.facts) == (site.iri, site.facts)
+    assert reasoner.plan(asked).plan_id == planned(reasoner, site=site).plan_id != planned(reasoner).plan_id
 
 
-def test_a_plan_with_a_sites_own_option_is_asked_about_with_the_sites_file(offering: tuple[Reasoner, Site], tmp_path: Path) -> None:
+def test_a_plan_with_a_sites_own_option_is_asked_about_with_the_sites_file(
+    offering: tuple[Reasoner, Site], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     reasoner, site = offering
     file, ours = tmp_path / "plan.json", tmp_path / "ours.ttl"
     ours.write_text(OFFERS)
     file.write_text(json.dumps(planned(reasoner, site=site, pins={"base_image": "our-module"}).to_json()))
-    asked = RequestArguments(plan_file=file, site=str(ours))
+    asked = RequestArguments(plan=file, site=str(ours))
     again = asked.reasoner()
-    workload, target, wishes = asked.question(again)
-    assert again.plan(workload, target, **wishes).option("base_image") == "our-module"
-    with pytest.raises(BadInput, match="the plan was made for the site our"):
-        RequestArguments(plan_file=file, site="lumi").question(again)
-    file.write_text(json.dumps(planned(reasoner).to_json()))
-    with pytest.raises(BadInput, match="the plan was made without a site"):
-        asked.question(again)
+    assert again.plan(asked.question(again)).option("base_image") == "our-module"
+    capsys.readouterr()
+    with pytest.raises(BadInput, match=r"plan\.json: request: pins: unknown"):
+        without = RequestArguments(plan=file).reasoner()
+        without.plan(RequestArguments(plan=file).question(without))
+    assert "was made with other knowledge" in capsys.readouterr().err
+    other = RequestArguments(plan=file, site="lumi", drop=["pin=base_image"]).question(again)
+    assert other.site is not None and other.site.name == "lumi"
 
 
 def test_a_site_file_that_is_no_knowledge_is_refused(tmp_path: Path) -> None:

@@ -64,14 +64,12 @@ def _opponent(chosen: Bundle, against: Path | None, baseline: str | None) -> Ite
     if against is not None:
         yield Bundle.read(against)
         return
-    from ontune.cli.request import question_of
     from reasoner.reasoner import Reasoner
 
     reasoner = Reasoner()
     name = baseline or reasoner.store.select(_FIRST_BASELINE)[0]["name"]
-    workload, target, _ = question_of(chosen.plan)
     with scratch("baseline") as folder:
-        yield write_bundle(reasoner.baseline(name, workload, target), folder / name)
+        yield write_bundle(reasoner.baseline(name, chosen.plan), folder / name)
 
 
 def _document(series: Series) -> dict[str, Any]:

@@ -27,12 +27,11 @@ def explain(
 ) -> None:
     """Prove a line of a plan: from the option to rules and effects, to facts, to sources and observations."""
     from generators.lines import explain as proof_of
-    from ontune.cli.request import read_plan
 
     reasoner = request.reasoner()
-    workload, target, wishes = request.question(reasoner)
-    plan = read_plan(request.plan_file) if request.plan_file is not None else None
-    proof = proof_of(reasoner, subject, workload, target, plan=plan, **wishes)
+    asked = request.question(reasoner)
+    plan = None if request.adds_to_plan else request.given_plan()
+    proof = proof_of(reasoner, subject, asked, plan=plan)
     if format in ("turtle", "dot"):
         from reasoner.proof_formats import to_dot, to_turtle
 

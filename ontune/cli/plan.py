@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +12,7 @@ from ontune.cli.output import choice, emit
 from ontune.cli.request import RequestArguments, takes_request
 
 if TYPE_CHECKING:
-    from kb.target import Target
-    from kb.workload import Workload
+    from kb.request import Request
     from reasoner.plan import Plan
     from reasoner.reasoner import Reasoner
 
@@ -30,11 +30,11 @@ def plan(
 ) -> None:
     """Choose framework, compiler, image, precision, threads, allocator and flags for a training job on a machine, and say why."""
     reasoner = request.reasoner()
-    workload, target, wishes = request.question(reasoner)
-    chosen = reasoner.plan(workload, target, **wishes)
+    asked = request.question(reasoner)
+    chosen = reasoner.plan(asked)
 
     def render() -> None:
-        exact = None if not reasoner.exceeds(chosen.numerics, _LEFT_ALONE) else _without_changing_numbers(reasoner, workload, target, wishes)
+        exact = None if not reasoner.exceeds(chosen.numerics, _LEFT_ALONE) else _without_changing_numbers(reasoner, asked)
         if everything:
             from ontune.cli.plan_table import print_plan
 
@@ -47,9 +47,9 @@ def plan(
     emit(chosen.to_json(), format, render)
 
 
-def _without_changing_numbers(reasoner: Reasoner, workload: Workload, target: Target, wishes: dict[str, Any]) -> Plan | None:
+def _without_changing_numbers(reasoner: Reasoner, asked: Request) -> Plan | None:
     """The best plan that leaves the numbers alone; None where what is asked for does not."""
     try:
-        return reasoner.plan(workload, target, **{**wishes, "numerics": _LEFT_ALONE})
+        return reasoner.plan(replace(asked, numerics=_LEFT_ALONE))
     except NoFeasiblePlan:
         return None

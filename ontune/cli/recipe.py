@@ -56,14 +56,11 @@ def recipe(
     if from_modak is not None:
         plan, scheduler, wanted = _plan_for_modak(request, from_modak)
         jobs, asked = [scheduler] if scheduler in jobs else jobs, wanted | asked
-    elif request.plan_file is not None:
-        from ontune.cli.request import read_plan
-
-        plan = read_plan(request.plan_file)
+    elif (given := request.given_plan()) and not request.adds_to_plan:
+        plan = given
     else:
         reasoner = request.reasoner()
-        workload, target, wishes = request.question(reasoner)
-        plan = reasoner.plan(workload, target, **wishes)
+        plan = reasoner.plan(request.question(reasoner))
     lock = _lock(plan, output, update_lock) if locked or update_lock else None
     bundle = write_bundle(plan, output, _words(to), jobs, wishes=asked, lock=lock, force=force)
     for line in _left_to_others(bundle, _words(to)):
@@ -131,6 +128,8 @@ def _plan_for_modak(request: RequestArguments, file: Path) -> tuple[Plan, str, d
     from generators.modak_parallel import plan_of
     from kb.workload import load_workload
 
+    if request.plan is not None:
+        raise BadInput("--plan", "cannot be combined with --from-modak", expected="one of them")
     reasoner = request.reasoner()
     wanted = read_request(file, reasoner.full_store)
     if not wanted.workload.facts.get("command") and request.workload is None:
@@ -168,12 +167,12 @@ def _at_its_place(request: RequestArguments, wanted: ModakRequest, reasoner: Rea
         BadInput: the name is that of no target and of no site.
     """
     from kb.site import site_names
-    from kb.target import LOCAL, complete_target, target_names
+    from kb.target import complete_target, target_names
 
     name = wanted.target
     if name and request.site is None and name in site_names(reasoner.store):
         request = replace(request, site=name)
-    if not name or request.target != LOCAL:
+    if not name or request.target is not None:
         return request, request.asked_target(reasoner)
     if name in target_names(reasoner.store):
         request = replace(request, target=name)

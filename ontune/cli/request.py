@@ -13,12 +13,11 @@ import typer
 
 from kb.errors import BadInput
 from kb.request_fields import FIELDS, MOST
-from ontune.cli.output import say_state_of
+from ontune.cli.output import say, say_state_of
 
 if TYPE_CHECKING:
-    from kb.site import Site
+    from kb.request import Request
     from kb.target import Target
-    from kb.workload import Workload
     from reasoner.plan import Plan
     from reasoner.reasoner import Reasoner
 
@@ -59,6 +58,8 @@ def typed_field(name: str, *letters: str, **more: Any) -> Any:
     entry = FIELDS[name]
     if not entry.flag.startswith("-"):
         return typer.Argument(metavar=f"{entry.flag}..." if entry.repeated else entry.flag, help=entry.help, **more)
+    if entry.default is not None:  # it holds where there is no plan that says otherwise
+        more["show_default"] = str(entry.default)
     return typer.Option(entry.flag, *letters, metavar=entry.metavar or None, help=entry.help, **more)
 
 
@@ -67,21 +68,19 @@ class RequestArguments:
     """A planning request as it is typed. The fields are the options of the command line, in their order."""
 
     workload: Annotated[str | None, typed_field("workload", "-w", autocompletion=_completed(_workloads))] = None
-    target: Annotated[str, typed_field("target", "-t", autocompletion=_completed(_targets))] = "local"
+    target: Annotated[str | None, typed_field("target", "-t", autocompletion=_completed(_targets))] = None
     set_: Annotated[list[str] | None, typed_field("set")] = None
     site: Annotated[str | None, typed_field("site", autocompletion=_completed(_sites))] = None
     framework: Annotated[str | None, typed_field("framework")] = None
     pin: Annotated[list[str] | None, typed_field("pins")] = None
     forbid: Annotated[list[str] | None, typed_field("forbid")] = None
-    objective: Annotated[str, typed_field("objective")] = "throughput"
+    objective: Annotated[str | None, typed_field("objective")] = None
     numerics: Annotated[str | None, typed_field("numerics")] = None
     allow: Annotated[list[str] | None, typed_field("allow")] = None
-    top: Annotated[int, typed_field("top", min=0, max=MOST)] = 5
+    top: Annotated[int | None, typed_field("top", min=0, max=MOST)] = None
     endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Read the knowledge base from a SPARQL 1.1 endpoint.")] = None
-    plan_file: Annotated[
-        Path | None,
-        typer.Option("--plan", metavar="FILE", help="Take workload, target, wishes from a plan.json; --site FILE.ttl brings its site's own options."),
-    ] = None
+    plan: Annotated[Path | None, typed_field("plan")] = None
+    drop: Annotated[list[str] | None, typed_field("drop")] = None
 
     def reasoner(self) -> Reasoner:
         """The reasoner over the knowledge base that is asked for.
@@ -100,62 +99,73 @@ class RequestArguments:
 
         return Reasoner(store=read_remote(self.endpoint))
 
-    def question(self, reasoner: Reasoner) -> tuple[Workload, Target, dict[str, Any]]:
-        """Workload, target and further wishes, as `Reasoner.plan` takes them.
+    def question(self, reasoner: Reasoner) -> Request:
+        """What is asked, as the methods of a reasoner take it.
 
         Raises:
             BadInput: a file or a name is unknown or malformed.
         """
-        if self.plan_file is not None:
-            workload, target, wishes = question_of(self._given_plan(self.plan_file), str(self.plan_file))
-            self._check_site_of_plan(wishes.get("site"), reasoner)
-            return workload, target, wishes
-        if self.workload is None:
-            raise BadInput("--workload", "nothing is said of what is trained", expected="-w NAME or FILE; `ontune query workloads` lists names")
         from kb.workload import load_workload
 
-        return load_workload(self.workload, reasoner.store, "--workload"), self.asked_target(reasoner), self.wishes(reasoner)
+        workload = load_workload(self.workload, reasoner.store, "--workload") if self.workload is not None else None
+        plan = self.given_plan()
+        if plan is None:
+            if workload is None:
+                raise BadInput("--workload", "nothing is said of what is trained", expected="-w NAME or FILE; `ontune query workloads` lists names")
+            return reasoner.request(workload, self.asked_target(reasoner), **self.wishes(reasoner))
+        asked = plan.asked(str(self.plan))
+        if plan.knowledge.get("sha256") != reasoner.knowledge["sha256"]:
+            say(f"note: {self.plan} was made with other knowledge than what answers here; its request is answered anew")
+        if not self.adds_to_plan:
+            return asked
+        target = self.asked_target(reasoner, asked.target) if self.target is not None or self.set_ else None
+        return reasoner.request(asked, target, workload=workload, **self.wishes(reasoner))
+
+    @property
+    def adds_to_plan(self) -> bool:
+        """Whether anything is asked beside the plan of `--plan`, so that it is to be made anew."""
+        return any(getattr(self, entry.name) != entry.default for entry in fields(self) if entry.name != "plan")
+
+    def given_plan(self) -> Plan | None:
+        """The plan of `--plan`, if one is named. Raises BadInput where it cannot be read."""
+        return read_plan(self.plan) if self.plan is not None else None
 
     def wishes(self, reasoner: Reasoner) -> dict[str, Any]:
-        """What is asked of the plan beside workload and target, as `Reasoner.plan` takes it.
+        """What is asked of the plan beside workload and target, as `Reasoner.plan` takes it; what is not typed is not there.
 
         Raises:
-            BadInput: the site is unknown or malformed.
+            BadInput: the site is unknown or malformed, or there is no plan to leave something out of.
         """
         from kb.site import load_site
 
-        return {
+        if self.drop and self.plan is None:
+            raise BadInput("--drop", "there is no plan to leave it out of", expected="--plan FILE beside it")
+        typed = {
             "site": load_site(self.site, reasoner.store, "--site") if self.site is not None else None,
             "framework": self.framework,
-            "pins": pairs(self.pin or (), "--pin", "DECISION=OPTION"),
-            "forbid": tuple(self.forbid or ()),
+            "pins": pairs(self.pin, "--pin", "DECISION=OPTION") if self.pin else None,
+            "forbid": tuple(self.forbid) if self.forbid else None,
             "objective": self.objective,
             "numerics": self.numerics,
-            "allow": tuple(self.allow or ()),
+            "allow": tuple(self.allow) if self.allow else None,
             "top": self.top,
-            "places": _FLAGS,
+            "drop": tuple(self.drop) if self.drop else None,
         }
+        return {key: value for key, value in typed.items() if value is not None} | {"places": _FLAGS}
 
-    def asked_target(self, reasoner: Reasoner) -> Target:
-        """The target with the facts that `--set` replaces. Raises BadInput where it is unknown or malformed."""
-        from kb.target import load_target
+    def asked_target(self, reasoner: Reasoner, planned: Target | None = None) -> Target:
+        """The target with the facts that `--set` replaces.
 
-        target = load_target(self.target, reasoner.store, "--target")
+        Args:
+            planned: the target of a plan, which counts where none is typed.
+
+        Raises:
+            BadInput: it is unknown or malformed.
+        """
+        from kb.target import LOCAL, load_target
+
+        target = load_target(self.target or LOCAL, reasoner.store, "--target") if self.target is not None or planned is None else planned
         return target.set_by_hand(pairs(self.set_ or (), "--set", "KEY=VALUE"), reasoner.store.names, "--set")
-
-    def _given_plan(self, path: Path) -> Plan:
-        given = [entry.name.rstrip("_") for entry in fields(self) if getattr(self, entry.name) != entry.default]
-        if others := [name for name in given if name not in ("plan_file", "endpoint", "site")]:
-            raise BadInput("--plan", f"cannot be combined with --{others[0]}", expected="either a plan file, or the arguments of `ontune plan`")
-        return read_plan(path)
-
-    def _check_site_of_plan(self, planned: Site | None, reasoner: Reasoner) -> None:
-        """Beside a plan, the site only brings the knowledge that the plan was made with."""
-        from kb.site import load_site
-
-        if self.site is not None and (planned is None or load_site(self.site, reasoner.store, "--site").name != planned.name):
-            made_for = f"for the site {planned.name}" if planned else "without a site"
-            raise BadInput("--site", f"the plan was made {made_for}", expected="the site of the plan, or none")
 
 
 def _with_site(site: str) -> Reasoner:
@@ -186,28 +196,6 @@ def read_plan(path: Path) -> Plan:
     from reasoner.plan import Plan
 
     return Plan.from_json(read_object(path), str(path))
-
-
-def question_of(plan: Plan, where: str = "plan") -> tuple[Workload, Target, dict[str, Any]]:
-    """The question that a plan answers: what was wished for stands in the reasons of its decisions.
-
-    Args:
-        plan: the plan.
-        where: the file that it stands in, for errors.
-    """
-    from kb.target import complete_target
-    from kb.workload import complete_workload
-
-    wished = {taken.decision: taken.option for taken in plan.decisions if any(reason.kind == "request" for reason in taken.reasons)}
-    places = {"pins": f"{where}: decisions", "objective": f"{where}: objective", "numerics": f"{where}: asked_numerics"}
-    wishes: dict[str, Any] = {"pins": wished, "objective": plan.objective, "numerics": plan.asked_numerics or None, "places": places}
-    if plan.site:
-        from kb.site import complete_site
-
-        wishes["site"] = complete_site(plan.site, f"{where}: site")
-    facts = dict(plan.target)
-    target = complete_target(str(facts.pop("name", "plan")), facts, f"{where}: target")
-    return complete_workload("plan", plan.workload, f"{where}: workload"), target, wishes
 
 
 def pairs(texts: tuple[str, ...] | list[str], where: str, form: str) -> dict[str, str]:

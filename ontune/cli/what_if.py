@@ -26,8 +26,7 @@ def what_if(
         raise BadInput("what-if", "nothing is changed", expected="KEY=VALUE, or --without RESOURCE")
     changed = pairs(facts or [], "KEY=VALUE", "a key of `ontune probe` and a value, such as cpu.usable_cores=1")
     reasoner = request.reasoner()
-    workload, target, wishes = request.question(reasoner)
-    answer = reasoner.what_if(changed, workload, target, without=without or (), **wishes)
+    answer = reasoner.what_if(changed, request.question(reasoner), without=without or ())
     emit(answer, format, lambda: _print(answer))
 
 

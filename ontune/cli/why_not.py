@@ -21,8 +21,7 @@ def why_not(
 ) -> None:
     """Say why a plan does not take an option: the rule or the numbers against it, the facts, and the smallest change that would admit it."""
     reasoner = request.reasoner()
-    workload, target, wishes = request.question(reasoner)
-    answer = reasoner.why_not(option, workload, target, **wishes)
+    answer = reasoner.why_not(option, request.question(reasoner))
 
     def render() -> None:
         print(f"{answer['decision']}={answer['option']}: {answer['status']}")

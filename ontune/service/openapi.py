@@ -98,11 +98,12 @@ def _operation(question: str, answered: Any) -> dict[str, Any]:
     body: Schema = {
         "type": "object",
         "additionalProperties": False,
-        "required": [entry.name for entry in fields if entry.required],
+        "required": [entry.name for entry in fields if entry.required and not entry.unless],
         "properties": {entry.name: _field(entry) for entry in fields},
+        "allOf": [_one_of((entry.name, entry.unless)) for entry in fields if entry.unless],
     }
     if question == "what-if":
-        body["anyOf"] = [{"required": [entry.name]} for entry in QUESTIONS[question]]
+        body["allOf"].append(_one_of(entry.name for entry in QUESTIONS[question]))
     example = {"workload": "mnist-cnn", "target": "eos-h100", **_EXAMPLES[question]}
     return {
         "summary": summary,
@@ -111,11 +112,18 @@ def _operation(question: str, answered: Any) -> dict[str, Any]:
     }
 
 
+def _one_of(names: Iterable[str]) -> Schema:
+    """At least one of some fields is there."""
+    return {"anyOf": [{"required": [name]} for name in names]}
+
+
 def _field(entry: RequestField) -> Schema:
     """What a field of a body may be; one that is not required may be null."""
     text, texts = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
     forms: list[Schema]
     match entry.kind:
+        case "plan":
+            forms = [{"$ref": f"{_LINK}Plan"}, {"$ref": f"{_LINK}Request"}]
         case "described":
             forms = [text, {"$ref": _LINK + _DESCRIBED[entry.name]}]
         case "facts":
@@ -131,7 +139,7 @@ def _field(entry: RequestField) -> Schema:
     said: Schema = {"description": f"{entry.meaning} (`{entry.flag}` of the command line)."}
     if entry.default is not None:
         said["default"] = entry.default
-    forms = forms if entry.required else [*forms, {"type": "null"}]
+    forms = forms if entry.required and not entry.unless else [*forms, {"type": "null"}]
     return {**(forms[0] if len(forms) == 1 else {"anyOf": forms}), **said}
 
 

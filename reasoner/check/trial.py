@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from kb.cases import CaseTable
+from kb.request import Request
 from kb.store import KnowledgeStore
 from kb.target import complete_target, load_target, target_names
 from kb.workload import complete_workload, load_workload, workload_names
@@ -12,7 +13,6 @@ from reasoner.check.finding import KnowledgeUnderCheck
 from reasoner.derive import Deriver
 from reasoner.ground import Problem
 from reasoner.menu import Menu, Statement
-from reasoner.request import Request
 from reasoner.rules import Rule, load_rules
 from reasoner.witnesses import Witness, case_requests, derive_all, distinct_problems, grid
 
