@@ -84,7 +84,7 @@ def _understood(request: Request, menu: Menu, names: Names) -> Request:
     if framework is None and (wanted := request.workload.facts.get("framework")):
         framework = menu.name[find_option(menu, f"{FRAMEWORK}={wanted}", f"{request.workload.where}: key 'framework'")]
         typed[f"{FRAMEWORK}={framework}"] = ("--framework", wanted)
-    return replace(request, pins={**request.pins, FRAMEWORK: framework}, typed=typed) if framework else request
+    return replace(request, pins={FRAMEWORK: framework, **request.pins}, typed=typed) if framework else request
 
 
 def with_names(request: Request, menu: Menu, names: Names) -> Request:
