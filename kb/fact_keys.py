@@ -83,11 +83,6 @@ class FactKeys:
         """The paths of all facts that are null, with the places in lists: `gpus[0].driver`."""
         return list(_unknown(self.root, facts, ""))
 
-    def lasting(self, facts: Facts) -> Facts:
-        """The facts without those that hold for a moment only."""
-        passing = {name for name, key in self.root.members.items() if key.momentary}
-        return {name: value for name, value in facts.items() if name not in passing}
-
     def named(self, facts: Facts, names: Names, where: str) -> Facts:
         """The facts with each name as the knowledge base has it, so that all spellings of a thing are one fact.
 
@@ -178,7 +173,6 @@ def fact_keys(module: str) -> FactKeys:
             key.datatype = local_name(value_range) if value_range.startswith(_XSD) and not key.namespace else ""
             key.names = anywhere[on("namedBy")][0].value if on("namedBy") in anywhere else "" if key.datatype else value_range
             key.spelling = anywhere[on("spelledAs")][0].value if on("spelledAs") in anywhere else ""
-            key.momentary = on("momentary") in facts
             key.local_file = on("namesLocalFile") in facts
             key.meaning = str(anywhere[_MEANING][0].value) if _MEANING in anywhere else ""
             key.sort_property = facts[on("sortedBy")][0] if on("sortedBy") in facts else None

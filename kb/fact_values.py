@@ -37,7 +37,6 @@ class Key:
         spelling: the property whose known values a text is read as; empty where it is taken as it stands.
         sort_property: the property that holds a version's sort key.
         count_property: the property that holds the length of the list.
-        momentary: whether the value holds for the moment of the probe only.
         local_file: whether the value is the path of a file of whoever states the fact.
         meaning: what the value says.
         members: the keys of an object, or of each object of a list, by name.
@@ -52,7 +51,6 @@ class Key:
     spelling: str = ""
     sort_property: ox.NamedNode | None = None
     count_property: ox.NamedNode | None = None
-    momentary: bool = False
     local_file: bool = False
     meaning: str = ""
     members: dict[str, Key] = field(default_factory=dict)

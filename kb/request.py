@@ -16,7 +16,7 @@ from kb.errors import BadInput
 from kb.fact_keys import stated
 from kb.request_fields import WISHES, RequestField
 from kb.site import Site, complete_site
-from kb.target import Target, complete_target, lasting
+from kb.target import Target, complete_target
 from kb.workload import Workload, complete_workload
 
 FRAMEWORK = "framework"
@@ -130,7 +130,7 @@ class Request:
 def plan_id(request: Mapping[str, Any], knowledge: Mapping[str, Any]) -> str:
     """The identifier of a plan, from `plan.request` and `plan.knowledge` alone: the hash of what is asked and of what is known.
 
-    The names of workload and target do not count, nor what holds for a moment only, nor how many alternatives are listed: another value of these asks
+    The names of workload and target do not count, nor how many alternatives are listed: another value of these asks
     the same question.
 
     Args:
@@ -139,7 +139,7 @@ def plan_id(request: Mapping[str, Any], knowledge: Mapping[str, Any]) -> str:
     """
     asked = {key: value for key, value in request.items() if key != "top"}
     asked["workload"] = _unnamed(request["workload"])
-    machine = lasting(_unnamed(request["target"]))
+    machine = _unnamed(request["target"])
     asked["target"] = stated(machine) | {"overrides": machine.get("overrides", {})}
     content = _canonical(asked | {"knowledge": knowledge["sha256"]})
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

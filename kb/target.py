@@ -144,11 +144,6 @@ class Target:
         return (ox.serialize(triples, format=ox.RdfFormat.TURTLE, prefixes=used) or b"").decode()
 
 
-def lasting(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A target's facts without the momentary ones, such as the load: equal for two probes of one machine that nobody has changed."""
-    return fact_keys(_MODULE).lasting(dict(facts))
-
-
 def complete_target(name: str, facts: Mapping[str, Any], where: str) -> Target:
     """A target from facts that may be partial; absent keys become null.
 

@@ -292,7 +292,8 @@ def test_the_knowledge_says_what_the_programs_can_be_told() -> None:
     from reasoner.reasoner import Reasoner
 
     store = Reasoner([]).store
-    settings = store.select("SELECT ?option ?name ?value WHERE { ?option on:appliedBy ?how . ?how a on:CodeSetting ; on:name ?name ; on:value ?value }")
+    asked = "SELECT ?option ?name ?value WHERE { ?option on:appliedBy ?how . ?how a on:CodeSetting ; on:name ?name ; on:value ?value }"
+    settings = store.select(asked)
     everywhere = {"threads", "framework"}  # an argument of their own, whatever the framework
     for program in store.instances(on("ShippedProgram")):
         [framework] = store.objects(program, on("writtenIn"))

@@ -137,7 +137,7 @@ def test_the_framework_that_a_workload_names_is_no_wish(tmp_path: Path) -> None:
 def test_what_does_not_change_the_question_does_not_change_the_identifier() -> None:
     plan = planned("mlp")
     request = json.loads(json.dumps(plan.request))
-    request["target"] |= {"load": 0.7, "name": "another", "memory_gib": 16.0}
+    request["target"] |= {"name": "another", "memory_gib": 16.0}
     request["workload"]["name"] = "mine"
     request["top"] = 9
     del request["target"]["python"]  # unknown, as null is

@@ -125,7 +125,6 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
         "scheduler": batch,
         "nodes": positive(environment.get("SLURM_JOB_NUM_NODES")) or 1,
         "exclusive": node.exclusive(environment, topology, foreign),
-        "load": foreign,
         "interconnect": node.interconnect(raw["networks"]),
         "mpi": mpi.implementation(raw["mpi"], environment),
         "process_management": mpi.process_management(raw["slurm_mpi"], batch),
