@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kb.clean import without_credentials
 from kb.errors import BadInput, RunFailed
 from kb.paths import cache_home, tools_home
 
@@ -85,6 +86,7 @@ class Apptainer:
         with log.open("w", encoding="utf-8") as file, self._reachable(folder):
             try:
                 for line in stream_command(command, output_type="both"):
+                    line = without_credentials(line)
                     file.write(line)
                     last = [*last[1 - _LAST_LINES :], line]
                     tell(line)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from kb import files
+from kb.clean import cleaned
 from kb.errors import BadInput
 from kb.observations import LARGEST, SUFFIX, place, set_aside
 from kb.paths import data_home
@@ -168,7 +169,7 @@ def record(observation: Observation, folder: Path | None = None) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with scratch("record", folder) as made:
             with (made / name).open("w", encoding="utf-8") as file:
-                json.dump(observation.to_json(), file, indent=1)
+                json.dump(cleaned(observation.to_json()), file, indent=1)
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from kb.clean import clean
+
 _QUIET_SECONDS = 10.0
 _WIDTH = 110
 
@@ -25,9 +27,9 @@ def doing(what: str) -> Iterator[Tell]:
         try:
             yield tell
         except BaseException:
-            print(f"{what}: stopped after {time.monotonic() - begin:.0f} s", file=sys.stderr)
+            print(f"{clean(what)}: stopped after {time.monotonic() - begin:.0f} s", file=sys.stderr)
             raise
-    print(f"{what}: {time.monotonic() - begin:.1f} s", file=sys.stderr)
+    print(f"{clean(what)}: {time.monotonic() - begin:.1f} s", file=sys.stderr)
 
 
 @contextmanager
@@ -35,20 +37,20 @@ def _spinner(what: str) -> Iterator[Tell]:
     from rich.console import Console
     from rich.markup import escape
 
-    console = Console(stderr=True)
-    with console.status(escape(what)) as status:
-        yield lambda news: status.update(escape(f"{what}: {news.strip()}"[:_WIDTH]))
+    console = Console(file=getattr(sys.stderr, "unguarded", sys.stderr))  # it writes controls of its own
+    with console.status(escape(clean(what))) as status:
+        yield lambda news: status.update(escape(clean(f"{what}: {news.strip()}")[:_WIDTH]))
 
 
 @contextmanager
 def _lines(what: str) -> Iterator[Tell]:
-    print(f"{what} ...", file=sys.stderr)
+    print(f"{clean(what)} ...", file=sys.stderr)
     last = time.monotonic()
 
     def tell(news: str) -> None:
         nonlocal last
         if time.monotonic() - last >= _QUIET_SECONDS:
             last = time.monotonic()
-            print(f"  {news.strip()}"[:_WIDTH], file=sys.stderr)
+            print(clean(f"  {news.strip()}")[:_WIDTH], file=sys.stderr)
 
     yield tell

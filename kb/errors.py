@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from kb.clean import clean, cleaned
+
 _ALIKE = 0.6  # how much of two spellings must agree, from 0 to 1
 
 
@@ -15,6 +17,9 @@ class OntuneError(Exception):
     exit_code = 1
     told: Mapping[str, Any] | None = None
     """The error as an object, where another process met it and said so."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(clean(message))
 
     def to_json(self) -> dict[str, Any]:
         """The error as an object: `message`, `exit_code`, and what its kind knows more exactly."""
@@ -50,7 +55,7 @@ class BadInput(OntuneError):
     def to_json(self) -> dict[str, Any]:
         """`message`, `where`, `problem`, `expected`, `given`, `nearest` (what is likely meant, the likeliest first) and `exit_code`."""
         parts = {"where": self.where, "problem": self.problem, "expected": self.expected, "given": self.given, "nearest": self.nearest}
-        return {"message": str(self), **parts, "exit_code": self.exit_code}
+        return {"message": str(self), **cleaned(parts), "exit_code": self.exit_code}
 
     def _message(self) -> str:
         message = f"{self.where}: {self.problem}"

@@ -18,7 +18,7 @@ import pyoxigraph as ox
 
 from kb import paths
 from kb.errors import BadInput
-from kb.fact_values import Facts, Key, completed_element, completed_value, nothing, typed_value, walk
+from kb.fact_values import Facts, Key, completed_element, completed_value, nothing, refuse_credentials, typed_value, walk
 from kb.names import Names
 from kb.terms import PREFIXES, local_name, on, version_key
 
@@ -117,6 +117,7 @@ class FactKeys:
             BadInput: a key is unknown or a value has the wrong type; the message names `where` and the key.
         """
         complete: Facts = completed_value(self.root, facts, where)
+        refuse_credentials(complete, where)
         return complete
 
     def assign(self, facts: Facts, path: str, value: Any) -> Facts:
@@ -130,6 +131,7 @@ class FactKeys:
         Raises:
             BadInput: the key is unknown, the place is not in the list, or the value has the wrong type.
         """
+        refuse_credentials({path: value}, path)
         copy: Facts = json.loads(json.dumps(facts))
         steps = re.findall(r"([^.\[\]]+)(?:\[(\d+)\])?(?:\.|$)", path)
         key, holder = self.root, copy

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pyoxigraph as ox
 
+from kb.clean import held
 from kb.errors import BadInput
 from kb.files import json_of, printable, yaml_of
 
@@ -54,6 +55,21 @@ class Key:
     local_file: bool = False
     meaning: str = ""
     members: dict[str, Key] = field(default_factory=dict)
+
+
+def refuse_credentials(value: Any, where: str) -> None:
+    """See that facts hold no password, token or key: they end in plans, images and jobs, which are shown around.
+
+    Args:
+        value: facts, as JSON.
+        where: the file or the option that they come from, for the error.
+
+    Raises:
+        BadInput: a text holds one; the message names the key, and not the text.
+    """
+    for path in held(value):
+        expected = "without user and password, or a variable such as $HF_TOKEN, which the job's own environment sets"
+        raise BadInput(where, f"key '{path}' holds what looks like a password or a token", expected=expected)
 
 
 def walk(key: Key) -> Iterator[Key]:

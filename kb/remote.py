@@ -93,6 +93,8 @@ def _ask(endpoint: str, text: str, format: str) -> bytes:
 
     if urlsplit(endpoint).scheme not in ("http", "https"):
         raise BadInput("--endpoint", f"'{endpoint}' is no address", expected="http://... or https://...")
+    if "@" in urlsplit(endpoint).netloc:
+        raise BadInput("--endpoint", "user and password stand in the address", expected=f"{_USER} and {_PASSWORD}, or {_TOKEN}")
     prologue = " ".join(f"PREFIX {prefix}: <{namespace}>" for prefix, namespace in PREFIXES.items())
     seconds = _timeout()
     client = SPARQLWrapper(endpoint, returnFormat=format)

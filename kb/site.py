@@ -18,6 +18,7 @@ from kb import paths, user_files
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys, stated
 from kb.fact_shapes import check_site
+from kb.fact_values import refuse_credentials
 from kb.named import NamedResources, values_of
 from kb.names import Names
 from kb.terms import RDF_TYPE, on
@@ -127,6 +128,7 @@ def _from_file(path: Path) -> Site:
     check_site(user_files.read_text(path), str(path))
     node = user_files.only_instance(content, on("Site"), path)
     facts = fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri))
+    refuse_credentials(facts, str(path))
     return Site(path.stem, node.value, facts, str(path))
 
 

@@ -18,6 +18,7 @@ from kb import user_files
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
 from kb.fact_shapes import check_target
+from kb.fact_values import refuse_credentials
 from kb.named import NamedResources, values_of
 from kb.names import Names, folded
 from kb.terms import PREFIXES, RDF_TYPE, on
@@ -204,6 +205,7 @@ def _from_file(path: Path) -> Target:
         check_target(user_files.read_text(path), str(path))
         node = user_files.only_instance(content, on("Target"), path)
         facts = fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri))
+        refuse_credentials(facts, str(path))
         return Target(path.stem, facts | {"overrides": {}}, str(path))
     return complete_target(path.stem, user_files.read_object(path), str(path))
 

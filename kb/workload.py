@@ -15,6 +15,7 @@ import pyoxigraph as ox
 from kb import user_files
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys, stated
+from kb.fact_values import refuse_credentials
 from kb.named import NamedResources, values_of
 from kb.names import Names, folded, listed
 from kb.program_files import placed
@@ -107,7 +108,9 @@ def _from_file(path: Path, store: KnowledgeStore | None, started: tuple[Path, ..
     if path.suffix == ".ttl":
         content = user_files.read_turtle(path)
         node = user_files.only_instance(content, on("Workload"), path)
-        return Workload(path.stem, keys.read(node, lambda subject, iri: values_of(content, subject, iri)), str(path))
+        facts = keys.read(node, lambda subject, iri: values_of(content, subject, iri))
+        refuse_credentials(facts, str(path))
+        return Workload(path.stem, facts, str(path))
     given = user_files.read_object(path)
     name, base = given.pop("name", path.stem), given.pop(_EXTENDS, None)
     left_out = given.pop(_WITHOUT_TRAITS, None)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar
 
 from kb.errors import BadInput
+from kb.fact_values import refuse_credentials
 from kb.request import Request, plan_id
 from kb.site import complete_site
 from kb.target import complete_target
@@ -219,6 +220,7 @@ class Plan:
                 question is no longer what the plan was made for.
         """
         plan = _decode(cls, obj, where)
+        refuse_credentials(obj, where)
         if plan.request:
             _check_request(plan, where)
         return plan

@@ -6,11 +6,12 @@ failed.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -18,6 +19,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from kb import __version__
+from kb.clean import Outgoing
 from kb.errors import BadInput, OntuneError
 
 # In the order of use; a command is offered where its module exists.
@@ -95,22 +97,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in options
+    with _guarded():
+        sys.exit(_exit_code(words, options, debug))
+
+
+def _exit_code(words: list[str], options: list[str], debug: bool) -> int:
+    """Run one command and tell what goes wrong."""
     if debug:
         words.remove("--debug")
         _log_everything()
     try:
         code = get_command(app).main(args=words, prog_name="ontune", standalone_mode=False)
     except Exception as error:
-        if debug:
-            raise
         told = _told(error)
         code = told.exit_code
         if _asks_for_json(options):
             from ontune.cli.output import emit_json
 
             emit_json({"error": told.to_json()})
-        print(f"error: {told}", file=sys.stderr)
-    sys.exit(code if isinstance(code, int) else 0)
+        if debug:
+            import traceback
+
+            traceback.print_exception(error)  # here, where the streams are guarded
+        else:
+            print(f"error: {told}", file=sys.stderr)
+    return code if isinstance(code, int) else 0
+
+
+@contextlib.contextmanager
+def _guarded() -> Iterator[None]:
+    """Let only clean text through to stdout and stderr: much of what is printed was written by others."""
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (stream and Outgoing(stream) for stream in streams)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 def _asks_for_json(words: Sequence[str]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from kb.clean import clean
 from kb.errors import BadInput
 from kb.names import one_of
 from kb.scratch import scratch
@@ -40,10 +41,10 @@ def emit_json(document: object) -> None:
 
 def console() -> Console:
     """Where tables go: stdout, without colour where NO_COLOR is set or it is no terminal."""
-    from rich.console import Console
+    from ontune.cli.clean_console import on
 
     width = None if sys.stdout.isatty() else shutil.get_terminal_size((NARROWEST_PIPE, 0)).columns
-    return Console(width=width, highlight=False, soft_wrap=False)
+    return on(sys.stdout, width=width, highlight=False, soft_wrap=False)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, strong: int | None = None) -> Table:
@@ -54,9 +55,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, strong: i
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(clean(column), overflow="fold")
     for row in rows:
-        made.add_row(*(Text("" if value is None else str(value), style="bold" if index == strong else "") for index, value in enumerate(row)))
+        made.add_row(*(Text("" if value is None else clean(str(value)), style="bold" if index == strong else "") for index, value in enumerate(row)))
     return made
 
 

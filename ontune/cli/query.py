@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kb.clean import cell
 from kb.errors import BadInput, nearest
 from kb.query_library import named_queries, named_query, read_query, syntax_error
 from kb.sparql_text import bare
@@ -149,8 +150,8 @@ def _print_document(document: dict[str, Any], format: str) -> None:
     rows = [[row.get(name) for name in columns] for row in document["results"]["bindings"]]
     if format == "csv":
         writer = csv.writer(sys.stdout)
-        writer.writerow(columns)
-        writer.writerows([value["value"] if value else "" for value in row] for row in rows)
+        writer.writerow(map(cell, columns))
+        writer.writerows([cell(value["value"]) if value else "" for value in row] for row in rows)
     else:
         emit_rows([[_short(value) for value in row] for row in rows], columns)
 

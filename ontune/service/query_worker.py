@@ -68,7 +68,7 @@ class QueryWorker:
             raise syntax_error("query", text, SyntaxError(str(error))) from error
         format = results.negotiated(asked["accept"], results.offered(answer))
         out = _Outgoing(connection, format.media_type)
-        answer.serialize(out, format=format)
+        results.write(answer, out, format)
         out.finish()
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from typing import Any
 
 import pyoxigraph as ox
 
+from kb.clean import cell
 from kb.errors import BadInput
 
 Format = ox.QueryResultsFormat | ox.RdfFormat
@@ -31,6 +34,24 @@ def offered(answer: Any) -> Sequence[Format]:
     if isinstance(answer, ox.QueryTriples):
         return GRAPHS
     return TABLES[:2] if isinstance(answer, ox.QueryBoolean) else TABLES
+
+
+def write(answer: Any, out: io.RawIOBase, format: Format) -> None:
+    """Write an answer; the cells of a table of comma-separated values so that no spreadsheet takes one for a formula."""
+    if format != ox.QueryResultsFormat.CSV:
+        answer.serialize(out, format=format)
+        return
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)  # type: ignore[type-var]
+    table = csv.writer(text)
+    table.writerow([cell(variable.value) for variable in answer.variables])
+    for row in answer:
+        table.writerow([cell(_plain_value(term)) for term in row])
+    text.detach()
+
+
+def _plain_value(term: Any) -> str:
+    """A term as such a table has it: bare, as the standard says."""
+    return "" if term is None else term.value if isinstance(term, ox.NamedNode | ox.Literal) else str(term)
 
 
 def negotiated(accept: str, formats: Sequence[Format]) -> Format:
