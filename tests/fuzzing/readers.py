@@ -60,8 +60,7 @@ def seeds_of(*texts: str) -> Callable[[World], list[bytes]]:
 
 def planned(world: World, **arguments: Any) -> object:
     asked = RequestArguments(**{"workload": WORKLOAD, "target": TARGET} | arguments)
-    workload, target, wishes = asked.question(world.reasoner)
-    return world.reasoner.plan(workload, target, **wishes).to_json()
+    return world.reasoner.plan(asked.question(world.reasoner)).to_json()
 
 
 def lines_of(path: Path) -> list[str]:
@@ -76,8 +75,8 @@ def set_facts(world: World, path: Path) -> object:
 
 
 def what_if(world: World, path: Path) -> object:
-    workload, target, wishes = RequestArguments(workload=WORKLOAD, target=TARGET).question(world.reasoner)
-    return world.reasoner.what_if(pairs(lines_of(path), "KEY=VALUE", "KEY=VALUE"), workload, target, **wishes)
+    asked = RequestArguments(workload=WORKLOAD, target=TARGET).question(world.reasoner)
+    return world.reasoner.what_if(pairs(lines_of(path), "KEY=VALUE", "KEY=VALUE"), asked)
 
 
 def pinned(world: World, path: Path) -> object:
@@ -88,9 +87,10 @@ def plan_file(world: World, path: Path) -> object:
     from generators.bundle import files_of
 
     plan = read_plan(path)
-    workload, target, wishes = RequestArguments(plan_file=path, workload=None, target="local").question(world.reasoner)
     files_of(plan, ("apptainer", "dockerfile"), ("bash", "slurm", "pbs"), bill=False)
-    return world.reasoner.plan(workload, target, **wishes)
+    with contextlib.redirect_stderr(io.StringIO()):
+        asked = RequestArguments(plan=path).question(world.reasoner)
+    return world.reasoner.plan(asked)
 
 
 def plan_seeds(world: World) -> list[bytes]:
