@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +12,10 @@ import typer
 
 from kb.errors import BadInput
 from kb.scratch import scratch
-from ontune.cli.output import choice, emit, emit_rows, say, say_state_of, write_whole
+from ontune.cli.output import choice, emit, emit_json, emit_rows, say, say_state_of, write_whole
 
 if TYPE_CHECKING:
+    from kb.rows import Table
     from kb.store import KnowledgeStore
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=False)
@@ -63,20 +66,28 @@ def add(
 
 def _importers() -> list[str]:
     from kb.importers import IMPORTERS
+    from kb.importers.tables import known_sets
 
-    return list(IMPORTERS)
+    return [*IMPORTERS, *known_sets()]
 
 
 @app.command("import")
 def import_(
     source: Annotated[str, typer.Argument(metavar="SOURCE", autocompletion=_importers, help="The kind of data, such as mlperf or wheel.")],
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="The file or folder.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the Turtle here instead of adding it.")] = None,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The file or folder; of measurements, one or several.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write the Turtle, or the folder of rows, here.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what was imported under this name before.")] = False,
 ) -> None:
-    """Turn what others have published into Turtle, tell what was doubtful, and add it."""
+    """Turn what others have published into Turtle, or their measurements into rows, tell what was doubtful, and add it."""
     from kb.importers import import_source
+    from kb.importers.tables import known_sets
 
+    if source in known_sets():
+        _import_rows(source, files, output, force)
+        return
+    path, *more = files
+    if more:
+        raise BadInput("import", f"{source} is imported from one file or folder", given=str(more[0]))
     report = import_source(source, path)
     for finding in report.findings:
         say(finding)
@@ -85,6 +96,73 @@ def import_(
         say(f"written: {output}")
     else:
         _add({f"{source}-{path.stem}.ttl": report.turtle}, force)
+
+
+def _import_rows(source: str, files: list[Path], output: Path | None, force: bool) -> None:
+    from kb.importers.tables import import_rows
+    from kb.paths import data_home
+
+    report = import_rows(source, files)
+    for finding in report.findings:
+        say(finding)
+    folder = output or data_home() / "tables"
+    table, metadata = folder / f"{report.name}.csv.gz", folder / f"{report.name}.csv-metadata.json"
+    if table.exists() and not force:
+        raise BadInput(str(table), "a table of that name is there already", expected="another folder, or --force")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, content in ((table, report.table), (metadata, report.metadata.encode())):
+        write_whole(path, content)
+        say(f"written: {path}")
+
+
+def _tables() -> list[str]:
+    from kb.rows import tables
+
+    return list(tables())
+
+
+@app.command()
+def rows(
+    name: Annotated[str | None, typer.Argument(metavar="[SET]", autocompletion=_tables, help="A table; without it, what tables there are.")] = None,
+    format: Annotated[str, choice("--format", "table", "json", "csv", "turtle", help="How to print the rows.")] = "table",
+) -> None:
+    """List the tables of measurements, or print the rows of one: as they are kept, or as RDF by the rules of CSV on the Web."""
+    from kb.rows import find, tables
+
+    if name is None:
+        _print_tables(list(tables().values()), format)
+        return
+    found = find(name)
+    heads = [column["name"] for column in found.columns]
+    if format == "turtle":
+        _print_turtle(found)
+    elif format == "json":
+        emit_json(found.rows())
+    elif format == "csv":
+        writer = csv.DictWriter(sys.stdout, heads)
+        writer.writeheader()
+        writer.writerows(found.rows())
+    else:
+        emit_rows(([row.get(head, "") for head in heads] for row in found.rows()), heads)
+
+
+def _print_tables(found: list[Table], format: str) -> None:
+    if format == "json":
+        emit_json([{"name": table.name, **table.metadata} for table in found])
+    elif format == "table":
+        said = ((table.name, table.counts.get("rows", ""), table.metadata["dc:title"], table.metadata["dc:license"]["@id"]) for table in found)
+        emit_rows(said, ("name", "rows", "what", "licence"))
+    else:
+        raise BadInput("--format", "a list of tables is no table of rows", expected="table or json, or the name of a table")
+
+
+def _print_turtle(found: Table) -> None:
+    import pyoxigraph as ox
+
+    from kb.rows import triples
+    from kb.terms import PREFIXES
+
+    print((ox.serialize(triples(found), format=ox.RdfFormat.TURTLE, prefixes=PREFIXES) or b"").decode(), end="")
 
 
 @app.command()

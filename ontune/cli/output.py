@@ -82,15 +82,15 @@ def say_state_of(snapshot: Snapshot) -> None:
         say(f"note: the knowledge base is compiled each time, since what is compiled cannot be kept: {snapshot.unkept}")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; text as UTF-8.
 
     Raises:
         BadInput: the folder is missing or cannot be written.
     """
     try:
         with scratch("file", path.parent) as made:
-            (made / "text").write_text(text, encoding="utf-8")
+            (made / "text").write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
             (made / "text").replace(path)  # a link of that name is replaced, not followed
     except OSError as error:
         problem = f"cannot be written ({(error.strerror or str(error)).lower()})"

@@ -39,6 +39,7 @@ def query(
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Read the query from this file.")] = None,
     parameters: Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="Fix a parameter of a named query.")] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the named queries.")] = False,
+    rows: Annotated[list[str] | None, typer.Option("--rows", metavar="SET", help="Ask this table of `ontune kb rows`, too.")] = None,
     endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Ask this SPARQL 1.1 endpoint instead.")] = None,
     format: Annotated[str, choice("--format", "table", "json", "csv", "turtle", help="How to print the result.")] = "table",
 ) -> None:
@@ -57,13 +58,24 @@ def query(
         raise BadInput("--param", "a query that is typed has no parameters", expected="a named query or -f FILE; their headers name parameters")
     else:
         asked, where = str(text), "query"
-    (_print_remote(endpoint, asked, format) if endpoint else _print_local(_full_store(), asked, where, format))
+    if endpoint and rows:
+        raise BadInput("--rows", "tables are read here, and the query goes to an endpoint", expected="--rows or --endpoint")
+    (_print_remote(endpoint, asked, format) if endpoint else _print_local(_full_store(rows or ()), asked, where, format))
 
 
-def _full_store() -> KnowledgeStore:
+def _full_store(tables: Iterable[str] = ()) -> KnowledgeStore:
+    """Everything that is known, and the rows of some tables beside it."""
+    import pyoxigraph as ox
+
     from reasoner.compile import full_store
 
-    return full_store()[1]
+    store = full_store()[1]
+    for name in tables:
+        from kb.rows import find, triples
+
+        graph = ox.NamedNode(f"urn:ontune:rows:{name}")
+        store.add(ox.Quad(row.subject, row.predicate, row.object, graph) for row in triples(find(name, "--rows")))
+    return store
 
 
 def _print_local(store: KnowledgeStore, text: str, where: str, format: str) -> None:

@@ -1,0 +1,135 @@
+"""Tables of measurements -> rows. How a source's files are read is declared in `sets/NAME.yaml`, and no word of a source stands here.
+
+Nothing is dropped in silence: a row that lacks something is kept and marked, columns that are not taken over are named with the reason, and whatever
+no declaration matches is a finding.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kb import user_files
+from kb.errors import BadInput
+from kb.rows import About, Row, form, metadata_of, packed
+
+_SETS = Path(__file__).with_name("sets")
+_NUMBERS = ("image_size", "batch", "sequence", "devices")
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """The outcome of an import of rows.
+
+    Attributes:
+        name: the table's.
+        table, metadata: the bytes of `NAME.csv.gz` and the text of `NAME.csv-metadata.json`.
+        findings: what was marked or left out, one sentence each.
+    """
+
+    name: str
+    table: bytes
+    metadata: str
+    findings: list[str] = field(default_factory=list)
+
+
+def known_sets() -> list[str]:
+    """The sources whose files are declared."""
+    return sorted(path.stem for path in _SETS.glob("*.yaml"))
+
+
+def import_rows(name: str, paths: Sequence[Path]) -> TableReport:
+    """The rows of a source's files.
+
+    Args:
+        name: the source, one of `known_sets()`.
+        paths: its files, or folders that hold them.
+
+    Raises:
+        BadInput: a file is missing, is no table, or has a name or columns that nothing declares.
+    """
+    declared = user_files.read_object(_SETS / f"{name}.yaml")
+    rows: list[Row] = []
+    findings: list[str] = []
+    left_out: dict[str, str] = {}
+    for path in _files(paths):
+        rows += _rows_of(path, declared, left_out)
+    if not rows:
+        raise BadInput(name, "no rows", expected="files of this source, or a folder that holds them")
+    _mark(rows)
+    counts = Counter(mark for row in rows for mark in row.get("marks", "").split())
+    findings += [f"{count} rows are marked {mark}" for mark, count in sorted(counts.items())]
+    said = [f"column {column}: {because}" for column, because in sorted(left_out.items())]
+    about = About(
+        declared["title"], declared["licence"], declared["sources"], declared["checked"], {"rows": len(rows), **dict(sorted(counts.items()))}, said
+    )
+    table, columns = packed(rows, form())
+    return TableReport(name, table, metadata_of(name, about, columns), [f"{len(rows)} rows", *findings, *said])
+
+
+def _files(paths: Sequence[Path]) -> Iterable[Path]:
+    for path in paths:
+        yield from sorted(path.glob("*.csv")) if path.is_dir() else (path,)
+
+
+def _rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) -> list[Row]:
+    told = _told_by_name(path, declared)
+    reader = csv.DictReader(user_files.read_text(path).splitlines())
+    taken: dict[str, str] = {}
+    for head in reader.fieldnames or ():
+        if rule := _rule(declared["columns"], head):
+            taken[head] = rule["column"]
+        elif rule := _rule(declared["ignored"], head):
+            left_out[head] = rule["because"]
+        else:
+            raise BadInput(f"{path}: column '{head}'", "nothing declares it", expected=", ".join(rule["spelling"] for rule in declared["columns"]))
+    if missing := [rule["column"] for rule in declared["columns"] if rule["column"] not in taken.values()]:
+        raise BadInput(str(path), f"has no column for {', '.join(missing)}")
+    found = []
+    for line, source in enumerate(reader, 2):
+        row = told | {taken[head]: (source.get(head) or "").strip() for head in taken} | {"file": path.name, "line": str(line)}
+        found.append({name: _plain(name, value) for name, value in row.items()})
+    return found
+
+
+def _told_by_name(path: Path, declared: Mapping[str, Any]) -> Row:
+    """What the name of a file says of all its rows."""
+    told: Row = dict(declared["always"]) | {"who": declared["who"], "unit": declared["unit"]}
+    for word in path.stem.split(declared["separator"]):
+        rule = _rule(declared["words"], word)
+        if rule is None:
+            raise BadInput(str(path), f"nothing declares what '{word}' in its name means", expected="a file of this source under its own name")
+        match = re.fullmatch(rule["spelling"], word)
+        told |= {column: match.expand(value) if match else value for column, value in rule.get("sets", {}).items()}
+    if day := _rule(declared["published"], path.stem):
+        told["published"] = day["day"]
+    return told
+
+
+def _rule(rules: Sequence[Mapping[str, Any]], text: str) -> Mapping[str, Any] | None:
+    return next((rule for rule in rules if re.fullmatch(rule["spelling"], text)), None)
+
+
+def _plain(name: str, value: str) -> str:
+    """Whole numbers without a fraction: some tables write a batch as 256.0."""
+    return value.removesuffix(".0") if name in _NUMBERS else value
+
+
+def _mark(rows: Sequence[Row]) -> None:
+    """Say of each row what to mind: it has no batch or no value, or the same numbers stand elsewhere as another measurement."""
+    seen: Counter[tuple[str | None, ...]] = Counter()
+    for row in rows:
+        seen[_numbers_of(row)] += 1
+    for row in rows:
+        marks = ["no-batch"] * (not row.get("batch")) + ["no-value"] * (not row.get("value"))
+        marks += ["repeat"] * bool(row.get("value") and seen[_numbers_of(row)] > 1)
+        row["marks"] = " ".join(marks)
+
+
+def _numbers_of(row: Row) -> tuple[str | None, ...]:
+    return tuple(row.get(name) for name in ("kind", "machine", "network", "image_size", "batch", "value"))
