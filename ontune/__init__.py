@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kb.errors import BadInput, NoFeasiblePlan, OntuneError, RunFailed
     from kb.remote import read_remote
     from kb.request import Request, plan_id
+    from kb.site import Site, complete_site, load_site, site_names
     from kb.target import Target, complete_target, load_target, target_names
     from kb.workload import Workload, complete_workload, load_workload, workload_names
     from reasoner.plan import Application, DecisionTaken, Plan, Reason, Rejected
@@ -31,6 +32,7 @@ _MODULES = {
     "kb.errors": ("BadInput", "NoFeasiblePlan", "OntuneError", "RunFailed"),
     "kb.remote": ("read_remote",),
     "kb.request": ("Request", "plan_id"),
+    "kb.site": ("Site", "complete_site", "load_site", "site_names"),
     "kb.target": ("Target", "complete_target", "load_target", "target_names"),
     "kb.workload": ("Workload", "complete_workload", "load_workload", "workload_names"),
     "reasoner.plan": ("Application", "DecisionTaken", "Plan", "Reason", "Rejected"),
@@ -40,8 +42,8 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "Application", "BadInput", "Bundle", "DecisionTaken", "NoFeasiblePlan", "OntuneError", "Plan", "Reason", "Reasoner", "Rejected", "Request",
-    "RunFailed", "Target", "Workload", "complete_target", "complete_workload", "explain", "load_target", "load_workload", "plan_id", "read_remote",
-    "target_names", "workload_names", "write_bundle",
+    "RunFailed", "Site", "Target", "Workload", "complete_site", "complete_target", "complete_workload", "explain", "load_site", "load_target",
+    "load_workload", "plan_id", "read_remote", "site_names", "target_names", "workload_names", "write_bundle",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, Unpack
 from kb.errors import BadInput, NoFeasiblePlan
 from kb.request import Request
 from kb.request_fields import DROP, FIELDS, WISHES, Wishes
+from kb.site import Site
 from kb.snapshot import FULL, PLANNING, Snapshot
 from kb.store import KnowledgeStore
 from kb.target import Target
@@ -408,5 +409,7 @@ def checked_wishes(choices: Wishes, *further: str) -> dict[str, Any]:
     known = {wish.name: wish for wish in WISHES} | {name: FIELDS[name] for name in further}
     for key in given.keys() - known.keys() - {"places"}:
         raise BadInput(places.get(key, key), "unknown argument of a request", expected=", ".join(sorted(known)), given=key, known=known)
+    if not isinstance(choices.get("site"), Site | None):
+        raise BadInput(places.get("site", "site"), "is no site", expected="what `load_site` or `complete_site` gives")
     checked = {name: wish.checked(given[name], places.get(name, name)) for name, wish in known.items() if given.get(name) is not None}
     return checked | {"places": places}

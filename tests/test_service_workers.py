@@ -316,6 +316,14 @@ def test_a_port_in_use_is_said(service: Service) -> None:
     assert f"127.0.0.1:{service.port}" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1", "a" * 300])
+def test_an_address_that_is_not_of_this_machine_is_said(host: str) -> None:
+    environment = {**os.environ, "ONTUNE_TOKEN": "open-sesame"}
+    done = subprocess.run([*ontune_serve(free_port()), "--host", host], capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 2
+    assert "--host" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_token_does_not_stay_in_the_process_list() -> None:
     port, token = free_port(), "open-sesame-4711"
     with serving(port, [*ontune_serve(port), "--token", token]) as running:

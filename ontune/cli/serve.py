@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -17,6 +18,9 @@ from ontune.cli.output import say
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_WHOSE_FAULT = {errno.EADDRINUSE: ("--port", "a free port"), errno.EACCES: ("--port", "a port that you may listen at, such as one above 1023")}
+"""The option that is to blame for an error of the system, with what it expects; else it is the host."""
+
 _TOKEN = "ONTUNE_TOKEN"  # noqa: S105 - the name of a variable
 
 
@@ -48,7 +52,7 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listening(host, port) as listener:
         service = application(Engine(), token=known, hosts=_LOOPBACK if host in _LOOPBACK else ())
-        say(f"http://{host}:{port}/  (Ctrl-C ends it)")
+        say(f"http://{f'[{host}]' if ':' in host else host}:{port}/  (Ctrl-C ends it)")
         uvicorn.Server(uvicorn.Config(service, log_level="warning", server_header=False)).run(sockets=[listener])
 
 
@@ -84,5 +88,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=512)
-    except OSError as error:
-        raise BadInput("--port" if error.errno else "--host", f"cannot listen at {host}:{port}: {error.strerror}", expected="a free port") from error
+    except (OSError, UnicodeError) as error:
+        said = getattr(error, "strerror", None) or "is no name of a machine"
+        flag, expected = _WHOSE_FAULT.get(getattr(error, "errno", None) or 0, ("--host", "an address of this machine"))
+        raise BadInput(flag, f"cannot listen at {host}:{port}: {said}", expected=expected) from error
