@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reasoner.reasoner import Asked, Reasoner
 
 _OTHER = "otherwise"
-_PLACE = re.compile(r"([\w./-]+):(\d+)")
+_PLACE = re.compile(r"([\w./-]+):([0-9]{1,18})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,10 @@ def find(plan: Plan, subject: str, names: list[str] | None = None) -> list[Writt
     """
     texts, text = _texts(plan), subject.strip()
     if (place := _PLACE.fullmatch(subject)) and place[1] in texts:
-        wanted = {(place[1], int(place[2]))}
-        if not 1 <= int(place[2]) <= (last := len(texts[place[1]])):
+        number, last = int(place[2]), len(texts[place[1]])
+        if not 1 <= number <= last:
             raise BadInput("SUBJECT", f"{place[1]} has {last} lines", expected=f"{place[1]}:1 to {place[1]}:{last}")
+        wanted = {(place[1], number)}
     else:
         places = [(file, number, line) for file, lines in texts.items() for number, line in enumerate(lines, 1)]
         wanted = {(file, number) for file, number, line in places if line.strip() == text}

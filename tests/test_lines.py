@@ -100,8 +100,9 @@ def test_a_place_names_one_line_as_the_bundle_holds_it(tmp_path: Path) -> None:
         for number in (1, len(text) // 2, len(text)):
             (line,) = find(plan, f"{name}:{number}")
             assert line.text == text[number - 1]
-    with pytest.raises(BadInput, match=r"run\.sh has \d+ lines; expected run\.sh:1 to"):
-        find(plan, "run.sh:9999")
+    for place in ("run.sh:9999", "run.sh:0", "run.sh:00"):
+        with pytest.raises(BadInput, match=r"run\.sh has \d+ lines; expected run\.sh:1 to"):
+            find(plan, place)
 
 
 def test_what_no_file_holds_is_refused() -> None:

@@ -72,12 +72,24 @@ def places(value: Any) -> list[tuple[Any, Any]]:
     return [(value, key) for key, _ in members] + [place for _, member in members for place in places(member)]
 
 
+@functools.cache
+def planned() -> dict[str, Any]:
+    """A plan, as a body may carry it."""
+    found: dict[str, Any] = InThisProcess().send("POST", "/api/plan", {"workload": "mlp", "target": "eos-h100", "forbid": "xla"}).json
+    return found
+
+
 def body(chance: random.Random, question: str) -> Any:
     """A body for a question: right but for some places, or nothing like one."""
     if chance.random() < 0.05:
         return junk(chance)
-    wishes = {key: chance.choice(WHOLE[key]) for key in WHOLE if key in ("workload", "target") or chance.random() < 0.3}
-    made = json.loads(json.dumps({**body_of(question)["example"], "pins": None, **wishes}))
+    given = ("plan",) if chance.random() < 0.15 else ("workload", "target")
+    whole = {**WHOLE, "plan": [planned()["request"], planned()["request"], planned()], "drop": [["forbid=xla"], "numerics", []]}
+    wishes = {key: chance.choice(whole[key]) for key in whole if key in given or (key not in ("plan", "drop") and chance.random() < 0.3)}
+    example = {key: value for key, value in body_of(question)["example"].items() if key not in whole}
+    made = json.loads(json.dumps({**example, **wishes}))
+    if "plan" in given and chance.random() < 0.5:
+        made["drop"] = chance.choice(whole["drop"])
     for _ in range(chance.randrange(4)):
         holder, key = chance.choice(places(made))
         holder[key] = alike(chance, holder[key]) if chance.random() < 0.8 else junk(chance)
