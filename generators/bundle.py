@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from kb import local_files
 from kb.errors import BadInput
 from kb.files import json_of, read_text
 from kb.scratch import scratch
@@ -81,7 +82,7 @@ def write_bundle(
     lock: Lock | None = None,
     force: bool = False,
 ) -> Bundle:
-    """Generate the files of a plan.
+    """Generate the files of a plan. Whoever does so names the files of this machine that the plan takes (`kb.local_files`).
 
     Args:
         plan: what is applied, all of it.
@@ -104,6 +105,7 @@ def write_bundle(
     if not force and folder.is_dir() and any(folder.iterdir()) and not (folder / _PLAN).is_file():
         raise BadInput(where, "the folder holds something else than a bundle", expected="a new or empty folder, a bundle, or --force")
     _write(folder, files_of(plan, formats, jobs, wishes, lock=lock))
+    local_files.remember(local_files.of(plan.workload, plan.site))
     return Bundle(folder, plan)
 
 

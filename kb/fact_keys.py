@@ -83,6 +83,19 @@ class FactKeys:
         """The paths of all facts that are null, with the places in lists: `gpus[0].driver`."""
         return list(_unknown(self.root, facts, ""))
 
+    def local_files(self, facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The files that the facts name, each with its key, such as `packages.wheel_folders`. Facts of the wrong form name none."""
+        for key in walk(self.root):
+            if not key.local_file:
+                continue
+            path = key.path.removesuffix("[]")
+            value: Any = facts
+            for step in path.split("."):
+                value = value.get(step) if isinstance(value, Mapping) else None
+            for one in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(one, str) and one:
+                    yield path, one
+
     def named(self, facts: Facts, names: Names, where: str) -> Facts:
         """The facts with each name as the knowledge base has it, so that all spellings of a thing are one fact.
 

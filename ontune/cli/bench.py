@@ -11,6 +11,7 @@ import typer
 
 from kb.errors import BadInput, RunFailed
 from kb.scratch import scratch
+from ontune.cli.elsewhere import accept_option, agree_to_build, agree_to_bundle
 from ontune.cli.output import choice, emit, emit_rows
 from ontune.cli.runner import runner_named, runner_option
 
@@ -33,6 +34,7 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1, help="How often each runs; they take turns.")] = 5,
     cores: Annotated[int | None, typer.Option(min=1, help="How many cores each gets; without it, all that may be used.")] = None,
     runner: Annotated[str, runner_option()] = "auto",
+    accept_files: Annotated[bool, accept_option()] = False,
     format: Annotated[str, choice("--format", "table", "json", help="How to print what was measured.")] = "table",
 ) -> None:
     """Measure a bundle and a baseline in interleaved rounds, and record every run as an observation."""
@@ -44,8 +46,12 @@ def bench(
     if against is not None and baseline is not None:
         raise BadInput("--baseline", "cannot be combined with --against", expected="one of them")
     chosen = Bundle.read(folder)
+    agree_to_build(chosen, accept_files)
+    if against is None:  # its baseline takes the program from where it was
+        agree_to_bundle(chosen.plan, str(folder / "plan.json"), accept_files)
     runs = runner_named(runner, chosen)
     with _opponent(chosen, against, baseline) as opponent:
+        agree_to_build(opponent, accept_files)
         variants = [Variant(name, bundle, runs.prepare(bundle).recipe) for name, bundle in ((_OTHER, opponent), (_PLAN, chosen))]
         with doing(f"measuring {rounds} rounds") as tell:
             series = measure(variants, runs, rounds, cores, record=record, tell=tell)

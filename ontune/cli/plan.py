@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kb.errors import NoFeasiblePlan
+from kb.local_files import remember
 from ontune.cli.output import choice, emit
 from ontune.cli.request import RequestArguments, takes_request
 
@@ -32,6 +33,7 @@ def plan(
     reasoner = request.reasoner()
     asked = request.question(reasoner)
     chosen = reasoner.plan(asked)
+    remember(request.named_files(chosen))
 
     def render() -> None:
         exact = None if not reasoner.exceeds(chosen.numerics, _LEFT_ALONE) else _without_changing_numbers(reasoner, asked)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kb.errors import BadInput
+from ontune.cli.elsewhere import accept_option, agree_to_bundle
 from ontune.cli.output import choice, emit, emit_rows, say
 from ontune.cli.request import RequestArguments, pairs, takes_request
 
@@ -38,6 +39,7 @@ def recipe(
     locked: Annotated[bool, typer.Option("--locked", help="Pin every package by version and hash; a lock that still fits stays.")] = False,
     update_lock: Annotated[bool, typer.Option("--update-lock", help="As --locked, with what archives and indexes have now.")] = False,
     ask: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="What the job asks for; `--ask help` lists the names.")] = None,
+    accept_files: Annotated[bool, accept_option()] = False,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds something else.")] = False,
     format: Annotated[str, choice("--format", "table", "json", help="How to print what was written.")] = "table",
 ) -> None:
@@ -61,6 +63,8 @@ def recipe(
     else:
         reasoner = request.reasoner()
         plan = reasoner.plan(request.question(reasoner))
+    if request.plan is not None:
+        agree_to_bundle(plan, str(request.plan), accept_files, request.named_files(plan))
     lock = _lock(plan, output, update_lock) if locked or update_lock else None
     bundle = write_bundle(plan, output, _words(to), jobs, wishes=asked, lock=lock, force=force)
     for line in _left_to_others(bundle, _words(to)):

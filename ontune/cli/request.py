@@ -16,6 +16,7 @@ from kb.request_fields import FIELDS, MOST
 from ontune.cli.output import say, say_state_of
 
 if TYPE_CHECKING:
+    from kb.local_files import LocalFile
     from kb.request import Request
     from kb.target import Target
     from reasoner.plan import Plan
@@ -129,6 +130,15 @@ class RequestArguments:
     def given_plan(self) -> Plan | None:
         """The plan of `--plan`, if one is named. Raises BadInput where it cannot be read."""
         return read_plan(self.plan) if self.plan is not None else None
+
+    def named_files(self, plan: Plan) -> list[LocalFile]:
+        """The files of this machine that the plan takes because of what is typed: all, but for what the plan of `--plan` names."""
+        from kb.local_files import named_by, of
+
+        if self.plan is None:
+            return of(plan.workload, plan.site)
+        typed = {"workload": self.workload and plan.workload, "site": self.site and plan.site}
+        return [file for what, facts in typed.items() for file in named_by(what, facts or {})]
 
     def wishes(self, reasoner: Reasoner) -> dict[str, Any]:
         """What is asked of the plan beside workload and target, as `Reasoner.plan` takes it; what is not typed is not there.

@@ -12,6 +12,7 @@ import typer
 
 from kb.errors import RunFailed
 from kb.scratch import scratch
+from ontune.cli.elsewhere import accept_option, agree_to_build
 from ontune.cli.output import choice, emit, emit_rows
 from ontune.cli.runner import runner_named, runner_option
 
@@ -29,6 +30,7 @@ def run(
     cores: Annotated[int | None, typer.Option(min=1, help="How many cores it gets; without it, all that may be used.")] = None,
     runner: Annotated[str, runner_option()] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the command and what it still needs; nothing is built or run.")] = False,
+    accept_files: Annotated[bool, accept_option()] = False,
     format: Annotated[str, choice("--format", "table", "json", help="How to print the program's result.")] = "table",
 ) -> None:
     """Build what a bundle needs, and run its job once on this machine."""
@@ -36,6 +38,8 @@ def run(
     from generators.bundle import Bundle
 
     bundle = Bundle.read(folder)
+    if not dry_run:
+        agree_to_build(bundle, accept_files)
     runs = runner_named(runner, bundle, must_run=not dry_run)
     if dry_run:
         _show(bundle, runs, context.args, cores, format)
