@@ -98,10 +98,10 @@ def write_bundle(
             generated file can carry. Nothing has been written then.
     """
     where = str(folder)
-    for kind, asked, known in (("recipe format", formats, FORMATS), ("scheduler", jobs, job.FILES)):
+    for place, kind, asked, known in (("--to", "recipe format", formats, FORMATS), ("--job", "scheduler", jobs, job.FILES)):
         for one in asked:
             if one not in known:
-                raise BadInput(where, f"unknown {kind} '{one}'", expected=", ".join(known), given=one, known=known)
+                raise BadInput(place, f"unknown {kind} '{one}'", expected=", ".join(known), given=one, known=known)
     if not force and folder.is_dir() and any(folder.iterdir()) and not (folder / _PLAN).is_file():
         raise BadInput(where, "the folder holds something else than a bundle", expected="a new or empty folder, a bundle, or --force")
     _write(folder, files_of(plan, formats, jobs, wishes, lock=lock))

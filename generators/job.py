@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Self
@@ -129,6 +129,26 @@ class Job:
     def cache(self) -> str:
         """The folder below which compilers keep their caches: storage of the node that outlives the job."""
         return self.node_local if self.node_local.startswith("/") else "/var/tmp"  # noqa: S108 (run.sh refuses a folder of somebody else's)
+
+
+def left_open(plan: Plan, wishes: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """What the job scripts of a plan leave to somebody else, a sentence each: a scheduler for which none is written, nodes that a script must find.
+
+    Args:
+        plan: the plan.
+        wishes: as `Job.for_plan` takes them.
+    """
+    scheduler = plan.site.get("scheduler") or plan.target.get("scheduler")
+    if scheduler not in (None, "none", *FILES, *_SYNTAX):
+        yield f"no job script is written for {scheduler}: ask it for the nodes yourself, and start job.sh inside"
+    made = Job.for_plan(plan, wishes)
+    own = plan.workload.get("script") or plan.workload.get("command")
+    spreads = any(application.how == "launcher" and "{rendezvous}" in application.value for taken in plan.decisions for application in taken.apply)
+    if own and made.nodes * made.tasks_per_node > 1 and not spreads:
+        yield (
+            f"your program is started {made.nodes * made.tasks_per_node} times, and each trains the same unless it finds the others itself"
+            " (SLURM_PROCID, ...); a plan with another option of distributed starts it so that it can"
+        )
 
 
 def wishes_known() -> dict[str, tuple[Any, str]]:

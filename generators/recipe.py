@@ -40,11 +40,12 @@ BOOTSTRAPS = ("docker", "oras", "library", *_BUILD_ARGUMENTS)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a recipe: a name with its value, and the options that asked for it, such as `allocator: tcmalloc`."""
+    """One line of a recipe: a name with its value, the options that asked for it, such as `allocator: tcmalloc`, and who applies it."""
 
     name: str
     value: str
     because: str
+    by: str = ""
 
     @property
     def at_run_time(self) -> bool:
@@ -125,7 +126,8 @@ class Recipe:
         python_packages: distributions with their exact versions.
         indexes: further indexes that wheels come from.
         environment: variables of the training process.
-        settings: what the training program itself does.
+        settings: what the training program itself does, or the module that a user's own one calls.
+        left_to_user: what nothing of the bundle does: the user's own program has to.
         flags: flags of the container's runtime.
         steps: what a job does around the training, such as staging its data.
         launchers: commands that start the training program's processes.
@@ -148,6 +150,7 @@ class Recipe:
     indexes: tuple[Entry, ...]
     environment: tuple[Entry, ...]
     settings: tuple[Entry, ...]
+    left_to_user: tuple[Entry, ...]
     flags: tuple[Entry, ...]
     steps: tuple[Entry, ...]
     launchers: tuple[Entry, ...]
@@ -181,7 +184,8 @@ class Recipe:
             python_packages=entries("package", "python package", "pip"),
             indexes=entries("package", "word", "index"),
             environment=entries("env", "variable", merge=_joined),
-            settings=tuple(entry for entry in settings if entry.name != "framework"),
+            settings=tuple(entry for entry in settings if entry.name != "framework" and entry.by != "user"),
+            left_to_user=tuple(entry for entry in settings if entry.by == "user"),
             flags=tuple(entry for entry in flags if entry.name.startswith("-")),
             steps=tuple(entry for entry in flags if not entry.name.startswith("-") and entry.name not in _ALWAYS_HEEDED),
             launchers=entries("launcher", "word"),
@@ -334,7 +338,7 @@ def _checked(application: Application, kind: str, because: str, where: str) -> E
     text = quoting.value(application.value, f"{where}: value")
     if application.how == "package" and text:
         text = quoting.name("address" if application.manager == "index" else "version", text, f"{where}: value")
-    return Entry(quoting.name(kind, application.name, f"{where}: name"), text, because)
+    return Entry(quoting.name(kind, application.name, f"{where}: name"), text, because, application.by)
 
 
 def _runtime(plan: Plan, where: str) -> str:

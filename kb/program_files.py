@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from kb.errors import BadInput
+from kb.files import read_text
 
 LARGEST = 256 * 2**20
 """Bytes of all files together: what is more is data, which stays where it is."""
@@ -20,6 +21,17 @@ LARGEST = 256 * 2**20
 _EXPECTED = "files, folders or patterns such as configs/*.yaml, named from the folder of the workload's file"
 _LEFT = ("__pycache__",)
 _OF_A_BUNDLE = ("plan.json", "run.sh")
+
+
+def mentions(script: str, word: str) -> bool | None:
+    """Whether the text of a script has a word in it; None where the script cannot be read here.
+
+    A program of several files may say it in another one: whoever asks must not conclude more than that this file does not.
+    """
+    try:
+        return word in read_text(Path(script))
+    except BadInput:
+        return None
 
 
 def placed(folder: Path, names: Sequence[str], where: str) -> dict[str, Path]:

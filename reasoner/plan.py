@@ -24,6 +24,7 @@ from kb.workload import complete_workload
 JsonObject = Mapping[str, Any]
 How = Literal["env", "flag", "package", "image", "module", "code", "launcher"]
 Manager = Literal["", "apt", "pip", "index"]
+By = Literal["", "outside", "hook", "script", "image", "job", "user"]
 ReasonKind = Literal["rule", "effect", "observation", "default", "request", "site", "fact"]
 
 T = TypeVar("T")
@@ -113,12 +114,15 @@ class Application:
         name: variable, package, header key, setting, flag or launcher.
         value: its value; `{cores}` stands for the usable cores at run time.
         manager: for packages, who installs them; `index` names a further wheel index. Empty for everything else.
+        by: who puts it into effect: `outside` of the program, the `image`, the `job`, the shipped `script`, the `hook` that a script of the user's
+            own calls (`ontune_settings.apply`), or the `user` in that script. Empty in plans of older versions.
     """
 
     how: How
     name: str
     value: str = ""
     manager: Manager = ""
+    by: By = ""
 
 
 @dataclass(frozen=True, slots=True)

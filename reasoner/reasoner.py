@@ -18,6 +18,7 @@ from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import on
 from kb.workload import Workload
+from reasoner.appliers import Appliers
 from reasoner.boundary import beyond
 from reasoner.compile import compile_snapshot, compile_without, full_store, identity_of
 from reasoner.consent import awaiting_consent, on_request, ways_out_of_doubt
@@ -106,6 +107,10 @@ class Reasoner:
         return Deriver(self.store, self.rules)
 
     @cached_property
+    def _appliers(self) -> Appliers:
+        return Appliers(self.store)
+
+    @cached_property
     def _observed(self) -> Observed:
         return Observed(self.store, self.menu)
 
@@ -180,7 +185,7 @@ class Reasoner:
                 return solution.best() if solution.feasible else {}
 
             request = resolved.request
-            decisions = tuple(self._decision(decision, reasons) for decision in self.menu.options)
+            decisions = tuple(self._decision(decision, reasons, request.workload.facts) for decision in self.menu.options)
             requires = request.workload.facts.get("requires") or ()
             beside = settled(requires, decisions, reasons.taken, self.store, str(request.target.facts["cpu"].get("isa_level") or ""))
             plan = Plan(
@@ -370,9 +375,13 @@ class Reasoner:
         job = Job(samples * (request.workload.facts.get("epochs") or 1), start.configuration, start.throughput)
         return ShortestTime(problem, resolved.setup, job)
 
-    def _decision(self, decision: str, reasons: Reasons) -> DecisionTaken:
+    def _decision(self, decision: str, reasons: Reasons, workload: Mapping[str, Any]) -> DecisionTaken:
         info = reasons.menu.info[reasons.taken[decision]]
-        apply = tuple(Application(how, name, value, manager) for how, manager, name, value in info.applied({*reasons.taken.values()}))  # type: ignore[arg-type]
+        taken = {*reasons.taken.values()}
+        apply = tuple(
+            Application(how, name, value, manager, self._appliers.by(how, info.iri, taken, workload))  # type: ignore[arg-type]
+            for how, manager, name, value in info.applied(taken)
+        )
         ways = {application.how for application in apply}
         main: How | Literal[""] = next((way for way in _MAIN_WAY if way in ways), "")
         rejected = self._rejected(decision, reasons)

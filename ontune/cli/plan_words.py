@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kb.program_files import mentions
 from ontune.cli.source_names import short_name
 
 if TYPE_CHECKING:
@@ -112,8 +113,25 @@ def by_whom(plan: Plan) -> Iterator[str]:
     if not (plan.workload.get("script") or plan.workload.get("command")):
         return
     named = {f"{taken.decision}={taken.option}": taken for taken in plan.decisions if taken.decision != "framework"}
-    inside = [name for name, taken in named.items() if any(one.how == "code" for one in taken.apply)]
+    code = [(name, one.by) for name, taken in named.items() for one in taken.apply if one.how == "code"]
+    inside = list(dict.fromkeys(name for name, by in code if by != "user"))
+    own = list(dict.fromkeys(name for name, by in code if by == "user"))
     outside = [name for name, taken in named.items() if any(one.how != "code" for one in taken.apply)]
-    if inside:
-        yield f"your script applies these by one call of ontune_settings.apply: {', '.join(inside)}"
+    yield from by_the_script(plan.workload.get("script"), inside, own)
     yield f"applied from outside: {', '.join(outside)}"
+
+
+def by_the_script(script: str | None, inside: Sequence[str], own: Sequence[str]) -> Iterator[str]:
+    """What a user's own script has to do.
+
+    Args:
+        script: its path, where one is known.
+        inside: the options that one call of `ontune_settings.apply` sets up.
+        own: those that nothing but lines of the user's own do.
+    """
+    if inside and script and mentions(script, "ontune_settings") is False:
+        yield f"by one call of ontune_settings.apply, which your script does not have yet: {', '.join(inside)}"
+    elif inside:
+        yield f"your script applies these by one call of ontune_settings.apply: {', '.join(inside)}"
+    if own:
+        yield f"yours to do in the script, nothing else does it: {', '.join(own)}"

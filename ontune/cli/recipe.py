@@ -14,6 +14,7 @@ import typer
 from kb.errors import BadInput
 from ontune.cli.elsewhere import accept_option, agree_to_bundle
 from ontune.cli.output import choice, emit, emit_rows, say
+from ontune.cli.plan_words import by_the_script
 from ontune.cli.request import RequestArguments, pairs, takes_request
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def recipe(
     if output is None:
         raise BadInput("--output", "nothing is said of where the bundle goes", expected="-o DIR")
     from generators.bundle import write_bundle
+    from generators.job import left_open
 
     jobs = _words(job)
     asked = {name: _value(text) for name, text in pairs(ask or [], "--ask", "NAME=VALUE, of which `--ask help` lists the names").items()}
@@ -67,7 +69,7 @@ def recipe(
         agree_to_bundle(plan, str(request.plan), accept_files, request.named_files(plan))
     lock = _lock(plan, output, update_lock) if locked or update_lock else None
     bundle = write_bundle(plan, output, _words(to), jobs, wishes=asked, lock=lock, force=force)
-    for line in _left_to_others(bundle, _words(to)):
+    for line in (*_left_to_others(bundle, _words(to)), *left_open(plan, asked)):
         typer.echo(line, err=True)
     files = sorted(str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file())
     document = {"plan_id": plan.plan_id, "folder": str(bundle.folder), "files": files}
@@ -95,8 +97,9 @@ def _left_to_others(bundle: Bundle, formats: list[str]) -> Iterator[str]:
     for requirement in bundle.plan.requirements:
         if requirement["because"]:
             yield f"{requirement['where'] or 'requires'}: {requirement['asked']}: {requirement['because']}"
-    if recipe.program.own and recipe.settings:
-        yield f"your script applies these by one call of ontune_settings.apply: {', '.join(setting.because for setting in recipe.settings)}"
+    if recipe.program.own:
+        inside, own = ([entry.because for entry in entries] for entries in (recipe.settings, recipe.left_to_user))
+        yield from by_the_script(bundle.plan.workload.get("script"), inside, own)
 
 
 def _told_of_site(plan: Plan) -> AbstractContextManager[None]:
