@@ -66,7 +66,7 @@ def lint(path: Path) -> list[Smell]:
 
 def _check_recipe(path: Path, text: str) -> None:
     """Raises BadInput for a program, by what it holds and not by its name."""
-    if re.search(r"^\s*(?:bootstrap\s*:|from\s+\S)", text, re.IGNORECASE | re.MULTILINE):
+    if re.search(r"^[ \t]*(?:bootstrap[ \t]*:|from[ \t]+\S)", text, re.IGNORECASE | re.MULTILINE):
         return
     expected = "an Apptainer definition or a Dockerfile"
     if directive := _DIRECTIVE.search(text):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -30,7 +31,8 @@ PYTHON, SYSTEM = "requirements.lock", "system.lock"
 """The files of a lock."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_PINNED = re.compile(r"(\S+)==(\S+) \\\n    --hash=sha256:(\S+)")
+_PINNED = re.compile(r"([A-Za-z0-9][\w.-]*)==([\w.+!-]+) \\")
+_HASHED = re.compile(r"    --hash=sha256:([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Lock:
                 case _:
                     expected = "package or added, NAME VERSION ARCHITECTURE SHA256; or vendor, suite, image or request with its value"
                     raise BadInput(f"{file}:{number}", f"'{line:.60}' is no line of a lock", expected=expected)
-        python = tuple(PythonPackage(*found) for found in _PINNED.findall(pinned))
+        python = tuple(_pinned(pinned, folder / PYTHON))
         return cls(python, tuple(packages["package"]), tuple(packages["added"]), **told)
 
     def texts(self) -> dict[str, str]:
@@ -111,6 +113,16 @@ class Lock:
         python = [f"# Python packages of the image, all of them, by hash. {anew}"]
         python += [f"{one.name}=={one.version} \\\n    --hash=sha256:{one.sha256}" for one in self.python]
         return {PYTHON: "\n".join(python) + "\n", SYSTEM: "\n".join(system) + "\n"}
+
+
+def _pinned(text: str, file: Path) -> Iterator[PythonPackage]:
+    """The packages of a lock in pip's form: two lines each, but for comments."""
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
+    for (number, line), (_, behind) in zip(lines[::2], [*lines[1::2], (0, "")], strict=False):
+        named, hashed = _PINNED.fullmatch(line), _HASHED.fullmatch(behind)
+        if named is None or hashed is None:
+            raise BadInput(f"{file}:{number}", f"'{line:.60}' is no line of a lock", expected="NAME==VERSION \\ and --hash=sha256:... below it")
+        yield PythonPackage(named[1], named[2], hashed[1])
 
 
 def request_of(recipe: Recipe, requirements: str) -> str:

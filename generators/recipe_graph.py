@@ -28,6 +28,7 @@ _ROLES = {
 _NAMES = ("package_names.ttl", "variables.ttl")  # facts that rules look names up in
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
 _SAY_ONLY = ("echo", "printf")
+_MOST_VARIABLES = 4  # in the name of a base: with more of them it may be any stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,10 @@ def _stages(lines: list[Line]) -> Iterator[_Stage]:
 def _earlier(stage: _Stage, stages: list[_Stage]) -> _Stage | None:
     """The stage that another one begins from, where that is no image. A variable in its name may stand for
     anything."""
-    pattern = ".*".join(map(re.escape, re.split(r"\$\w+|\$\{[^}]*\}", stage.base.lower())))
+    parts = re.split(r"(?:\$\w+|\$\{[^}]*\})+", stage.base.lower())
+    if len(parts) > _MOST_VARIABLES:
+        return None
+    pattern = ".*".join(map(re.escape, parts))
     before = [other for other in stages if other.number < stage.number and other.name]
     return next((other for other in reversed(before) if re.fullmatch(pattern, other.name)), None)
 

@@ -33,4 +33,4 @@ def process_management(listing: str | None, scheduler: str | None) -> list[str] 
     """
     if listing is None:
         return None if scheduler in (None, "slurm") else []
-    return sorted(set(re.findall(r"^\s+(?:srun:\s+)?(\w+)\s*$", listing, re.MULTILINE)) - {"none"}) or None
+    return sorted(set(re.findall(r"^[ \t]+(?:srun:[ \t]+)?(\w+)[ \t]*$", listing, re.MULTILINE)) - {"none"}) or None

@@ -41,7 +41,7 @@ def parse(text: str, where: str) -> dict[str, Any]:
     Raises:
         BadInput: the text is none of these.
     """
-    if re.search(r"^\s+(state|resources_available\.\w+|np)\s*=", text, re.MULTILINE):
+    if re.search(r"^[ \t]+(state|resources_available\.\w+|np)[ \t]*=", text, re.MULTILINE):
         return _pbsnodes(text)
     if re.search(r"^NodeName=", text, re.MULTILINE):
         return _scontrol(text)
@@ -125,7 +125,7 @@ def _scontrol(text: str) -> dict[str, Any]:
     """What `scontrol show node` says, of which the facts of a node stand in one line or in several."""
     names = {"CPUTot": "CPUS", "RealMemory": "MEMORY", "Gres": "GRES", "Sockets": "SOCKETS", "CoresPerSocket": "CORES"}
     records = [record for record in re.split(r"(?m)^(?=NodeName=)", text) if record.startswith("NodeName=")]
-    nodes = [dict(re.findall(r"(\w+)=(.*?)(?=\s+\w+=|\s*$)", record, re.DOTALL)) for record in records]
+    nodes = [_pairs(record) for record in records]
     rows = [{column: node.get(name, "") for name, column in names.items()} for node in nodes]
     partitions = {name for node in nodes for name in node.get("Partitions", "").split(",") if name}
     architectures = {node.get("Arch", "") for node in nodes}
@@ -134,11 +134,24 @@ def _scontrol(text: str) -> dict[str, Any]:
     return found | ({"cpu.isa_level": architectures.pop()} if len(architectures) == 1 and "" not in architectures else {})
 
 
+def _pairs(record: str) -> Row:
+    """`name=value` between blanks, of which values may have some, too."""
+    found: Row = {}
+    name = ""
+    for word in record.split():
+        key, equals, value = word.partition("=")
+        if equals and re.fullmatch(r"\w+", key):
+            name, found[key] = key, value
+        elif name:
+            found[name] += f" {word}"
+    return found
+
+
 def _pbsnodes(text: str) -> dict[str, Any]:
     """What `pbsnodes -a` says, in the dialects of PBS Professional and of Torque; the virtual nodes of a host count as one."""
     hosts: dict[str, list[Row]] = {}
     for name, stated in re.findall(r"^(\S+)[^\n]*\n((?:[ \t]+.*\n?|\n(?=[ \t]))+)", text, re.MULTILINE):
-        node = {key: value.strip() for key, value in re.findall(r"^\s+([\w.]+)\s*=\s*(.*)$", stated, re.MULTILINE)}
+        node = {key: value.strip() for key, value in re.findall(r"^[ \t]+([\w.]+)[ \t]*=[ \t]*(.*)$", stated, re.MULTILINE)}
         hosts.setdefault(node.get("resources_available.host") or re.sub(r"\[\d+\]$", "", name), []).append(node)
     every = [node for nodes in hosts.values() for node in nodes]
     listed = ",".join(node.get(key, "") for node in every for key in ("queue", "resources_available.Qlist"))
