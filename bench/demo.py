@@ -224,6 +224,7 @@ def _write(document: dict[str, Any], output: Path) -> Path:
     document = {**document, "report": str(report)}
     for path, content in ((output / "report.json", json.dumps(document, indent=2) + "\n"), (report, demo_report.text(document) + "\n")):
         partial = path.with_name(f".{path.name}.part")
+        partial.unlink(missing_ok=True)  # a link would be written through
         partial.write_text(content, encoding="utf-8")
         partial.replace(path)
     return report

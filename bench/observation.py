@@ -19,7 +19,8 @@ from typing import Any, Literal, Self
 from kb import files
 from kb.clean import cleaned
 from kb.errors import BadInput
-from kb.observations import LARGEST, SUFFIX, place, set_aside
+from kb.files import set_aside
+from kb.observations import LARGEST, SUFFIX, place
 from kb.paths import data_home
 from kb.scratch import scratch
 from kb.terms import ON, PREFIXES

@@ -171,7 +171,11 @@ def _stages(lines: list[Line]) -> Iterator[_Stage]:
 def _earlier(stage: _Stage, stages: list[_Stage]) -> _Stage | None:
     """The stage that another one begins from, where that is no image. A variable in its name may stand for
     anything."""
-    parts = re.split(r"(?:\$\w+|\$\{[^}]*\})+", stage.base.lower())
+    base = stage.base.lower()
+    parts = re.split(r"(?:\$\w+|\$\{[^}]*\})+", base)
+    if len(parts) == 1:
+        names = (other for other in reversed(stages[: stage.number]) if other.name == base)
+        return next(names, None) if base else None
     if len(parts) > _MOST_VARIABLES:
         return None
     pattern = ".*".join(map(re.escape, parts))

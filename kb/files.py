@@ -14,6 +14,7 @@ import math
 import os
 import re
 import stat
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,8 @@ DEEPEST: Final = 50
 """Levels of objects and lists within one another."""
 
 _MOST_NODES = 200_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_HALF_OF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _DATE = "tag:yaml.org,2002:timestamp"
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
@@ -90,6 +93,17 @@ def tail_of(path: Path, most: int) -> str:
         return file.read(4 * most).decode("utf-8", "replace")[-most:]
 
 
+def set_aside(error: BadInput) -> None:
+    """Name a file on stderr that is not what its place asks for, once in a process: it stops nothing."""
+    text = printable(str(error))
+    if text not in _named:
+        _named.add(text)
+        print(f"set aside: {text}", file=sys.stderr)
+
+
+_named: set[str] = set()
+
+
 def printable(text: str) -> str:
     """The text with control characters written as escapes: what others wrote must not steer a terminal."""
     return "".join(sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in text)
@@ -133,6 +147,8 @@ def json_of(text: str, where: str, expected: str = "") -> Any:
         raise BadInput(where, f"malformed JSON: {_first_line(error)}", expected=expected) from error
     if depth_of(value) > DEEPEST:
         raise _too_deep(where)
+    if _HALF_OF_A_PAIR.search(text) and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+        raise BadInput(where, "a text holds half of a pair of surrogates, which is no character", expected="characters")
     return value
 
 

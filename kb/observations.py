@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -69,17 +68,6 @@ def place(folder: Path, workload: str, microarchitecture: str, cores: int) -> Pa
     return folder / hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def set_aside(error: BadInput) -> None:
-    """Name a file that is no observation on stderr, once in a process: it stops nothing."""
-    text = files.printable(str(error))
-    if text not in _named:
-        _named.add(text)
-        print(f"set aside: {text}", file=sys.stderr)
-
-
-_named: set[str] = set()
-
-
 def _files(folder: Path) -> list[tuple[str, int]]:
     """Path and time of change of the observations that lie in a folder itself, the newest first by their names, which begin with the time."""
     try:
@@ -100,7 +88,7 @@ def _measured(path: Path) -> Measured | None:
     try:
         return _run(files.json_of(files.read_text(path, LARGEST), str(path), _EXPECTED), str(path))
     except BadInput as error:
-        set_aside(error)
+        files.set_aside(error)
         return None
 
 

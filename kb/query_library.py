@@ -105,12 +105,18 @@ class NamedQuery:
 
 
 def named_queries(folders: Sequence[Path] | None = None) -> dict[str, NamedQuery]:
-    """Every named query, by name; a user's own one takes the place of a shipped one.
+    """Every named query, by name; a user's own one takes the place of a shipped one, and one that cannot be read is set aside.
 
     Args:
         folders: folders of additions; None takes the user's own.
     """
-    return {path.stem: read_query(path) for path in _files(folders)}
+    found = {}
+    for path in _files(folders):
+        try:
+            found[path.stem] = read_query(path)
+        except BadInput as error:
+            files.set_aside(error)
+    return found
 
 
 def named_query(name: str) -> NamedQuery:

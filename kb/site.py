@@ -123,13 +123,13 @@ def site_names(store: KnowledgeStore | None = None) -> list[str]:
 
 def _from_file(path: Path) -> Site:
     if path.suffix != ".ttl":
-        return complete_site(user_files.read_object(path), str(path), path.stem)
+        return complete_site(user_files.read_object(path), str(path), user_files.name_of(path))
     content = user_files.read_turtle(path)
     check_site(user_files.read_text(path), str(path))
     node = user_files.only_instance(content, on("Site"), path)
     facts = fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri))
     refuse_credentials(facts, str(path))
-    return Site(path.stem, node.value, facts, str(path))
+    return Site(user_files.name_of(path), node.value, facts, str(path))
 
 
 def _is_iri(text: str) -> bool:

@@ -32,7 +32,7 @@ class Source:
     @property
     def graph(self) -> str:
         """The IRI of the named graph that holds the file's triples."""
-        return FILE + quote(self.name)
+        return FILE + quote(self.name, errors="surrogateescape")
 
 
 def shipped_sources() -> list[Source]:

@@ -6,11 +6,13 @@ import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyoxigraph as ox
 
 from kb import files
+from kb.clean import credentials
 from kb.errors import BadInput
 from kb.names import Names
 from kb.terms import PREFIXES, RDF_TYPE
@@ -52,7 +54,7 @@ class KnowledgeStore:
         """
         self._names = None
         # What is shipped is read by the store, which is faster; what others wrote comes through the door.
-        content = {"input": files.read_text(source.path).encode()} if source.added else {"path": str(source.path)}
+        content = {"input": _without_credentials(source.path)} if source.added else {"path": str(source.path)}
         try:
             self.store.bulk_load(**content, format=ox.RdfFormat.TURTLE, base_iri=source.graph, to_graph=ox.NamedNode(source.graph))
         except SyntaxError as error:
@@ -153,3 +155,12 @@ class KnowledgeStore:
 def _prefixes_in(text: str) -> dict[str, str]:
     """Those of our prefixes that a query may use: declaring them all costs as much as a small query."""
     return {prefix: namespace for prefix, namespace in PREFIXES.items() if f"{prefix}:" in text}
+
+
+def _without_credentials(path: Path) -> bytes:
+    """The content of an addition. Raises BadInput where it holds a password or a token, which would end in images and answers."""
+    text = files.read_text(path)
+    for begin, _ in credentials(text):
+        line = text.count("\n", 0, begin) + 1
+        raise BadInput(f"{path}:{line}", "holds what looks like a password or a token", expected="knowledge that can be shown around")
+    return text.encode()

@@ -206,8 +206,8 @@ def _from_file(path: Path) -> Target:
         node = user_files.only_instance(content, on("Target"), path)
         facts = fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri))
         refuse_credentials(facts, str(path))
-        return Target(path.stem, facts | {"overrides": {}}, str(path))
-    return complete_target(path.stem, user_files.read_object(path), str(path))
+        return Target(user_files.name_of(path), facts | {"overrides": {}}, str(path))
+    return complete_target(user_files.name_of(path), user_files.read_object(path), str(path))
 
 
 def _refuse_contradictions(target: Target) -> None:

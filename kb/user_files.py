@@ -19,6 +19,11 @@ def looks_like_file(text: str) -> bool:
     return text.endswith(SUFFIXES) or ("/" in text and "://" not in text)
 
 
+def name_of(path: Path) -> str:
+    """What a file's resource is called where the file does not say: its name without the end, as it can be printed."""
+    return files.printable(path.stem)
+
+
 def read_text(path: Path) -> str:
     """The text of a file; of one that is missing, the nearest name beside it is told. Raises as `kb.files.read_text`."""
 

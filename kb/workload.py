@@ -110,9 +110,9 @@ def _from_file(path: Path, store: KnowledgeStore | None, started: tuple[Path, ..
         node = user_files.only_instance(content, on("Workload"), path)
         facts = keys.read(node, lambda subject, iri: values_of(content, subject, iri))
         refuse_credentials(facts, str(path))
-        return Workload(path.stem, facts, str(path))
+        return Workload(user_files.name_of(path), facts, str(path))
     given = user_files.read_object(path)
-    name, base = given.pop("name", path.stem), given.pop(_EXTENDS, None)
+    name, base = given.pop("name", user_files.name_of(path)), given.pop(_EXTENDS, None)
     left_out = given.pop(_WITHOUT_TRAITS, None)
     if not isinstance(name, str) or not name:
         raise BadInput(str(path), "key 'name' is not a text", expected="a text")

@@ -21,6 +21,8 @@ from generators.bundle import write_bundle
 from kb.clean import Outgoing, cell, clean, cleaned, credentials, held, visible, without_credentials
 from kb.errors import BadInput, NoFeasiblePlan, RunFailed
 from kb.site import complete_site, load_site
+from kb.sources import Source
+from kb.store import KnowledgeStore
 from kb.target import complete_target, load_target
 from kb.workload import complete_workload, load_workload
 from ontune.cli import main
@@ -132,6 +134,14 @@ def test_a_plan_from_elsewhere_with_a_credential_is_refused() -> None:
     assert list(held(plan.to_json())) == ["decisions[10].apply[0].HF_TOKEN"]
     with pytest.raises(BadInput, match=r"decisions\[10\]\.apply\[0\]\.HF_TOKEN") as caught:
         Plan.from_json(plan.to_json())
+    assert not is_secret(str(caught.value))
+
+
+def test_an_addition_with_a_credential_is_refused_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "index.ttl"
+    path.write_text(f'@prefix on: <https://w3id.org/ontune#> .\n<urn:a> on:value "https://me:{SECRET}@index.example/simple" .\n', encoding="utf-8")
+    with pytest.raises(BadInput, match=r"index\.ttl:2: holds what looks like a password") as caught:
+        KnowledgeStore().load_source(Source(path, "additions/0/index.ttl", added=True))
     assert not is_secret(str(caught.value))
 
 

@@ -162,3 +162,37 @@ def test_a_killed_maker_leaves_a_name_by_which_it_is_swept(tmp_path: Path) -> No
     assert len(list(tmp_path.iterdir())) == 1
     scratch.sweep(tmp_path, time.time() + scratch.OLD_SECONDS + 60)
     assert not list(tmp_path.iterdir())
+
+
+# ---- all of a user's data folder
+
+
+def test_one_bad_file_stops_no_plan(tmp_path: Path) -> None:
+    additions = tmp_path / "kb"
+    additions.mkdir()
+    own = put(tmp_path / "observations", "good").parent
+    Path(os.fsdecode(os.fsencode(additions) + b"/\xff\xfe.ttl")).write_text("@prefix on: <https://w3id.org/ontune#> .\n", encoding="utf-8")
+    Path(os.fsdecode(os.fsencode(additions) + b"/\xff\xfe.rq")).write_bytes(b"\xff")
+    (additions / "cut.ttl").write_text("@prefix on: <https:", encoding="utf-8")
+    (additions / "latin.ttl").write_bytes("# é\n".encode("latin-1"))
+    (additions / "query.rq").write_bytes(b"\xff\xfe")
+    os.mkfifo(additions / "pipe.ttl")
+    os.mkfifo(additions / "pipe.rq")
+    (additions / "nothing.ttl").symlink_to("nowhere")
+    (own / "bad.jsonld").write_text("{", encoding="utf-8")
+    environment = {**os.environ, "ONTUNE_DATA_HOME": str(tmp_path)}
+
+    def ontune(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ontune", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
+
+    done = ontune("plan", "-w", "mlp", "-t", "eos-h100", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["plan_id"]
+    for name in ("cut.ttl", "latin.ttl"):
+        assert done.stderr.count(name) == 1, done.stderr
+    listed = ontune("query", "--list", "--format", "json")
+    assert listed.returncode == 0, listed.stderr
+    assert len(json.loads(listed.stdout)) > 20
+    for name in ("query.rq", "pipe.rq", "\\udcfe.rq"):
+        assert listed.stderr.count(name) == 1, listed.stderr

@@ -18,6 +18,7 @@ from reasoner.plan import Plan
 # What a measured process may know of the user's shell. Anything else (thread counts, preloaded libraries) would change what is measured.
 _KEPT_VARIABLES = ("HOME", "LANG", "LOGNAME", "PATH", "TMPDIR", "USER")
 _LARGEST_RESULT = 16 << 20
+_NUMBERS = ("throughput", "first_step_seconds", "peak_memory_mib", "foreign_load")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,24 @@ def measured_environment(further: Mapping[str, str] | None = None) -> dict[str, 
     return {**{name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}, **(further or {})}
 
 
+def _is_result(told: Any) -> bool:
+    """Whether a value is an object whose members have the types that are read of it; a member may be absent."""
+    kinds: dict[str, Any] = {**dict.fromkeys(_NUMBERS, int | float), "windows": list, "versions": dict, "in_effect": dict}
+    return isinstance(told, dict) and all(
+        told.get(name) is None or (isinstance(told[name], kind) and not isinstance(told[name], bool)) for name, kind in kinds.items()
+    )
+
+
 def read_result(finished: Finished, output: Path) -> RunResult:
     """Judge a finished child by its exit code and by the result that it has written."""
     result: Mapping[str, Any] | None = None
     complaint = finished.error_tail
     try:
         told = files.json_of(files.read_text(output, _LARGEST_RESULT), str(output))
-        result = told if isinstance(told, dict) else None
+        result = told if _is_result(told) else None
     except BadInput:
+        result = None
+    if result is None:
         complaint = f"{complaint}\nthe program has left no result".strip()
     if finished.timed_out:
         return RunResult("timed-out", None, finished.seconds, finished.error_tail)

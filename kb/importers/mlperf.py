@@ -133,7 +133,7 @@ def _system(file: Path, path: str, findings: list[str]) -> dict[str, Any]:
     if system is None:
         findings.append(f"{where}: operating_system '{text('operating_system')}' has no declared normal form: left unknown")
     iri = f"tgt:mlperf-{iri_name(path.removeprefix('systems/').replace('/systems/', '-').removesuffix('.json').replace('/', '-'))}"
-    facts = [f"a on:Target ; rdfs:label {literal(text('system_name') or file.stem)}@en ; on:submitter {literal(text('submitter'))}"]
+    facts = [f"a on:Target ; rdfs:label {literal(text('system_name') or user_files.name_of(file))}@en ; on:submitter {literal(text('submitter'))}"]
     facts += [f"on:nodes {nodes}"] if nodes else []
     facts += [f"on:accelerators {devices} ; on:gpu [ {' ; '.join(device)} ]"] if devices else []
     facts += [f"on:sockets {processors}"] if processors else []

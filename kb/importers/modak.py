@@ -115,7 +115,7 @@ def _request(file: Path, where: str, findings: list[str]) -> list[str]:
     if not optimisation and not _member(job, "application"):
         findings.append(f"{where}: not imported: neither an application nor an optimisation is asked for")
         return []
-    label = _member(job, "job_options").get("job_name") or _member(job, "application").get("app_tag") or file.stem
+    label = _member(job, "job_options").get("job_name") or _member(job, "application").get("app_tag") or user_files.name_of(file)
     facts = [f"a on:JobRequest ; rdfs:label {literal(str(label))}@en"]
     name, version, features = _wish(optimisation)
     if name:

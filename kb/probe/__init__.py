@@ -57,7 +57,7 @@ def probe(
     keys = fact_keys("hardware")
     dumps = [dump for dump in (cpuinfo, lscpu, nvidia_smi, rocm_smi, sinfo) if dump]
     if dumps:
-        facts, name = keys.empty(), dumps[0].stem
+        facts, name = keys.empty(), user_files.name_of(dumps[0])
         for path, value in _from_dumps(cpuinfo or lscpu, nvidia_smi, rocm_smi, sinfo).items():
             facts = keys.assign(facts, path, value)
     else:

@@ -80,6 +80,7 @@ def import_(
 ) -> None:
     """Turn what others have published into Turtle, or their measurements into rows, tell what was doubtful, and add it."""
     from kb.importers import import_source
+    from kb.importers.report import iri_name
     from kb.importers.tables import known_sets
 
     if source in known_sets():
@@ -95,7 +96,7 @@ def import_(
         write_whole(output, report.turtle)
         say(f"written: {output}")
     else:
-        _add({f"{source}-{path.stem}.ttl": report.turtle}, force)
+        _add({f"{source}-{iri_name(path.stem)}.ttl": report.turtle}, force)
 
 
 def _import_rows(source: str, files: list[Path], output: Path | None, force: bool) -> None:
