@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import gzip
 import io
 import json
 import math
@@ -16,6 +17,7 @@ import re
 import stat
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -199,16 +201,22 @@ def csv_of(text: str, where: str) -> list[dict[str, str]]:
 
     Args and errors as `json_of`.
     """
+    return csv_table(text, where)[1]
+
+
+def csv_table(text: str, where: str) -> tuple[list[str], list[dict[str, str]]]:
+    """As `csv_of`, behind the names of the columns."""
     reader = csv.DictReader(io.StringIO(text), restkey="", restval="", strict=True)
     rows: list[dict[str, str]] = []
     try:
+        columns = list(reader.fieldnames or ())
         for row in reader:
             if "" in row and isinstance(row[""], list):
                 raise BadInput(f"{where}:{reader.line_num}", "a row has more cells than the header", expected="a table of comma-separated values")
             rows.append(row)
     except csv.Error as error:
         raise BadInput(f"{where}:{reader.line_num}", f"malformed table: {_first_line(error)}", expected="comma-separated values") from error
-    return rows
+    return columns, rows
 
 
 def turtle_of(text: str, where: str, base: str) -> ox.Store:
@@ -232,6 +240,20 @@ def turtle_of(text: str, where: str, base: str) -> ox.Store:
     except ValueError as error:  # half of a pair of surrogates, which no encoding has
         raise BadInput(where, f"malformed Turtle: {_first_line(error)}", expected="valid Turtle") from error
     return store
+
+
+def gzip_text(path: Path, most: int) -> str:
+    """The text of a file that is compressed by gzip, unpacked at most `most` bytes of it. Raises BadInput where it is damaged or larger."""
+    packed = io.BytesIO(read_bytes(path, most))
+    try:
+        with gzip.GzipFile(fileobj=packed) as file:
+            content = file.read(most + 1)
+        text = content.decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise BadInput(str(path), f"is damaged: {_first_line(error)}", expected="a text compressed by gzip") from error
+    if len(content) > most:
+        raise BadInput(str(path), "is too large when it is unpacked", expected=f"at most {most} bytes")
+    return text
 
 
 def zip_member(path: Path, pattern: str, most: int, expected: str) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import socket
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.errors import BadInput
-from kb.files import DEEPEST, json_of, printable, read_bytes, read_text, yaml_of
+from kb.files import DEEPEST, csv_of, gzip_text, json_of, printable, read_bytes, read_text, xml_of, yaml_of
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
 
@@ -154,6 +155,36 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             read(text, "file")
         except BadInput as error:
             assert str(error).startswith("file")
+
+
+def test_what_is_packed_is_bounded_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"a" * 1_000_000))
+    assert "too large when it is unpacked" in refused(gzip_text, tmp_path / "bomb.gz", 100_000)
+    assert len(gzip_text(tmp_path / "bomb.gz", 1_000_000)) == 1_000_000
+    for content in (b"", b"\x1f\x8b", b"text", gzip.compress(b"abc")[:-3], gzip.compress(b"\xff")):
+        (tmp_path / "bad.gz").write_bytes(content)
+        if content:
+            assert "is damaged" in refused(gzip_text, tmp_path / "bad.gz", 1000)
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2,3\n", 'a\n"open', "a\n" + "x" * 200_000 + "\n", 'a\n"b"c\n'])
+def test_tables_are_strict(text: str) -> None:
+    assert "file.csv" in refused(csv_of, text, "file.csv")
+
+
+def test_a_cell_that_is_missing_is_empty() -> None:
+    assert csv_of("a,b\n1\n", "file.csv") == [{"a": "1", "b": ""}]
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '{"\\udfff": 1}', '["a\\ud800b"]'])
+def test_half_of_a_pair_of_surrogates_is_no_text(text: str) -> None:
+    assert "half of a pair" in refused(json_of, text, "file.json")
+    assert json_of('"\\ud83d\\ude80"', "file.json") == "🚀"
+
+
+@pytest.mark.parametrize("text", ["<a>" * 50_000, "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "<a>", "", "<a>\x00</a>"])
+def test_xml_is_bounded(text: str) -> None:
+    assert "file.xml" in refused(xml_of, text, "file.xml")
 
 
 def test_control_characters_are_written_out() -> None:

@@ -6,7 +6,6 @@ no declaration matches is a finding.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kb import user_files
+from kb import files, user_files
 from kb.errors import BadInput
 from kb.rows import About, Row, form, metadata_of, packed
 
@@ -79,9 +78,9 @@ def _files(paths: Sequence[Path]) -> Iterable[Path]:
 
 def _rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) -> list[Row]:
     told = _told_by_name(path, declared)
-    reader = csv.DictReader(user_files.read_text(path).splitlines())
+    heads, lines = files.csv_table(user_files.read_text(path), str(path))
     taken: dict[str, str] = {}
-    for head in reader.fieldnames or ():
+    for head in heads:
         if rule := _rule(declared["columns"], head):
             taken[head] = rule["column"]
         elif rule := _rule(declared["ignored"], head):
@@ -91,7 +90,7 @@ def _rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) 
     if missing := [rule["column"] for rule in declared["columns"] if rule["column"] not in taken.values()]:
         raise BadInput(str(path), f"has no column for {', '.join(missing)}")
     found = []
-    for line, source in enumerate(reader, 2):
+    for line, source in enumerate(lines, 2):
         row = told | {taken[head]: (source.get(head) or "").strip() for head in taken} | {"file": path.name, "line": str(line)}
         found.append({name: _plain(name, value) for name, value in row.items()})
     return found

@@ -71,14 +71,10 @@ class Table:
         """
         constant = {column["name"]: str(column["default"]) for column in self.columns if column.get("virtual")}
         stored = [column["name"] for column in self.columns if not column.get("virtual")]
-        try:
-            text = gzip.decompress(files.read_bytes(self.path, _LARGEST)).decode("utf-8")
-        except (OSError, EOFError, UnicodeDecodeError) as error:
-            raise BadInput(str(self.path), f"is damaged: {error}", expected="a table compressed by gzip") from error
-        reader = csv.DictReader(io.StringIO(text))
-        if reader.fieldnames != stored:
+        heads, rows = files.csv_table(files.gzip_text(self.path, _LARGEST), str(self.path))
+        if heads != stored:
             raise BadInput(str(self.path), "has other columns than its metadata declares", expected=", ".join(stored))
-        return [constant | {name: value for name, value in row.items() if value} for row in reader]
+        return [constant | {name: value for name, value in row.items() if value} for row in rows]
 
 
 @functools.cache
@@ -94,9 +90,22 @@ def tables() -> dict[str, Table]:
     for folder in (paths.shipped("evidence") / "tables", paths.data_home() / "tables"):
         for path in sorted(folder.glob(f"*{_METADATA}")):
             name = path.name.removesuffix(_METADATA)
-            metadata = files.json_of(files.read_text(path), str(path))
-            found[name] = Table(name, path.with_name(f"{name}.csv.gz"), metadata)
+            try:
+                metadata = _declared(files.json_of(files.read_text(path), str(path)), path)
+            except BadInput as error:
+                files.set_aside(error)
+            else:
+                found[name] = Table(name, path.with_name(f"{name}.csv.gz"), metadata)
     return found
+
+
+def _declared(metadata: Any, path: Path) -> Mapping[str, Any]:
+    """Raises BadInput where a value is not metadata with columns that have names."""
+    schema = metadata.get("tableSchema") if isinstance(metadata, dict) else None
+    columns = schema.get("columns") if isinstance(schema, dict) else None
+    if not isinstance(columns, list) or not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in columns):
+        raise BadInput(str(path), "declares no columns", expected="metadata of CSV on the Web")
+    return dict(metadata)
 
 
 def find(name: str, where: str = "SET") -> Table:
