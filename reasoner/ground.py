@@ -175,7 +175,8 @@ def exclusion_factors(problem: Problem) -> Iterator[Factor]:
                 options[(problem.menu.decision_of(option), cause.kind, iri)].append(option)
     asked = set(problem.pins.values())
     for (decision, kind, iri), excluded in options.items():
-        first, *others = sorted(excluded, key=lambda option: option not in asked)  # what the user asked for is what the message is about
+        # The message is about what the user asked for, else about what least else speaks against.
+        first, *others = sorted(excluded, key=lambda option: (option not in asked, sum(len(cause.ids) for cause in problem.excluded[option]), option))
         table: dict[tuple[str, ...], int | None] = {(option,): None for option in excluded}
         yield Factor((decision,), table, 0, Cause(kind, first, (iri,), tuple(others)))
 

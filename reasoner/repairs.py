@@ -197,10 +197,19 @@ class WaysOut:
         rung, _, free = max(self._rungs(request), key=lambda rung: (len(rung[2]) - len(rung[1]), len(rung[2])))
         problem = self._trials.ground(rung, self._trials.derive(self._consented(rung, sorted(free))))
         hard = [*hard_factors(problem, self._menu.options), *exclusion_factors(problem)]
-        sets = smallest_relaxations(self._menu.options, hard, lambda factor: _is_wish(factor) and factor.scope != (kept,))
+        sets = smallest_relaxations(self._menu.options, hard, lambda factor: self._may_go(factor) and factor.scope != (kept,))
         for lifted in sets[:_WAYS]:
             if lifted and (found := self._admitted(self._unwished(request, lifted))) is not None:
                 yield self._as_typed(found)
+
+    def _may_go(self, factor: Factor) -> bool:
+        return _is_wish(factor) and not self.is_written_in(factor)
+
+    def is_written_in(self, factor: Factor) -> bool:
+        """Whether a factor is the wish for the framework that a user's own program is written in, as its file says: that one cannot be left out."""
+        facts = self._request.workload.facts
+        written = bool(facts.get("framework")) and bool(facts.get("script") or facts.get("command"))
+        return written and [self._menu.name.get(decision) for decision in factor.scope] == [FRAMEWORK] and _is_wish(factor)
 
     def _unwished(self, request: Request, lifted: Sequence[Factor]) -> Request:
         causes = [factor.reason for factor in lifted if isinstance(factor.reason, Cause)]

@@ -39,7 +39,7 @@ def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> 
     if repairs and (lacking := reasons.lacking(option)):
         repairs += [stated(target, f"{menu.name[option]} becomes possible") for target in _target_that_gives(reasons, lacking)]
     if not repairs:
-        lifted = smallest_relaxations(menu.options, hard, lambda factor: factor is not asked and _changeable(reasons, factor))
+        lifted = smallest_relaxations(menu.options, hard, lambda factor: factor is not asked and _changeable(reasons, factor, ways))
         changes = dict.fromkeys(_otherwise(reasons, factors, ways, request) for factors in lifted)
         repairs = [stated(change, f"{menu.name[option]} becomes possible") for change in changes]
     return {**answer, "status": "conflict", "reasons": [asdict(reason) for reason in found or reasons.against(option)], "repair": repairs}
@@ -59,7 +59,7 @@ def refusal(reasons: Reasons, request: Request, trials: Trials, settled: Iterabl
     ways = WaysOut(reasons, request, trials)
     repairs = [*map(known, settled), *(repair(request, way, "a plan is possible") for way in ways.feasible())]
     if not repairs:
-        lifted = smallest_relaxations(reasons.menu.options, hard, lambda factor: _changeable(reasons, factor))
+        lifted = smallest_relaxations(reasons.menu.options, hard, lambda factor: _changeable(reasons, factor, ways))
         changes = dict.fromkeys(_otherwise(reasons, factors, ways, request) for factors in lifted)
         repairs = [stated(change, "a plan is possible") for change in changes]
     out = "; or ".join(found["change"] for found in repairs)
@@ -120,11 +120,11 @@ def _need(reasons: Reasons, cause: Cause, scope: Sequence[str], wanted: Mapping[
         yield Reason("fact", menu.name[decision], text, reasons.sources(partners[0]))
 
 
-def _changeable(reasons: Reasons, factor: Factor) -> bool:
+def _changeable(reasons: Reasons, factor: Factor, ways: WaysOut) -> bool:
     """Whether something other than this knowledge base could be otherwise: a wish, a machine or job that a rule speaks of, what a target gives."""
     cause = factor.reason
     if not isinstance(cause, Cause) or cause.kind in {"pin", "forbid", "rule", "needs", "conflict"}:
-        return isinstance(cause, Cause)
+        return isinstance(cause, Cause) and not ways.is_written_in(factor)
     return all(reasons.store.objects(need, on("probedBy")) for need in cause.ids)
 
 
@@ -142,9 +142,9 @@ def _target_that_gives(reasons: Reasons, cause: Cause) -> Iterator[str]:
 
 
 def _lifted(reasons: Reasons, factor: Factor, ways: WaysOut, request: Request) -> str:
-    cause = factor.reason
-    if not isinstance(cause, Cause):
+    if not isinstance(factor.reason, Cause):
         return ""
+    cause = _of_wanted(reasons, factor.reason, reasons.problem.pins.values())
     name = reasons.menu.name.get(cause.option, "")
     if cause.kind in ("pin", "forbid"):
         return f"without the wish {'for' if cause.kind == 'pin' else 'against'} {name}"

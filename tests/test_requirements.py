@@ -134,6 +134,18 @@ def test_numpy_that_is_asked_for_chooses_the_release_or_takes_the_place_of_the_p
         planned(["numpy>=2"], pins={"framework_release": "torch-2.2.2"})
 
 
+def test_a_users_own_program_is_not_told_to_take_another_framework() -> None:
+    """Two of its requirements clash: both are named, of the release that is asked for, and no way out is a plan for another framework."""
+    for requires, said in (
+        (["torch==2.2.2", "numpy>=2"], "torch-2.2.2 takes numpy<2"),
+        (["torch==2.3.1", "torchvision==0.17.2"], "with torch-2.3.1 goes torchvision==0.18.1"),
+    ):
+        with pytest.raises(NoFeasiblePlan, match=said) as refusal:
+            planned(requires, framework="pytorch")
+        assert refusal.value.repair and not any(word.startswith("framework=") for way in refusal.value.repair for word in way["add"] or ())
+        assert not any("tensorflow" in way["change"] or "wish for" in way["change"] for way in refusal.value.repair)
+
+
 def test_keras_and_numpy_choose_the_release_of_tensorflow() -> None:
     assert planned(["keras<3", "tensorflow"]).option("framework_release") == "tensorflow-2.15.1"
     plan = planned(["tensorflow==2.18.*", "numpy>=2"])
