@@ -204,7 +204,7 @@ def _supply_factors(problem: Problem, domains: Mapping[str, Sequence[str]]) -> I
 def _terms(menu: Menu, derived: Derived, criterion: str) -> Iterator[Term]:
     stated: dict[str, dict[frozenset[tuple[str, frozenset[str]]], Effect]] = defaultdict(dict)
     applying = [menu.effects[iri] for iri in derived.applies & menu.effects.keys() if menu.effects[iri].criterion == criterion]
-    for effect in sorted(applying, key=lambda effect: (-len(effect.when), effect.width, effect.iri)):
+    for effect in sorted(applying, key=_foremost_first):
         stated[effect.option].setdefault(frozenset(effect.given), effect)
     for effects in stated.values():
         settled: list[Term] = []
@@ -212,6 +212,11 @@ def _terms(menu: Menu, derived: Derived, criterion: str) -> Iterator[Term]:
             wider = sum(term.weight for term in settled if within(effect, term.effect))
             settled.append(Term(effect, effect.weight - wider))
         yield from settled
+
+
+def _foremost_first(effect: Effect) -> tuple[bool, int, float, str]:
+    """Of statements about the same options, first what was learnt from rows, then what is said of the narrowest situation."""
+    return not effect.learnt, -len(effect.when), effect.width, effect.iri
 
 
 def _widest_first(effect: Effect) -> tuple[int, int, str]:

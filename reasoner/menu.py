@@ -27,8 +27,9 @@ _APPLICATIONS = """SELECT ?o ?how ?manager ?name ?value ?given WHERE {
   OPTIONAL { ?a on:value ?value } OPTIONAL { ?class on:manager ?manager } OPTIONAL { ?a on:given ?given } }
   ORDER BY ?o ?how ?manager ?name ?value ?given"""
 _RANGES = "SELECT ?o ?least ?most WHERE { ?o a on:NumberedOption ; on:optionOf ?d ; on:leastNumber ?least ; on:mostNumber ?most }"
-_EFFECTS = """SELECT ?e ?o ?ratio ?low ?high ?criterion WHERE { ?e a on:Effect ; on:option ?o ; on:ratio ?ratio .
-  OPTIONAL { ?e on:low ?low } OPTIONAL { ?e on:high ?high } OPTIONAL { ?e on:criterion ?criterion } }"""
+_EFFECTS = """SELECT ?e ?o ?ratio ?low ?high ?criterion ?meanLow ?meanHigh WHERE { ?e a on:Effect ; on:option ?o ; on:ratio ?ratio .
+  OPTIONAL { ?e on:low ?low } OPTIONAL { ?e on:high ?high } OPTIONAL { ?e on:criterion ?criterion }
+  OPTIONAL { ?e on:meanLow ?meanLow ; on:meanHigh ?meanHigh } }"""
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,29 @@ class Statement:
 
 @dataclass(frozen=True)
 class Effect(Statement):
-    """What an option does to a criterion: a ratio with its interval, and the weight with which it counts (zero when the interval crosses 1)."""
+    """What an option does to a criterion: a ratio with its interval, and the weight with which it counts.
+
+    Attributes:
+        low, high: where one case lies, which is what is promised.
+        mean: of what was learnt, where the mean over the cases lies; None where that is not known.
+    """
 
     criterion: str
     ratio: float
     low: float
     high: float
+    mean: tuple[float, float] | None = None
+
+    @property
+    def learnt(self) -> bool:
+        """Whether it was learnt from rows."""
+        return self.mean is not None
 
     @property
     def weight(self) -> int:
-        """The logarithm of the ratio, scaled; zero when the interval crosses 1."""
-        return 0 if self.low <= 1 <= self.high and self.low != self.high else round(SCALE * math.log(self.ratio))
+        """The logarithm of the ratio, scaled; zero when the interval of the mean, or where that is not known the interval, crosses 1."""
+        low, high = self.mean or (self.low, self.high)
+        return 0 if low <= 1 <= high and low != high else round(SCALE * math.log(self.ratio))
 
     @property
     def width(self) -> float:
@@ -268,7 +281,9 @@ class Menu:
                 ratio = float(row["ratio"])
                 bounds = float(row.get("low", ratio)), float(row.get("high", ratio))
                 criterion = row.get("criterion", on("throughput"))
-                self.effects[row["e"]] = Effect(row["e"], row["o"], context(row["e"]), frozenset(when.get(row["e"], ())), criterion, ratio, *bounds)
+                mean = (float(row["meanLow"]), float(row["meanHigh"])) if "meanLow" in row else None
+                situations = frozenset(when.get(row["e"], ()))
+                self.effects[row["e"]] = Effect(row["e"], row["o"], context(row["e"]), situations, criterion, ratio, *bounds, mean)
         self.conflicts: dict[str, Conflict] = {}
         for row in store.select("SELECT ?e ?o WHERE { ?e a on:Conflict ; on:option ?o FILTER NOT EXISTS { ?e on:unverified true } }"):
             if row["o"] in self.info:

@@ -60,20 +60,28 @@ def import_rows(name: str, paths: Sequence[Path]) -> TableReport:
         rows += _rows_of(path, declared, left_out)
     if not rows:
         raise BadInput(name, "no rows", expected="files of this source, or a folder that holds them")
-    _mark(rows)
+    columns_known = declared.get("form") or form()
+    if by := declared.get("twins"):
+        _name_twins(rows, by)
+    else:
+        _mark(rows)
     counts = Counter(mark for row in rows for mark in row.get("marks", "").split())
     findings += [f"{count} rows are marked {mark}" for mark, count in sorted(counts.items())]
     said = [f"column {column}: {because}" for column, because in sorted(left_out.items())]
     about = About(
         declared["title"], declared["licence"], declared["sources"], declared["checked"], {"rows": len(rows), **dict(sorted(counts.items()))}, said
     )
-    table, columns = packed(rows, form())
+    table, columns = packed(rows, _named(columns_known))
     return TableReport(name, table, metadata_of(name, about, columns), [f"{len(rows)} rows", *findings, *said])
 
 
 def _files(paths: Sequence[Path]) -> Iterable[Path]:
     for path in paths:
         yield from sorted(path.glob("*.csv")) if path.is_dir() else (path,)
+
+
+def _named(columns: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: {"name": name, **column} for name, column in columns.items()}
 
 
 def _rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) -> list[Row]:
@@ -98,14 +106,14 @@ def _rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) 
 
 def _told_by_name(path: Path, declared: Mapping[str, Any]) -> Row:
     """What the name of a file says of all its rows."""
-    told: Row = dict(declared["always"]) | {"who": declared["who"], "unit": declared["unit"]}
-    for word in path.stem.split(declared["separator"]):
+    told: Row = dict(declared.get("always", {})) | {"who": declared["who"], "unit": declared["unit"]}
+    for word in path.stem.split(declared["separator"]) if "words" in declared else ():
         rule = _rule(declared["words"], word)
         if rule is None:
             raise BadInput(str(path), f"nothing declares what '{word}' in its name means", expected="a file of this source under its own name")
         match = re.fullmatch(rule["spelling"], word)
         told |= {column: match.expand(value) if match else value for column, value in rule.get("sets", {}).items()}
-    if day := _rule(declared["published"], path.stem):
+    if day := _rule(declared.get("published", ()), path.stem):
         told["published"] = day["day"]
     return told
 
@@ -117,6 +125,13 @@ def _rule(rules: Sequence[Mapping[str, Any]], text: str) -> Mapping[str, Any] | 
 def _plain(name: str, value: str) -> str:
     """Whole numbers without a fraction: some tables write a batch as 256.0."""
     return value.removesuffix(".0") if name in _NUMBERS else value
+
+
+def _name_twins(rows: Sequence[Row], by: Sequence[str]) -> None:
+    """Of things with equal numbers, name the first: they are one under other names, or cannot be told apart."""
+    first: dict[tuple[str, ...], str] = {}
+    for row in rows:
+        row["twin"] = first.setdefault(tuple(row[column] for column in by), row["network"])
 
 
 def _mark(rows: Sequence[Row]) -> None:

@@ -116,6 +116,37 @@ def _import_rows(source: str, files: list[Path], output: Path | None, force: boo
         say(f"written: {path}")
 
 
+def _questions() -> list[str]:
+    from kb.learning import questions
+
+    return questions()
+
+
+@app.command()
+def learn(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[QUESTION...]", autocompletion=_questions, help="What to learn; else all.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Write the Turtle here instead of adding it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what was learnt before.")] = False,
+) -> None:
+    """Learn effects from rows of measurements: situations and ratios as Turtle that you can read, correct and overrule."""
+    from kb import learning
+
+    texts = {}
+    for name in names or learning.questions():
+        asked = learning.question(name)
+        known = learning.cases(asked)
+        regions = learning.learn(asked, known)
+        bare = sum(not case.numbers for case in known)
+        say(f"{name}: {len(regions)} regions from {len(known) - bare} networks; of {bare} more the numbers are not known")
+        texts[f"learnt_{name}.ttl"] = learning.turtle(asked, regions)
+    if output is None:
+        _add(texts, force)
+        return
+    for name, text in texts.items():
+        write_whole(output / name, text)
+        say(f"written: {output / name}")
+
+
 def _tables() -> list[str]:
     from kb.rows import tables
 

@@ -77,6 +77,8 @@ def opposed_effects(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Fi
         return effect.when.union(*(wider[situation] for situation in effect.when))
 
     def refines(narrow: Effect, wide: Effect) -> bool:
+        if narrow.learnt != wide.learnt:  # what was learnt from rows takes the place of what was quoted
+            return narrow.learnt
         return situations(narrow) > situations(wide) and len(narrow.when) > len(wide.when)
 
     alike: dict[tuple[object, ...], list[Effect]] = defaultdict(list)
