@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import random
@@ -47,7 +48,7 @@ def junk(chance: random.Random, depth: int = 0) -> Any:
     if depth < 3:
         kinds.append(lambda: [junk(chance, depth + 1) for _ in range(chance.randrange(4))])
         kinds.append(lambda: {chance.choice([*FIELDS, *FACTS, *TEXTS]): junk(chance, depth + 1) for _ in range(chance.randrange(4))})
-    return chance.choice(kinds)()
+    return copy.deepcopy(chance.choice(kinds)())
 
 
 def alike(chance: random.Random, value: Any) -> Any:
