@@ -123,7 +123,7 @@ def _field(entry: RequestField) -> Schema:
     forms: list[Schema]
     match entry.kind:
         case "plan":
-            forms = [{"$ref": f"{_LINK}Plan"}, {"$ref": f"{_LINK}Request"}]
+            forms = [{"$ref": f"{_LINK}Request"}, {"type": "object", "required": ["plan_id"], "description": "a whole Plan"}]
         case "described":
             forms = [text, {"$ref": _LINK + _DESCRIBED[entry.name]}]
         case "facts":
