@@ -11,6 +11,7 @@ from typing import Any
 
 import plans
 import pytest
+from test_modak import parallel
 
 from generators.bundle import Bundle, write_bundle
 from kb.errors import BadInput
@@ -387,3 +388,13 @@ def test_other_knowledge_than_the_plans_is_told(ontune: Any, tmp_path: Path) -> 
     code, answer, err = ontune("plan", "--plan", str(written(whole, tmp_path)))
     assert (code, answer["plan_id"]) == (0, planned("mlp").plan_id)
     assert "was made with other knowledge" in err
+
+
+def test_nothing_that_is_typed_beside_a_request_for_mpi_is_ignored(ontune: Any, tmp_path: Path) -> None:
+    file = tmp_path / "mpi.json"
+    file.write_text(json.dumps(parallel()), encoding="utf-8")
+    for words in (("--pin", "precision=bf16"), ("-t", MACHINE), ("--top", "1")):
+        code, answer, _ = ontune("recipe", "--from-modak", str(file), "-o", str(tmp_path / "bundle"), *words)
+        assert code == 2 and "for what MPI starts" in answer["error"]["message"], words
+    assert ontune("recipe", "--from-modak", str(file), "-o", str(tmp_path / "bundle"))[0] == 0
+    assert Bundle.read(tmp_path / "bundle").plan.request == {}

@@ -146,6 +146,8 @@ def _plan_for_modak(request: RequestArguments, file: Path) -> tuple[Plan, str, d
     for note in wanted.notes:
         typer.echo(f"{file.name}: {note}", err=True)
     if wanted.parallel is not None:
+        if others := [flag for flag in request.typed if flag != "--endpoint"]:
+            raise BadInput(others[0], f"{file.name} is for what MPI starts, of which nothing is chosen here", expected="the request alone")
         plan = plan_of(wanted.parallel, wanted.workload, wanted.scheduler, reasoner.full_store, reasoner.knowledge, str(file))
         return plan, wanted.scheduler, dict(wanted.wishes)
     request, target = _at_its_place(request, wanted, reasoner, file)

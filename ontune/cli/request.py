@@ -123,9 +123,15 @@ class RequestArguments:
         return reasoner.request(asked, target, workload=workload, **self.wishes(reasoner))
 
     @property
+    def typed(self) -> list[str]:
+        """The flags of what is asked beside the plan of `--plan`."""
+        given = (entry.name for entry in fields(self) if getattr(self, entry.name) != entry.default)
+        return [f"--{name.rstrip('_')}" for name in given if name != "plan"]
+
+    @property
     def adds_to_plan(self) -> bool:
         """Whether anything is asked beside the plan of `--plan`, so that it is to be made anew."""
-        return any(getattr(self, entry.name) != entry.default for entry in fields(self) if entry.name != "plan")
+        return bool(self.typed)
 
     def given_plan(self) -> Plan | None:
         """The plan of `--plan`, if one is named. Raises BadInput where it cannot be read."""
