@@ -115,11 +115,11 @@ class Request:
         for key in known:
             if key not in given:
                 raise BadInput(f"{where}: {key}", "missing key")
-        target = dict(_object(given["target"], f"{where}: target"))
+        workload, target = (_named(given[key], f"{where}: {key}") for key in ("workload", "target"))
         site = given["site"]
         made = cls(
-            complete_workload("plan", _object(given["workload"], f"{where}: workload"), f"{where}: workload"),
-            complete_target(str(target.pop("name", "plan")), target, f"{where}: target"),
+            complete_workload(*workload, f"{where}: workload"),
+            complete_target(*target, f"{where}: target"),
             complete_site(_object(site, f"{where}: site"), f"{where}: site") if site is not None else None,
             **{key: check(given[key], f"{where}: {key}") for key, check in _WISHES.items()},
             places={key: f"{where}: {key}" for key in _WISHES},
@@ -165,6 +165,15 @@ def _object(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise BadInput(where, "is no object", expected="an object")
     return value
+
+
+def _named(value: object, where: str) -> tuple[str, dict[str, Any]]:
+    """The name in a description, and its facts."""
+    described = _object(value, where)
+    name = described.get("name")
+    if not isinstance(name, str) or not name:
+        raise BadInput(f"{where}: name", "missing or no text", expected="a text")
+    return name, _unnamed(described)
 
 
 def _unnamed(facts: Mapping[str, Any]) -> dict[str, Any]:
