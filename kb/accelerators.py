@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +20,13 @@ _LABEL, _OTHER_LABEL, _NOTATION = PREFIXES["rdfs"] + "label", PREFIXES["skos"] +
 
 @dataclass(frozen=True)
 class Architecture:
-    """An architecture: what compilers call it, whose it is, its compute capability or None, and what drivers call its generation."""
+    """An architecture: what compilers call it, whose it is, its compute capability, what drivers call its generation, and their last branch."""
 
     arch: str | None
     vendor: str | None
     capability: str | None
     generation: str | None
+    last_driver: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,19 @@ class Product:
         words: the words of the name.
         memory_gib: memory of each device.
         devices: how many devices one piece of it shows.
+        other_gib: memory of other products under its name.
     """
 
     words: frozenset[str]
     architecture: Architecture
     memory_gib: float | None
     devices: int = 1
+    other_gib: tuple[float, ...] = ()
+
+    @property
+    def whole_gib(self) -> float | None:
+        """GiB of all its devices."""
+        return self.memory_gib and self.memory_gib * self.devices
 
 
 @dataclass(frozen=True)
@@ -136,7 +144,7 @@ def _read(files: tuple[tuple[str, int], ...]) -> Catalogue:
 
     return Catalogue(
         products=tuple(
-            Product(words_of(name.value), architecture(node), *_memory_of_devices(store, node))
+            Product(words_of(name.value), architecture(node), *_memory_of_devices(store, node), _other_memory(store, node))
             for node in _instances(store, "Accelerator")
             for term in (_LABEL, _OTHER_LABEL)
             for name in values_of(store, node, term)
@@ -170,14 +178,18 @@ def _instances(store: ox.Store, class_name: str) -> Iterator[ox.NamedNode]:
 
 
 def _architecture(store: ox.Store, node: Any) -> Architecture:
-    stated: Mapping[str, str | None] = {term: _text(store, node, on(term)) for term in ("arch", "maker", "computeCapability", "generationName")}
-    return Architecture(stated["arch"], stated["maker"], stated["computeCapability"], stated["generationName"])
+    terms = ("arch", "maker", "computeCapability", "generationName", "lastDriver")
+    return Architecture(*(_text(store, node, on(term)) for term in terms))
 
 
 def _memory_of_devices(store: ox.Store, product: Any) -> tuple[float | None, int]:
     """GiB of each device of a product, and how many it has."""
     memory, devices = _text(store, product, on("memoryGib")), int(_text(store, product, on("devicesOfProduct")) or 1)
     return (float(memory) / devices if memory else None), devices
+
+
+def _other_memory(store: ox.Store, product: Any) -> tuple[float, ...]:
+    return tuple(float(size.value) for size in values_of(store, product, on("otherMemoryGib")))
 
 
 def _maker(store: ox.Store, node: Any) -> Maker:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from kb.accelerators import Architecture, Catalogue, Product, catalogue, plain_name
+from kb.terms import version_key
 
 Gpu = dict[str, Any]
 
@@ -21,6 +22,7 @@ _FOLLOWS = {
 }
 """What follows anew where a fact of an accelerator is set by hand."""
 _SIZE = re.compile(r"\b(\d+) ?gb\b")
+_LEAST_SIZE, _MOST_SIZE = 0.85, 1.13  # what tools report of a memory, and GB (10^9) that are called GiB
 _KEPT_BACK = 1 / 16  # of GDDR memory error correction keeps one bit in sixteen
 
 
@@ -38,7 +40,7 @@ def as_devices(gpus: list[Gpu]) -> list[Gpu]:
     found: list[Gpu] = []
     for gpu in gpus:
         product = _exact(catalogue(), gpu["model"]) if gpu.get("model") and gpu.get("mig") in (None, "none") else None
-        whole = product.memory_gib * product.devices if product and product.memory_gib else None
+        whole = product.whole_gib if product else None
         if product and product.devices > 1 and gpu.get("memory_gib") in (None, whole):
             found += [gpu | {"memory_gib": product.memory_gib}] * product.devices
         else:
@@ -72,7 +74,39 @@ def contradiction(gpu: Gpu) -> str | None:
     arch = catalogue().architecture(gpu["arch"]) if gpu.get("arch") else None
     if arch and arch.capability and capability not in (None, arch.capability):
         return f"arch '{gpu['arch']}' has compute capability {arch.capability}, and compute_capability is '{capability}'"
-    return None
+    named = _told_by_name(catalogue(), gpu["model"], None) if gpu.get("model") else None
+    if named and named.arch:
+        if arch and arch.arch != named.arch:
+            return f"model '{gpu['model']}' is of {named.arch}, and arch is '{gpu['arch']}'"
+        if named.capability and capability not in (None, named.capability):
+            return f"model '{gpu['model']}' has compute capability {named.capability}, and compute_capability is '{capability}'"
+    return ended_driver(gpu) or _impossible_memory(gpu)
+
+
+def ended_driver(gpu: Gpu) -> str | None:
+    """What is wrong with a driver that came after those of the accelerator's architecture, in words."""
+    if not gpu.get("driver"):
+        return None
+    (known,) = completed([gpu])
+    last = catalogue().architecture(known["arch"]).last_driver if known["arch"] else None
+    key = version_key(gpu["driver"])
+    if last is None or key is None or key.split(".")[0] <= str(version_key(last)):
+        return None
+    return f"driver '{gpu['driver']}' no longer knows {known['arch']}, whose last drivers are of branch {last}"
+
+
+def _impossible_memory(gpu: Gpu) -> str | None:
+    """What is wrong with a memory that no product of the name has, whole; a slice has less."""
+    stated = gpu.get("memory_gib")
+    if stated is None or not gpu.get("model") or gpu.get("mig") not in (None, "none") or _SIZE.search(plain_name(gpu["model"])):
+        return None
+    if any(re.search(pattern, gpu["model"], re.IGNORECASE) for pattern in catalogue().slices):
+        return None
+    sizes = {size for product in _products(catalogue(), gpu["model"]) for size in (product.memory_gib, product.whole_gib, *product.other_gib) if size}
+    if not sizes or any(size * _LEAST_SIZE <= stated <= size * _MOST_SIZE for size in sizes):
+        return None
+    listed = " or ".join(f"{size:g}" for size in sorted(sizes))
+    return f"model '{gpu['model']}' has {listed} GiB, and memory_gib is {stated:g} (a slice is told by `mig`)"
 
 
 def architecture_told(model: str | None, generation: str | None, capability: str | None) -> Architecture | None:

@@ -16,7 +16,7 @@ from kb.errors import BadInput
 from kb.fact_keys import stated
 from kb.request_fields import WISHES, RequestField
 from kb.site import Site, complete_site
-from kb.target import Target, complete_target
+from kb.target import Target, read_target
 from kb.workload import Workload, complete_workload
 
 FRAMEWORK = "framework"
@@ -119,7 +119,7 @@ class Request:
         site = given["site"]
         made = cls(
             complete_workload(*workload, f"{where}: workload"),
-            complete_target(*target, f"{where}: target"),
+            read_target(*target, f"{where}: target"),
             complete_site(_object(site, f"{where}: site"), f"{where}: site") if site is not None else None,
             **{key: check(given[key], f"{where}: {key}") for key, check in _WISHES.items()},
             places={key: f"{where}: {key}" for key in _WISHES},

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from kb.store import KnowledgeStore
 
 LOCAL = "local"
+_OF_PROCESSORS, _TELLING = ("isa_level", "vendor", "features"), ("microarchitecture", "features", "model")
+"""What follows of a processor, and from what."""
 _MODULE = "hardware"
 _ACCELERATOR = re.compile(r"gpus\[(?P<place>\d+)\](?:\.(?P<key>\w+))?")
 
@@ -84,7 +86,13 @@ class Target:
             where: what the asker calls the overrides, for errors.
         """
         target = self.with_overrides(overrides).checked(where) if overrides else self
-        return target.named(names).with_products()
+        target = target.named(names).with_products()
+        for n, gpu in enumerate(target.facts["gpus"] or ()) if overrides else ():
+            from kb.recognition import ended_driver
+
+            if said := ended_driver(gpu):
+                raise BadInput(where, f"gpus[{n}]: {said}", expected="facts of one accelerator")
+        return target
 
     def checked(self, where: str) -> Target:
         """The target itself, if it has the shape of targets.
@@ -106,17 +114,22 @@ class Target:
         return replace(self, facts=keys.named(self.facts, names, self.where) | {"overrides": overrides})
 
     def with_products(self) -> Target:
-        """The target with what follows from the facts of its accelerators, such as from their names, where it was unknown."""
-        if not self.facts["gpus"]:
-            return self
-        from kb.recognition import completed
+        """The target with what follows from the facts of its processor and of its accelerators, such as from their names, where it was unknown."""
+        facts = self.facts
+        if any(facts["cpu"][key] is None for key in _OF_PROCESSORS) and any(facts["cpu"][key] is not None for key in _TELLING):
+            from kb import processors
 
-        return replace(self, facts=self.facts | {"gpus": completed(self.facts["gpus"])})
+            facts = facts | {"cpu": processors.completed(facts["cpu"])}
+        if facts["gpus"]:
+            from kb import recognition
+
+            facts = facts | {"gpus": recognition.completed(facts["gpus"])}
+        return replace(self, facts=facts)
 
     def with_devices(self) -> Target:
         """As `with_products`, where the accelerators are stated as products: one that is several devices counts as these."""
         if not self.facts["gpus"]:
-            return self
+            return self.with_products()
         from kb.recognition import as_devices
 
         return replace(self, facts=self.facts | {"gpus": as_devices(self.facts["gpus"])}).with_products()
@@ -146,7 +159,17 @@ class Target:
 
 
 def complete_target(name: str, facts: Mapping[str, Any], where: str) -> Target:
-    """A target from facts that may be partial; absent keys become null.
+    """A target from what somebody describes, which may be partial: with what follows from it, and null for what is not known.
+
+    Raises:
+        BadInput: a key is unknown, a value has the wrong type or breaks the shape of targets, or facts contradict each other; the message names
+            `where` and the key.
+    """
+    return as_described(read_target(name, facts, where))
+
+
+def read_target(name: str, facts: Mapping[str, Any], where: str) -> Target:
+    """A target as it was written, such as in a plan: nothing is concluded from its facts; absent keys become null.
 
     Raises:
         BadInput: a key is unknown, or a value has the wrong type or breaks the shape of targets; the message names `where` and the key.
@@ -207,16 +230,19 @@ def _from_file(path: Path) -> Target:
         facts = fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri))
         refuse_credentials(facts, str(path))
         return Target(user_files.name_of(path), facts | {"overrides": {}}, str(path))
-    return complete_target(user_files.name_of(path), user_files.read_object(path), str(path))
+    return read_target(user_files.name_of(path), user_files.read_object(path), str(path))
 
 
 def _refuse_contradictions(target: Target) -> None:
-    """Refuse facts of an accelerator that cannot be true together, such as a maker and another one's architecture."""
-    if not target.facts["gpus"]:
-        return
-    from kb.recognition import contradiction
+    """Refuse facts that cannot be true together, such as a maker of an accelerator and another one's architecture."""
+    if any(target.facts["cpu"][key] is not None for key in ("isa_level", *_TELLING)):
+        from kb import processors
 
-    for n, gpu in enumerate(target.facts["gpus"]):
+        if said := processors.contradiction(target.facts["cpu"]):
+            raise BadInput(target.where, f"the facts of cpu contradict each other: {said}", expected="facts of one processor")
+    for n, gpu in enumerate(target.facts["gpus"] or ()):
+        from kb.recognition import contradiction
+
         if said := contradiction(gpu):
             raise BadInput(target.where, f"the facts of gpus[{n}] contradict each other: {said}", expected="facts of one accelerator")
 

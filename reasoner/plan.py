@@ -18,7 +18,7 @@ from kb.errors import BadInput
 from kb.fact_values import refuse_credentials
 from kb.request import Request, plan_id
 from kb.site import complete_site
-from kb.target import complete_target
+from kb.target import read_target
 from kb.workload import complete_workload
 
 JsonObject = Mapping[str, Any]
@@ -252,7 +252,7 @@ class Plan:
         target = dict(self.target)
         return Request(
             complete_workload("plan", self.workload, f"{where}: workload"),
-            complete_target(str(target.pop("name", "plan")), target, f"{where}: target"),
+            read_target(str(target.pop("name", "plan")), target, f"{where}: target"),
             complete_site(self.site, f"{where}: site") if self.site else None,
         )
 

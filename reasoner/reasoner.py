@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, NamedTuple, Unpack
 
 from kb.errors import BadInput, NoFeasiblePlan
 from kb.request import Request
@@ -49,6 +50,24 @@ Asked = Workload | Plan | Request
 """What a question starts from: a workload, for which a target must be named, or what was asked before."""
 
 _MAIN_WAY: tuple[How, ...] = ("code", "launcher", "env", "flag", "image", "module", "package")
+
+
+class _Answered(NamedTuple):
+    """A choice problem and its solution."""
+
+    problem: Problem
+    solution: Solved
+
+    @property
+    def feasible(self) -> bool:
+        """Whether there is a configuration, be it with options that are only tried."""
+        return self.solution.feasible
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is a configuration without options that are only tried for what they would bring."""
+        # A time is no sum, so it cannot be told apart from a penalty.
+        return self.solution.feasible and self.solution.value > -self.problem.penalty // 2
 
 
 class Reasoner:
@@ -308,16 +327,11 @@ class Reasoner:
             guesses = list(self._guesses.about(resolved.request, resolved, derivation, self.store))
             tentative = {option for guess in guesses for option in guess.admits or ()}
             tentative.update(awaiting_consent(self.menu, derivation.derived, self._consent_rules))
-            for derived in self._with_and_without_doubts(derivation.derived):
-                # A time is no sum, so it cannot be told apart from a penalty.
-                problem = self._ground(resolved, derived, tentative if resolved.setup is None else ())
-                solution = self._solve(resolved, problem)
-                feasible = solution.feasible and solution.value > -problem.penalty // 2
-                if feasible:
-                    break
-            taken = solution.best() if feasible else {}
+            answered = self._least_in_doubt(resolved, derivation.derived, tentative, lambda one: one.stands)
+            problem, solution = answered.problem, answered.solution
+            taken = solution.best() if answered.stands else {}
             reasons = Reasons(self.store, self.rules, derivation, problem, solution, taken, self._sources)
-            if not feasible:
+            if not answered.stands:
                 trials, refused = self._trials(derivation), resolved.request
                 raise refusal(reasons, refused, trials, self._guesses.settled(refused, lambda other: trials.plan(other) is not None))
             yield reasons, resolved, guesses
@@ -341,24 +355,33 @@ class Reasoner:
             return self._ground(resolved_of(request), derived)
 
         def answer(request: Request, derived: Derived, tentative: Collection[str]) -> Outcome | None:
-            resolved = resolved_of(request)
-            for given in self._with_and_without_doubts(derived):
-                problem = self._ground(resolved, given, tentative if resolved.setup is None else ())
-                try:
-                    solution = self._solve(resolved, problem)
-                except TooWide:  # too much is supposed at once to be tried; what was not tried is not promised
-                    return None
-                if solution.feasible:
-                    return Outcome(solution.best(), round(solution.value / problem.unit))
-            return None
+            try:
+                answered = self._least_in_doubt(resolved_of(request), derived, tentative, lambda one: one.feasible)
+            except TooWide:  # too much is supposed at once to be tried; what was not tried is not promised
+                return None
+            problem, solution = answered
+            return Outcome(solution.best(), round(solution.value / problem.unit)) if solution.feasible else None
 
         return Trials(derive, pose, answer)
 
-    def _with_and_without_doubts(self, derived: Derived) -> Iterator[Derived]:
-        """What follows from a request; then, as no option may do of which all is known, without the doubts about others."""
-        yield derived
-        if (settled := derived.without(self.menu.doubt_rules)) != derived:
-            yield settled
+    def _least_in_doubt(
+        self, resolved: Resolved, derived: Derived, tentative: Collection[str], will_do: Callable[[_Answered], bool]
+    ) -> _Answered:
+        """The best configuration of which all is known; where none will do, that with the fewest rules' doubts about its options."""
+        doubts = sorted(rule for rule in derived.excluded_by if rule in self.menu.doubt_rules)
+        certain = self._answered(resolved, derived, tentative)
+        if will_do(certain) or not doubts:
+            return certain
+        daring = self._answered(resolved, derived.without(doubts), tentative)
+        if will_do(daring):
+            fewer = itertools.chain.from_iterable(itertools.combinations(doubts, count) for count in range(1, len(doubts)))
+            tried = (self._answered(resolved, derived.without(lifted), tentative) for lifted in fewer)
+            return next(filter(will_do, tried), daring)
+        return daring
+
+    def _answered(self, resolved: Resolved, derived: Derived, tentative: Collection[str]) -> _Answered:
+        problem = self._ground(resolved, derived, tentative if resolved.setup is None else ())
+        return _Answered(problem, self._solve(resolved, problem))
 
     def _ground(self, resolved: Resolved, derived: Derived, tentative: Iterable[str] = ()) -> Problem:
         return ground(with_numbers(self.menu, resolved.request.numbers), derived, resolved.criteria, resolved.pins, resolved.forbid, tentative)

@@ -19,7 +19,7 @@ from reasoner.menu import SCALE, Effect
 from reasoner.objective import Solved
 from reasoner.plan import Reason, Rejected
 from reasoner.rule_reading import iri_of, name_of
-from reasoner.rules import Rule, message, slots
+from reasoner.rules import Rule, filled, message, slots
 from reasoner.supply import Supply
 
 _NEARLY_EQUAL = 1e-4
@@ -155,6 +155,11 @@ class Reasons:
                 for need in cause.ids
             ]
         return [Reason("request", name, f"you {'asked for' if cause.kind == 'pin' else 'ruled out'} {name}")]
+
+    def settling(self, rule: str, option: str) -> str:
+        """What a person does who wants to know what a doubt rule says is not known of an option."""
+        how, bindings = next(iter(self.store.objects(rule, on("settledBy"))), ""), self._fired_on(rule, option) or {}
+        return filled(how, {variable: self._by_name(term) for variable, term in bindings.items()})
 
     def sources(self, iri: str) -> tuple[str, ...]:
         """Where a resource is known from."""

@@ -268,14 +268,19 @@ def matches(
     return store.terms(f"SELECT {f'DISTINCT {asked}' if asked else '*'} WHERE {{ {values} {rule.reading.where}\n}}")
 
 
-def message(rule: Rule, bindings: dict[str, Term]) -> str:
+def message(rule: Rule, bindings: Mapping[str, Term]) -> str:
     """The rule's message with its slots filled; its label where it has none."""
+    return filled(rule.message or rule.label or local_name(rule.iri), bindings)
+
+
+def filled(text: str, bindings: Mapping[str, Term]) -> str:
+    """A text with its slots filled."""
 
     def fill(slot: re.Match[str]) -> str:
         value = bindings.get(slot[1])
         return slot[0] if value is None or isinstance(value, ox.Triple) else readable(value)
 
-    return _SLOT.sub(fill, rule.message or rule.label or local_name(rule.iri))
+    return _SLOT.sub(fill, text)
 
 
 def slots(rule: Rule) -> frozenset[str]:

@@ -99,17 +99,22 @@ class Guesses:
             key: with its place in a list, such as `gpus[0].driver`.
         """
         listed, place = _PLACE.sub("[]", key), _PLACE.search(key)
-        maker = target.facts["gpus"][int(place[1])]["vendor"] if place and key.startswith("gpus") else None
-        return [value for value, of_maker in self._values.get(listed, ()) if of_maker in ("", maker)]
+        if not (place and key.startswith("gpus")):
+            return [value for value, of_maker in self._values.get(listed, ()) if not of_maker]
+        from kb.recognition import ended_driver
+
+        gpu, member = target.facts["gpus"][int(place[1])], key.rpartition(".")[2]
+        listed_here = [value for value, of_maker in self._values.get(listed, ()) if of_maker in ("", gpu["vendor"])]
+        return [value for value in listed_here if not ended_driver(gpu | {member: value})] if member == "driver" else listed_here
 
     def settled(self, request: Request, feasible: Callable[[Request], bool]) -> Iterator[dict[str, str]]:
-        """The fewest unknown facts of accelerators, with what they may turn out to be, that make a request feasible which is not.
+        """The fewest unknown facts that settle what options need, with what they may turn out to be, that make a request feasible which is not.
 
         Args:
             feasible: whether some configuration meets a request.
         """
         found: list[dict[str, str]] = []
-        keys = [key for key in self._asked(request.target) if _PLACE.search(key) and self.values(key, request.target)]
+        keys = [key for key in self._asked(request.target) if _PLACE.sub("[]", key) in self._capabilities and self.values(key, request.target)]
         for together in (1, 2):
             for chosen in itertools.combinations(keys, together):
                 for values in itertools.product(*(self.values(key, request.target) for key in chosen)):
@@ -197,10 +202,14 @@ class Guesses:
 
 def doubts(reasons: Reasons) -> Iterator[dict[str, Any]]:
     """What is not known of options that were taken because no other would do, in the form of `changes`: nothing else would be taken."""
+    said: set[str] = set()
     for option in reasons.taken.values():
         for rule in sorted(reasons.menu.doubt_rules.intersection(reasons.derivation.derived.rules_against(option))):
-            settled = next(iter(reasons.store.objects(rule, on("settledBy"))), "")
+            settled = reasons.settling(rule, option)
             for reason in reasons.cause(Cause("rule", option, (rule,))):
+                if reason.text in said:
+                    continue  # a graver doubt says the same
+                said.add(reason.text)
                 yield {"fact": reason.text, "would_change": [], "if": "", "probe": settled}
 
 

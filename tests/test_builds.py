@@ -145,7 +145,7 @@ def test_a_missing_capability_is_explained_by_its_own_source() -> None:
     old = machine(nvidia("NVIDIA A100-SXM4-80GB", "sm_80", "535.230.02"))
     workload = load_workload("mnist-cnn", reasoner().store)
     said = reasoner().why_not("torch-2.15.0-cu130", workload, old, framework="pytorch")["reasons"]
-    assert said[0]["text"].endswith("needs driver for CUDA 13, which here only cuda-compat would provide")
+    assert said[0]["text"].endswith("needs driver for CUDA 13 (580 or newer), which here only cuda-compat would provide")
     assert said[0]["sources"] == ("https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html",)
 
 

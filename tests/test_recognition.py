@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from kb.errors import BadInput
 from kb.probe import gpu
+from kb.probe.cpu import microarchitectures
 from kb.recognition import as_devices, completed
 from kb.target import Target, complete_target, load_target
 
@@ -197,3 +199,79 @@ def test_the_generation_that_the_driver_names_narrows_the_architecture(name: str
     text = f"<nvidia_smi_log><driver_version>550.54.15</driver_version><gpu><product_name>{name}</product_name>{said}</gpu></nvidia_smi_log>"
     (found,) = completed(gpu.nvidia(text, "smi.xml"))
     assert (found["vendor"], found["arch"]) == ("nvidia", arch)
+
+
+# ---- processors, and facts that contradict each other
+
+
+@pytest.mark.parametrize(
+    ("facts", "level"),
+    [
+        ({"model": "Intel(R) Xeon(R) Gold 6248R CPU @ 3.00GHz", "cores": 96, "sockets": 2}, "x86_64"),
+        ({"model": "AMD EPYC 7763 64-Core Processor"}, "x86_64"),
+        ({"model": "Neoverse-N1"}, "armv8.2a"),
+        ({"microarchitecture": "cascadelake"}, "x86_64_v4"),
+        ({"microarchitecture": "zen3"}, "x86_64_v3"),
+        ({"microarchitecture": "neoverse_v2"}, "armv9.0a"),
+        ({"features": ["avx512f", "avx512_vnni"]}, "x86_64_v4"),
+        ({"features": ["avx2"], "microarchitecture": "zen3"}, "x86_64_v3"),
+        ({"features": ["aes"]}, None),
+        ({"model": "Foo 9000"}, None),
+        ({"isa_level": "x86_64_v2", "microarchitecture": "zen3"}, "x86_64_v2"),
+    ],
+)
+def test_what_is_stated_of_a_processor_tells_what_is_sure_to_run(facts: dict[str, Any], level: str | None) -> None:
+    assert complete_target("node", {"cpu": facts, "gpus": []}, "test").facts["cpu"]["isa_level"] == level
+
+
+def test_features_that_a_virtual_machine_hides_count_before_its_microarchitecture() -> None:
+    shown = microarchitectures()["haswell"].features
+    cpu = {"microarchitecture": "cascadelake", "features": sorted(shown)}
+    assert complete_target("node", {"cpu": cpu}, "test").facts["cpu"]["isa_level"] == "x86_64_v3"
+
+
+@pytest.mark.parametrize(
+    ("facts", "complaint"),
+    [
+        ({"gpus": [{"model": "H100", "driver": "550.54", "arch": "sm_80"}]}, r"gpus\[0\].*'H100' is of sm_90, and arch is 'sm_80'"),
+        ({"gpus": [{"model": "H100", "compute_capability": "8.0"}]}, "compute capability 9.0, and compute_capability is '8.0'"),
+        ({"gpus": [{"model": "H100", "memory_gib": 40}]}, "memory_gib is 40 .a slice is told by `mig`."),
+        ({"gpus": [{"model": "Tesla K80", "driver": "510.47.03"}]}, "no longer knows sm_37, whose last drivers are of branch 470"),
+        ({"cpu": {"isa_level": "aarch64", "microarchitecture": "zen3"}}, "no zen3 processor has isa_level 'aarch64'"),
+        ({"cpu": {"isa_level": "x86_64_v4", "microarchitecture": "zen3"}}, "no zen3 processor has isa_level 'x86_64_v4'"),
+        ({"cpu": {"isa_level": "aarch64", "features": ["avx2"]}}, "features are those of x86_64_v3 processors, and aarch64 is none"),
+    ],
+)
+def test_facts_that_cannot_be_true_together_are_refused(facts: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(BadInput, match=f"^test: .*{complaint}"):
+        complete_target("node", facts, "test")
+
+
+@pytest.mark.parametrize(
+    "gpu",
+    [
+        {"model": "H100", "memory_gib": 40, "mig": "3g.40gb"},
+        {"model": "H100", "memory_gib": 94},
+        {"model": "A100", "memory_gib": 64},
+        {"model": "NVIDIA A100-SXM-64GB", "memory_gib": 63.4},
+        {"model": "B200", "memory_gib": 192},
+        {"model": "MI250X", "memory_gib": 128},
+        {"model": "H100", "arch": "sm_90a"},
+        {"model": "Tesla V100", "driver": "580.65.06"},
+    ],
+)
+def test_facts_of_a_product_that_there_is_are_taken(gpu: dict[str, Any]) -> None:
+    assert described(gpu).facts["gpus"][0]["arch"]
+
+
+def test_python_has_the_same_gate_as_files(tmp_path: Path) -> None:
+    facts = {"gpus": [{"model": "A100 80GB", "driver": "550.54"}], "cpu": {"microarchitecture": "zen3"}}
+    (tmp_path / "n.yaml").write_text(json.dumps(facts))
+    described_here = complete_target("n", facts, "me").facts
+    assert described_here == load_target(str(tmp_path / "n.yaml")).facts
+    (found,) = described_here["gpus"]
+    assert (found["vendor"], found["arch"], found["compute_capability"], found["memory_gib"]) == ("nvidia", "sm_80", "8.0", 80.0)
+
+
+def test_memory_follows_from_the_form_of_a_card() -> None:
+    assert recognised(model="H100 SXM5")["memory_gib"] == 79.6 and recognised(model="NVIDIA H200 SXM5")["memory_gib"] == 140.4

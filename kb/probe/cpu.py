@@ -170,9 +170,9 @@ def _identify(family: str, fields: dict[str, str], features: frozenset[str], byt
     if power := re.match(r"POWER([0-9]{1,3})", fields.get("cpu") or fields.get("model name") or "", re.IGNORECASE):
         order_is_known = "architecture" in fields or byte_order_told is not None
         return _by_generation(family if order_is_known else None, int(power[1]), candidates)
-    names = {_plain_name(word) for key in ("uarch", "model name") for word in re.split(r"[\s,]", fields.get(key, ""))}
-    runs = [each for each in candidates if _has_all(features, each, family)]
-    named = [each for each in runs if each.vendor != "generic" and _plain_name(each.name) in names]
+    names = {plain_name(word) for key in ("uarch", "model name") for word in re.split(r"[\s,]", fields.get(key, ""))}
+    runs = [each for each in candidates if has_all(features, each, family)]
+    named = [each for each in runs if each.vendor != "generic" and plain_name(each.name) in names]
     if named and not named[0].features:
         return family, named[0].name, 1.0
     if not features:
@@ -219,7 +219,8 @@ def _rank(each: Microarchitecture) -> tuple[int, int]:
     return each.rank
 
 
-def _has_all(features: frozenset[str], wanted: Microarchitecture, family: str) -> bool:
+def has_all(features: frozenset[str], wanted: Microarchitecture, family: str) -> bool:
+    """Whether a list of features has all of a microarchitecture of a family (`x86_64`), by their names or by those that imply them."""
     return all(feature in features or _implied(feature, features, family) for feature in wanted.features)
 
 
@@ -235,5 +236,6 @@ def _agreement(features: frozenset[str], candidate: Microarchitecture, kin: Iter
     return len(mine & candidate.features) / max(len(mine | candidate.features), 1)
 
 
-def _plain_name(text: str) -> str:
+def plain_name(text: str) -> str:
+    """A name without case and signs."""
     return re.sub(r"[^a-z0-9]", "", text.lower())

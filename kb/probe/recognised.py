@@ -62,6 +62,13 @@ def registries() -> list[str]:
     return sorted(_notations("ImageRegistry"))
 
 
+def processor_families() -> list[dict[str, str]]:
+    """The series of processors that are known by their names: `namePattern`, `levelOfFamily` and, where it is one's, `vendor`."""
+    keys = ("namePattern", "levelOfFamily", "vendor")
+    stated = [{key: values_of(_recognised(), node, on(key)) for key in keys} for node in _notations("ProcessorFamily").values()]
+    return [{key: found[0].value for key, found in family.items() if found} for family in stated]
+
+
 def little_endian_processors() -> list[str]:
     """Processors whose machines run little-endian systems only, by the name that their kernel prints: their dumps do not state the byte order."""
     return sorted(_notations("LittleEndianProcessor"))

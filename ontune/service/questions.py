@@ -14,7 +14,7 @@ from kb.query_library import counts, named_queries
 from kb.request import Request
 from kb.request_fields import DROP, FIELDS, PLAN, QUESTIONS, REQUEST, TARGET, WISHES, WORKLOAD
 from kb.site import Site, complete_site, load_site, site_names
-from kb.target import Target, as_described, complete_target, load_target, target_names
+from kb.target import Target, as_described, load_target, read_target, target_names
 from kb.workload import Workload, complete_workload, load_workload, workload_names
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
@@ -129,7 +129,7 @@ class Questions:
         if not isinstance(given, Mapping):
             return load_target(_name(given, where), store, where)
         name = _text(given.get("name", _NAME_OF_DESCRIBED), f"{where}: name")
-        return as_described(complete_target(name, _without_name(given), where), store)
+        return as_described(read_target(name, _without_name(given), where), store)
 
     def _site(self, given: Any) -> Site:
         where, store = "body: site", self._reasoner.store
