@@ -23,6 +23,7 @@ import pyoxigraph as ox
 
 from kb import files, paths
 from kb.errors import BadInput
+from kb.sparql_text import refuse_nesting
 from kb.terms import PREFIXES
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ def check_query(path: Path) -> None:
     query = read_query(path)
     if query.title == query.name:
         raise BadInput(str(path), "the query does not say what it answers", expected="a first line '# title: ...'")
+    refuse_nesting(query.text, str(path))
     try:
         ox.Store().query(query.text, prefixes=PREFIXES)
     except SyntaxError as error:

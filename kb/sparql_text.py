@@ -15,6 +15,11 @@ from kb.errors import BadInput
 DEEPEST = 100
 """Brackets within brackets: the engine's parser recurses, and its stack is what a deeper query would overflow."""
 
+MOST_PARTS = 150
+"""Patterns, alternatives, filters, operators that are joined: the engine recurses over them, and orders what it joins in cubic time."""
+
+_JOINING_WORDS = frozenset(("UNION", "OPTIONAL", "MINUS", "FILTER", "BIND", "GRAPH", "EXISTS"))
+_JOINING_SIGNS = frozenset("!|&+-/.;^*")
 _ESCAPED = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8}))")
 _NAME_START = r"[^\W\d]"
 _CODED = r"%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?#@%]"
@@ -76,14 +81,24 @@ def depth(query: str) -> int:
     return deepest
 
 
+def parts(query: str) -> int:
+    """How many patterns, alternatives, filters and operators a query joins at most."""
+    return sum(
+        token.text.upper() in _JOINING_WORDS if token.kind == "word" else token.kind == "sign" and token.text in _JOINING_SIGNS
+        for token in tokens(query)
+    )
+
+
 def refuse_nesting(query: str, where: str, deepest: int = DEEPEST) -> None:
-    """See that a query is not nested more deeply than a parser bears, which may recurse.
+    """See that a query is neither nested more deeply nor made of more parts than an engine bears, which may recurse over both.
 
     Raises:
         BadInput: it is.
     """
     if (found := depth(query)) > deepest:
         raise BadInput(where, f"{found} brackets stand open at one place", expected=f"at most {deepest}")
+    if (found := parts(query)) > MOST_PARTS:
+        raise BadInput(where, f"{found} patterns and operators are joined", expected=f"at most {MOST_PARTS}")
 
 
 def refuse_federation(query: str, where: str) -> None:

@@ -12,6 +12,7 @@ from kb.errors import BadInput
 from kb.paths import shipped
 from kb.query_library import NamedQuery, named_queries, named_query
 from kb.sources import shipped_sources
+from kb.store import KnowledgeStore
 from reasoner.check.finding import KnowledgeUnderCheck
 from reasoner.check.questions import Expected, answer, difference, findings, read_expected
 from reasoner.compile import full_store
@@ -215,3 +216,30 @@ def test_bad_sparql_is_one_line_with_its_place(text: str, said: str, capsys: pyt
 def test_a_service_is_not_asked_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
     code, printed = run(["query", "SELECT * { SERVICE <http://127.0.0.1:9/> { ?s ?p ?o } }"], capsys)
     assert (code, "SERVICE" in printed) == (2, True)
+
+
+CHAINS = {
+    "alternatives": "SELECT * WHERE { " + "{} UNION " * 10_000 + "{} }",
+    "negations": "SELECT * WHERE { FILTER(" + "!" * 30_000 + "true) }",
+    "disjunctions": "SELECT * WHERE { FILTER(" + "true || " * 10_000 + "true) }",
+    "sums": "SELECT * WHERE { BIND(" + "1 + " * 10_000 + "1 AS ?x) }",
+    "options": "SELECT * WHERE { " + "OPTIONAL {} " * 10_000 + " }",
+    "exclusions": "SELECT * WHERE { " + "MINUS {} " * 3_000 + " }",
+    "filters": "SELECT * WHERE { " + "FILTER(true) " * 10_000 + " }",
+    "a path": "SELECT * WHERE { ?s " + "<urn:p>/" * 1_000 + "<urn:p> ?o }",
+    "patterns": "SELECT * WHERE { " + "?s <urn:p> ?o . " * 300 + " }",
+    "brackets": "SELECT * WHERE " + "{" * 30_000 + "}" * 30_000,
+}
+
+
+@pytest.mark.parametrize("text", CHAINS.values(), ids=CHAINS)
+def test_what_overflows_the_engine_is_refused(text: str, tmp_path: Path) -> None:
+    """These ended the process, or took minutes."""
+    from kb.query_library import check_query
+    from ontune.cli.query import _print_local
+
+    path = tmp_path / "which.rq"
+    path.write_text(f"# title: Which?\n{text}", encoding="utf-8")
+    for ask in (lambda: check_query(path), lambda: _print_local(KnowledgeStore(), text, "query", "table")):
+        with pytest.raises(BadInput, match=r"stand open|are joined"):
+            ask()

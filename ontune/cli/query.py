@@ -14,7 +14,7 @@ import typer
 from kb.clean import cell
 from kb.errors import BadInput, nearest
 from kb.query_library import named_queries, named_query, read_query, syntax_error
-from kb.sparql_text import bare
+from kb.sparql_text import bare, refuse_nesting
 from ontune.cli.output import choice, emit_json, emit_rows, say
 from ontune.cli.request import pairs
 
@@ -84,6 +84,7 @@ def _print_local(store: KnowledgeStore, text: str, where: str, format: str) -> N
     from kb.sparql_text import with_whole_names
     from kb.terms import PREFIXES
 
+    refuse_nesting(text, where)
     _say_what_is_unknown(store, text)
     try:
         result: Any = store.store.query(with_whole_names(text), prefixes=PREFIXES, use_default_graph_as_union=True)

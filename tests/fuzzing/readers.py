@@ -210,7 +210,8 @@ def query_file(world: World, path: Path) -> object:
     from kb.query_library import check_query, read_query
     from ontune.cli.query import _print_local
 
-    check_query(path)
+    with contextlib.suppress(BadInput):
+        check_query(path)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         return _print_local(world.nothing, read_query(path).filled({}), str(path), "table")
 
