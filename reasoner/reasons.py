@@ -291,8 +291,9 @@ class Reasons:
         if (cause := self.lacking(option)) is None:
             return None
         [need], names = cause.ids, [self.menu.name[other] for other in cause.others]
-        by = " or ".join(names) if len(names) <= _NAMED_WHOLE else f"one of {len(names)} options"
-        text = f"{self.menu.name[option]} needs {self._named(need)}, which here only {by} would provide"
+        named = f"which here only {' or '.join(names)} would provide"
+        lacking = named if len(names) <= _NAMED_WHOLE else f"and none of the {len(names)} options that provide it is possible here"
+        text = f"{self.menu.name[option]} needs {self._named(need)}, {lacking}"
         return Reason("fact", local_name(need), text, self.sources(need) or self.sources(option))
 
     def _culprits(self, option: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

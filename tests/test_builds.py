@@ -223,3 +223,11 @@ def test_it_is_said_that_a_user_without_subordinate_ids_may_not_be_able_to_make_
     assert [unknown["probe"] for unknown in taken.unknowns if "no subordinate IDs" in unknown["fact"]]
     usual = plan(alone.with_overrides({"subuids": 65536}))
     assert not [unknown for unknown in usual.unknowns if "subordinate" in unknown["fact"]]
+
+
+def test_what_an_image_brings_is_used_with_the_framework_that_it_brings() -> None:
+    """Transformer Engine is built for the image's own PyTorch: another one, installed beside it, would not find it."""
+    workload = load_workload("llama-7b", reasoner().store)
+    asked = {"pins": {"precision": "fp8"}, "allow": ("precision=fp8",)}
+    taken = reasoner().plan(workload, load_target("eos-h100", reasoner().store), **asked)  # type: ignore[arg-type]
+    assert (taken.option("framework_release"), taken.option("wheel")) == ("pytorch-of-image", "pytorch-build-of-image")
