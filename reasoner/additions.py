@@ -7,14 +7,16 @@ longer works: on every shipped target with every shipped workload, the rules are
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyoxigraph as ox
 
 from kb.errors import BadInput, NoFeasiblePlan, OntuneError, nearest
 from kb.sources import Source
 from kb.store import KnowledgeStore
-from kb.terms import FILE, on, prefixed
+from kb.terms import FILE, PREFIXES, on, prefixed
+from reasoner import overrides
+from reasoner.gate import Gate
 
 if TYPE_CHECKING:
     from kb.request import Request
@@ -23,10 +25,8 @@ if TYPE_CHECKING:
 
 _SHIPPED = """SELECT DISTINCT ?name ?kind WHERE {
   GRAPH ?file { ?thing a ?kind ; skos:notation ?name } FILTER(!STRSTARTS(STR(?file), "%sadditions/")) } ORDER BY ?name"""
-_DANGLING = """SELECT DISTINCT ?term ?property ?missing WHERE {
-  GRAPH ?file { ?term ?property ?missing } FILTER(STRSTARTS(STR(?file), "%sadditions/"))
-  FILTER(isIRI(?term) && isIRI(?missing) && STRSTARTS(STR(?missing), "https://w3id.org/ontune") && !STRSTARTS(STR(?missing), "https://w3id.org/ontune/file/"))
-  FILTER NOT EXISTS { ?missing ?p ?o } FILTER(?property NOT IN (owl:imports, dct:source, prov:wasDerivedFrom)) } ORDER BY ?term ?missing"""
+_OURS = "https://w3id.org/ontune"
+_REFER_ELSEWHERE = frozenset({PREFIXES["owl"] + "imports", PREFIXES["dct"] + "source", PREFIXES["prov"] + "wasDerivedFrom"})
 UNFORESEEN = (LookupError, ValueError, ArithmeticError, TypeError, SyntaxError, RuntimeError)
 """What a store with meaningless facts may lead to; nothing of it may reach a plan."""
 
@@ -57,9 +57,12 @@ def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: C
     """
     reasons: dict[Source, str] = {}
     standing: list[Source] = []
+    if not added:
+        return compile_(shipped), {}
+    gate = Gate.beside(shipped)
     for source in added:
         try:
-            KnowledgeStore().load_source(source)
+            gate.refuse(source)
             standing.append(source)
         except OntuneError as error:
             reasons[source] = str(error)
@@ -90,18 +93,16 @@ def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: C
 
 
 def _tried(compile_: Compile, shipped: Sequence[Source], added: Sequence[Source]) -> KnowledgeStore:
-    if not added:
-        return compile_(shipped)
-    try:
-        store = compile_([*shipped, *added])
-        _plan_everywhere(store)
-    except UNFORESEEN as error:
-        raise Unsound([(f"the knowledge base: planning fails with it ({type(error).__name__}: {error})", ())]) from error
-    return store
+    from reasoner.judging import judge
+
+    return judge(shipped, added) if added else compile_(shipped)
 
 
-def _plan_everywhere(store: KnowledgeStore) -> None:
+def plan_everywhere(store: KnowledgeStore, begun: Callable[[str], None]) -> None:
     """Make the choice for every shipped target with every shipped workload.
+
+    Args:
+        begun: told of each request by its name.
 
     Raises:
         Unsound: for one of them nothing is left, or too many decisions interact.
@@ -114,7 +115,7 @@ def _plan_everywhere(store: KnowledgeStore) -> None:
 
     requests = grid(store, _shipped(store, "Target"), _shipped(store, "Workload"))
     menu = Menu(store)
-    for problem, name in _distinct_problems(store, menu, requests):
+    for problem, name in _distinct_problems(store, menu, requests, begun):
         try:
             feasible = solve(problem.domains, [*problem.hard, *problem.soft]).feasible
         except TooWide as error:
@@ -134,7 +135,9 @@ def _plan_everywhere(store: KnowledgeStore) -> None:
                 raise Unsound([(f"the knowledge base: for {name} {error}", about)]) from error
 
 
-def _distinct_problems(store: KnowledgeStore, menu: Menu, requests: Mapping[str, Request]) -> Iterator[tuple[Problem, str]]:
+def _distinct_problems(
+    store: KnowledgeStore, menu: Menu, requests: Mapping[str, Request], begun: Callable[[str], None]
+) -> Iterator[tuple[Problem, str]]:
     """Every choice problem that requests pose, once, with the name of the first; one at a time and as for a plan, for each may be large."""
     from reasoner.derive import Deriver
     from reasoner.ground import ground
@@ -144,6 +147,7 @@ def _distinct_problems(store: KnowledgeStore, menu: Menu, requests: Mapping[str,
     deriver = Deriver(store, read_rules(store))
     posed = set()
     for name, request in requests.items():
+        begun(name)
         resolved = resolve(request, menu, store)
         derived = deriver.derive(resolved.facts).without(menu.doubt_rules)
         excluded = frozenset().union(*derived.excluded_by.values())
@@ -186,9 +190,29 @@ def _named(source: Source, place: str) -> frozenset[str]:
 
 
 def dangling(store: KnowledgeStore) -> Iterator[tuple[str, Collection[str]]]:
-    """What additions refer to in the knowledge base's own namespaces although nothing is known of it: the problem, and what refers to it."""
-    for row in store.select(_DANGLING % FILE):
-        missing = prefixed(row["missing"])
-        near = nearest(missing, (prefixed(quad.subject.value) for quad in store.store if isinstance(quad.subject, ox.NamedNode)))
-        said = f"{prefixed(row['term'])}: nothing is known of {missing} ({prefixed(row['property'])})" + (f"; did you mean '{near}'?" if near else "")
-        yield said, (row["term"],)
+    """What additions name in the knowledge base's own namespaces although nothing is known of it: the problem, and what names it."""
+    named = (quad for quad in store.store if str(quad.graph_name).startswith(f"<{overrides.ADDED}"))
+    missing = {
+        (_owner(store, quad.subject), quad.predicate.value, term.value)
+        for quad in named
+        for term in (quad.predicate, quad.object)
+        if isinstance(term, ox.NamedNode) and _is_unknown(store, term) and quad.predicate.value not in _REFER_ELSEWHERE
+    }
+    for owner, property_, iri in sorted(missing):
+        name, by = prefixed(iri), "" if property_ == iri else f" ({prefixed(property_)})"
+        near = nearest(name, (prefixed(quad.subject.value) for quad in store.store if isinstance(quad.subject, ox.NamedNode)))
+        yield f"{prefixed(owner)}: nothing is known of {name}{by}" + (f"; did you mean '{near}'?" if near else ""), (owner,)
+
+
+def _is_unknown(store: KnowledgeStore, term: ox.NamedNode) -> bool:
+    ours = term.value.startswith(_OURS) and not term.value.startswith(FILE)
+    return ours and not any(store.store.quads_for_pattern(term, None, None, None))
+
+
+def _owner(store: KnowledgeStore, node: Any) -> str:
+    """The named resource that a node stands at: itself, or who refers to it."""
+    seen = set()
+    while not isinstance(node, ox.NamedNode) and node not in seen:
+        seen.add(node)
+        node = next((quad.subject for quad in store.store.quads_for_pattern(None, None, node, None)), node)
+    return node.value if isinstance(node, ox.NamedNode) else ""

@@ -6,10 +6,10 @@ Shipped knowledge that breaks a shape is an error. A bad addition is refused wit
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyoxigraph as ox
 
@@ -19,6 +19,7 @@ from kb.snapshot import FULL, PLANNING, Parts, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, expand, local_name, on, prefixed
+from reasoner import overrides
 
 if TYPE_CHECKING:
     from reasoner.closure import Inconsistency
@@ -70,8 +71,16 @@ def identity_quads(release: str, sha256: str) -> list[ox.Quad]:
     ]
 
 
-def identity_of(store: KnowledgeStore) -> dict[str, str]:
-    """`version` and `sha256` of a compiled knowledge base; of one that was never compiled, the hash of its triples."""
+def identity_of(store: KnowledgeStore) -> dict[str, Any]:
+    """`version` and `sha256` of a compiled knowledge base; of one that was never compiled, the hash of its triples.
+
+    Where additions change what is shipped, also `overrides`.
+    """
+    changes = {"overrides": found} if (found := overrides.overrides_in(store)) else {}
+    return _identity_of(store) | changes
+
+
+def _identity_of(store: KnowledgeStore) -> dict[str, str]:
     found = {key: next(iter(store.objects(SNAPSHOT.value, on(name))), "") for key, name in (("version", "version"), ("sha256", "sourcesHash"))}
     return found if found["sha256"] else {"version": __version__, "sha256": store.content_hash()}
 
@@ -84,7 +93,7 @@ def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> 
     """
     from reasoner.additions import compile_with
 
-    return compile_with(shipped, added, _compile)
+    return compile_with(shipped, added, compile_all)
 
 
 def compile_without(resources: Sequence[str], additions: Sequence[Path] | None = None, where: str = "without") -> KnowledgeStore:
@@ -110,16 +119,25 @@ def compile_without(resources: Sequence[str], additions: Sequence[Path] | None =
     return _concluded(store)
 
 
-def _compile(sources: Sequence[Source]) -> KnowledgeStore:
+def compile_all(sources: Sequence[Source]) -> KnowledgeStore:
+    """Compile sources, shipped and added, in this process.
+
+    Raises:
+        Unsound: the knowledge cannot be used; says why, and who is at fault.
+        BadInput: a source cannot be read.
+    """
     from reasoner.additions import Unsound, dangling
-    from reasoner.check.rule_lint import unknown_terms
+    from reasoner.check.quality import refusing
+    from reasoner.check.rule_lint import unbound_slots, unknown_terms
+    from reasoner.readings import unreadable_rules
     from reasoner.shapes import validate_store
 
     store = _loaded(sources)
     if any(source.added for source in sources):
-        if lost := list(dangling(store)):
-            raise Unsound(lost)
-        _refuse_rules(unknown_terms(store))
+        rules = (*unreadable_rules(store), *unknown_terms(store), *unbound_slots(store))
+        wrong = [*dangling(store), *_of_rules(rules), *((text, (term,)) for term, text in refusing(store) if ":" in term)]
+        if wrong:
+            raise Unsound(wrong)
     _concluded(store)
     if broken := [violation for violation in validate_store(store) if violation.severity == "Violation"]:
         raise Unsound([(_said_of(violation), (violation.focus,)) for violation in broken])
@@ -137,6 +155,8 @@ def _loaded(sources: Sequence[Source]) -> KnowledgeStore:
     for source in sources:
         if source.path.suffix == ".ttl":
             store.load_source(source)
+    if any(source.added for source in sources):
+        overrides.apply(store)
     return store
 
 
@@ -150,7 +170,8 @@ def _concluded(store: KnowledgeStore) -> KnowledgeStore:
     report = close(store.store, ox.NamedNode(CLOSURE_GRAPH))
     if report.inconsistencies:
         raise Unsound([(f"the knowledge base: it contradicts itself: {found.message}", _named_in(found)) for found in report.inconsistencies])
-    _refuse_rules(keep_readings(store))
+    if wrong := _of_rules(keep_readings(store)):
+        raise Unsound(wrong)
     try:
         rules = load_rules(store)
     except BadInput as error:  # a cycle goes through several rules
@@ -159,11 +180,8 @@ def _concluded(store: KnowledgeStore) -> KnowledgeStore:
     return store
 
 
-def _refuse_rules(problems: Iterable[tuple[str, str]]) -> None:
-    from reasoner.additions import Unsound
-
-    if found := list(problems):
-        raise Unsound([(f"rule {local_name(rule)}: {problem}", (rule,)) for rule, problem in found])
+def _of_rules(problems: Iterable[tuple[str, str]]) -> list[tuple[str, Collection[str]]]:
+    return [(f"rule {local_name(rule)}: {problem}", (rule,)) for rule, problem in problems]
 
 
 def _named_in(inconsistency: Inconsistency) -> list[str]:
@@ -183,6 +201,7 @@ def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
 def _code_hash() -> str:
     """Changes with the code that compiles, so that a checkout under work never reads a snapshot of older code."""
     digest = hashlib.sha256()
-    for name in ("compile", "additions", "closure", "rules", "rule_algebra", "rule_limits", "rule_reading", "shapes", "strata"):
+    reading = ("rules", "rule_algebra", "rule_limits", "rule_reading", "strata")
+    for name in ("compile", "additions", "closure", "gate", "judging", "overrides", "shapes", *reading):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()

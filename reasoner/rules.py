@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -242,15 +242,35 @@ def conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None,
         request: the focus node of the request's rules; without it only rules that need none may be asked.
         focus: what `focus_values` gives for the nodes that the other rules have to look at; without it, all.
     """
+    _watched(rule.iri)
+    found = list(_concluded(store, rule, request, focus))
+    _watched("")
+    return found
+
+
+def watch(told: Callable[[str], None]) -> None:
+    """Let a function know of each rule that is about to run, and, by an empty text, that it has: in a process that is there to judge rules."""
+    global _watched
+    _watched = told
+
+
+def _unwatched(_: str) -> None:
+    """What is told where nobody watches."""
+
+
+_watched: Callable[[str], None] = _unwatched
+
+
+def _concluded(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, focus: str) -> set[ox.Quad]:
     graph = ox.NamedNode(rule.iri)
     triples: Iterable[ox.Triple]
     if request is not None and rule.per_request:
         if not _can_match(store, rule, request):
-            return []
+            return set()
         triples = store.construct(rule.construct, {_FOCUS: request})
     else:
         triples = itertools.chain.from_iterable(store.construct(rule.construct_for(f"{focus} {one.pattern}")) for one in rule.focus)
-    return list({ox.Quad(triple.subject, triple.predicate, triple.object, graph) for triple in triples})
+    return {ox.Quad(triple.subject, triple.predicate, triple.object, graph) for triple in triples}
 
 
 def matches(
@@ -285,7 +305,12 @@ def filled(text: str, bindings: Mapping[str, Term]) -> str:
 
 def slots(rule: Rule) -> frozenset[str]:
     """The variables that the message of a rule names."""
-    return frozenset(slot[1] for slot in _SLOT.finditer(rule.message))
+    return slots_in(rule.message)
+
+
+def slots_in(message: str) -> frozenset[str]:
+    """The variables that a message names."""
+    return frozenset(slot[1] for slot in _SLOT.finditer(message))
 
 
 def readable(term: Term) -> str:

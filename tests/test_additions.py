@@ -12,8 +12,10 @@ from kb.errors import BadInput
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
 from kb.target import load_target
+from kb.terms import expand, on
 from kb.workload import load_workload
 from ontune.cli import main
+from reasoner import judging
 from reasoner.compile import compile_snapshot, compile_sources
 from reasoner.reasoner import Reasoner
 from tests.turtle import PREFIX_LINES
@@ -36,6 +38,16 @@ eff:poolalloc a on:Effect ; on:option kb:poolalloc ; on:given kb:pytorch ; on:wh
 """
 
 
+OVERRIDE = """
+kb:OWN a on:Override ; on:overrides RESOURCE ; on:HOW PROPERTY ; rdfs:label "our nodes differ" ; dct:source <https://example.org/> .
+"""
+
+
+def override(resource: str, property_: str, how: str = "adds") -> str:
+    own = f"override-{resource}-{property_}".replace(":", "-")
+    return OVERRIDE.replace("OWN", own).replace("RESOURCE", resource).replace("PROPERTY", property_).replace("HOW", how)
+
+
 def rule(name: str, body: str) -> str:
     return RULE.replace("NAME", name).replace("BODY", body)
 
@@ -45,13 +57,17 @@ GOOD = {"an effect of what comes later.ttl": PROLOGUE + EFFECT, "my allocator.tt
 BAD = {
     "no Turtle": ("kb:x kb:y", ["no Turtle.ttl:", "expected valid Turtle"]),
     "a shape broken": ("kb:x a on:Option ; on:optionOf kb:allocator ; dct:source <https://example.org/> .", ["kb:x: a label (rdfs:label)"]),
-    "a contradiction": ("kb:mimalloc a on:Decision .", ["it contradicts itself: two disjoint classes share a member"]),
+    "a contradiction": (
+        override("kb:mimalloc", "rdf:type") + "kb:mimalloc a on:Decision .",
+        ["it contradicts itself: two disjoint classes share a member"],
+    ),
     "a rule that leaves nothing": (
         rule("no-allocator", "$this a on:Request . ?option on:optionOf kb:allocator"),
         ["no configuration meets the request", "is out", "says no-allocator"],
     ),
     "a need that nothing meets": (
-        "kb:pytorch on:needs cap:mkl-shim . kb:tensorflow on:needs cap:mkl-shim . kb:jax on:needs cap:mkl-shim .",
+        "".join(override(f"kb:{name}", "on:needs") for name in ("pytorch", "tensorflow", "jax"))
+        + "kb:pytorch on:needs cap:mkl-shim . kb:tensorflow on:needs cap:mkl-shim . kb:jax on:needs cap:mkl-shim .",
         ["no configuration meets the request", "a shim for MKL's dispatch"],
     ),
     "an unstratified rule": (
@@ -68,10 +84,22 @@ BAD = {
         rule("asking", "$this on:target ?target . SERVICE <https://example.org/sparql> { ?option ?p ?o }"),
         ["rule asking: it asks another service (SERVICE)"],
     ),
-    "a shipped option renamed": ('kb:tcmalloc skos:notation "pagekeeper" .', ["kb:tcmalloc: one identifier without blanks", "skos:notation"]),
-    "a shipped option moved": ("kb:jemalloc on:optionOf kb:compiler .", ["kb:jemalloc: one decision that it is an option of"]),
-    "a shipped effect changed": ("eff:tcmalloc-conv on:ratio 9.0 .", ["eff:tcmalloc-conv: a ratio that is not above the upper end", "(found '9')"]),
-    "a shipped default changed": ("kb:allocator on:default kb:tcmalloc .", ["kb:allocator: one option that is taken where nothing else is said"]),
+    "a shipped option renamed": (
+        override("kb:tcmalloc", "skos:notation") + 'kb:tcmalloc skos:notation "pagekeeper" .',
+        ["kb:tcmalloc: one identifier without blanks", "skos:notation"],
+    ),
+    "a shipped option moved": (
+        override("kb:jemalloc", "on:optionOf") + "kb:jemalloc on:optionOf kb:compiler .",
+        ["jemalloc: the option belongs to allocator and to compiler"],
+    ),
+    "a shipped effect changed": (
+        override("eff:tcmalloc-conv", "on:ratio", "replaces") + "eff:tcmalloc-conv on:ratio 9.0 .",
+        ["eff:tcmalloc-conv: a ratio that is not above the upper end", "(found '9')"],
+    ),
+    "a shipped default doubled": (
+        override("kb:allocator", "on:default") + "kb:allocator on:default kb:tcmalloc .",
+        ["kb:allocator: one option that is taken where nothing else is said"],
+    ),
     "a name shadowed": (
         OPTION.replace("poolalloc", "shadow").replace('notation "shadow"', 'notation "tcmalloc"'),
         ["a name that no other option of the decision has (found 'tcmalloc')"],
@@ -92,6 +120,84 @@ BAD = {
         'kb:empty a on:Decision ; skos:notation "empty" ; sh:order 99 ; on:default kb:tcmalloc ; rdfs:label "empty" .',
         ["kb:empty: a default that is an option of this decision"],
     ),
+    "a shipped option described again": (
+        OPTION.replace("poolalloc", "tcmalloc").replace("PoolAlloc", "TCMalloc"),
+        ["kb:tcmalloc: it is shipped, and this states its dct:source , rdfs:label , on:appliedBy", "kb:NAME a on:Override ; on:overrides kb:tcmalloc ; on:replaces"],
+    ),
+    "a shipped default changed": ("kb:allocator on:default kb:tcmalloc .", ["kb:allocator: it is shipped, and this states its on:default"]),
+    "an override of nothing": (override("kb:nowhere", "on:needs"), ["kb:nowhere: nothing shipped has that name"]),
+    "an option without a name": (
+        OPTION.replace("kb:poolalloc", "[]").replace("poolalloc", "nameless"),
+        ["a on:Option is a blank node ([ ... ] or _:name), and needs a name such as kb:NAME"],
+    ),
+    "a conflict without a name": (
+        '[] a on:Conflict ; on:option kb:tcmalloc ; on:when sit:Cpu ; rdfs:label "no" ; dct:source <https://example.org/> .',
+        ["a on:Conflict is a blank node"],
+    ),
+    "an effect of what has no name": (
+        EFFECT.replace("poolalloc", "of-nameless").replace("kb:of-nameless", "[ on:optionOf kb:allocator ]"),
+        ["eff:of-nameless: its on:option is a blank node"],
+    ),
+    "a rule without a name": (
+        rule("nameless", "$this a on:Request . ?option on:optionOf kb:allocator").replace("rule:nameless", "_:r"),
+        ["is a blank node ([ ... ] or _:name), and needs a name"],
+    ),
+    "something about nobody": ("[] on:excludes kb:tcmalloc .", ["what has on:excludes", "nothing refers to it"]),
+    "a property misspelt": (
+        OPTION.replace("poolalloc", "misspelt").replace("rdfs:label", "on:suport on:Supported ; rdfs:label"),
+        ["kb:misspelt: nothing is known of on:suport; did you mean 'on:support'?"],
+    ),
+    "a property misspelt within": (
+        OPTION.replace("poolalloc", "misspelt-within").replace("on:value", "on:vallue"),
+        ["kb:misspelt-within: nothing is known of on:vallue; did you mean 'on:value'?"],
+    ),
+    "a class misspelt": (
+        OPTION.replace("poolalloc", "of-no-class").replace("a on:Option", "a on:Optoin"),
+        ["kb:of-no-class: nothing is known of on:Optoin (rdf:type); did you mean 'on:Option'?"],
+    ),
+    "a value misspelt": (
+        OPTION.replace("poolalloc", "of-no-numerics").replace("rdfs:label", "on:numerics on:Bitwize ; rdfs:label"),
+        ["kb:of-no-numerics: nothing is known of on:Bitwize (on:numerics); did you mean 'on:Bitwise'?"],
+    ),
+    "capabilities in a circle": (
+        'cap:one a on:Capability ; rdfs:label "one" ; on:implies cap:two . cap:two a on:Capability ; rdfs:label "two" ; on:implies cap:one .',
+        ["the capability implies itself"],
+    ),
+    "classes in a circle": (
+        'sit:One a owl:Class ; rdfs:label "one" ; rdfs:subClassOf sit:Two . sit:Two a owl:Class ; rdfs:label "two" ; rdfs:subClassOf sit:One .',
+        ["the class is its own superclass"],
+    ),
+    "numerics in a circle": (
+        'on:Odd a on:Numerics ; rdfs:label "odd" ; skos:notation "odd" ; on:exceeds on:Even .'
+        ' on:Even a on:Numerics ; rdfs:label "even" ; skos:notation "even" ; on:exceeds on:Odd .',
+        ["comes before itself in an order, by exceeds"],
+    ),
+    "a slot that nothing fills": (
+        rule("unfilled", "$this a on:Request . ?option on:optionOf kb:allocator FILTER NOT EXISTS { ?option on:needs ?need }").replace(
+            "{?option}", "{?need}"
+        ),
+        ["rule unfilled: its message has the slot {?need}, and nothing in its body binds ?need"],
+    ),
+    "a rule of many braces": (
+        rule("braces", "$this a on:Request . ?option on:optionOf kb:allocator " + "{" * 30_000 + "}" * 30_000),
+        ["rule:braces: its text has", "at most 20000 are read"],
+    ),
+    "a rule of some braces": (
+        rule("few-braces", "$this a on:Request . ?option on:optionOf kb:allocator " + "{" * 300 + "}" * 300),
+        ["rule:few-braces: 301 brackets stand open"],
+    ),
+    "a shape of many braces": (
+        'shape:deep a sh:NodeShape ; sh:targetClass on:Option ; sh:sparql [ sh:select "SELECT $this WHERE ' + "{" * 5_000 + "}" * 5_000 + '" ] .',
+        ["a node without a name: 5000 brackets stand open"],
+    ),
+    "a rule with an aggregate": (
+        rule("counting", "$this a on:Request . { SELECT ?option (COUNT(?need) AS ?n) WHERE { ?option on:needs ?need } GROUP BY ?option }"),
+        ["rule counting: it has a query within the query (SELECT); write what it finds as a derivation of its own"],
+    ),
+    "a rule that costs too much": (
+        rule("dear", "$this a on:Request . ?option on:optionOf kb:allocator . ?a ?b ?c . ?d ?e ?f . ?g ?h ?i"),
+        ["rule dear: took more than 2 s on "],
+    ),
     "facts of every request": ("<urn:ontune:request> on:provides cap:native-bf16 .", ["this node stands for what a user asks about"]),
 }
 
@@ -105,7 +211,9 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[KnowledgeStore, 
     for name, (text, _) in BAD.items():
         (folder / f"{name}.ttl").write_text(PROLOGUE + text, encoding="utf-8")
     (folder / "no text.ttl").write_bytes(b"<urn:a> <urn:b> '\xff' .")
-    return compile_sources(shipped_sources(), added_sources([folder]))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(judging, "SECONDS_FOR_A_RULE", 2)
+        return compile_sources(shipped_sources(), added_sources([folder]))
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -164,6 +272,23 @@ def test_additions_come_by_command_by_folder_and_by_variable(
     assert allocator["option"] == "poolalloc"
     assert f"refused: {named / 'bad.ttl'}: " in found.err
     assert f"refused: {home / 'nowhere'}: ONTUNE_KB_PATH names it" in found.err
+
+
+def test_a_plan_names_the_changes_of_what_is_shipped(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "site").mkdir()
+    text = override("kb:allocator", "on:default", "replaces") + "kb:allocator on:default kb:jemalloc ."
+    (home / "site" / "default.ttl").write_text(PROLOGUE + text, encoding="utf-8")
+    monkeypatch.setenv("ONTUNE_KB_PATH", str(home / "site"))
+    assert run(*PLAN) == 0
+    found = capsys.readouterr()
+    assert "refused" not in found.err
+    plan = json.loads(found.out)
+    [change] = plan["knowledge"]["overrides"]
+    assert change == {"resource": "kb:allocator", "property": "on:default", "how": "replaced", "why": "our nodes differ"}
+    store = Reasoner([home / "site"]).store
+    assert store.objects(expand("kb:allocator"), on("default")) == [expand("kb:jemalloc")]
+    assert run(*PLAN[:-1], "table") == 0
+    assert "changed by your additions: on:default of kb:allocator (our nodes differ)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_what_cannot_be_read_is_refused(home: Path) -> None:

@@ -69,6 +69,8 @@ def _page(plan: Plan, exact: Plan | None, width: int, room: _Room) -> Iterator[s
     yield f"plan {plan.plan_id}: {plan.workload.get('name', '')} on {plan.target.get('name', '')}"
     yield from _wrapped(f"objective {plan.objective}, numerics {plan.numerics}, knowledge {plan.knowledge['version']} "
                         f"{plan.knowledge['sha256'][:12]}", width)  # fmt: skip
+    for change in plan.knowledge.get("overrides", ()):
+        yield from _wrapped(f"changed by your additions: {change['property']} of {change['resource']} ({change['why']})", width)
     lines = [*prediction_lines(plan, exact)]
     for line in lines[:-1] if exact is not None else lines:
         yield from _wrapped(line, width)

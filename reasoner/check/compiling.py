@@ -9,8 +9,10 @@ import pyoxigraph as ox
 from kb.errors import OntuneError
 from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, local_name
+from reasoner import overrides
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
 from reasoner.closure import close
+from reasoner.gate import Gate
 from reasoner.readings import keep_readings
 from reasoner.rules import load_rules, run_rules
 from reasoner.shapes import Engine, unknown_shacl_terms, validate_store
@@ -20,8 +22,13 @@ _OF_AXIOMS = (PREFIXES["owl"], PREFIXES["rdfs"])
 
 def load(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     """Read every source; what is no Turtle is reported and left out, and so are unknown terms of SHACL."""
+    gate = Gate.beside(source for source in knowledge.sources if not source.added)
     for source in knowledge.sources:
         try:
+            barred = list(gate.problems(source)) if source.added else []
+            yield from (Finding("error", str(source.path), "", problem) for problem in barred)
+            if barred:
+                continue
             knowledge.stated.load_source(source)
             unknown = unknown_shacl_terms([source.path])
         except OntuneError as error:
@@ -29,12 +36,13 @@ def load(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
             continue
         for file, line, term in unknown:
             yield Finding("error", f"{file}:{line}", "", f"SHACL 1.0 has no term {term}; an engine would ignore it in silence")
+    overrides.apply(knowledge.stated)
 
 
 def compile_(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     """Close and apply the rules; contradictions and rules that cannot be run are reported."""
     knowledge.compiled = KnowledgeStore()
-    knowledge.compiled.add(knowledge.stated.store)
+    knowledge.compiled.add(knowledge.sound())
     report = close(knowledge.compiled.store, ox.NamedNode(FILE + "closure"))
     for found in report.inconsistencies:
         facts_first = sorted(found.premises, key=lambda premise: premise.predicate.value.startswith(_OF_AXIOMS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -74,12 +74,14 @@ class KnowledgeUnderCheck:
         stated: their triples.
         compiled: with what follows by closure and rules; equal to `stated` until `compile` has run.
         folders: folders of additions.
+        refused: the additions that cannot stand beside the rest, each with the reason; they are looked at as they are written, and never run.
         table: how widely decisions interact, once the witnesses have been solved.
     """
 
-    def __init__(self, sources: Sequence[Source], folders: Sequence[Path] = ()) -> None:
+    def __init__(self, sources: Sequence[Source], folders: Sequence[Path] = (), refused: Mapping[Source, str] | None = None) -> None:
         self.sources = [source for source in sources if source.path.suffix == ".ttl"]
         self.folders = folders
+        self.refused = refused or {}
         self.stated = KnowledgeStore()
         self.compiled = self.stated
         self.table: TableSize | None = None
@@ -98,6 +100,11 @@ class KnowledgeUnderCheck:
     def place_of(self, term: str, predicate: str | None = None, value: str | None = None) -> str:
         """As `file_of`, by the file's stable name where it is shipped."""
         return self._places.get(self.file_of(term, predicate, value), "")
+
+    def sound(self) -> Iterator[ox.Quad]:
+        """What is stated by sources that can stand beside one another."""
+        out = {ox.NamedNode(source.graph) for source in self.refused}
+        return (quad for quad in self.stated.store if quad.graph_name not in out)
 
     def is_added(self, term: str) -> bool:
         """Whether a user's addition describes the resource."""

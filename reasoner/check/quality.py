@@ -7,15 +7,17 @@ at fault. The queries read what is stated, before anything is inferred.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kb.errors import OntuneError
 from kb.paths import shipped
+from kb.store import KnowledgeStore
 from kb.terms import local_name
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
 
-_HEADER = re.compile(r"^# (message|severity): (.+)$", re.MULTILINE)
+_HEADER = re.compile(r"^# (message|severity|refuses): (.+)$", re.MULTILINE)
 _SLOT = re.compile(r"\{\?(\w+)\}")
+_ASKED = {"message", "severity"}
 
 
 def findings(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
@@ -24,17 +26,34 @@ def findings(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     Raises:
         OntuneError: a query cannot be parsed, or its header is not complete.
     """
+    for header, text in _queries():
+        for term, said in _violations(knowledge.stated, header, text):
+            yield knowledge.finding(term, said, "error" if header["severity"] == "error" else "warning")
+
+
+def refusing(store: KnowledgeStore) -> Iterator[tuple[str, str]]:
+    """What keeps an addition out: the resource at fault, and what is wrong. Only queries with the header line `# refuses: additions` are asked."""
+    for header, text in _queries():
+        if "refuses" in header:
+            yield from _violations(store, header, text)
+
+
+def _queries() -> Iterator[tuple[dict[str, str], str]]:
     for path in sorted((shipped("rules") / "checks").glob("*-violation.rq")):
         text = path.read_text(encoding="utf-8")
         header = dict(_HEADER.findall(text))
-        if header.keys() != {"message", "severity"} or header["severity"] not in ("error", "warning"):
+        if not header.keys() >= _ASKED or header["severity"] not in ("error", "warning"):
             raise OntuneError(f"{path}: a quality query has the header lines '# message: ...' and '# severity: error|warning'")
-        try:
-            rows = knowledge.stated.select(text)
-        except SyntaxError as error:
-            raise OntuneError(f"{path}: {error}") from error
-        for row in rows:
-            yield knowledge.finding(row.get("term", ""), _fill(header["message"], row), "error" if header["severity"] == "error" else "warning")
+        yield header | {"path": str(path)}, text
+
+
+def _violations(store: KnowledgeStore, header: Mapping[str, str], text: str) -> Iterator[tuple[str, str]]:
+    try:
+        rows = store.select(text)
+    except SyntaxError as error:
+        raise OntuneError(f"{header['path']}: {error}") from error
+    for row in rows:
+        yield row.get("term", ""), _fill(header["message"], row)
 
 
 def _fill(message: str, row: dict[str, str]) -> str:

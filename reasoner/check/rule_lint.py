@@ -11,9 +11,12 @@ from kb.sparql_text import tokens
 from kb.store import KnowledgeStore
 from kb.terms import PREFIXES, expand, local_name, prefixed
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
-from reasoner.readings import rule_texts, unreadable_rules
+from reasoner.readings import readings, rule_texts, unreadable_rules
+from reasoner.rule_reading import RuleReading
+from reasoner.rules import slots_in
 
 _DECLARED = "SELECT ?prefix ?namespace WHERE { on:prefixes sh:declare [ sh:prefix ?prefix ; sh:namespace ?namespace ] }"
+_MESSAGES = "SELECT ?rule ?message WHERE { ?rule a sh:SPARQLRule ; on:message ?message } ORDER BY ?rule ?message"
 _OURS = "https://w3id.org/ontune"
 
 
@@ -25,8 +28,19 @@ def findings(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
             yield knowledge.finding(
                 PREFIXES["on"] + "prefixes", f"the prefix {name}: is not declared as <{namespace}>, so other engines cannot read rules"
             )
-    for rule, problem in (*unreadable_rules(knowledge.stated), *unknown_terms(knowledge.stated)):
+    for rule, problem in (*unreadable_rules(knowledge.stated), *unbound_slots(knowledge.stated), *unknown_terms(knowledge.stated)):
         yield knowledge.finding(rule, f"rule {local_name(rule)}: {problem}")
+
+
+def unbound_slots(store: KnowledgeStore) -> Iterator[tuple[str, str]]:
+    """Rules whose message has a slot that no match of the rule fills: IRI and problem."""
+    texts = dict(rule_texts(store))
+    found = readings(set(texts.values()))
+    for row in store.select(_MESSAGES):
+        reading = found.get(texts.get(row["rule"], ""))
+        if isinstance(reading, RuleReading):
+            for slot in sorted(slots_in(row["message"]) - {*reading.variables, "this"}):
+                yield row["rule"], f"its message has the slot {{?{slot}}}, and nothing in its body binds ?{slot}"
 
 
 def unknown_terms(store: KnowledgeStore) -> Iterator[tuple[str, str]]:
