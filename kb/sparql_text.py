@@ -6,6 +6,7 @@ means is the engine's and, where a query might ask another service, rdflib's alg
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -38,7 +39,6 @@ _TOKEN = re.compile(
     | (?P<sign>.)""".replace("NAME_START", _NAME_START).replace("LOCAL", _LOCAL),
     re.VERBOSE | re.DOTALL,
 )  # fmt: skip
-_DECLARED = re.compile(r"\bPREFIX\s+([\w.-]*):", re.IGNORECASE)
 _MEANT_BY_LOCAL = re.compile(r"\\(.)")
 _TOO_MANY_DOTS = 2
 
@@ -135,7 +135,8 @@ def refuse_federation(query: str, where: str) -> None:
 
 def declared_prefixes(query: str) -> set[str]:
     """The prefixes that a query declares itself."""
-    return set(_DECLARED.findall(bare(query)))
+    pieces = [token for token in tokens(query) if token.kind not in ("space", "comment")]
+    return {name.text[:-1] for word, name in itertools.pairwise(pieces) if word.kind == "word" and word.text.upper() == "PREFIX"}
 
 
 def with_whole_names(query: str) -> str:

@@ -60,9 +60,9 @@ def version_key(version: str) -> str:
 
 
 def prefixed(iri: str) -> str:
-    """An IRI with its prefix, such as `rule:ended`; the IRI itself where no prefix fits."""
+    """An IRI with its prefix, such as `rule:ended`; the IRI itself where no prefix fits, or the rest is none that could be typed."""
     fitting = [(len(namespace), prefix) for prefix, namespace in PREFIXES.items() if iri.startswith(namespace)]
-    if not fitting:
+    if not fitting or "/" in iri[max(fitting)[0] :]:
         return iri
     length, prefix = max(fitting)
     return f"{prefix}:{iri[length:]}"

@@ -21,6 +21,7 @@ _SH = PREFIXES["sh"]
 _QUERIES = tuple(_SH + name for name in ("select", "ask", "construct", "update"))
 _SUBCLASS = ox.NamedNode(PREFIXES["rdfs"] + "subClassOf")
 _RULE = _SH + "SPARQLRule"
+_STRUCTURE = tuple(PREFIXES[name] for name in ("owl", "rdf", "rdfs"))
 _DEEPEST, _LONGEST = 16, 20_000
 
 
@@ -94,7 +95,7 @@ class Gate:
             if isinstance(quad.object, ox.BlankNode) and self._must_be_named(quad.predicate.value, self._nameless_properties):
                 yield f"{_said(quad.subject)}: its {place} {named}"
             lonely = isinstance(quad.subject, ox.BlankNode) and not any(own.store.quads_for_pattern(None, None, quad.subject, None))
-            if lonely and not quad.predicate.value.startswith((PREFIXES["owl"], PREFIXES["rdf"])):
+            if lonely and not quad.predicate.value.startswith(_STRUCTURE):
                 yield f"what has {place} {quad.object} {named}; nothing refers to it"
 
     def _must_be_named(self, term: str, nameless: frozenset[str]) -> bool:

@@ -22,6 +22,7 @@ PROLOGUE = """
 @prefix owl: <http://www.w3.org/2002/07/owl#> .
 @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
 @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+@prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> .
 @prefix sh: <http://www.w3.org/ns/shacl#> .
 @prefix skos: <http://www.w3.org/2004/02/skos/core#> .
 @prefix dct: <http://purl.org/dc/terms/> .
@@ -37,6 +38,8 @@ DECISION = """
 :a a on:Option ; rdfs:label "a" ; skos:notation "a-NUMBER" ; on:optionOf :d ; dct:source <https://example.org/> .
 """
 OTHER = ':b a on:Option ; rdfs:label "b" ; skos:notation "b-NUMBER" ; on:optionOf :d ; dct:source <https://example.org/> .'
+
+OVERRIDE = ':o-NUMBER a on:Override ; on:overrides %s ; on:adds %s ; rdfs:label "planted" ; dct:source <https://example.org/> . '
 
 # what is planted (each file with names of its own: NUMBER), and a part of the finding
 FAULTS = {
@@ -75,7 +78,7 @@ FAULTS = {
         DECISION + OTHER + ":e a on:Effect ; on:option :b ; on:low 2.0 ; on:ratio 1.5 ; on:high 3.0 ; on:unverified true .",
         "does not lie between",
     ),
-    "punning": ("on:option a owl:DatatypeProperty .", "in OWL 2 DL a property is of one kind"),
+    "punning": (OVERRIDE % ("on:option", "rdf:type") + "on:option a owl:DatatypeProperty .", "in OWL 2 DL a property is of one kind"),
     "literal for a resource": (DECISION + OTHER + ':b on:needs "c" .', "the object property needs has the literal value 'c'"),
     "resource for a literal": (DECISION + OTHER + ":b on:setupSeconds :a .", "the datatype property setupSeconds has the resource"),
     "RL: superclass": (
@@ -88,15 +91,16 @@ FAULTS = {
         "complementOf stands on the left of a subclass axiom",
     ),
     "RL: cardinality": (
-        "on:Option rdfs:subClassOf [ a owl:Restriction ; owl:onProperty on:optionOf ; owl:maxCardinality 2 ] .",
+        OVERRIDE % ("on:Option", "rdfs:subClassOf")
+        + "on:Option rdfs:subClassOf [ a owl:Restriction ; owl:onProperty on:optionOf ; owl:maxCardinality 2 ] .",
         "OWL 2 RL knows at most 0 or 1",
     ),
-    "contradiction": (DECISION + OTHER + ":b a on:Decision .", "contradiction (cax-dw): two disjoint classes share a member"),
+    "contradiction": (DECISION + OTHER + ":b a on:Decision .", "it contradicts itself: two disjoint classes share a member"),
     "unknown SHACL term": (":S a sh:NodeShape ; sh:mincount 1 .", "SHACL 1.0 has no term sh:mincount"),
     "rule without order": (RULE.replace("sh:order 3 ; ", ""), "a rule has one sh:order"),
     "rule without source": (RULE.replace("dct:source <https://example.org/> ; ", ""), "a rule has a source"),
     "rule without message": (RULE.replace('on:message "{?option} is out" ;', ""), "a rule has one message"),
-    "rule with an unknown slot": (RULE.replace("{?option}", "{?choice}"), "the slot choice"),
+    "rule with an unknown slot": (RULE.replace("{?option}", "{?choice}"), "has the slot {?choice}, and nothing in its body binds"),
     "rule that never runs": (RULE.replace("sh:rule rule:planted-NUMBER", "sh:nodeKind sh:IRI"), "a rule hangs on a shape by sh:rule"),
     "rule about another node": (RULE.replace("{ $this on:excludes ?option }", "{ ?option on:excludes $this }"), "a head's subject is $this"),
     "rule with a new node": (RULE.replace("on:excludes ?option }", "on:excludes [] }"), "its head makes a blank node"),
