@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyoxigraph as ox
 
-from kb.errors import BadInput, NoFeasiblePlan, OntuneError, nearest
+from kb.errors import NoFeasiblePlan, OntuneError, nearest
 from kb.sources import Source
 from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, on, prefixed
 from reasoner import overrides
 from reasoner.gate import Gate
+from reasoner.unsound import Unsound
 
 if TYPE_CHECKING:
     from kb.request import Request
@@ -31,19 +32,6 @@ UNFORESEEN = (LookupError, ValueError, ArithmeticError, TypeError, SyntaxError, 
 """What a store with meaningless facts may lead to; nothing of it may reach a plan."""
 
 Compile = Callable[[Sequence[Source]], KnowledgeStore]
-
-
-class Unsound(BadInput):
-    """A knowledge base that cannot be used.
-
-    Attributes:
-        problems: what is wrong, each with the IRIs of the resources at fault, where these are known.
-    """
-
-    def __init__(self, problems: Sequence[tuple[str, Collection[str]]]) -> None:
-        where, _, problem = problems[0][0].partition(": ")
-        super().__init__(where, problem)
-        self.problems = tuple(problems)
 
 
 def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: Compile) -> tuple[KnowledgeStore, dict[Source, str]]:
@@ -133,6 +121,15 @@ def plan_everywhere(store: KnowledgeStore, begun: Callable[[str], None]) -> None
                 Reasoner(store=store).plan_request(requests[name])
             except NoFeasiblePlan as error:
                 raise Unsound([(f"the knowledge base: for {name} {error}", about)]) from error
+
+
+def ask_everywhere(store: KnowledgeStore, begun: Callable[[str], None]) -> None:
+    """Run the rules for every shipped target with every shipped workload; `begun` is told of each."""
+    from reasoner.menu import Menu
+    from reasoner.witnesses import grid
+
+    for _ in _distinct_problems(store, Menu(store), grid(store, _shipped(store, "Target"), _shipped(store, "Workload")), begun):
+        pass
 
 
 def _distinct_problems(

@@ -126,11 +126,12 @@ def compile_all(sources: Sequence[Source]) -> KnowledgeStore:
         Unsound: the knowledge cannot be used; says why, and who is at fault.
         BadInput: a source cannot be read.
     """
-    from reasoner.additions import Unsound, dangling
+    from reasoner.additions import dangling
     from reasoner.check.quality import refusing
     from reasoner.check.rule_lint import unbound_slots, unknown_terms
     from reasoner.readings import unreadable_rules
     from reasoner.shapes import validate_store
+    from reasoner.unsound import Unsound
 
     store = _loaded(sources)
     if any(source.added for source in sources):
@@ -141,6 +142,19 @@ def compile_all(sources: Sequence[Source]) -> KnowledgeStore:
     _concluded(store)
     if broken := [violation for violation in validate_store(store) if violation.severity == "Violation"]:
         raise Unsound([(_said_of(violation), (violation.focus,)) for violation in broken])
+    return store
+
+
+def run_whatever_runs(sources: Sequence[Source]) -> KnowledgeStore:
+    """What follows from sources, sound or not, for those that can be read: to see what it costs. Raises BadInput where rules cannot be run."""
+    from reasoner.closure import close
+    from reasoner.readings import keep_readable
+    from reasoner.rules import load_rules, run_rules
+
+    store = _loaded(sources)
+    close(store.store, ox.NamedNode(CLOSURE_GRAPH))
+    keep_readable(store)
+    run_rules(store, [rule for rule in load_rules(store) if not rule.per_request])
     return store
 
 
@@ -162,10 +176,10 @@ def _loaded(sources: Sequence[Source]) -> KnowledgeStore:
 
 def _concluded(store: KnowledgeStore) -> KnowledgeStore:
     """The store with what follows from it: the OWL closure, then the conclusions of its rules."""
-    from reasoner.additions import Unsound
     from reasoner.closure import close
     from reasoner.readings import keep_readings
     from reasoner.rules import load_rules, run_rules
+    from reasoner.unsound import Unsound
 
     report = close(store.store, ox.NamedNode(CLOSURE_GRAPH))
     if report.inconsistencies:

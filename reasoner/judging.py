@@ -6,6 +6,7 @@ by the kernel, and what it was at is named. What was found sound is compiled, an
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -21,6 +22,7 @@ from kb.errors import OntuneError
 from kb.sources import Source
 from kb.store import KnowledgeStore
 from kb.terms import local_name
+from reasoner.unsound import Unsound
 
 SECONDS_FOR_A_RULE = 10
 """Of processor time; shipped rules take some hundredths."""
@@ -29,19 +31,25 @@ _BYTES = 6 << 30
 _EVERYTHING = "everything"
 
 
-def judge(shipped: Sequence[Source], added: Sequence[Source]) -> KnowledgeStore:
+class TooDear(Unsound):
+    """A knowledge base that costs too much to compile, or to plan with."""
+
+
+def judge(shipped: Sequence[Source], added: Sequence[Source], *, only_cost: bool = False) -> KnowledgeStore:
     """The knowledge compiled from all of these sources, with which planning works.
 
+    Args:
+        only_cost: run the rules, whatever else is wrong; nothing is compiled then, and nothing but `TooDear` is raised.
+
     Raises:
+        TooDear: a rule, or everything, costs too much.
         Unsound: it cannot be used; says why.
         OntuneError: a source cannot be read.
     """
-    from reasoner.additions import Unsound
-
     with tempfile.TemporaryDirectory(prefix="ontune-judge-") as folder:
         sources = [[str(source.path), source.name, source.added] for source in (*shipped, *added)]
         result = Path(folder, "compiled.nq")
-        task = {"sources": sources, "seconds": SECONDS_FOR_A_RULE, "result": str(result)}
+        task = {"sources": sources, "seconds": SECONDS_FOR_A_RULE, "result": str(result), "only_cost": only_cost}
         root = str(Path(__file__).resolve().parent.parent)
         ended = subprocess.run(
             [sys.executable, "-P", "-m", "reasoner.judging"],
@@ -59,23 +67,23 @@ def judge(shipped: Sequence[Source], added: Sequence[Source]) -> KnowledgeStore:
         if "error" in verdict:
             raise OntuneError(verdict["error"])
         store = KnowledgeStore()
+        if only_cost:
+            return store
         store.load_quads(result.read_bytes())
         return store
 
 
 def _killed(code: int, step: str, said: str) -> OntuneError:
     """What is said of a process that did not come to its end, by the step that it was at."""
-    from reasoner.additions import Unsound
-
     rule, _, request = step.partition("\t")
     spent = {-signal.SIGPROF: f"took more than {SECONDS_FOR_A_RULE} s", -signal.SIGXCPU: f"took more than {_SECONDS} s"}
     why = spent.get(code, f"needed more than {_BYTES >> 30} GiB of memory" if code < 0 or "MemoryError" in said else "")
     if not why:
         return OntuneError(f"the knowledge base cannot be tried: {' '.join(said.split())[-500:]}")
     if rule in ("", _EVERYTHING):
-        return Unsound([(f"the knowledge base: compiling and trying it {why}", ())])
+        return TooDear([(f"the knowledge base: compiling and trying it {why}", ())])
     place = f" on {request}" if request else " when the knowledge base was compiled"
-    return Unsound([(f"rule {local_name(rule)}: {why}{place}; ask for less at once: patterns that share no variable are all combined", (rule,))])
+    return TooDear([(f"rule {local_name(rule)}: {why}{place}; ask for less at once: patterns that share no variable are all combined", (rule,))])
 
 
 def _serve() -> None:
@@ -89,7 +97,7 @@ def _serve() -> None:
 
 def _verdict(task: dict[str, Any]) -> dict[str, Any]:
     from reasoner import additions, rules
-    from reasoner.compile import compile_all
+    from reasoner.compile import compile_all, run_whatever_runs
 
     request = ""
 
@@ -102,10 +110,15 @@ def _verdict(task: dict[str, Any]) -> dict[str, Any]:
         signal.setitimer(signal.ITIMER_PROF, task["seconds"] if rule else 0)
 
     rules.watch(at)
+    sources = [Source(Path(path), name, added) for path, name, added in task["sources"]]
+    if task["only_cost"]:
+        with contextlib.suppress(OntuneError, *additions.UNFORESEEN):
+            additions.ask_everywhere(run_whatever_runs(sources), begun)
+        return {}
     try:
-        store = compile_all([Source(Path(path), name, added) for path, name, added in task["sources"]])
+        store = compile_all(sources)
         additions.plan_everywhere(store, begun)
-    except additions.Unsound as error:
+    except Unsound as error:
         return {"problems": [[text, sorted(about)] for text, about in error.problems]}
     except OntuneError as error:
         return {"error": str(error)}

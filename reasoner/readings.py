@@ -26,13 +26,14 @@ import pyoxigraph as ox
 from kb import paths
 from kb.snapshot import read_own, write_own
 from kb.store import KnowledgeStore
-from kb.terms import on
+from kb.terms import PREFIXES, on
 from reasoner.rule_reading import READINGS, RuleReading
 
 Kind = Literal["rule", "closure"]
 Read = RuleReading | str
 """What a text says, or what is wrong with it."""
 
+_CONSTRUCT = PREFIXES["sh"] + "construct"
 _TEXTS = "SELECT ?rule ?text WHERE { ?rule sh:construct ?text } ORDER BY ?rule"
 _SECONDS = 20.0
 """How long one text may be read: it takes some hundredths of a second."""
@@ -56,6 +57,12 @@ def keep_readings(store: KnowledgeStore) -> list[tuple[str, str]]:
     graph = ox.NamedNode(READINGS)
     store.add(ox.Quad(ox.NamedNode(rule), ox.NamedNode(on("reading")), ox.Literal(reading.to_json()), graph) for rule, reading in good)
     return _problems(rules, found)
+
+
+def keep_readable(store: KnowledgeStore) -> None:
+    """As `keep_readings`; rules that rules may not be lose their text, so that the others can be run."""
+    for rule, _ in keep_readings(store):
+        store.remove(list(store.store.quads_for_pattern(ox.NamedNode(rule), ox.NamedNode(_CONSTRUCT), None, None)))
 
 
 def unreadable_rules(store: KnowledgeStore) -> list[tuple[str, str]]:

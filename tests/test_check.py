@@ -95,7 +95,7 @@ FAULTS = {
         + "on:Option rdfs:subClassOf [ a owl:Restriction ; owl:onProperty on:optionOf ; owl:maxCardinality 2 ] .",
         "OWL 2 RL knows at most 0 or 1",
     ),
-    "contradiction": (DECISION + OTHER + ":b a on:Decision .", "it contradicts itself: two disjoint classes share a member"),
+    "contradiction": (DECISION + OTHER + ":b a on:Decision .", "contradiction (cax-dw): two disjoint classes share a member"),
     "unknown SHACL term": (":S a sh:NodeShape ; sh:mincount 1 .", "SHACL 1.0 has no term sh:mincount"),
     "rule without order": (RULE.replace("sh:order 3 ; ", ""), "a rule has one sh:order"),
     "rule without source": (RULE.replace("dct:source <https://example.org/> ; ", ""), "a rule has a source"),

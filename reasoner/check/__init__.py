@@ -5,7 +5,6 @@ Contradictory, dead and uncovered are looked for on witnesses once everything el
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ from reasoner.additions import UNFORESEEN
 from reasoner.check import cases, compiling, consistency, contradictions, coverage, quality, questions, rule_lint, strata
 from reasoner.check.finding import CheckReport, Finding, KnowledgeUnderCheck
 from reasoner.check.trial import Trial
-from reasoner.compile import compile_sources
 from reasoner.shapes import ENGINES, Engine
 
 __all__ = ["CheckReport", "Finding", "check"]
@@ -38,16 +36,12 @@ def check(folders: Sequence[Path] | None = None, dl: bool = False, engine: Engin
         raise BadInput("engine", f"unknown SHACL engine '{engine}'", expected=" or ".join(ENGINES), given=engine, known=ENGINES)
     start = time.perf_counter()
     chosen = additions() if folders is None else folders
-    shipped, added = shipped_sources(), added_sources(chosen)
-    refused = {}
-    if added:
-        with contextlib.suppress(OntuneError):  # what is shipped is broken, which is found below
-            refused = compile_sources(shipped, added)[1]
-    knowledge = KnowledgeUnderCheck([*shipped, *added], chosen, refused)
+    knowledge = KnowledgeUnderCheck([*shipped_sources(), *added_sources(chosen)], chosen)
     steps: list[Callable[[], Iterator[Finding]]] = [
         lambda: compiling.load(knowledge),
         lambda: rule_lint.findings(knowledge),
         lambda: quality.findings(knowledge),
+        lambda: compiling.judged(knowledge),
         lambda: compiling.compile_(knowledge),
         lambda: strata.findings(knowledge),
         lambda: compiling.shapes(knowledge, engine),
@@ -56,10 +50,6 @@ def check(folders: Sequence[Path] | None = None, dl: bool = False, engine: Engin
     if dl:
         steps.append(lambda: consistency.findings(knowledge))
     found = _run(steps)
-    said_of = {finding.file.partition(".ttl:")[0].removesuffix(".ttl") for finding in found if finding.severity == "error"}
-    for source, reason in refused.items():
-        if str(source.path).removesuffix(".ttl") not in said_of:
-            found.append(Finding("error", str(source.path), "", reason.removeprefix(f"{source.path}: ")))
     if all(finding.severity != "error" for finding in found):
         try:
             found += _run([lambda: _tried(knowledge)])

@@ -13,7 +13,8 @@ from reasoner import overrides
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
 from reasoner.closure import close
 from reasoner.gate import Gate
-from reasoner.readings import keep_readings
+from reasoner.judging import TooDear, judge
+from reasoner.readings import keep_readable
 from reasoner.rules import load_rules, run_rules
 from reasoner.shapes import Engine, unknown_shacl_terms, validate_store
 
@@ -28,15 +29,32 @@ def load(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
             barred = list(gate.problems(source)) if source.added else []
             yield from (Finding("error", str(source.path), "", problem) for problem in barred)
             if barred:
+                knowledge.unsound.append(source)
                 continue
             knowledge.stated.load_source(source)
             unknown = unknown_shacl_terms([source.path])
         except OntuneError as error:
+            knowledge.unsound.append(source)
             yield Finding("error", str(source.path), "", str(error))
             continue
         for file, line, term in unknown:
             yield Finding("error", f"{file}:{line}", "", f"SHACL 1.0 has no term {term}; an engine would ignore it in silence")
     overrides.apply(knowledge.stated)
+
+
+def judged(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
+    """Additions whose rules cost too much to be tried; nothing is made of them."""
+    shipped = [source for source in knowledge.sources if not source.added]
+    while standing := [source for source in knowledge.sources if source.added and source not in knowledge.unsound]:
+        try:
+            judge(shipped, standing, only_cost=True)
+        except TooDear as error:
+            blamed = [source for source in standing if any(knowledge.describes(source, iri) for _, about in error.problems for iri in about)]
+            for source in blamed or standing:
+                knowledge.unsound.append(source)
+                yield Finding("error", str(source.path), "", str(error))
+            continue
+        return
 
 
 def compile_(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
@@ -48,7 +66,7 @@ def compile_(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
         facts_first = sorted(found.premises, key=lambda premise: premise.predicate.value.startswith(_OF_AXIOMS))
         subject = next((premise.subject.value for premise in facts_first if isinstance(premise.subject, ox.NamedNode)), "")
         yield knowledge.finding(subject, f"contradiction ({found.rule}): {found.message}")
-    keep_readings(knowledge.compiled)
+    keep_readable(knowledge.compiled)
     run_rules(knowledge.compiled, [rule for rule in load_rules(knowledge.compiled) if not rule.per_request])
 
 

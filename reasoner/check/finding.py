@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -74,14 +74,14 @@ class KnowledgeUnderCheck:
         stated: their triples.
         compiled: with what follows by closure and rules; equal to `stated` until `compile` has run.
         folders: folders of additions.
-        refused: the additions that cannot stand beside the rest, each with the reason; they are looked at as they are written, and never run.
+        unsound: the additions that cannot be let in, or cost too much; nothing is made of them.
         table: how widely decisions interact, once the witnesses have been solved.
     """
 
-    def __init__(self, sources: Sequence[Source], folders: Sequence[Path] = (), refused: Mapping[Source, str] | None = None) -> None:
+    def __init__(self, sources: Sequence[Source], folders: Sequence[Path] = ()) -> None:
         self.sources = [source for source in sources if source.path.suffix == ".ttl"]
         self.folders = folders
-        self.refused = refused or {}
+        self.unsound: list[Source] = []
         self.stated = KnowledgeStore()
         self.compiled = self.stated
         self.table: TableSize | None = None
@@ -102,9 +102,13 @@ class KnowledgeUnderCheck:
         return self._places.get(self.file_of(term, predicate, value), "")
 
     def sound(self) -> Iterator[ox.Quad]:
-        """What is stated by sources that can stand beside one another."""
-        out = {ox.NamedNode(source.graph) for source in self.refused}
+        """What is stated by the other sources."""
+        out = {ox.NamedNode(source.graph) for source in self.unsound}
         return (quad for quad in self.stated.store if quad.graph_name not in out)
+
+    def describes(self, source: Source, term: str) -> bool:
+        """Whether a source states something of a resource."""
+        return any(self.stated.store.quads_for_pattern(ox.NamedNode(term), None, None, ox.NamedNode(source.graph)))
 
     def is_added(self, term: str) -> bool:
         """Whether a user's addition describes the resource."""
