@@ -455,7 +455,6 @@ def _listed(given: object, where: str) -> tuple[str, ...]:
 
 
 def _option(plan: Plan, decision: str, where: str) -> str:
-    try:
-        return plan.option(decision)
-    except KeyError:
-        raise BadInput(where, f"the plan takes no decision '{decision}'", expected="a plan that names it") from None
+    if all(taken.decision != decision for taken in plan.decisions):
+        raise BadInput(where, f"the plan takes no decision '{decision}'", expected="a plan that names it")
+    return plan.option(decision)

@@ -169,8 +169,9 @@ class FactKeys:
         raise self._no_such_key(path)
 
     def _no_such_key(self, path: str) -> BadInput:
-        known = [known.replace("[]", "") for known in self.all_paths()]
-        return BadInput(path, "no such fact", expected="a key of `ontune probe`", given=re.sub(r"\[\d*\]", "", path), known=known)
+        known = [known.replace("[].", "[0].").removesuffix("[]") for known in self.all_paths()]
+        given = next((key for key in known if key.rpartition(".")[2] == path), re.sub(r"\[\d*\]", "[0]", path))
+        return BadInput(path, "no such fact", expected="a key of `ontune probe`", given=given, known=known)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any, Final
 import pyoxigraph as ox
 
 from kb.clean import held
+from kb.counts import MOST_DEVICES
 from kb.errors import BadInput
 from kb.files import json_of, printable, yaml_of
 
@@ -19,6 +21,7 @@ Facts = dict[str, Any]
 LARGEST: Final = 10**18
 """Numbers of facts are smaller than that, whatever their sign."""
 
+_COUNT = "count"
 _NO_PROPERTY = ox.NamedNode("urn:ontune:no-property")
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*")
 _EXPECTED = {"string": "a text", "integer": "a whole number", "decimal": "a number", "boolean": "true or false"}
@@ -96,12 +99,27 @@ def completed_value(key: Key, value: Any, where: str) -> Any:
     if value is None:
         return nothing(key)
     if key.many:
+        counted = key.count_property is not None and bool(key.members)
+        if counted and isinstance(value, dict) and _COUNT in value:
+            value = [value]
         if not isinstance(value, list):
-            raise BadInput(where, f"key '{key.path.removesuffix('[]')}' is not a list", expected="a list")
-        return [completed_element(key, element, where) for element in value]
+            expected = f"a list, such as [{{{next(iter(key.members))}: ..., {_COUNT}: 8}}]" if counted else "a list"
+            raise BadInput(where, f"key '{key.path.removesuffix('[]')}' is not a list", expected=expected)
+        elements = itertools.chain.from_iterable(_as_often(key, element, where) if counted else [element] for element in value)
+        return [completed_element(key, element, where) for element in elements]
     if key.members:
         return _object(key, value, where)
     return _scalar(key, value, where)
+
+
+def _as_often(key: Key, element: Any, where: str) -> list[Any]:
+    """An object of a list whose length counts, as often as it says that it is there."""
+    if not isinstance(element, dict) or _COUNT not in element:
+        return [element]
+    count = element[_COUNT]
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 < count <= MOST_DEVICES:
+        raise BadInput(where, f"key '{key.path}.{_COUNT}' has the value {_shown(count)}", expected=f"a whole number from 1 to {MOST_DEVICES}")
+    return [{name: value for name, value in element.items() if name != _COUNT}] * count
 
 
 def completed_element(key: Key, value: Any, where: str) -> Any:

@@ -188,15 +188,15 @@ class Plan:
         return max((int(flag.value) for flag in self.applied("flag") if flag.name == "devices"), default=0)
 
     def option(self, decision: str) -> str:
-        """The option taken for `decision`; KeyError where the plan does not take that decision."""
+        """The option taken for `decision`; BadInput where the plan does not take that decision."""
         return self.decision(decision).option
 
     def decision(self, decision: str) -> DecisionTaken:
-        """The decision of that name; KeyError where the plan does not take it."""
+        """The decision of that name; BadInput, with the nearest, where the plan does not take it."""
         for taken in self.decisions:
             if taken.decision == decision:
                 return taken
-        raise KeyError(decision)
+        raise BadInput("plan", f"it takes no decision '{decision}'", given=decision, known=[taken.decision for taken in self.decisions])
 
     def applied(self, how: How, manager: Manager | None = None) -> tuple[Application, ...]:
         """Every application of a kind (and of a package manager, if given), in the order of the decisions."""

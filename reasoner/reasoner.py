@@ -177,7 +177,11 @@ class Reasoner:
         if isinstance(asked, Workload):
             if target is None or workload is not None:
                 raise BadInput("target", "nothing is said of where it is trained", expected="a workload and a target, or a plan")
+            if not isinstance(target, Target):
+                raise BadInput("target", f"{target!r:.60} is none", expected="a target, as load_target gives it")
             return make_request(asked, target, **choices)
+        if not isinstance(asked, Plan | Request):
+            raise BadInput("workload", f"{asked!r:.60} is none", expected="a workload, as load_workload gives it, or a plan")
         plans = asked.asked() if isinstance(asked, Plan) else asked
         if not choices and target is None and workload is None:
             return plans

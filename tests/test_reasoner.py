@@ -12,7 +12,7 @@ import pytest
 from kb.errors import BadInput, NoFeasiblePlan
 from kb.sources import Source
 from kb.store import KnowledgeStore
-from kb.target import Target, complete_target
+from kb.target import Target, complete_target, load_target
 from kb.terms import PREFIXES
 from kb.workload import Workload, load_workload
 from reasoner.proof_formats import to_dot, to_turtle
@@ -255,3 +255,13 @@ def test_two_threads_get_the_same_plans_as_one(reasoner: Reasoner, workload: Wor
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda machine: reasoner.plan(workload, machine), machines))
     assert together == alone
+
+
+def test_a_name_in_the_place_of_what_it_names_and_a_decision_that_is_none_are_refused_with_what_is_meant() -> None:
+    with pytest.raises(BadInput, match="'mnist-cnn' is none; expected a workload, as load_workload gives it"):
+        Reasoner([]).plan("mnist-cnn", "local")  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="target: 'local' is none; expected a target, as load_target gives it"):
+        Reasoner([]).plan(load_workload("mnist-cnn"), "local")  # type: ignore[arg-type]
+    plan = Reasoner([]).plan(load_workload("mnist-cnn"), load_target("zen5-virtual"))
+    with pytest.raises(BadInput, match="no decision 'precison'; did you mean 'precision'"):
+        plan.option("precison")

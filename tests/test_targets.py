@@ -45,6 +45,9 @@ def test_overrides_are_typed_and_recorded() -> None:
         ("cpu.usable_core", "1", "did you mean 'cpu.usable_cores'"),
         ("cpu.usable_cores", "many", "expected a whole number"),
         ("gpus[3].driver", "1", "no such place in gpus"),
+        ("driver", "535", r"did you mean 'gpus\[0\]\.driver'"),
+        ("gpus", "1", r"is not a list; expected a list, such as \[\{.*count: 8\}\]"),
+        ("gpus", '[{"model": "H100", "count": 0}]', "expected a whole number from 1"),
         ("gpus", "{", "expected a JSON or YAML value"),
         ("exclusive", "maybe", "expected true or false"),
         ("cpu.usable_cores", "100000", "expected no more than cpu.cores"),
@@ -88,6 +91,13 @@ def test_one_accelerator_in_turtle_stands_for_several(tmp_path: Path) -> None:
     path.write_text(PREFIXES + '<urn:n> a on:Target ; on:accelerators 8 ; on:gpu [ on:model "X" ; on:memoryGib 80.0 ] .')
     facts = load_target(str(path)).facts
     assert len(facts["gpus"]) == 8 and facts["gpus"][7]["memory_gib"] == 80.0
+
+
+@pytest.mark.parametrize("text", ["gpus: {model: H100, count: 8}", "gpus: [{model: H100, count: 3}, {model: H100, count: 5}]"])
+def test_accelerators_are_counted_or_listed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "n.yaml").write_text(text)
+    gpus = load_target(str(tmp_path / "n.yaml")).facts["gpus"]
+    assert len(gpus) == 8 and all(gpu["arch"] == "sm_90" and "count" not in gpu for gpu in gpus)
 
 
 @pytest.mark.parametrize(
