@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -92,9 +93,9 @@ def _changed_values(seed: bytes, chance: random.Random) -> bytes:
             case 0 if isinstance(holder, dict):
                 holder[chance.choice(("", "x", "\x1b", "a" * 300, "__class__", str(key) + "s"))] = holder.pop(key)
             case 1 if isinstance(holder, list):
-                holder.extend([holder[key]] * 30)
+                holder.extend(copy.deepcopy(holder[key]) for _ in range(30))
             case _:
-                holder[key] = chance.choice(VALUES)
+                holder[key] = copy.deepcopy(chance.choice(VALUES))  # it may be changed in its turn
     return json.dumps(value).encode()
 
 
