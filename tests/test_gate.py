@@ -42,8 +42,8 @@ def test_impossible_facts_are_refused_at_every_door(
         "file": lambda: load_target(str(file)),
         "python": lambda: complete_target("machine", described(key, number), "python"),
         "what-if": lambda: reasoner.what_if({key: value}, mlp, machine),
-        "set in a body": lambda: Questions(reasoner).plan({"workload": "mlp", "target": "zen5-virtual", "set": {key: number}}),
-        "a body": lambda: Questions(reasoner).plan({"workload": "mlp", "target": described(key, number)}),
+        "set in a body": lambda: Questions(reasoner).answer("plan", {"workload": "mlp", "target": "zen5-virtual", "set": {key: number}}),
+        "a body": lambda: Questions(reasoner).answer("plan", {"workload": "mlp", "target": described(key, number)}),
     }
     for name, door in doors.items():
         with pytest.raises(BadInput) as caught:
