@@ -100,14 +100,14 @@ def patterns(draw: st.DrawFn, subject: str, target: str, highest: int) -> str:
 @st.composite
 def rule_texts(draw: st.DrawFn, level: int) -> str:
     """A rule that concludes into stratum `level`, reads it and those below, and negates only those below."""
-    body = [draw(patterns("$this", "?x", level))]
+    body = [f"$this on:p{draw(st.integers(0, level))} ?x ."]  # a condition or a head about what nothing binds is refused
     for _ in range(draw(st.sampled_from([0, 0, 1, 2]))):
         body.append(draw(patterns(draw(st.sampled_from(["$this", "?x"])), draw(st.sampled_from(["?x", "?y"])), level)))
     kind = draw(st.sampled_from(["", "", "union", "optional", "values", "number", "bound"]))
     if kind == "union":
         body.append(f"{{ {draw(patterns('$this', '?z', level))} }} UNION {{ {draw(patterns('?x', '?z', level))} }}")
     if kind == "optional":
-        body.append(f"OPTIONAL {{ {draw(patterns('$this', '?z', level - 1))} }} FILTER(BOUND(?z) || ?x != $this)")
+        body.append(f"OPTIONAL {{ $this on:p{draw(st.integers(0, level - 1))} ?z . }} FILTER(BOUND(?z) || ?x != $this)")
     if kind == "values":
         body.append(f"VALUES ?x {{ {' '.join(NODES[:3])} }}")
     if kind == "number":
