@@ -104,7 +104,7 @@ class Catalogue:
                 name = maker.form.format(**groups) if numbered else groups["name"]
                 capability = "{major}.{minor}".format(**groups) if numbered else None
                 return self._known(name) or Architecture(name, maker.name, capability, None)
-        return self._known(arch) or Architecture(arch, None, None, None)
+        return self._known(arch) or self._known(arch.lower()) or Architecture(arch, None, None, None)
 
     def of_capability(self, capability: str) -> Architecture | None:
         """The architecture of a compute capability such as 8.6, known or only of a known form."""

@@ -73,10 +73,11 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore, standing: froze
 
 def _understood(request: Request, menu: Menu, names: Names) -> Request:
     """The request with every name as the knowledge base has it, so that all spellings of a question are one question."""
+    target = request.target.named(names)
     request = replace(
         with_names(request, menu, names),
         workload=request.workload.named(names),
-        target=request.target.named(names),
+        target=target if target == request.target else target.with_products(),  # a name that is understood now tells more
         site=request.site.named(names) if request.site else None,
         understood=True,
     )

@@ -73,6 +73,8 @@ def planned(module: str, facts: dict[str, Any]) -> Plan:
     if module == "workloads":
         workload = complete_workload("job", facts, "job.yaml")
     if module == "hardware":
+        if "cpu" in facts:  # what else the node says of its processor would contradict another one
+            target = target.with_overrides({f"cpu.{key}": None for key in ("isa_level", "microarchitecture", "features", "vendor", "model")})
         target = complete_target("node", laid_over(target.facts, facts), "node.yaml")
     return reasoner().plan(workload, target, site=complete_site(facts, "site.yaml") if module == "sites" else None)
 
