@@ -53,12 +53,9 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+
 
 def credentials(text: str) -> Iterator[tuple[int, int]]:
     """Where credentials stand in a text, from and to; variables such as `$HF_TOKEN` are none."""
-    begin = 0
-    for line in [text] if "PRIVATE KEY" in text else text.splitlines(keepends=True):
-        if _may_hold_one(line.lower()):
-            for form in _forms():
-                yield from ((begin + found.start("secret"), begin + found.end("secret")) for found in form.finditer(line))
-        begin += len(line)
+    for begin, end in _worth_a_look(text):
+        for form in _forms():
+            yield from ((begin + found.start("secret"), begin + found.end("secret")) for found in form.finditer(text[begin:end]))
 
 
 def without_credentials(text: str) -> str:
@@ -129,9 +126,29 @@ class Outgoing:
         return getattr(self.unguarded, name)
 
 
-def _may_hold_one(line: str) -> bool:
-    """Whether it is worth while to look closer at a line in lower case: most of what is printed holds no such word."""
-    return ("@" in line and ":/" in line) or any(hint in line for hint in _HINTS)
+def _worth_a_look(text: str) -> Iterator[tuple[int, int]]:
+    """The lines that have a word of which credentials are told, from and to: most of what is printed has none. A key of several lines is one."""
+    if "PRIVATE KEY" in text:
+        yield 0, len(text)
+        return
+    lower = text.lower()
+    if len(lower) != len(text):  # a few letters are several in lower case, and places would shift
+        lower = "".join(sign.lower() if len(sign.lower()) == 1 else sign for sign in text)
+    lines = {lower.rfind("\n", 0, place) + 1 for hint in _HINTS for place in _places(hint, lower)}
+    for place in _places("@", lower):
+        begin = lower.rfind("\n", 0, place) + 1
+        if ":/" in lower[begin:place]:
+            lines.add(begin)
+    for begin in sorted(lines):
+        end = lower.find("\n", begin)
+        yield begin, len(text) if end < 0 else end
+
+
+def _places(word: str, text: str) -> Iterator[int]:
+    place = text.find(word)
+    while place >= 0:
+        yield place
+        place = text.find(word, place + len(word))
 
 
 @functools.cache

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from shlex import quote
 from typing import Any
@@ -231,8 +231,9 @@ def changes(reasons: Reasons, guesses: Sequence[Guess], solve_again: Callable[[D
     order = {decision: place for place, decision in enumerate(names)}
 
     def taken_if(guess: Guess) -> dict[str, str]:
-        told = guess.admits is not None and guess.admits <= reasons.problem.tentative
-        return (reasons.better_with(guess.admits or ()) or taken) if told else solve_again(guess.derived)
+        if guess.admits is not None and guess.admits <= reasons.problem.tentative:
+            return reasons.better_with(guess.admits or ()) or taken
+        return taken if _only_excludes(guess.derived, reasons.problem.derived, taken.values()) else solve_again(guess.derived)
 
     def earliest(other: Mapping[str, str]) -> int:
         return min((order[decision] for decision in other if other[decision] != taken[decision]), default=len(order))
@@ -247,6 +248,12 @@ def changes(reasons: Reasons, guesses: Sequence[Guess], solve_again: Callable[[D
             changed = [{"decision": names[d], "from": names[taken[d]], "to": names[other[d]]} for d in other if other[d] != taken[d]]
             probe = f"--set {quote(f'{guess.key}={value}')}" if value is not None else "what `ontune probe` says there"
             yield {"fact": guess.key, "would_change": changed, "if": value or guess.value, "probe": probe}
+
+
+def _only_excludes(guessed: Derived, derived: Derived, taken: Iterable[str]) -> bool:
+    """Whether a guess does no more than exclude further options, none of which is taken: the best configuration stays the best."""
+    excluded, before = (frozenset().union(*each.excluded_by.values()) for each in (guessed, derived))
+    return (guessed.provides, guessed.applies) == (derived.provides, derived.applies) and before <= excluded and excluded.isdisjoint(taken)
 
 
 def _path_of(key: str) -> str:

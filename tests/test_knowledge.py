@@ -128,7 +128,7 @@ def test_a_release_that_the_wheel_folder_does_not_hold_is_rejected_with_that_rea
 
 BROKEN = [
     ("kb:x a on:Option ; on:optionOf kb:allocator .", "a label"),
-    ('kb:x a on:Option ; rdfs:label "x" .', "one decision"),
+    ('kb:x a on:Option ; rdfs:label "x" .', "belongs to no decision"),
     ('kb:x a on:Option ; rdfs:label "x" ; on:optionOf kb:allocator ; on:versionKey "2.13" .', "padded"),
     ('kb:x a on:Option ; rdfs:label "x" ; on:optionOf kb:allocator ; on:numerics on:Supported .', "on:Exact, on:Mixed or on:Lossy"),
     ('kb:x a on:Option ; rdfs:label "x" ; on:optionOf kb:allocator ; on:appliedBy [ a on:EnvironmentVariable ; on:value "1" ] .', "one name"),
