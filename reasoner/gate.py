@@ -22,6 +22,8 @@ _QUERIES = tuple(_SH + name for name in ("select", "ask", "construct", "update")
 _SUBCLASS = ox.NamedNode(PREFIXES["rdfs"] + "subClassOf")
 _RULE = _SH + "SPARQLRule"
 _STRUCTURE = tuple(PREFIXES[name] for name in ("owl", "rdf", "rdfs"))
+_OBJECTS = """SELECT ?property ?class WHERE { ?property a owl:ObjectProperty ; on:factKey ?key ; rdfs:range ?class .
+  FILTER NOT EXISTS { ?property on:factNamespace ?namespace } FILTER NOT EXISTS { ?property on:namedBy ?names } }"""
 _DEEPEST, _LONGEST = 16, 20_000
 
 
@@ -71,8 +73,15 @@ class Gate:
 
     @cached_property
     def _nameless_properties(self) -> frozenset[str]:
-        """Our properties that shipped knowledge gives nodes without a name."""
-        return frozenset(quad.predicate.value for quad in self._shipped.store if isinstance(quad.object, ox.BlankNode))
+        """Our properties that shipped knowledge gives nodes without a name, and those that descriptions of machines and sites do."""
+        shipped = self._shipped.store
+        used = {quad.predicate.value for quad in shipped if isinstance(quad.object, ox.BlankNode)}
+        return frozenset(used | {property for property, _ in self._described_without_names})
+
+    @cached_property
+    def _described_without_names(self) -> frozenset[tuple[str, str]]:
+        """Properties by which a description holds objects, such as the partitions of a site, with the classes of these."""
+        return frozenset((row["property"], row["class"]) for row in self._shipped.select(_OBJECTS))
 
     @cached_property
     def _nameless_classes(self) -> frozenset[str]:
@@ -81,7 +90,8 @@ class Gate:
         classes = {quad.object for quad in typed if isinstance(quad.subject, ox.BlankNode) and isinstance(quad.object, ox.NamedNode)}
         above = {kind.object for one in classes for kind in self._shipped.store.quads_for_pattern(one, _SUBCLASS, None, None)}
         below = {kind.subject for one in above for kind in self._shipped.store.quads_for_pattern(None, _SUBCLASS, one, None)}
-        return frozenset(one.value for one in classes | below if isinstance(one, ox.NamedNode))
+        named = {one.value for one in classes | below if isinstance(one, ox.NamedNode)}
+        return frozenset(named | {kind for _, kind in self._described_without_names})
 
     def _of_nameless(self, own: KnowledgeStore) -> Iterator[str]:
         """Blank nodes where a resource is needed that can be spoken of."""

@@ -54,7 +54,7 @@ def refusal(reasons: Reasons, request: Request, trials: Trials, settled: Iterabl
     hard = _every_hard_factor(reasons)
     for option in reasons.problem.pins.values():
         hard = [_spoken_of(factor, option) for factor in hard]
-    core = minimal_conflict(reasons.menu.options, hard)
+    core = minimal_conflict(reasons.menu.options, _telling_last(hard, reasons.problem.pins))
     clash = "; ".join(dict.fromkeys(reason.text for reason in _said(reasons, core)))
     ways = WaysOut(reasons, request, trials)
     repairs = [*map(known, settled), *(repair(request, way, "a plan is possible") for way in ways.feasible())]
@@ -71,6 +71,11 @@ def _every_hard_factor(reasons: Reasons) -> list[Factor]:
     # Over the full domains, so that nothing is left out in silence; a doubt stands in no one's way who asks for the option.
     alone = (factor for factor in exclusion_factors(reasons.problem) if not _is_doubt(reasons, factor))
     return [*hard_factors(reasons.problem, reasons.menu.options), *alone]
+
+
+def _telling_last(factors: Sequence[Factor], asked: Collection[str]) -> list[Factor]:
+    """The factors with those about nothing but what is asked for at the end, where a conflict that can be told in several ways is looked for."""
+    return sorted(factors, key=lambda factor: -len({*factor.scope} - {*asked}))
 
 
 def _is_doubt(reasons: Reasons, factor: Factor) -> bool:

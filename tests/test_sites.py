@@ -114,7 +114,7 @@ def test_the_example_states_every_key() -> None:
         ("storage", [{"class": "local"}], r"key 'storage\[0\].path' does not fit"),
         ("storage", [{"path": "/scratch/../etc", "class": "local"}], r"key 'storage\[0\].path'.*without \.\."),
         ("provides", ["a b"], "key 'provides': unknown capability 'a b'"),
-        ("account", "\ud800", "key 'account' holds half a character"),
+        ("account", "\ud800", "a text holds half of a pair of surrogates"),
         ("proxies", {"http": "http://me:secret@proxy:3128"}, "key 'proxies.http'.*without user and password"),
         ("packages", {"python_index": "ftp://mirror"}, "key 'packages.python_index'"),
         ("binds", ["data"], "key 'binds'.*SOURCE"),
