@@ -74,6 +74,8 @@ PLANTED = {
     ),
     "a need meets a prohibition": (
         "kb:contiguous on:needs kb:glibc-keep . kb:channels_last on:needs kb:glibc-keep ."
+        ' kb:own-needs a on:Override ; on:overrides kb:contiguous , kb:channels_last ; on:adds on:needs ; rdfs:label "ours" ;'
+        " dct:source <https://example.org/> ."
         + rule("no-glibc-keep", "on:excludes kb:glibc-keep", "?target on:isaLevel 'aarch64'"),
         ["for neoverse-v2-node llama-7b nothing is left", "contiguous, channels_last (", "needs kb:glibc-keep", "rule:no-glibc-keep"],
     ),
@@ -107,7 +109,7 @@ PLANTED = {
         ["dead: eff:wide has no influence on any witness, for wherever it applies, another statement about the same options is read instead"],
     ),
     "a target that nothing bears on": (
-        'tgt:blank a on:Target ; skos:notation "blank" ; rdfs:label "blank" ; on:load 0.5 ; dct:source <https://example.org/> .',
+        'tgt:blank a on:Target ; skos:notation "blank" ; rdfs:label "blank" ; on:nodes 1 ; dct:source <https://example.org/> .',
         ["uncovered: no rule, effect or need bears on the target blank"],
     ),
     "a workload that nothing bears on": (
