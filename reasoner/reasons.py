@@ -282,7 +282,7 @@ class Reasons:
     def lacking(self, option: str) -> Cause | None:
         """The first capability that an option needs although no option can give it, with those that would; None where there is none."""
         for need in sorted(self.menu.needs.get(option, set()) - self.problem.derived.provides - self.menu.name.keys()):
-            providers = [other for other, given in self.menu.provides.items() if need in given]
+            providers = sorted(other for other, given in self.menu.provides.items() if need in given)
             if not any(self.worth(other) is not None for other in providers):
                 return Cause("needs", option, (need,), tuple(providers))
         return None
