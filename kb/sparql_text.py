@@ -64,7 +64,13 @@ def tokens(query: str) -> Iterator[Token]:
 
 def unescaped(query: str) -> str:
     r"""The query with `\uXXXX` and `\UXXXXXXXX` replaced by what they stand for."""
-    return _ESCAPED.sub(lambda found: chr(min(int(found[1] or found[2], 16), 0x10FFFF)), query)
+    return _ESCAPED.sub(_sign, query)
+
+
+def _sign(escape: re.Match[str]) -> str:
+    """What an escape stands for; half of a pair of surrogates is no character, and is left to the engine to refuse."""
+    sign = chr(min(int(escape[1] or escape[2], 16), 0x10FFFF))
+    return escape[0] if "\ud800" <= sign <= "\udfff" else sign
 
 
 def bare(query: str) -> str:
