@@ -50,6 +50,11 @@ class Derived:
         """The rules that exclude an option."""
         return tuple(sorted(rule for rule, options in self.excluded_by.items() if option in options))
 
+    @property
+    def excluded(self) -> frozenset[str]:
+        """The options that rules exclude."""
+        return frozenset().union(*self.excluded_by.values())
+
     def without(self, rules: Collection[str]) -> Derived:
         """The same, had some rules excluded nothing."""
         return replace(self, excluded_by={rule: options for rule, options in self.excluded_by.items() if rule not in rules})

@@ -143,7 +143,7 @@ def ground(
 
 def _excluded(menu: Menu, derived: Derived) -> set[str]:
     """The options that something excludes alone."""
-    excluded = set[str]().union(*derived.excluded_by.values())
+    excluded = set(derived.excluded)
     for needs, options in menu.unsupplied.items():
         if not derived.provides.issuperset(needs):
             excluded |= options

@@ -183,8 +183,8 @@ class WaysOut:
         yield from sorted(rungs, key=lambda rung: (-len(rung[1]), str(rung[0].numerics)))
 
     def _rung(self, request: Request) -> tuple[Request, frozenset[str], frozenset[str]]:
-        excluded = _excluded(self._trials.derive(request))
-        return request, excluded, excluded - _excluded(self._trials.derive(self._consented(request, sorted(excluded))))
+        excluded = self._trials.derive(request).excluded
+        return request, excluded, excluded - self._trials.derive(self._consented(request, sorted(excluded))).excluded
 
     def _consented(self, request: Request, options: Sequence[str]) -> Request:
         names = [f"{self._menu.name[self._menu.decision_of(option)]}={self._menu.name[option]}" for option in options if option in self._menu.info]
@@ -230,10 +230,6 @@ class WaysOut:
         from reasoner.request import find_option
 
         return find_option(self._menu, text, "--forbid")
-
-
-def _excluded(derived: Derived) -> frozenset[str]:
-    return frozenset().union(*derived.excluded_by.values())
 
 
 def _typed(request: Request, wish: str, *words: str) -> Sequence[str]:

@@ -252,8 +252,8 @@ def changes(reasons: Reasons, guesses: Sequence[Guess], solve_again: Callable[[D
 
 def _only_excludes(guessed: Derived, derived: Derived, taken: Iterable[str]) -> bool:
     """Whether a guess does no more than exclude further options, none of which is taken: the best configuration stays the best."""
-    excluded, before = (frozenset().union(*each.excluded_by.values()) for each in (guessed, derived))
-    return (guessed.provides, guessed.applies) == (derived.provides, derived.applies) and before <= excluded and excluded.isdisjoint(taken)
+    same = (guessed.provides, guessed.applies) == (derived.provides, derived.applies)
+    return same and derived.excluded <= guessed.excluded and guessed.excluded.isdisjoint(taken)
 
 
 def _path_of(key: str) -> str:
