@@ -18,12 +18,17 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from kb.errors import BadInput
+from kb.files import read_text
 from kb.probe.storage import storage_of
 from kb.scratch import scratch
 from kb.site import Site
 
 MOUNT = "/mnt"
 INSIDE = f"{MOUNT}/ontune"
+
+IN_MEMORY = "/dev/shm/ontune"  # noqa: S108 (of the build, which nobody else shares)
+"""Where `as_script` lays the settings out."""
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 
 _CERTIFICATE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _FOLDER_VARIABLES = ("APPTAINER_TMPDIR", "SINGULARITY_TMPDIR")
@@ -100,8 +105,7 @@ def lent(wheels: Path | None, disk: Path, packages: Path | None = None) -> Itera
         inside = stage / "ontune"
         inside.mkdir()
         binds = [_bind(stage, MOUNT)]
-        environment = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "APT_CONFIG": f"{INSIDE}/apt.conf"}
-        environment |= {name: os.environ[name] for name in ("SOURCE_DATE_EPOCH",) if name in os.environ}
+        environment = _variables(INSIDE)
         certificates = _certificates()
         if certificates:
             shutil.copyfile(certificates, inside / "certificates.pem")
@@ -120,13 +124,36 @@ def lent(wheels: Path | None, disk: Path, packages: Path | None = None) -> Itera
             for name, host in folders.items():
                 (inside / name).mkdir()
                 binds.append(_bind(host, f"{INSIDE}/{name}"))
-        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
-        (inside / "environment.sh").write_text(exports, encoding="utf-8")
+        (inside / "environment.sh").write_text(_exports(environment), encoding="utf-8")
         # The builder's user in the image need not be this user.
         for path in stage.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         stage.chmod(0o755)
         yield tuple(binds)
+
+
+def as_script() -> str:
+    """The settings of this machine and this user in one script, for builds into which no folder can be bound: it lays them out in the build's own
+    memory. A folder of wheels on this machine is not seen there."""
+    settings = {"apt.conf": _apt_settings(bool(certificates := _certificates())), "pip.conf": _pip_settings(_pip_configuration())[0]}
+    environment = {**_variables(IN_MEMORY), "PIP_CONFIG_FILE": f"{IN_MEMORY}/pip.conf"}
+    environment |= {name: value for name, value in os.environ.items() if name.lower() in _PROXY_VARIABLES}
+    if certificates:
+        settings["certificates.pem"] = read_text(certificates)
+        environment |= dict.fromkeys(_CERTIFICATE_VARIABLES, f"{IN_MEMORY}/certificates.pem")
+    settings = {name: text.replace(INSIDE, IN_MEMORY) for name, text in settings.items()}
+    laid_out = "".join(f"printf %s {shlex.quote(text)} >{IN_MEMORY}/{name}\n" for name, text in settings.items())
+    return f"mkdir -p {IN_MEMORY}\n{laid_out}{_exports(environment)}"
+
+
+def _variables(folder: str) -> dict[str, str]:
+    """What every build is told, with the settings in a folder."""
+    told = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "APT_CONFIG": f"{folder}/apt.conf"}
+    return told | {name: os.environ[name] for name in ("SOURCE_DATE_EPOCH",) if name in os.environ}
+
+
+def _exports(variables: Mapping[str, str]) -> str:
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
 def _bind(host: Path, inside: str) -> str:

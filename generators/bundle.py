@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,13 @@ class Bundle:
     def definition(self) -> Path:
         """The Apptainer definition. It is built with the bundle's folder as working directory."""
         return self.folder / FORMATS["apptainer"]
+
+    @property
+    def recipe_digest(self) -> str:
+        """The digest that the Dockerfile's image is named and labelled by; empty where the bundle has no Dockerfile."""
+        file = self.folder / FORMATS["dockerfile"]
+        label = re.search(r'^LABEL ontune\.recipe="([0-9a-f]+)"$', read_text(file), re.MULTILINE) if file.is_file() else None
+        return label[1] if label else ""
 
     @property
     def image(self) -> Path:

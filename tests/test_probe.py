@@ -268,9 +268,9 @@ def test_sinfo_and_pbsnodes(tmp_path: Path) -> None:
     assert (found["scheduler"], found["nodes"], found["cpu"]["cores"], found["memory_gib"]) == ("slurm", 4, 128, 1024.0)
     assert found["partitions"] == ["gpu", "long"] and found["gpus"] is None and found["cpu"]["usable_cores"] is None
     pbs = "n1\n     state = free\n     np = 40\n     queue = gpu\nn2\n     state = free\n     np = 40\n"
-    assert scheduler.parse(pbs, "pbs") == {"scheduler": "pbs", "partitions": ["gpu"], "nodes": 2, "cpu.cores": 40}
+    assert scheduler.parse(pbs, "pbs").facts == {"scheduler": "pbs", "partitions": ["gpu"], "nodes": 2, "cpu.cores": 40}
     with pytest.raises(BadInput, match="sinfo with its header"):
-        scheduler.parse("nothing\n", "s.txt")
+        scheduler.parse("nothing\n", "s.txt").facts
 
 
 @pytest.mark.parametrize(
@@ -292,11 +292,11 @@ def test_the_kind_of_pbs_is_told_by_its_version(programs: list[str], version: st
 
 
 def test_sinfo_with_node_states_counts_all_nodes() -> None:
-    found = scheduler.parse(SINFO.replace("NODES(A/I/O/T)", "NODES"), "s.txt")
+    found = scheduler.parse(SINFO.replace("NODES(A/I/O/T)", "NODES"), "s.txt").facts
     assert found["nodes"] == 4 and found["cpu.cores"] == 128 and found["gpus"] == [{}] * 8
-    assert scheduler.parse("PARTITION NODES GRES\ngpu 2 gpu:h100:4(S:0-1),tmpdisk:100\n", "s")["gpus"] == [{"model": "h100"}] * 4
-    assert scheduler.parse("PARTITION NODES GRES\ncpu 2 (null)\n", "s")["gpus"] == []
-    assert "gpus" not in scheduler.parse("PARTITION NODES GRES\nmix* 2 gpu:4\nmix* 2 (null)\n", "s")
+    assert scheduler.parse("PARTITION NODES GRES\ngpu 2 gpu:h100:4(S:0-1),tmpdisk:100\n", "s").facts["gpus"] == [{"model": "h100"}] * 4
+    assert scheduler.parse("PARTITION NODES GRES\ncpu 2 (null)\n", "s").facts["gpus"] == []
+    assert "gpus" not in scheduler.parse("PARTITION NODES GRES\nmix* 2 gpu:4\nmix* 2 (null)\n", "s").facts
 
 
 PBSNODES = """\
@@ -321,10 +321,10 @@ def shortened(text: str) -> list[str]:
 
 @pytest.mark.parametrize("whole", [WIDE_SINFO, PBSNODES], ids=["sinfo", "pbsnodes"])
 def test_a_damaged_description_of_a_cluster_is_an_error_or_says_less(whole: str) -> None:
-    known = scheduler.parse(whole, "s.txt")
+    known = scheduler.parse(whole, "s.txt").facts
     for text in shortened(whole):
         try:
-            found = scheduler.parse(text, "s.txt")
+            found = scheduler.parse(text, "s.txt").facts
         except BadInput as error:
             assert "s.txt" in str(error)
             continue
@@ -343,7 +343,7 @@ def test_a_description_of_a_cluster_with_any_line_replaced_is_no_traceback(place
         lines = whole.splitlines()
         lines[place % len(lines)] = noise
         try:
-            assert scheduler.parse("\n".join(lines) + "\n", "s.txt")["scheduler"] in ("slurm", "pbs")
+            assert scheduler.parse("\n".join(lines) + "\n", "s.txt").facts["scheduler"] in ("slurm", "pbs")
         except BadInput as error:
             assert "s.txt" in str(error)
 
@@ -604,41 +604,115 @@ TORQUE = """cloud8
 
 
 def test_the_summary_of_sinfo_counts_nodes() -> None:
-    assert scheduler.parse(SUMMARY, "s") == {"scheduler": "slurm", "partitions": ["cosma", "cosma-pauper"], "nodes": 224}
+    assert scheduler.parse(SUMMARY, "s").facts == {"scheduler": "slurm", "partitions": ["cosma", "cosma-pauper"], "nodes": 224}
 
 
 def test_sinfo_with_bars_and_counts_by_state() -> None:
-    found = scheduler.parse(BARS, "s")
+    found = scheduler.parse(BARS, "s").facts
     assert (found["nodes"], found["cpu.cores"], found["cpu.sockets"], found["cpu.physical_cores"], found["memory_gib"]) == (50, 100, 2, 50, 500.0)
     assert found["gpus"] == [{"model": "nvidia_a100-sxm4-80gb"}] * 8
 
 
 @pytest.mark.parametrize("text", [SCONTROL, ONE_LINE], ids=["lines", "one line"])
 def test_scontrol_describes_nodes(text: str) -> None:
-    found = scheduler.parse(text, "s")
+    found = scheduler.parse(text, "s").facts
     assert (found["scheduler"], found["partitions"], found["nodes"]) == ("slurm", ["a", "b"], 1)
     assert (found["cpu.cores"], found["cpu.physical_cores"], found["cpu.isa_level"], found["memory_gib"]) == (224, 112, "x86_64", 2011.7)
     assert found["gpus"] == [{"model": "nvidia_b200"}] * 4
-    mixed = scheduler.parse(text + text.replace("NodeName=g1", "NodeName=c1").replace("gpu:nvidia_b200:4(S:0-1)", "(null)"), "s")
+    both = text + text.replace("NodeName=g1", "NodeName=c1").replace("gpu:nvidia_b200:4(S:0-1)", "(null)").replace("Partitions=a,b", "Partitions=b")
+    with pytest.raises(BadInput, match=r"^s: 2 partitions, and nothing says which one is meant; expected --partition with one of a, b$"):
+        scheduler.parse(both, "s")
+    assert scheduler.parse(both, "s", "a").facts["gpus"] == [{"model": "nvidia_b200"}] * 4
+    mixed = scheduler.parse(both, "s", "b").facts
     assert mixed["nodes"] == 2 and mixed["cpu.cores"] == 224 and "gpus" not in mixed
 
 
+# As clusters print them: two without a default, of which one counts cores and nodes by state; node by node; every column there is.
+NO_DEFAULT = """\
+PARTITION   AVAIL  TIMELIMIT  NODES  STATE NODELIST
+compute     up     1-00:00:00     5  alloc node[01-05]
+compute     up     1-00:00:00     3   idle node[06-08]
+debug       up     00:30:00       2   idle node[09-10]
+"""
+BY_STATE = """\
+PARTITION           CPUS(A/I/O/T)       NODES(A/I/O/T)
+normal*             6336/720/972/8028   196/0/27/223
+gpu4090             177/35/44/256       7/0/1/8
+gpuh200             90/166/256/512      2/0/2/4
+"""
+KINDS = """\
+PARTITION|AVAIL|TIMELIMIT|NODES|STATE|GRES
+general*|up|11-00:00:00|2|idle|(null)
+lab|up|11-00:00:00|1|mix-|gpu:nvidia_a100-sxm4-80gb:8
+volta-gpu|up|6-00:00:00|8|mix|gpu:tesla_v100-sxm2-16gb:4(S:0-1)
+volta-gpu|up|6-00:00:00|1|idle|gpu:tesla_v100-sxm2-16gb:2(S:0-1)
+"""
+BY_NODE = """\
+Mon Nov 30 10:52:47 2026
+NODELIST   NODES  PARTITION       STATE CPUS    S:C:T MEMORY TMP_DISK WEIGHT AVAIL_FE REASON
+c1             1    normal*        idle   32   2:16:1 128000        0      1   (null) none
+c1             1       long        idle   32   2:16:1 128000        0      1   (null) none
+c2             1       long        down   32   2:16:1 128000        0      1   (null) Not responding
+"""
+ALL = """\
+AVAIL|CPUS|MEMORY|S:C:T|NODES(A/I) |CPUS(A/I/O/T) |NODES |NODES(A/I/O/T) |GRES |PARTITION |PARTITION |SOCKETS |CORES
+up|32|128000|2:16:1|1/0 |32/0/0/32 |1 |1/0/0/1 |(null) |all* |all |2 |16
+up|32|128000|2:16:1|0/1 |0/32/0/32 |1 |0/1/0/1 |(null) |cpubase |cpubase |2 |16
+"""
+
+
+def test_of_several_partitions_the_one_is_taken_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text(KINDS)
+    asked = probe(sinfo=tmp_path / "s", partition="lab").facts
+    assert (asked["nodes"], [gpu["model"] for gpu in asked["gpus"]]) == (1, ["nvidia_a100-sxm4-80gb"] * 8)
+    assert scheduler.parse(BY_STATE, "s", "gpuh200").facts == {
+        "scheduler": "slurm", "partitions": ["gpu4090", "gpuh200", "normal"], "nodes": 4, "cpu.cores": 128,
+    }  # fmt: skip
+    assert [scheduler.parse(BY_NODE, "s", name).facts["nodes"] for name in ("normal", "long")] == [1, 2]
+    assert scheduler.parse(BY_NODE, "s", "long").facts["cpu.physical_cores"] == 32
+    every = scheduler.parse(ALL, "s").facts
+    assert (every["nodes"], every["cpu.cores"], every["memory_gib"], every["gpus"]) == (1, 32, 125.0, [])
+    with pytest.raises(BadInput, match=r"--partition: s has no partition 'lap'; expected general, lab, volta-gpu; did you mean 'lab'\?"):
+        scheduler.parse(KINDS, "s", "lap")
+    with pytest.raises(BadInput, match="--sinfo with what sinfo says"):
+        probe(partition="lab")
+
+
+def test_of_several_partitions_none_is_taken_in_silence(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"^s: 2 partitions, and nothing says which one is meant; expected --partition with one of compute, debug$"):
+        scheduler.parse(NO_DEFAULT, "s")
+    (tmp_path / "s").write_text(BY_STATE)
+    told: list[str] = []
+    assert probe(sinfo=tmp_path / "s", tell=told.append).facts["nodes"] == 223
+    assert told == [f"{tmp_path}/s: 3 partitions; these are the nodes of the default one, normal (--partition for another: gpu4090, gpuh200)"]
+    assert scheduler.parse(KINDS, "s", "volta-gpu").remarks == (
+        "s: the nodes of volta-gpu differ in accelerators (gpu:tesla_v100-sxm2-16gb:4(S:0-1), gpu:tesla_v100-sxm2-16gb:2(S:0-1)),"
+        " which is left out: --set what yours has",
+    )
+    assert scheduler.parse(NO_DEFAULT, "s", "debug").remarks == ("s: nothing is said of what a node has; `sinfo -o '%P %D %c %m %G'` does",)
+    queues = PBS_PROFESSIONAL.replace("ngpus = 4", "ngpus = 2", 1)
+    with pytest.raises(BadInput, match="--partition with one of gpu, long, workq"):
+        scheduler.parse(queues, "p")
+    assert scheduler.parse(queues, "p", "long").facts["partitions"] == ["gpu", "long", "workq"]
+
+
 def test_both_dialects_of_pbsnodes() -> None:
-    found = scheduler.parse(PBS_PROFESSIONAL, "p")
+    found = scheduler.parse(PBS_PROFESSIONAL, "p").facts
     assert (found["nodes"], found["cpu.cores"], found["memory_gib"], found["partitions"]) == (3, 48, 503.2, ["gpu", "long", "workq"])
     assert found["gpus"] == [{}] * 4
-    assert "gpus" not in scheduler.parse(PBS_PROFESSIONAL.replace("ngpus = 4", "nmics = 0", 1), "p")  # one node has none
-    torque = scheduler.parse(TORQUE, "p")
+    with pytest.raises(BadInput, match="--partition with one of gpu, long, workq"):
+        scheduler.parse(PBS_PROFESSIONAL.replace("ngpus = 4", "nmics = 0", 1), "p")  # one node has none
+    torque = scheduler.parse(TORQUE, "p").facts
     assert (torque["cpu.cores"], torque["memory_gib"], torque["gpus"]) == (40, 125.5, [{"model": "GeForce GTX 1080 Ti", "driver": "450.51.05"}])
     halves = "".join(f"n[{n}]\n     state = free\n     resources_available.ncpus = 16\n     resources_available.ngpus = 2\n" for n in range(2))
-    assert scheduler.parse(halves, "p") == {"scheduler": "pbs", "partitions": None, "nodes": 1, "cpu.cores": 32, "gpus": [{}] * 4}
+    assert scheduler.parse(halves, "p").facts == {"scheduler": "pbs", "partitions": None, "nodes": 1, "cpu.cores": 32, "gpus": [{}] * 4}
 
 
 @pytest.mark.parametrize("whole", [SUMMARY, BARS, SCONTROL, PBS_PROFESSIONAL, TORQUE], ids=["summary", "bars", "scontrol", "pbs", "torque"])
 def test_a_damaged_dump_of_a_cluster_is_an_error_or_readable(whole: str) -> None:
     for text in shortened(whole):
         try:
-            assert scheduler.parse(text, "s.txt")["scheduler"] in ("slurm", "pbs")
+            assert scheduler.parse(text, "s.txt").facts["scheduler"] in ("slurm", "pbs")
         except BadInput as error:
             assert "s.txt" in str(error)
 

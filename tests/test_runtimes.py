@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import os
 import re
 import shutil
@@ -18,10 +19,12 @@ import pytest
 from conftest import require
 from test_generators import MPIRUN, SHELLCHECK, STAGED, TORCHRUN, stub, written
 
+from bench import site_settings
 from bench.runners.native import NativeRunner
+from bench.runners.oci import OciRunner
 from generators.bundle import files_of, write_bundle
 from generators.job import FILES
-from kb.errors import BadInput, NoFeasiblePlan
+from kb.errors import BadInput, NoFeasiblePlan, RunFailed
 from kb.query_library import named_query
 from kb.target import Target, load_target
 from kb.workload import load_workload
@@ -229,15 +232,65 @@ def test_a_plan_without_an_image_runs_in_an_environment_beside_its_scripts(tmp_p
     assert (done.returncode, done.stdout) == (0, "trained with fastnet ['one']\n"), done.stderr
 
 
-def test_a_runner_is_refused_where_the_plan_is_for_another(tmp_path: Path) -> None:
-    docker = write_bundle(plans.plan("pytorch", "debian-12", DOCKER), tmp_path / "docker")
-    host = write_bundle(plans.plan("pytorch", "debian-12", NONE), tmp_path / "host")
-    for name in ("auto", "apptainer", "slurm"):
-        with pytest.raises(BadInput, match=r"built and run by docker.*Dockerfile"):
+def test_a_runner_is_refused_where_the_plan_is_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = write_bundle(plans.plan("pytorch", "debian-12", DOCKER), tmp_path / "of-docker")
+    host = write_bundle(plans.plan("pytorch", "debian-12", NONE), tmp_path / "of-host")
+    for name in ("apptainer", "podman"):
+        with pytest.raises(BadInput, match=r"built and run by docker; expected auto, docker or native"):
             runner_named(name, docker, must_run=False)
-    with pytest.raises(BadInput, match="the plan has no image"):
-        runner_named("apptainer", host, must_run=False)
+    with pytest.raises(BadInput, match=rf"on each node: docker build -t ontune:\w+ {docker.folder}; then: ONTUNE_BUNDLE=\S+ sbatch \S+/job.slurm$"):
+        runner_named("slurm", docker, must_run=False)
+    for name in ("apptainer", "docker"):
+        with pytest.raises(BadInput, match="the plan has no image"):
+            runner_named(name, host, must_run=False)
     assert isinstance(runner_named("auto", host), NativeRunner) and isinstance(runner_named("native", docker), NativeRunner)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert isinstance(runner_named("auto", docker), NativeRunner)
+    with pytest.raises(BadInput, match=r"no docker on the PATH; expected .* or --runner native"):
+        runner_named("docker", docker)
+    stub(tmp_path / "docker", "exit 1")
+    assert runner_named("auto", docker) == runner_named("docker", docker) == OciRunner("docker")
+
+
+# Stands for Docker: an image is a file; what is started in it writes its result into the lent folder, or takes too long and is ended by name.
+BUILDER = """
+case "$1 $2" in
+"image inspect") cat "$STORE/${5#ontune:}" 2>/dev/null ;;
+"build --secret") [ ! -e "$STORE/broken" ] || { echo "no space left"; exit 1; }; . "${3#id=environment,src=}" && echo "$PIP_CONFIG_FILE"
+    echo "[123, \\"${5#ontune:}\\"]" >"$STORE/${5#ontune:}" ;;
+"run --rm") echo "$*" >"$STORE/words"; [ ! -e "$STORE/slow" ] || exec sleep 60
+    for word; do case $word in *:/mnt) echo '{"throughput": 7.5}' >"${word%:/mnt}/result.json" ;; esac; done ;;
+"rm --force") echo "$3" >"$STORE/ended" ;;
+esac
+"""
+
+
+def test_docker_builds_and_runs_what_auto_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = write_bundle(plans.plan("pytorch", "debian-12", DOCKER, GPUS), tmp_path / "bundle")
+    store = tmp_path / "store"
+    store.mkdir()
+    stub(tmp_path / "docker", BUILDER.replace("$STORE", str(store)))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("ONTUNE_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(site_settings, "IN_MEMORY", str(tmp_path / "memory"))
+    runner = runner_named("auto", bundle)
+    image = f"ontune:{bundle.recipe_digest}"
+    assert runner.lacking(bundle) == [image]
+    (store / "broken").touch()
+    with pytest.raises(RunFailed, match=f"building {image} failed.*\nno space left\nwhole log: "):
+        runner.prepare(bundle)
+    (store / "broken").unlink()
+    built = runner.prepare(bundle)
+    assert (built.path, built.recipe, built.bytes, runner.lacking(bundle)) == (image, bundle.recipe_digest, 123, [])
+    assert f"{tmp_path}/memory/pip.conf" in Path(built.log).read_text()  # the builder's settings have reached the build
+    assert runner.prepare(bundle) == built
+    ended = runner.run(bundle, ["--windows", "2"], tmp_path / "result.json", 1)
+    assert ended.result == {"throughput": 7.5} and json.loads((tmp_path / "result.json").read_text()) == ended.result
+    words = (store / "words").read_text()
+    assert re.search(rf" --gpus=all .*--name \S+ --cpuset-cpus \d+ .*{image} --windows 2 --output /mnt/result.json$", words)
+    (store / "slow").touch()
+    late = dataclasses.replace(runner, limit_seconds=0.3).run(bundle, [], tmp_path / "late.json", None)  # type: ignore[type-var]
+    assert late.outcome == "timed-out" and f"--name {(store / 'ended').read_text().strip()} " in (store / "words").read_text()
 
 
 def test_docker_itself_takes_the_options_of_a_job(tmp_path: Path) -> None:

@@ -48,6 +48,9 @@ class Runner(Protocol):
     def lacks(self, plan: Plan) -> Mapping[str, str]:
         """The options of a plan (`decision=option`) that cannot be applied this way on this machine, each with what is missing."""
 
+    def lacking(self, bundle: Bundle) -> list[str]:
+        """What `prepare` makes and is not here yet: the image, by its path or name."""
+
     def prepare(self, bundle: Bundle) -> Any:
         """Build what the bundle needs. Raises RunFailed, also where the machine lacks something."""
 

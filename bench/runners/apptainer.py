@@ -38,6 +38,10 @@ class ApptainerRunner:
         """As `Runner.lacks`: the image has everything."""
         return {}
 
+    def lacking(self, bundle: Bundle) -> list[str]:
+        """As `Runner.lacking`."""
+        return [] if bundle.image.is_file() else [str(bundle.image)]
+
     def prepare(self, bundle: Bundle) -> Built:
         """Build the image."""
         return build_image(bundle, self.apptainer)

@@ -38,6 +38,10 @@ class NativeRunner:
             if not _loads(library)
         }
 
+    def lacking(self, bundle: Bundle) -> list[str]:
+        """As `Runner.lacking`."""
+        return []
+
     def prepare(self, bundle: Bundle) -> Built:
         """Make the environment.
 

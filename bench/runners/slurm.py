@@ -42,6 +42,10 @@ class SlurmRunner:
         """As `Runner.lacks`: the image has everything."""
         return {}
 
+    def lacking(self, bundle: Bundle) -> list[str]:
+        """As `Runner.lacking`."""
+        return [] if bundle.image.is_file() or not bundle.recipe.in_container else [str(bundle.image)]
+
     def prepare(self, bundle: Bundle) -> Built:
         """Build the image, here; or the environment, where the plan has none."""
         if bundle.recipe.in_container:

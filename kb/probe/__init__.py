@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ def probe(
     overrides: Mapping[str, Any] | None = None,
     via: str | None = None,
     network: bool = False,
+    partition: str = "",
+    tell: Callable[[str], None] = lambda news: None,
 ) -> Target:
     """Probe a machine.
 
@@ -46,6 +48,8 @@ def probe(
         overrides: facts set by hand, see `Target.with_overrides`.
         via: a command that runs words on another node (`srun -p gpu`); the probe is sent there on standard input.
         network: whether to ask container registries if they answer.
+        partition: the partition or queue of `sinfo` whose nodes are meant.
+        tell: gets what a dump leaves open, a sentence each.
 
     Raises:
         BadInput: a dump is not what it should be, or an override has an unknown key or a wrong type.
@@ -56,9 +60,11 @@ def probe(
 
     keys = fact_keys("hardware")
     dumps = [dump for dump in (cpuinfo, lscpu, nvidia_smi, rocm_smi, sinfo) if dump]
+    if partition and not sinfo:
+        raise BadInput("--partition", "names a partition of a cluster of which nothing is given", expected="--sinfo with what sinfo says, too")
     if dumps:
         facts, name = keys.empty(), user_files.name_of(dumps[0])
-        for path, value in _from_dumps(cpuinfo or lscpu, nvidia_smi, rocm_smi, sinfo).items():
+        for path, value in _from_dumps(cpuinfo or lscpu, nvidia_smi, rocm_smi, sinfo, partition, tell).items():
             facts = keys.assign(facts, path, value)
     else:
         raw = _collected(via)
@@ -86,7 +92,9 @@ def _collected(via: str | None) -> dict[str, Any]:
     return raw
 
 
-def _from_dumps(processor: Path | None, nvidia: Path | None, rocm: Path | None, cluster: Path | None) -> dict[str, Any]:
+def _from_dumps(
+    processor: Path | None, nvidia: Path | None, rocm: Path | None, cluster: Path | None, partition: str, tell: Callable[[str], None]
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if processor:
         found["cpu"] = cpu.facts(cpuinfo.parse(user_files.read_text(processor), str(processor)))
@@ -98,8 +106,10 @@ def _from_dumps(processor: Path | None, nvidia: Path | None, rocm: Path | None, 
     if cluster:
         # A scheduler says less of a node than the node's own tools.
         stated = {f"cpu.{name}" for name, value in found.get("cpu", {}).items() if value is not None} | found.keys()
-        told = scheduler.parse(user_files.read_text(cluster), str(cluster))
-        found |= {path: value for path, value in told.items() if path not in stated}
+        told = scheduler.parse(user_files.read_text(cluster), str(cluster), partition)
+        for remark in told.remarks:
+            tell(remark)
+        found |= {path: value for path, value in told.facts.items() if path not in stated}
     return {path: value for path, value in found.items() if value is not None}
 
 

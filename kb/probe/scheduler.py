@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
 
 from kb.counts import MOST_DEVICES, positive, whole
 from kb.errors import BadInput
@@ -33,22 +34,40 @@ def present(programs: Iterable[str], environment: Mapping[str, str], pbs_version
     return (_PBS_KINDS["=" in told[1]] if told else "pbs") if found == "pbs" else found
 
 
-def parse(text: str, where: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a dump says of a cluster.
+
+    Attributes:
+        facts: of the nodes of one partition, by the keys of a target.
+        remarks: what was left out or taken of several, a sentence each.
+    """
+
+    facts: dict[str, Any]
+    remarks: tuple[str, ...] = ()
+
+
+def parse(text: str, where: str, partition: str = "") -> Cluster:
     """What the output of `sinfo` (any format with a header), `scontrol show node` or `pbsnodes -a` says: scheduler, partitions, nodes, what each has.
 
-    Where nodes differ in something, that is left out.
+    Where nodes differ in something, that is left out, and a remark says so.
+
+    Args:
+        text: the output.
+        where: its file.
+        partition: the partition or queue whose nodes are meant; empty takes the default one, or what all have in common.
 
     Raises:
-        BadInput: the text is none of these.
+        BadInput: the text is none of these, has no such partition, or several of which it does not say which one is meant.
     """
     if re.search(r"^[ \t]+(state|resources_available\.\w+|np)[ \t]*=", text, re.MULTILINE):
-        return _pbsnodes(text)
+        return _pbsnodes(text, where, partition)
     if re.search(r"^NodeName=", text, re.MULTILINE):
-        return _scontrol(text)
+        return _scontrol(text, where, partition)
     header = next((line for line in text.splitlines() if "PARTITION" in _cells(line.upper())), None)
     if header is None:
         raise BadInput(where, "not the state of a cluster", expected="the output of sinfo with its header, of scontrol show node, or of pbsnodes -a")
-    return _sinfo(text.splitlines(), header)
+    return _sinfo(text.splitlines(), header, where, partition)
 
 
 def _cells(line: str) -> list[str]:
@@ -56,35 +75,72 @@ def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("|")] if "|" in line else line.split()
 
 
-def _sinfo(lines: list[str], header: str) -> dict[str, Any]:
+def _sinfo(lines: list[str], header: str, where: str, partition: str) -> Cluster:
     columns = _cells(header.upper())
-    rows = [_row(dict(zip(columns, _cells(line), strict=False))) for line in lines[lines.index(header) + 1 :] if line.strip()]
-    rows = [row for row in rows if row.get("PARTITION")]
-    partitions: dict[str, int] = {}
-    for row in rows:
-        name = row["PARTITION"].rstrip("*")
-        partitions[name] = partitions.get(name, 0) + (whole(row.get("NODES")) or 0)
-    found: dict[str, Any] = {"scheduler": "slurm", "partitions": sorted(partitions) or None}
-    default = next((row["PARTITION"].rstrip("*") for row in rows if row["PARTITION"].endswith("*")), None)
-    chosen = default or (next(iter(partitions)) if len(partitions) == 1 else None)
-    if chosen is None:
-        return found
-    mine = [row for row in rows if row["PARTITION"].rstrip("*") == chosen]
-    return found | {"nodes": partitions[chosen] or None} | _hardware(mine)
+    every = [_row(zip(columns, _cells(line), strict=False)) for line in lines[lines.index(header) + 1 :] if line.strip()]
+    every = [row for row in every if row.get("PARTITION") not in (None, "", "PARTITION")]
+    names = sorted({row["PARTITION"].rstrip("*") for row in every})
+    default = next((row["PARTITION"].rstrip("*") for row in every if row["PARTITION"].endswith("*")), "")
+    facts: dict[str, Any] = {"scheduler": "slurm", "partitions": names or None}
+    if not names:
+        return Cluster(facts)
+    chosen = _chosen(partition, names, where) or default or (names[0] if len(names) == 1 else _which(names, where))
+    remarks = [f"{where}: {len(names)} partitions; these are the nodes of the default one, {chosen} (--partition {_others(names, chosen)})"]
+    mine = [row for row in every if row["PARTITION"].rstrip("*") == chosen]
+    counted = sum(whole(row.get("NODES")) or 0 for row in mine)
+    said, differing = _hardware(mine), _differing(mine, f"{where}: the nodes of {chosen}")
+    if "memory_gib" not in said and not {"CPUS", "MEMORY", "GRES"} & set(mine[0]):
+        differing.append(f"{where}: nothing is said of what a node has; `sinfo -o '%P %D %c %m %G'` does")
+    return Cluster(facts | {"nodes": counted or None} | said, (*(remarks if not partition and len(names) > 1 else ()), *differing))
 
 
-def _row(cells: Row) -> Row:
+def _chosen(partition: str, names: list[str], where: str) -> str:
+    """The partition that is asked for. Raises BadInput where there is none of that name."""
+    if partition and partition not in names:
+        raise BadInput("--partition", f"{where} has no partition '{partition}'", expected=", ".join(names), given=partition, known=names)
+    return partition
+
+
+def _which(names: list[str], where: str) -> NoReturn:
+    """Raises BadInput: nobody but the user knows which of the partitions is meant."""
+    raise BadInput(where, f"{len(names)} partitions, and nothing says which one is meant", expected=f"--partition with one of {', '.join(names)}")
+
+
+def _others(names: list[str], chosen: str) -> str:
+    others = [name for name in names if name != chosen]
+    return others[0] if len(others) == 1 else f"for another: {', '.join(others)}"
+
+
+_SAID = {"CPUS": "cores", "MEMORY": "memory", "GRES": "accelerators"}
+
+
+def _differing(rows: list[Row], whose: str) -> list[str]:
+    """In what nodes differ, which is then left out."""
+    found = []
+    for column, what in _SAID.items():
+        stated = list(dict.fromkeys(row[column].rstrip("+") for row in rows if row.get(column)))
+        if len(stated) > 1:
+            found.append(f"{whose} differ in {what} ({', '.join(stated)}), which is left out: --set what yours has")
+    return found
+
+
+def _row(cells: Iterable[tuple[str, str]]) -> Row:
     """A row with its counts for one node: sums by state (`A/I/O/T`) and `sockets:cores:threads` under the names that other formats use."""
-    row = {re.sub(r"\(A/I/O/T\)|\(A/I\)", "", name): value for name, value in cells.items()}
-    if "/" in row.get("NODES", ""):
+    row: Row = {}
+    for name, value in cells:
+        if not name.endswith("(A/I)"):  # without the total
+            row.setdefault(name, value)  # the first of two: only that marks the default partition
+    for name in ("NODES", "CPUS"):
+        row.setdefault(name, row.get(f"{name}(A/I/O/T)", ""))
+    if "/" in row["NODES"]:
         row["NODES"] = row["NODES"].split("/")[-1]
-    if "/" in row.get("CPUS", ""):
+    if "/" in row["CPUS"]:
         total, nodes = whole(row["CPUS"].split("/")[-1]), positive(row.get("NODES"))
         even = total is not None and nodes and total % nodes == 0
         row["CPUS"] = str(total // nodes) if total is not None and nodes and even else ""
     if (parts := row.get("S:C:T", "").split(":")) and len(parts) == 3:
         row |= dict(zip(("SOCKETS", "CORES", "THREADS"), parts, strict=True))
-    return row
+    return {name: value for name, value in row.items() if value}
 
 
 def _hardware(rows: list[Row]) -> dict[str, Any]:
@@ -121,17 +177,32 @@ def _same(rows: list[Row], column: str) -> int | None:
     return whole(only)
 
 
-def _scontrol(text: str) -> dict[str, Any]:
+def _scontrol(text: str, where: str, partition: str) -> Cluster:
     """What `scontrol show node` says, of which the facts of a node stand in one line or in several."""
     names = {"CPUTot": "CPUS", "RealMemory": "MEMORY", "Gres": "GRES", "Sockets": "SOCKETS", "CoresPerSocket": "CORES"}
     records = [record for record in re.split(r"(?m)^(?=NodeName=)", text) if record.startswith("NodeName=")]
     nodes = [_pairs(record) for record in records]
-    rows = [{column: node.get(name, "") for name, column in names.items()} for node in nodes]
-    partitions = {name for node in nodes for name in node.get("Partitions", "").split(",") if name}
-    architectures = {node.get("Arch", "") for node in nodes}
-    found = {"scheduler": "slurm", "partitions": sorted(partitions) or None, "nodes": len(nodes), **_hardware(rows)}
+    mine, partitions = _of_partition(nodes, [node.get("Partitions", "") for node in nodes], partition, where)
+    rows = [{column: node[name] for name, column in names.items() if node.get(name)} for node in mine]
+    differing = _differing(rows, f"{where}: the nodes")
+    if differing and not partition and len(partitions) > 1:
+        _which(partitions, where)
+    architectures = {node.get("Arch", "") for node in mine}
+    found = {"scheduler": "slurm", "partitions": partitions or None, "nodes": len(mine), **_hardware(rows)}
     # A node's own name of its architecture is the least instruction set level of it.
-    return found | ({"cpu.isa_level": architectures.pop()} if len(architectures) == 1 and "" not in architectures else {})
+    known = {"cpu.isa_level": architectures.pop()} if len(architectures) == 1 and "" not in architectures else {}
+    return Cluster(found | known, tuple(differing))
+
+
+_Node = TypeVar("_Node")
+
+
+def _of_partition(nodes: list[_Node], listed: list[str], partition: str, where: str) -> tuple[list[_Node], list[str]]:
+    """The nodes of a partition (all, where none is asked for), and the names of all partitions; each node lists its own, between commas."""
+    of_each = [{name.strip() for name in names.split(",")} - {""} for names in listed]
+    every = sorted(set().union(*of_each))
+    chosen = _chosen(partition, every, where)
+    return [node for node, its in zip(nodes, of_each, strict=True) if not chosen or chosen in its], every
 
 
 def _pairs(record: str) -> Row:
@@ -147,26 +218,30 @@ def _pairs(record: str) -> Row:
     return found
 
 
-def _pbsnodes(text: str) -> dict[str, Any]:
+def _pbsnodes(text: str, where: str, partition: str) -> Cluster:
     """What `pbsnodes -a` says, in the dialects of PBS Professional and of Torque; the virtual nodes of a host count as one."""
     hosts: dict[str, list[Row]] = {}
     for name, stated in re.findall(r"^(\S+)[^\n]*\n((?:[ \t]+.*\n?|\n(?=[ \t]))+)", text, re.MULTILINE):
         node = {key: value.strip() for key, value in re.findall(r"^[ \t]+([\w.]+)[ \t]*=[ \t]*(.*)$", stated, re.MULTILINE)}
         hosts.setdefault(node.get("resources_available.host") or re.sub(r"\[\d+\]$", "", name), []).append(node)
-    every = [node for nodes in hosts.values() for node in nodes]
-    listed = ",".join(node.get(key, "") for node in every for key in ("queue", "resources_available.Qlist"))
-    working = [nodes for nodes in hosts.values() if not any(re.search("down|offline|unknown", node.get("state", "")) for node in nodes)]
+    listed = [",".join(node.get(key, "") for node in nodes for key in ("queue", "resources_available.Qlist")) for nodes in hosts.values()]
+    mine, partitions = _of_partition(list(hosts.values()), listed, partition, where)
+    working = [nodes for nodes in mine if not any(re.search("down|offline|unknown", node.get("state", "")) for node in nodes)]
     devices = [_pbs_devices(nodes) for nodes in working]
-    found = {
-        "scheduler": "pbs",
-        "partitions": sorted({name.strip() for name in listed.split(",")} - {""}) or None,
-        "nodes": len(hosts) or None,
-        "cpu.cores": _agreed(map(_pbs_cores, hosts.values())),
-        "memory_gib": _agreed(map(_pbs_memory, hosts.values())),
-        # Where one host counts its accelerators, one that says nothing of any has none.
-        "gpus": _agreed([] if told is None else told for told in devices) if any(told is not None for told in devices) else None,
+    # Where one host counts its accelerators, one that says nothing of any has none.
+    counted = [[] if told is None else told for told in devices] if any(told is not None for told in devices) else []
+    stated: dict[str, tuple[str, list[Any]]] = {
+        "cpu.cores": ("cores", list(map(_pbs_cores, mine))),
+        "memory_gib": ("memory", list(map(_pbs_memory, mine))),
+        "gpus": ("accelerators", counted),
     }
-    return {key: value for key, value in found.items() if value is not None or key in ("scheduler", "partitions", "nodes", "cpu.cores")}
+    found = {"scheduler": "pbs", "partitions": partitions or None, "nodes": len(mine) or None}
+    found |= {key: _agreed(values) for key, (_, values) in stated.items()}
+    differing = [what for key, (what, values) in stated.items() if found[key] is None and any(value is not None for value in values)]
+    if differing and not partition and len(partitions) > 1:
+        _which(partitions, where)
+    kept = {key: value for key, value in found.items() if value is not None or key in ("scheduler", "partitions", "nodes", "cpu.cores")}
+    return Cluster(kept, tuple(f"{where}: the nodes differ in {what}, which is left out: --set what yours has" for what in differing))
 
 
 def _agreed(values: Iterable[Any]) -> Any:

@@ -58,8 +58,9 @@ def run(
 def _show(bundle: Bundle, runs: Runner, arguments: list[str], cores: int | None, format: str) -> None:
     """Print what `ontune run` would do. That is no result: nothing has been tried."""
     command = runs.command(bundle, arguments, bundle.folder.resolve() / "result.json", cores)
-    needed = [command[0], *([str(bundle.image)] if runs.name != "native" and bundle.recipe.in_container else ())]
-    missing = [program for program in needed if shutil.which(program) is None and not Path(program).is_file()]
+    program = command[0]
+    missing = [] if shutil.which(program) or Path(program).is_file() else [program]
+    missing += runs.lacking(bundle)
     document = {"dry_run": True, "runner": runs.name, "command": command, "missing": missing}
     rows = [("runner", runs.name), ("command", shlex.join(command)), *(("missing", name) for name in missing)]
     emit(document, format, lambda: emit_rows(rows, ("not run", "")))
