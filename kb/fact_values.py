@@ -103,7 +103,8 @@ def completed_value(key: Key, value: Any, where: str) -> Any:
         if counted and isinstance(value, dict) and _COUNT in value:
             value = [value]
         if not isinstance(value, list):
-            expected = f"a list, such as [{{{next(iter(key.members))}: ..., {_COUNT}: 8}}]" if counted else "a list"
+            single = f"a list, such as [{value}]" if isinstance(value, str | int | float) else "a list"
+            expected = f"a list, such as [{{{next(iter(key.members))}: ..., {_COUNT}: 8}}]" if counted else single
             raise BadInput(where, f"key '{key.path.removesuffix('[]')}' is not a list", expected=expected)
         elements = itertools.chain.from_iterable(_as_often(key, element, where) if counted else [element] for element in value)
         return [completed_element(key, element, where) for element in elements]

@@ -221,8 +221,8 @@ def _pairs(record: str) -> Row:
 def _pbsnodes(text: str, where: str, partition: str) -> Cluster:
     """What `pbsnodes -a` says, in the dialects of PBS Professional and of Torque; the virtual nodes of a host count as one."""
     hosts: dict[str, list[Row]] = {}
-    for name, stated in re.findall(r"^(\S+)[^\n]*\n((?:[ \t]+.*\n?|\n(?=[ \t]))+)", text, re.MULTILINE):
-        node = {key: value.strip() for key, value in re.findall(r"^[ \t]+([\w.]+)[ \t]*=[ \t]*(.*)$", stated, re.MULTILINE)}
+    for name, lines in re.findall(r"^(\S+)[^\n]*\n((?:[ \t]+.*\n?|\n(?=[ \t]))+)", text, re.MULTILINE):
+        node = {key: value.strip() for key, value in re.findall(r"^[ \t]+([\w.]+)[ \t]*=[ \t]*(.*)$", lines, re.MULTILINE)}
         hosts.setdefault(node.get("resources_available.host") or re.sub(r"\[\d+\]$", "", name), []).append(node)
     listed = [",".join(node.get(key, "") for node in nodes for key in ("queue", "resources_available.Qlist")) for nodes in hosts.values()]
     mine, partitions = _of_partition(list(hosts.values()), listed, partition, where)
