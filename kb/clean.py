@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+import string
 from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
@@ -44,9 +45,11 @@ _FORMS: Final = (
 )
 _HINTS = (
     "token", "passw", "secret", "api_key", "api-key", "apikey", "access_key", "access-key", "accesskey", "private_key", "private key", "privatekey",
-    "credential", "bearer", "authorization", "sig=", "signature=", "key=", "auth=", "x-amz-", "hf_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
-    "github_pat_", "glpat-", "nvapi-", "sk-", "xox", "pypi-", "akia", "asia", "eyj",
+    "credential", "bearer", "authorization", "sig=", "signature=", "key=", "auth=", "x-amz-",
 )  # fmt: skip
+# Tokens that show by their form begin with these, and stand by themselves: `mask-bits` and `lahf_lm` hold none.
+_BEGINNINGS = ("hf_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "nvapi-", "sk-", "xox", "pypi-", "akia", "asia", "eyj")
+_INSIDE_WORDS = frozenset(string.ascii_letters + string.digits + "_-")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?INF")
 
@@ -135,6 +138,8 @@ def _worth_a_look(text: str) -> Iterator[tuple[int, int]]:
     if len(lower) != len(text):  # a few letters are several in lower case, and places would shift
         lower = "".join(sign.lower() if len(sign.lower()) == 1 else sign for sign in text)
     lines = {lower.rfind("\n", 0, place) + 1 for hint in _HINTS for place in _places(hint, lower)}
+    begun = (place for hint in _BEGINNINGS for place in _places(hint, lower) if text[place - 1 : place] not in _INSIDE_WORDS)
+    lines |= {lower.rfind("\n", 0, place) + 1 for place in begun}
     for place in _places("@", lower):
         begin = lower.rfind("\n", 0, place) + 1
         if ":/" in lower[begin:place]:

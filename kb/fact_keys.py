@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -27,6 +28,9 @@ Values = Callable[[ox.NamedNode | ox.BlankNode, str], list[Any]]
 _XSD = PREFIXES["xsd"]
 _RANGE = PREFIXES["rdfs"] + "range"
 _MEANING = PREFIXES["skos"] + "definition"
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+_WHOLE = re.compile(r"[-+]?[0-9]{1,400}")
+_DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?")
 _OF_VALUES = {_RANGE, _MEANING, on("namedBy"), on("spelledAs")}
 
 
@@ -328,10 +332,20 @@ def _read(key: Key, node: ox.NamedNode | ox.BlankNode, values: Values) -> Any:
 def _plain(key: Key, term: Any) -> Any:
     if key.namespace:
         return unquote(term.value.removeprefix(key.namespace))
-    if key.datatype in ("integer", "decimal", "boolean"):
-        number: Any = json.loads(term.value.lstrip("+"))
+    return _from_lexical(key, term.value) if key.datatype in ("integer", "decimal", "boolean") else term.value
+
+
+def _from_lexical(key: Key, text: str) -> bool | int | float:
+    """A truth value or a number in any of the forms that XML Schema gives it, such as `1`, ` 048` and `.5`. Raises BadInput for what is none."""
+    collapsed = text.strip(" \t\r\n")
+    if key.datatype == "boolean" and collapsed in _TRUTH:
+        return _TRUTH[collapsed]
+    if key.datatype != "boolean" and _WHOLE.fullmatch(collapsed):
+        return int(collapsed)
+    if key.datatype == "decimal" and _DECIMAL.fullmatch(collapsed) and math.isfinite(number := float(collapsed)):
         return number
-    return term.value
+    expected = "true or false" if key.datatype == "boolean" else f"a number, as xsd:{key.datatype} writes it"
+    raise BadInput(f"key '{key.path}'", f"has the value {text!r:.60}", expected=expected)
 
 
 def _unknown(key: Key, facts: Mapping[str, Any], prefix: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import pyoxigraph as ox
 
@@ -15,7 +15,7 @@ from kb import files
 from kb.clean import credentials
 from kb.errors import BadInput
 from kb.names import Names
-from kb.terms import PREFIXES, RDF_TYPE
+from kb.terms import PREFIXES, RDF_TYPE, on
 
 if TYPE_CHECKING:
     import rdflib
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Term = ox.NamedNode | ox.BlankNode | ox.Literal
 Row = dict[str, str]
+_TYPE = ox.NamedNode(RDF_TYPE)
+_SOURCE_FILE = ox.NamedNode(on("SourceFile"))
+_MADE_FROM = ox.NamedNode(PREFIXES["prov"] + "wasDerivedFrom")
 
 
 class KnowledgeStore:
@@ -119,12 +122,13 @@ class KnowledgeStore:
         own = self.objects(iri, PREFIXES["dct"] + "source") + self.objects(iri, PREFIXES["prov"] + "wasDerivedFrom")
         if own:
             return tuple(dict.fromkeys(own))
-        rows = self.select(
-            """SELECT DISTINCT ?source ?resource WHERE { GRAPH ?file { ?resource ?p ?o } ?file a on:SourceFile ; prov:wasDerivedFrom ?source }
-            ORDER BY ?source""",
-            {"resource": ox.NamedNode(iri)},
-        )
-        return tuple(row["source"] for row in rows)
+        files = {quad.graph_name for quad in self.store.quads_for_pattern(ox.NamedNode(iri), None, None, None)}
+        stated = (quad.object for file in files if self._is_source_file(file) for quad in self.store.quads_for_pattern(file, _MADE_FROM, None, None))
+        texts = {(isinstance(source, ox.Literal), source.value) for source in stated if not isinstance(source, ox.Triple)}
+        return tuple(text for _, text in sorted(texts))
+
+    def _is_source_file(self, graph: ox.NamedNode | ox.BlankNode | ox.DefaultGraph) -> TypeGuard[ox.NamedNode]:
+        return isinstance(graph, ox.NamedNode) and any(True for _ in self.store.quads_for_pattern(graph, _TYPE, _SOURCE_FILE, None))
 
     def add(self, quads: Iterable[ox.Quad]) -> None:
         """Add quads."""

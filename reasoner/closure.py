@@ -89,10 +89,15 @@ def closure_rules(folder: Path | None = None) -> tuple[ClosureRule, ...]:
     """
     from reasoner.readings import readings
 
-    paths = sorted((folder or shipped("rules") / "closure").glob("*.ru"))
-    constructs = {path: path.read_text(encoding="utf-8").replace("\nINSERT {", "\nCONSTRUCT {", 1) for path in paths}
+    constructs = closure_texts(folder)
     found = readings(constructs.values(), "closure")
     return tuple(_described(path, construct, found[construct]) for path, construct in constructs.items())
+
+
+def closure_texts(folder: Path | None = None) -> dict[Path, str]:
+    """The files of closure rules of a folder (default: the shipped ones), each with its text as a query."""
+    paths = sorted((folder or shipped("rules") / "closure").glob("*.ru"))
+    return {path: path.read_text(encoding="utf-8").replace("\nINSERT {", "\nCONSTRUCT {", 1) for path in paths}
 
 
 def close(store: ox.Store, graph: ox.NamedNode, rules: Sequence[ClosureRule] | None = None) -> ClosureReport:

@@ -126,15 +126,16 @@ def compile_all(sources: Sequence[Source]) -> KnowledgeStore:
         Unsound: the knowledge cannot be used; says why, and who is at fault.
         BadInput: a source cannot be read.
     """
-    from reasoner.additions import dangling
-    from reasoner.check.quality import refusing
-    from reasoner.check.rule_lint import unbound_slots, unknown_terms
-    from reasoner.readings import unreadable_rules
     from reasoner.shapes import validate_store
     from reasoner.unsound import Unsound
 
     store = _loaded(sources)
     if any(source.added for source in sources):
+        from reasoner.additions import dangling
+        from reasoner.check.quality import refusing
+        from reasoner.check.rule_lint import unbound_slots, unknown_terms
+        from reasoner.readings import unreadable_rules
+
         rules = (*unreadable_rules(store), *unknown_terms(store), *unbound_slots(store))
         wrong = [*dangling(store), *_of_rules(rules), *((text, (term,)) for term, text in refusing(store) if ":" in term)]
         if wrong:

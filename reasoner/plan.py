@@ -286,13 +286,21 @@ def idle(plan: Plan) -> Iterator[str]:
 
 
 def _encode(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float):  # most of what there is
+        return value
     if dataclasses.is_dataclass(value):
-        return {field.name: _encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {name: _encode(getattr(value, name)) for name in _names(typing.cast(Hashable, type(value)))}
     if isinstance(value, Mapping):
         return {key: _encode(item) for key, item in value.items()}
     if isinstance(value, tuple | list | Later):
         return [_encode(item) for item in value]
     return value
+
+
+@functools.cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    """The names of a dataclass's fields."""
+    return tuple(field.name for field in dataclasses.fields(typing.cast(Any, kind)))
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The readings of many rules at once: from the user's cache, where each text is kept once read, else by processes of their own.
+"""The readings of many rules at once: what was read before is kept (`reasoner.kept_readings`), the rest is read by processes of their own.
 
 Reading takes some hundredths of a second for a rule, and rdflib, which nothing but compiling needs. A text that somebody wrote who means no good may
 also take for ever, or end the process that reads it: so it is another one, which can be killed.
@@ -6,8 +6,6 @@ also take for ever, or end the process that reads it: so it is another one, whic
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 import os
 import resource
@@ -17,19 +15,16 @@ import tempfile
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import pyoxigraph as ox
 
-from kb import paths
-from kb.snapshot import read_own, write_own
 from kb.store import KnowledgeStore
 from kb.terms import PREFIXES, on
+from reasoner import kept_readings
+from reasoner.kept_readings import Kind
 from reasoner.rule_reading import READINGS, RuleReading
 
-Kind = Literal["rule", "closure"]
 Read = RuleReading | str
 """What a text says, or what is wrong with it."""
 
@@ -40,8 +35,10 @@ _SECONDS = 20.0
 _BYTES = 2 << 30
 _FOR_ONE = 16
 """So many texts are worth a process."""
-_KEPT = 4_000
 _PROBLEM = "!"
+_UNREAD = f"its text cannot be read: it takes more than {_SECONDS:g} s, or more than {_BYTES >> 30} GiB"
+_ROOT = str(Path(__file__).resolve().parent.parent)
+_SERVER = "import sys; sys.path.insert(0, sys.argv[1]); from reasoner.readings import serve; serve()"
 
 
 def rule_texts(store: KnowledgeStore) -> list[tuple[str, str]]:
@@ -73,15 +70,28 @@ def unreadable_rules(store: KnowledgeStore) -> list[tuple[str, str]]:
 
 def readings(texts: Collection[str], kind: Kind = "rule") -> dict[str, Read]:
     """What texts say, or what is wrong with each."""
-    kept = _kept()
-    keys = {text: hashlib.sha256(f"{kind} {text}".encode(errors="replace")).hexdigest()[:32] for text in texts}
+    kept = kept_readings.kept()
+    keys = {text: kept_readings.key_of(kind, text) for text in texts}
     found = {text: _from_line(kept[key]) for text, key in keys.items() if key in kept}
     missing = [text for text in texts if text not in found]
     if missing:
         read = _by_processes(missing, kind)
         found |= read
-        _keep({keys[text]: _to_line(reading) for text, reading in read.items()})
+        # What ended its process may have been ended by something else: it is read again the next time.
+        kept_readings.keep({keys[text]: _to_line(reading) for text, reading in read.items() if reading != _UNREAD})
     return found
+
+
+def lines_of(texts: Collection[str], kind: Kind = "rule") -> dict[str, str]:
+    """Good texts as `kept_readings` keeps them, read anew, whatever is kept of them.
+
+    Raises:
+        ValueError: one is none that rules may have, or could not be read.
+    """
+    read = _by_processes(list(texts), kind)
+    if wrong := {text: problem for text, problem in read.items() if isinstance(problem, str)}:
+        raise ValueError("\n".join(f"{problem}: {text}" for text, problem in wrong.items()))
+    return {kept_readings.key_of(kind, text): _to_line(reading) for text, reading in read.items()}
 
 
 def _problems(rules: Sequence[tuple[str, str]], found: dict[str, Read]) -> list[tuple[str, str]]:
@@ -119,20 +129,17 @@ def _by_process(texts: Sequence[str], kind: Kind) -> Iterator[tuple[str, Read]]:
             timer.cancel()
             if not line.endswith(b"\n"):
                 process.kill()
-                yield left.pop(0), f"its text cannot be read: it takes more than {_SECONDS:g} s, or more than {_BYTES >> 30} GiB"
+                yield left.pop(0), _UNREAD
                 break
             yield left.pop(0), _from_line(json.loads(line))
         process.communicate()
 
 
 def _started(given: int) -> subprocess.Popen[bytes]:
-    root = str(Path(__file__).resolve().parent.parent)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
-    command = [sys.executable, "-P", "-m", "reasoner.readings"]
-    return subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+    return subprocess.Popen([sys.executable, "-P", "-c", _SERVER, _ROOT], stdin=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
-def _serve() -> None:
+def serve() -> None:
     """The other process: reads texts from its standard input and writes what each says, a line for each."""
     from reasoner.rule_algebra import read_closure_rule, read_rule
 
@@ -145,44 +152,3 @@ def _serve() -> None:
             read = str(error)
         print(json.dumps(_to_line(read)), flush=True)
 
-
-@cache
-def _file() -> Path:
-    """The file that keeps readings: another one for each state of the code that reads."""
-    digest = hashlib.sha256()
-    for name in ("rule_algebra", "rule_limits", "rule_reading"):
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    digest.update(Path(paths.__file__).with_name("sparql_text.py").read_bytes())
-    return Path(f"readings-{digest.hexdigest()[:12]}.json")
-
-
-def _kept() -> dict[str, str]:
-    """What was read before; nothing where that is damaged, or somebody else could have written it."""
-    try:
-        document = json.loads(read_own(paths.cache_home() / _file()) or b"")
-        entries = document["entries"]
-        return dict(entries) if document["seal"] == _seal(entries) else {}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return {}
-
-
-def _keep(new: dict[str, str]) -> None:
-    entries = dict(list((_kept() | new).items())[-_KEPT:])
-    home = paths.cache_home()
-    with contextlib.suppress(OSError):
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(prefix=".readings-", dir=home) as folder:
-            fresh = Path(folder, "readings.json")
-            write_own(fresh, json.dumps({"entries": entries, "seal": _seal(entries)}).encode())
-            fresh.replace(home / _file())
-            for other in home.glob("readings-*.json"):
-                if other.name != _file().name:
-                    other.unlink()
-
-
-def _seal(entries: dict[str, str]) -> str:
-    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
-
-
-if __name__ == "__main__":
-    _serve()

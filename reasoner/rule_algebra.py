@@ -6,9 +6,10 @@ engine. What rules may not hold, though it is SPARQL, is refused by name (`reaso
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import pyoxigraph as ox
@@ -26,6 +27,8 @@ from reasoner.rule_reading import THIS, DividingForm, Pattern, RuleReading, iri_
 _DEEPEST = 16
 """Brackets within brackets: the parser of the algebra recurses, some twenty calls for each."""
 _LONGEST = 20_000
+_ROUNDS = 4
+"""So far blank nodes are told apart by what stands around them."""
 _NO_QUERY = "its text is no CONSTRUCT query: {}"
 FORM = "a rule has the form CONSTRUCT { head } WHERE { body }"
 
@@ -183,7 +186,7 @@ class _Reader:
 
         A path that may stay where it is, and starts and ends nowhere in particular, finds every node of the knowledge: it reads everything.
         """
-        found = [pattern for subject, predicate, object_ in triples for pattern in self._steps(subject, predicate, object_)]
+        found = [pattern for triple in self._ordered(list(triples)) for pattern in self._steps(*triple)]
         loose = [one for one in found if one.predicate in self._staying and is_open(one.subject) and is_open(one.object)]
         known = {THIS}.union(*((one.subject, one.object) for one in found if one not in loose))
         while held := [one for one in loose if not known.isdisjoint((one.subject, one.object))]:
@@ -201,6 +204,21 @@ class _Reader:
             found.append(following)
             reached |= {term for term in (following.subject, following.object) if is_open(term)}
         return found, [pattern for pattern in self.body if not pattern.certain]
+
+    def _ordered(self, triples: Sequence[tuple[Any, Any, Any]]) -> list[tuple[Any, Any, Any]]:
+        """Triples in the order of their texts, so that a text is read alike each time: the algebra orders by blank nodes, whose names are made up."""
+        told: dict[str, str] = {str(term): "" for triple in triples for term in triple if isinstance(term, BNode)}
+        for _ in range(len(told) and _ROUNDS):
+            about: dict[str, list[str]] = {node: [] for node in told}
+            for triple in triples:
+                texts = [told.get(str(term), "") if isinstance(term, BNode) else term.n3() for term in triple]
+                for place, term in enumerate(triple):
+                    if isinstance(term, BNode):
+                        about[str(term)].append(f"{place} {' '.join(texts)}")
+            told = {node: sha256("\n".join(sorted(lines)).encode()).hexdigest() for node, lines in about.items()}
+        for node in sorted(told, key=told.__getitem__):
+            self._term(BNode(node))
+        return sorted(triples, key=lambda triple: [term.n3() if isinstance(term, Path) else self._term(term) for term in triple])
 
     def _steps(self, subject: Any, predicate: Any, object_: Any) -> Iterator[Pattern]:
         if isinstance(predicate, InvPath):

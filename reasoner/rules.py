@@ -22,7 +22,7 @@ from reasoner.rule_reading import READINGS, THIS, Pattern, RuleReading, Signatur
 from reasoner.strata import refuse_unstratified
 
 _RULES = f"""
-SELECT ?rule ?construct ?reading ?order ?class ?subjectsOf ?objectsOf ?node ?label ?message WHERE {{
+SELECT DISTINCT ?rule ?construct ?reading ?order ?class ?subjectsOf ?objectsOf ?node ?label ?message WHERE {{
   ?shape sh:rule ?rule . ?rule a sh:SPARQLRule ; sh:construct ?construct .
   OPTIONAL {{ GRAPH <{READINGS}> {{ ?rule on:reading ?reading }} }}
   OPTIONAL {{ ?rule sh:order ?order }} OPTIONAL {{ ?rule rdfs:label ?label }} OPTIONAL {{ ?rule on:message ?message }}

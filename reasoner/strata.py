@@ -43,6 +43,16 @@ class _Writers:
             predicate: [pair for pair in self._all if pair[0].predicate in (predicate, None)] for predicate in {one.predicate for one, _ in self._all}
         }
         self._of_any = [pair for pair in self._all if pair[0].predicate is None]
+        self._before: dict[str, list[tuple[str, Rule]]] = {}
+
+    def before(self, rule: Rule) -> list[tuple[str, Rule]]:
+        """What a rule reads, with the rules that can conclude it, each once: the ways on which rules rest on one another meet again and again."""
+        if rule.iri not in self._before:
+            first: dict[str, tuple[str, Rule]] = {}
+            for met, writer in self.of(rule.reads):
+                first.setdefault(writer.iri, (met, writer))
+            self._before[rule.iri] = list(first.values())
+        return self._before[rule.iri]
 
     def of(self, read: Iterable[Signature]) -> Iterator[tuple[str, Rule]]:
         """What is read, by short names, with each rule that can conclude it."""
@@ -60,7 +70,7 @@ def _path(start: Rule, goal: Rule, writers: _Writers) -> str | None:
     for rule in queue:
         if rule is goal:
             return reached[rule.iri]
-        for met, other in writers.of(rule.reads):
+        for met, other in writers.before(rule):
             if other.iri not in reached:
                 reached[other.iri] = f"{reached[rule.iri]} -> {met} -> {local_name(other.iri)}"
                 queue.append(other)

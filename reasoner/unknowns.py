@@ -26,7 +26,7 @@ from reasoner.menu import Menu
 from reasoner.reasons import Reasons
 from reasoner.request import Resolved, resolve
 
-_CAPABILITIES = "SELECT ?key ?capability WHERE { ?capability on:probedBy ?key . ?option on:needs ?capability }"
+_CAPABILITIES = "SELECT DISTINCT ?key ?capability WHERE { ?capability on:probedBy ?key . ?option on:needs ?capability }"
 _COMPARED = """SELECT ?text WHERE { ?property on:factKey "KEY" . ?rule sh:construct ?text
   FILTER(REGEX(?text, CONCAT("on:", REPLACE(STR(?property), "^.*#", ""), "[ ;.,]"))) } ORDER BY ?rule"""
 _VALUES = """SELECT DISTINCT ?key ?value ?maker WHERE {

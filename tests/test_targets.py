@@ -80,6 +80,40 @@ def test_unknown_is_stated_and_known_none_is_not() -> None:
     assert (on("unknownFact"), "gpus") not in stated
 
 
+@pytest.mark.parametrize(
+    ("written", "key", "value"),
+    [
+        ('on:memoryGib "  048 "^^xsd:decimal', "memory_gib", 48),
+        ('on:memoryGib "+.5"^^xsd:decimal', "memory_gib", 0.5),
+        ('on:memoryGib "8."^^xsd:decimal', "memory_gib", 8),
+        ('on:nodes "\\n007"^^xsd:integer', "nodes", 7),
+        ('on:exclusive "1"^^xsd:boolean', "exclusive", True),
+        ('on:exclusive "0"^^xsd:boolean', "exclusive", False),
+    ],
+)
+def test_numbers_have_every_form_that_their_datatype_gives_them(written: str, key: str, value: object, tmp_path: Path) -> None:
+    path = tmp_path / "machine.ttl"
+    path.write_text(PREFIXES + f"@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .\n<urn:m> a on:Target ; {written} .\n")
+    found = load_target(str(path)).facts[key]
+    assert found == value and isinstance(found, bool) is isinstance(value, bool)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        'on:memoryGib "1_0"^^xsd:decimal',
+        'on:nodes "8.0"^^xsd:integer',
+        'on:exclusive "yes"^^xsd:boolean',
+        f'on:memoryGib "{"9" * 5000}"^^xsd:decimal',
+    ],
+)
+def test_what_only_claims_to_be_a_number_is_refused(written: str, tmp_path: Path) -> None:
+    path = tmp_path / "machine.ttl"
+    path.write_text(PREFIXES + f"@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .\n<urn:m> a on:Target ; {written} .\n")
+    with pytest.raises(BadInput, match=r"memory_gib|nodes|exclusive"):
+        load_target(str(path))
+
+
 def test_versions_have_sort_keys() -> None:
     target = probe(cpuinfo=DUMP, overrides={"glibc": "2.9", "gpus": '[{"driver": "535.54.03", "compute_capability": "12.0"}]'})
     keys = {quad.predicate.value: quad.object.value for quad in target.quads(NODE, GRAPH)}

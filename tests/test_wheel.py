@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from reasoner.kept_readings import shipped
+from reasoner.shipped_readings import make
+
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.slow
 
@@ -47,6 +50,13 @@ def test_the_wheel_holds_the_packages_and_no_others(wheel: Path) -> None:
         assert query.relative_to(ROOT).as_posix() in names
     shipped = {name.removeprefix("kb/rules/") for name in names if name.startswith("kb/rules/")}
     assert shipped == {path.relative_to(ROOT / "rules").as_posix() for path in (ROOT / "rules").rglob("*") if path.is_file()}
+
+
+def test_the_wheel_brings_what_its_rules_say(wheel: Path, tmp_path: Path) -> None:
+    content = zipfile.ZipFile(wheel).read("reasoner/readings.json")
+    assert content == make()
+    (tmp_path / "readings.json").write_bytes(content)
+    assert len(shipped(tmp_path / "readings.json")) > 150
 
 
 def test_it_plans_and_counts_and_writes_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ FILES = {
     "restrict_userns": "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
 }
 LARGEST = 64 << 20
+SILENT = ("mpiexec.slurm",)
+"""Programs that take the name of another one and do not answer its questions, but take as long as a whole plan to say so."""
 LIMITS = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", "memory.max", "memory.limit_in_bytes")
 QUERIES = {
     "mpi": [["mpirun", "--version"]],
@@ -53,7 +55,8 @@ def read(path: str) -> "str | None":
 
 def output(command: "list[str]") -> "str | None":
     """What a program prints, or None where it is missing, fails, or hangs."""
-    if not shutil.which(command[0]):
+    program = shutil.which(command[0])
+    if not program or os.path.basename(os.path.realpath(program)) in SILENT:
         return None
     import subprocess
 
