@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11+, make and a network, and nothing else. `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test check lint types tests quick long durations tools venv venv-dev clean
+.PHONY: help demo docs coverage test check lint types tests quick long durations tools venv venv-dev clean
 SHELL := bash
 VENV ?= .venv
 FRAMEWORKS ?= .venv-frameworks
@@ -43,6 +43,9 @@ long: venv-dev tools  ## everything, with the long campaigns that the other targ
 
 durations: venv-dev  ## time the tests anew, for `make quick`
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --record-durations -m "not long and not slow and not apptainer and not slurm" $(PYTEST)
+
+coverage: venv-dev  ## the lines and branches that the quick tests reach, with the floor of pyproject.toml
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --quick --cov --cov-report=term $(PYTEST)
 
 docs: venv  ## the ontology, the facts and the rules as HTML, in build/docs
 	@$(BIN)/ontune kb export --format html -o build/docs

@@ -21,7 +21,12 @@ import pytest
 from ontune.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "kb" / "queries" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ROOMS = ("kb", "reasoner", "generators", "bench")
+DOCUMENTS = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
+    *(ROOT / room / "README.md" for room in (*ROOMS, "kb/queries")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 _VARIES = re.compile(r"<[a-z][a-z ]*>")
 _RULES = re.compile(r"^[─\s]*$")  # the line under the head of a table
 
