@@ -26,6 +26,10 @@ class OntuneError(Exception):
         return {"message": str(self), "exit_code": self.exit_code}
 
 
+class DeprecatedName(FutureWarning):
+    """Somebody used a name that was given up; the message says what took its place. It is a warning: the name still answers."""
+
+
 class BadInput(OntuneError):
     """Something the user gave is not usable: where it stands, what was expected, the nearest known name.
 

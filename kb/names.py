@@ -16,6 +16,7 @@ from functools import cached_property
 
 import pyoxigraph as ox
 
+from kb.deprecations import Former, former_names
 from kb.errors import BadInput
 from kb.terms import ON, PREFIXES, RDF_TYPE, local_name, prefixed
 
@@ -55,6 +56,7 @@ class Entry:
         name: the one name that files, plans and rules have for it.
         labels, alternatives: further names; a label counts before an alternative.
         hidden: what people write who mean the thing.
+        former: what was called otherwise before, and still answers; who says such a name is warned.
     """
 
     iri: str
@@ -62,6 +64,7 @@ class Entry:
     labels: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    former: tuple[Former, ...] = ()
 
     @property
     def spellings(self) -> tuple[tuple[str, ...], ...]:
@@ -89,9 +92,20 @@ class Vocabulary:
         return ranks
 
     def meant(self, text: str) -> list[Entry]:
-        """The things that a text may name; several where it is ambiguous, none where it is unknown."""
+        """The things that a text may name; several where it is ambiguous, none where it is unknown. Current names go before deprecated ones."""
         exact = [entry for entry in self.entries if text in (entry.name, entry.iri)]
-        return exact or next((rank[folded(text)] for rank in self._by_spelling if folded(text) in rank), [])
+        return exact or next((rank[folded(text)] for rank in self._by_spelling if folded(text) in rank), []) or self._once_named(text)
+
+    def _once_named(self, text: str) -> list[Entry]:
+        """The things that had a name before; who says it is warned."""
+        wanted, found = folded(text), []
+        for entry in self.entries:
+            for former in entry.former:
+                if wanted in map(folded, former.names):
+                    former.tell(text, entry.name)
+                    found.append(entry)
+                    break
+        return found
 
     def find(self, text: str, where: str, what: str, *, expected: str = "", hints: Iterable[str] = (), also: str = "") -> Entry:
         """The thing that a text names.
@@ -146,6 +160,7 @@ class Names:
         self._vocabularies: dict[str, Vocabulary] = {}
         self._literals: dict[str, dict[str, str]] = {}
         self._found: dict[tuple[str, str], Entry] = {}
+        self._former: dict[str, tuple[Former, ...]] | None = None
 
     def vocabulary(self, class_iri: str) -> Vocabulary:
         """The resources of a class that have a notation; where none has, the last part of its IRI is the name of each."""
@@ -162,7 +177,10 @@ class Names:
     def entry(self, iri: str) -> Entry:
         """A resource with its names."""
         name = next(iter(self._texts(iri, _NOTATION)), local_name(iri))
-        return Entry(iri, name, self._texts(iri, _LABEL), self._texts(iri, _ALT), self._texts(iri, _HIDDEN))
+        if self._former is None:
+            self._former = former_names(self._store)
+        labels, others, hidden = (self._texts(iri, predicate) for predicate in (_LABEL, _ALT, _HIDDEN))
+        return Entry(iri, name, labels, others, hidden, self._former.get(iri, ()))
 
     def find(self, class_iri: str, text: str, where: str, *, what: str = "", expected: str = "", others: Iterable[str] = ()) -> Entry:
         """The resource of a class that a text names.

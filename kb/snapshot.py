@@ -41,7 +41,7 @@ class SnapshotInfo:
     """What a snapshot is.
 
     Attributes:
-        version: of the code that compiled it.
+        version: of the knowledge, as it states it.
         sha256: the hash of all its sources.
         refused: additions that were left out, by their names as sources, each with what is said of it behind the path of its file: equal files in
             another folder have the same snapshot.

@@ -8,6 +8,7 @@ from typing import Final
 ON: Final = "https://w3id.org/ontune#"
 KB: Final = "https://w3id.org/ontune/kb/"
 FILE: Final = "https://w3id.org/ontune/file/"
+KNOWLEDGE: Final = "https://w3id.org/ontune/knowledge"
 
 PREFIXES: Final[dict[str, str]] = {
     "on": ON,

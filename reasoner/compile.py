@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pyoxigraph as ox
 
 from kb import __version__
+from kb.deprecations import renew
 from kb.errors import BadInput
 from kb.snapshot import FULL, PLANNING, Parts, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, expand, local_name, on, prefixed
+from kb.version import version_in
 from reasoner import overrides
 
 if TYPE_CHECKING:
@@ -44,14 +46,14 @@ def compile_snapshot(additions: Sequence[Path] | None = None, needed: str = PLAN
     """
     shipped, added = shipped_sources(), added_sources(additions)
     sha256 = content_hash([*shipped, *added])
-    release = __version__
-    key = hashlib.sha256(f"{sha256} {release} {_code_hash()}".encode()).hexdigest()
+    key = hashlib.sha256(f"{sha256} {__version__} {_code_hash()}".encode()).hexdigest()
 
     def build() -> tuple[SnapshotInfo, Parts]:
         store, refused = compile_sources(shipped, added)
-        store.add(identity_quads(release, sha256))
+        version = version_in(store.store)
+        store.add(identity_quads(version, sha256))
         said = {source.name: text.removeprefix(str(source.path)) for source, text in refused.items()}
-        return SnapshotInfo(release, sha256, said), {FULL: store.dump(), PLANNING: _planning_part(store).dump()}
+        return SnapshotInfo(version, sha256, said), {FULL: store.dump(), PLANNING: _planning_part(store).dump()}
 
     return replace(obtain(key, build, needed), added=tuple(added))
 
@@ -63,26 +65,26 @@ def full_store(additions: Sequence[Path] | None = None) -> tuple[Snapshot, Knowl
     return snapshot, store
 
 
-def identity_quads(release: str, sha256: str) -> list[ox.Quad]:
+def identity_quads(version: str, sha256: str) -> list[ox.Quad]:
     """What names the state of a knowledge base inside it, so that whoever reads it from elsewhere gives its plans the same name."""
     return [
-        ox.Quad(SNAPSHOT, ox.NamedNode(on("version")), ox.Literal(release), SNAPSHOT),
+        ox.Quad(SNAPSHOT, ox.NamedNode(on("version")), ox.Literal(version), SNAPSHOT),
         ox.Quad(SNAPSHOT, ox.NamedNode(on("sourcesHash")), ox.Literal(sha256), SNAPSHOT),
     ]
 
 
 def identity_of(store: KnowledgeStore) -> dict[str, Any]:
-    """`version` and `sha256` of a compiled knowledge base; of one that was never compiled, the hash of its triples.
+    """`version` and `sha256` of a compiled knowledge base, and the version of the `program`.
 
-    Where additions change what is shipped, also `overrides`.
+    Of one that was never compiled the hash is that of its triples. Where additions change what is shipped, also `overrides`.
     """
     changes = {"overrides": found} if (found := overrides.overrides_in(store)) else {}
-    return _identity_of(store) | changes
+    return _identity_of(store) | {"program": __version__} | changes
 
 
 def _identity_of(store: KnowledgeStore) -> dict[str, str]:
     found = {key: next(iter(store.objects(SNAPSHOT.value, on(name))), "") for key, name in (("version", "version"), ("sha256", "sourcesHash"))}
-    return found if found["sha256"] else {"version": __version__, "sha256": store.content_hash()}
+    return found if found["sha256"] else {"version": version_in(store.store), "sha256": store.content_hash()}
 
 
 def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> tuple[KnowledgeStore, dict[Source, str]]:
@@ -171,6 +173,7 @@ def _loaded(sources: Sequence[Source]) -> KnowledgeStore:
         if source.path.suffix == ".ttl":
             store.load_source(source)
     if any(source.added for source in sources):
+        renew(store.store, overrides.ADDED)
         overrides.apply(store)
     return store
 

@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final
 
@@ -20,7 +21,7 @@ from typer.main import get_command
 
 from kb import __version__
 from kb.clean import Outgoing
-from kb.errors import BadInput, OntuneError
+from kb.errors import BadInput, DeprecatedName, OntuneError
 
 # In the order of use; a command is offered where its module exists.
 COMMANDS: Final = (
@@ -73,14 +74,18 @@ app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, context_settings={"help_
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"ontune {__version__}")
+        from kb.version import shipped_version
+
+        print(f"ontune {__version__}, knowledge {shipped_version()}")
         raise typer.Exit
 
 
 @app.callback(invoke_without_command=True)
 def ontune(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the versions of program and knowledge.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails; may stand anywhere.")] = False,
 ) -> None:
     """Plan, explain, build and measure the fastest training deployment for a machine."""
@@ -97,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in options
-    with _guarded():
+    with _guarded(), _deprecations_told():
         sys.exit(_exit_code(words, options, debug))
 
 
@@ -133,6 +138,25 @@ def _guarded() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = streams
+
+
+@contextlib.contextmanager
+def _deprecations_told() -> Iterator[None]:
+    """Say on stderr, once each, which names were given up and what takes their place; other warnings are printed as ever."""
+    said: set[str] = set()
+
+    def tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, DeprecatedName):
+            as_ever(message, category, *where, **more)
+        elif (text := f"note: {message}") not in said:
+            said.add(text)
+            print(text, file=sys.stderr)
+
+    with warnings.catch_warnings():
+        as_ever = warnings.showwarning
+        warnings.simplefilter("always", DeprecatedName)
+        warnings.showwarning = tell
+        yield
 
 
 def _asks_for_json(words: Sequence[str]) -> bool:

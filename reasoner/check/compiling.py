@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pyoxigraph as ox
 
+from kb.deprecations import renew
 from kb.errors import OntuneError
 from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, local_name
@@ -61,6 +62,7 @@ def compile_(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     """Close and apply the rules; contradictions and rules that cannot be run are reported."""
     knowledge.compiled = KnowledgeStore()
     knowledge.compiled.add(knowledge.sound())
+    renew(knowledge.compiled.store, overrides.ADDED)
     report = close(knowledge.compiled.store, ox.NamedNode(FILE + "closure"))
     for found in report.inconsistencies:
         facts_first = sorted(found.premises, key=lambda premise: premise.predicate.value.startswith(_OF_AXIOMS))

@@ -1,0 +1,136 @@
+"""Names that were given up: each still answers, by what took its place, and says so.
+
+A deprecated name is a stub in the knowledge, for as long as its old readers are served:
+
+    kb:old-name owl:deprecated true ; dct:isReplacedBy kb:new-name ; skos:notation "old-name" ; on:deprecatedIn "0.2.0" .
+
+Files, flags and calls find the replacement by any name of the stub (`kb.names`); what additions state about the stub's IRI is read as stated about
+the replacement's (`renew`). Whoever used the old name is told by a warning, `DeprecatedName`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pyoxigraph as ox
+
+from kb.errors import DeprecatedName
+from kb.terms import PREFIXES, expand, local_name, on, prefixed
+
+if TYPE_CHECKING:
+    from kb.sparql_text import Token
+
+_REPLACED: Final = ox.NamedNode(PREFIXES["dct"] + "isReplacedBy")
+_IN: Final = ox.NamedNode(on("deprecatedIn"))
+_TEXTS: Final = tuple(ox.NamedNode(PREFIXES["sh"] + name) for name in ("construct", "select", "ask"))
+"""Where the text of a rule or of a constraint stands."""
+_NAMING: Final = tuple(
+    ox.NamedNode(PREFIXES[prefix] + name) for prefix, name in (("skos", "notation"), ("rdfs", "label"), ("skos", "altLabel"))
+)
+
+
+@dataclass(frozen=True)
+class Former:
+    """What a thing was called before.
+
+    Attributes:
+        iri: the stub.
+        names: all that found it.
+        since: the version of the knowledge that gave it up; empty where that is not stated.
+    """
+
+    iri: str
+    names: tuple[str, ...]
+    since: str = ""
+
+    def tell(self, used: str, current: str) -> None:
+        """Warn that an old name was used; `current` is the name that took its place."""
+        warnings.warn(self.said(used, current), DeprecatedName, stacklevel=2)
+
+    def said(self, used: str, current: str) -> str:
+        """What users of an old name are told."""
+        since = f" since knowledge {self.since}" if self.since else ""
+        return f"'{used}' is deprecated{since}: '{current}' takes its place, and is taken"
+
+
+def former_names(store: ox.Store) -> dict[str, tuple[Former, ...]]:
+    """Of each resource that took the place of others, what these were called; of a row of replacements the last one answers for all."""
+    replacements = _replacements(store)
+    found: dict[str, list[Former]] = defaultdict(list)
+    for old in sorted(replacements):
+        found[_last(old, replacements)].append(_former(store, old))
+    return {iri: tuple(formers) for iri, formers in found.items()}
+
+
+def renew(store: ox.Store, added: str) -> list[tuple[Former, str]]:
+    """Write the replacement's IRI in place of each deprecated one that additions state something of or with; gives what was replaced, by what.
+
+    Args:
+        store: shipped sources and additions, as loaded.
+        added: how the graphs of additions begin.
+    """
+    replacements = _replacements(store)
+    used: dict[str, str] = {}
+
+    def current(iri: str) -> str:
+        if iri in replacements:
+            used[iri] = _last(iri, replacements)
+        return used.get(iri, iri)
+
+    for quad in _using(store, replacements, added) if replacements else ():
+        subject, predicate, value = (ox.NamedNode(current(t.value)) if isinstance(t, ox.NamedNode) else t for t in quad.triple)
+        if quad.predicate in _TEXTS and isinstance(value, ox.Literal):
+            value = ox.Literal(_renewed_text(value.value, current))
+        store.remove(quad)
+        store.add(ox.Quad(subject, predicate, value, quad.graph_name))
+    return [(_former(store, old), new) for old, new in sorted(used.items())]
+
+
+def _renewed_text(text: str, current: Callable[[str], str]) -> str:
+    """A rule's SPARQL with each deprecated name written as what took its place."""
+    from kb.sparql_text import tokens
+
+    def renewed(token: Token) -> str:
+        iri = {"name": expand(token.text), "iri": token.text[1:-1]}.get(token.kind, "")
+        return token.text if current(iri) == iri else f"<{current(iri)}>"
+
+    return "".join(map(renewed, tokens(text)))
+
+
+def _using(store: ox.Store, replacements: Mapping[str, str], added: str) -> list[ox.Quad]:
+    """The quads of additions that hold a deprecated IRI, and the texts of their rules; what states that something is deprecated does not use it."""
+    found: dict[ox.Quad, None] = {}
+    for old in map(ox.NamedNode, replacements):
+        found |= dict.fromkeys(store.quads_for_pattern(old, None, None, None))
+        found |= dict.fromkeys(store.quads_for_pattern(None, old, None, None))
+        found |= dict.fromkeys(store.quads_for_pattern(None, None, old, None))
+    for predicate in _TEXTS:
+        found |= dict.fromkeys(store.quads_for_pattern(None, predicate, None, None))
+    stubs = {(quad.subject, quad.graph_name) for quad in store.quads_for_pattern(None, _REPLACED, None, None)}
+    return [quad for quad in found if str(quad.graph_name).startswith(f"<{added}") and (quad.subject, quad.graph_name) not in stubs]
+
+
+def _replacements(store: ox.Store) -> dict[str, str]:
+    quads: Iterator[ox.Quad] = store.quads_for_pattern(None, _REPLACED, None, None)
+    both = ((quad.subject, quad.object) for quad in quads)
+    return {old.value: new.value for old, new in both if isinstance(old, ox.NamedNode) and isinstance(new, ox.NamedNode)}
+
+
+def _last(iri: str, replacements: Mapping[str, str]) -> str:
+    """The end of a row of replacements; one that goes in a circle ends where it would come back."""
+    passed = {iri}
+    while (following := replacements.get(iri)) is not None and following not in passed:
+        iri = following
+        passed.add(iri)
+    return iri
+
+
+def _former(store: ox.Store, old: str) -> Former:
+    quads = [quad for predicate in _NAMING for quad in store.quads_for_pattern(ox.NamedNode(old), predicate, None, None)]
+    spoken = [quad.object.value for quad in quads if isinstance(quad.object, ox.Literal)]
+    since = sorted(quad.object.value for quad in store.quads_for_pattern(ox.NamedNode(old), _IN, None, None) if isinstance(quad.object, ox.Literal))
+    return Former(old, tuple(dict.fromkeys((*spoken, local_name(old), old, prefixed(old)))), "".join(since[-1:]))
