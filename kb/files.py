@@ -219,26 +219,28 @@ def csv_table(text: str, where: str) -> tuple[list[str], list[dict[str, str]]]:
     return columns, rows
 
 
-def turtle_of(text: str, where: str, base: str) -> ox.Store:
-    """The triples of a Turtle text, in the default graph.
+def turtle_of(text: str, where: str, base: str, form: str = "Turtle") -> ox.Store:
+    """The triples of a Turtle text, in the default graph; or of TriG or N-Quads, in their graphs.
 
     Args:
         text: the Turtle.
         where: what holds it, for the error.
         base: the IRI that relative ones are taken from.
+        form: `Turtle`, `TriG` or `N-Quads`.
 
     Raises:
-        BadInput: it is not Turtle; the message names the line.
+        BadInput: it is not of that form; the message names the line.
     """
     import pyoxigraph as ox
 
+    forms = {"Turtle": ox.RdfFormat.TURTLE, "TriG": ox.RdfFormat.TRIG, "N-Quads": ox.RdfFormat.N_QUADS}
     store = ox.Store()
     try:
-        store.load(text.encode(), format=ox.RdfFormat.TURTLE, base_iri=base)
+        store.load(text.encode(), format=forms[form], base_iri=base)
     except SyntaxError as error:
-        raise BadInput(f"{where}:{error.lineno or 1}", printable(str(error.msg)), expected="valid Turtle") from error
+        raise BadInput(f"{where}:{error.lineno or 1}", printable(str(error.msg)), expected=f"valid {form}") from error
     except ValueError as error:  # half of a pair of surrogates, which no encoding has
-        raise BadInput(where, f"malformed Turtle: {_first_line(error)}", expected="valid Turtle") from error
+        raise BadInput(where, f"malformed {form}: {_first_line(error)}", expected=f"valid {form}") from error
     return store
 
 
@@ -268,19 +270,38 @@ def zip_member(path: Path, pattern: str, most: int, expected: str) -> tuple[str,
     Raises:
         BadInput: it is no archive, a damaged or an encrypted one, has no such member, or one that is too large.
     """
+    texts, size = _unpacked(path, pattern, most, expected, first=True)
+    return next(iter(texts.values())), size
+
+
+def zip_texts(path: Path, pattern: str, most: int, expected: str) -> dict[str, str]:
+    """The texts of all members of an archive whose whole names match, by their names; `most` bytes of all together. Else as `zip_member`."""
+    return _unpacked(path, pattern, most, expected)[0]
+
+
+def _unpacked(path: Path, pattern: str, most: int, expected: str, first: bool = False) -> tuple[dict[str, str], int]:
     _see_that_it_is_a_file(path)
+    texts, left, last = {}, most, ""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            member = next(info for info in members if re.fullmatch(pattern, info.filename))
-            with archive.open(member) as file:
-                content = file.read(most + 1)
+            wanted = [member for member in members if re.fullmatch(pattern, member.filename)]
+            for member in wanted[:1] if first else wanted:
+                last = member.filename
+                with archive.open(member) as file:
+                    content = file.read(left + 1)
+                left -= len(content)
+                if left < 0:
+                    break
+                texts[last] = content.decode("utf-8", "replace")
+            if not wanted:
+                raise LookupError(pattern)
     except Exception as error:  # of an archive that somebody made: a bad sum, no password, an unknown compression, a wrong offset, a bad name ...
         problem = "is encrypted" if "encrypted" in str(error) else "is damaged, truncated, or no archive of this kind"
         raise BadInput(str(path), problem, expected=expected) from error
-    if len(content) > most:
-        raise BadInput(str(path), f"has a member {printable(member.filename):.80} of an unlikely size", expected=expected)
-    return content.decode("utf-8", "replace"), sum(info.file_size for info in members)
+    if left < 0:
+        raise BadInput(str(path), f"has a member {printable(last):.80} of an unlikely size", expected=expected)
+    return texts, sum(info.file_size for info in members)
 
 
 def depth_of(value: object) -> int:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kb import __version__
 from kb.errors import BadInput
 from kb.scratch import scratch
-from ontune.cli.output import choice, emit, emit_json, emit_rows, say, say_state_of, write_whole
+from ontune.cli.output import FINDINGS, choice, emit, emit_json, emit_rows, say, say_state_of, write_whole
 
 if TYPE_CHECKING:
     from kb.rows import Table
@@ -42,7 +43,8 @@ def compile_(format: Annotated[str, choice("--format", "table", "json", help="Ho
 
     snapshot = compile_snapshot()
     say_state_of(snapshot)
-    document = {"version": snapshot.info.version, "sha256": snapshot.info.sha256, "folder": str(snapshot.folder or "")}
+    versions = {"version": snapshot.info.version, "program": __version__}
+    document = versions | {"sha256": snapshot.info.sha256, "folder": str(snapshot.folder or "")}
     emit(document | {"refused": list(snapshot.refused.values())}, format, lambda: emit_rows(document.items(), ("what", "value")))
 
 
@@ -237,6 +239,23 @@ def _export_html(folder: Path | None) -> None:
     sources = [source for source in (*shipped_sources(), *added_sources()) if source not in snapshot.refused]
     pages = write_site(folder, sources, named_queries(), {"version": snapshot.info.version, "sha256": snapshot.info.sha256})
     say(f"written: {pages} pages, {folder / 'index.html'}")
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A state of the knowledge: a checkout, a wheel, an export (.trig, .nq), or additions.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Another one.")],
+    format: Annotated[str, choice("--format", "table", "json", help="How to print the differences.")] = "table",
+) -> None:
+    """Say what one state of the knowledge says that another does not. Exit code 5 where something breaks that no version announces."""
+    from kb.difference import compare
+    from kb.edition import read_edition
+    from ontune.cli.kb_diff import document, lines
+
+    comparison = compare(read_edition(old), read_edition(new))
+    emit(document(comparison), format, lambda: print("\n".join(lines(comparison))))
+    if comparison.breaking and not comparison.announced:
+        raise typer.Exit(FINDINGS)
 
 
 def _store() -> KnowledgeStore:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from kb.snapshot import Snapshot
 
+FINDINGS = 5
+"""The exit code of a command that was asked to find something, and did."""
 NARROWEST_PIPE = 120  # columns of a table that goes into a file or a pipe
 
 

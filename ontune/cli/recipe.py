@@ -13,7 +13,7 @@ import typer
 
 from kb.errors import BadInput
 from ontune.cli.elsewhere import accept_option, agree_to_bundle
-from ontune.cli.output import choice, emit, emit_rows, say
+from ontune.cli.output import FINDINGS, choice, emit, emit_rows, say
 from ontune.cli.plan_words import by_the_script
 from ontune.cli.request import RequestArguments, pairs, takes_request
 
@@ -208,7 +208,7 @@ def lint_recipe(
     rows = [(str(smell.line or ""), smell.severity, smell.text, smell.repair) for smell in smells]
     emit(document, format, lambda: emit_rows(rows, ("line", "severity", "smell", "repair")))
     if any(smell.severity == "error" for smell in smells):
-        raise typer.Exit(5)
+        raise typer.Exit(FINDINGS)
 
 
 def _words(text: str) -> list[str]:
