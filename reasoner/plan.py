@@ -159,7 +159,7 @@ class Plan:
         asked_numerics: the class that was asked for; empty where the evidence decided.
         idle: what of the target the plan leaves unused, a sentence each.
         on_request: what would gain more if the user accepted it (other numerics, unsupported hacks): `{decision, option, vs_best, accept}`.
-        requirements: what became of each of the script's own requirements: `{asked, where, written, because}`.
+        requirements: what became of each of the script's own requirements: `{asked, where, written, because, remark}`.
         request: the whole question that the plan answers (see `kb.request.Request.to_json`); empty where it was
             not kept: older versions kept none, and a plan for what MPI starts is asked for by a request to MODAK.
     """

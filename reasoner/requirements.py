@@ -20,6 +20,7 @@ from kb.errors import BadInput
 from kb.store import KnowledgeStore
 from kb.terms import on
 from reasoner.derive import REQUEST_GRAPH, WORKLOAD
+from reasoner.package_remarks import PackageKnowledge, package_knowledge
 from reasoner.plan import Application, DecisionTaken
 
 if TYPE_CHECKING:
@@ -74,9 +75,14 @@ def requirement_facts(requires: Sequence[str], store: KnowledgeStore, framework:
 
     known = _known(store)
     environments = [_environment(python) for python in known.pythons]
-    wanted = [
+    stated = [
         requirement for requirement in map(parsed, requires) if all(map(requirement.holds, environments))
     ]
+    packages = package_knowledge(store)
+    for requirement in stated:
+        packages.check(requirement)
+    wanted = [*stated, *(implied for requirement in stated for implied in packages.implied(requirement))]
+    _check_together(wanted)
     for requirement in wanted:
         its_framework = known.frameworks.get(requirement.name)
         if its_framework and framework in ("", its_framework):
@@ -84,14 +90,25 @@ def requirement_facts(requires: Sequence[str], store: KnowledgeStore, framework:
     quads: list[ox.Quad] = []
     for number, requirement in enumerate(wanted):
         node = ox.NamedNode(f"{WORKLOAD.value}/requirement/{number}")
-        stated = list(_stated(requirement, known))
-        if stated:
+        facts = list(_stated(requirement, known))
+        if facts:
             quads.append(ox.Quad(WORKLOAD, ox.NamedNode(on("wantedPackage")), node, REQUEST_GRAPH))
             quads += [
                 ox.Quad(node, ox.NamedNode(on(term)), ox.Literal(value), REQUEST_GRAPH)
-                for term, value in stated
+                for term, value in facts
             ]
     return quads
+
+
+def _check_together(wanted: Sequence[Requirement]) -> None:
+    """Raises BadInput where no version of a distribution meets two requirements on it."""
+    from kb.requirements import disjoint
+
+    for place, one in enumerate(wanted):
+        for other in wanted[:place]:
+            if one.name == other.name and disjoint(one.versions, other.versions):
+                problem = f"no version meets both {one.asked} and {other}"
+                raise BadInput(one.where or "requires", problem, expected=f"one of them for {one.name}")
 
 
 def _check_releases(requirement: Requirement, versions: Collection[str]) -> None:
@@ -145,9 +162,8 @@ class Settled:
 
     Attributes:
         decisions: those of the plan, with the packages that the requirements change or add.
-        requirements: for each requirement `{asked, where, written, because}`: the line that is written
-            for it, empty where a package of the plan
-            meets it, and why.
+        requirements: for each requirement `{asked, where, written, because, remark}`: the line that is
+            written for it, empty where a package of the plan meets it, why, and what its author should know.
     """
 
     decisions: tuple[DecisionTaken, ...]
@@ -186,6 +202,7 @@ def settled(
         decisions,
         [known.ranges[option] for option in taken.values() if option in known.ranges],
         set(taken.values()),
+        package_knowledge(store),
     )
     wanted = list(map(parsed, requires))
     told = [result.settle(requirement, active=requirement.holds(environment)) for requirement in wanted]
@@ -201,8 +218,11 @@ class _Settling:
         decisions: Sequence[DecisionTaken],
         ranges: Sequence[Mapping[str, list[Requirement]]],
         taken: set[str],
+        packages: PackageKnowledge,
     ) -> None:
-        self._known, self.decisions, self._taken = known, list(decisions), taken
+        self._known, self.decisions, self._taken, self._packages = known, list(decisions), taken, packages
+        self._names = {*known.frameworks, *known.adjustable, *(_bare(name) for name, _ in known.packages)}
+        self._names |= {one.name for kinds in known.ranges.values() for found in kinds.values() for one in found}
         self._ranges: dict[str, list[Requirement]] = {
             kind: [one for of_release in ranges for one in of_release.get(on(kind), ())]
             for kind in ("requires", "companion", "companionOfAnyBuild")
@@ -241,6 +261,7 @@ class _Settling:
             "where": requirement.where,
             "written": written,
             "because": because,
+            "remark": self._packages.remark(requirement, self._taken, self._names),
         }
 
     def _pinned(self, name: str) -> Iterator[tuple[int, Application]]:

@@ -129,7 +129,8 @@ def test_numpy_that_is_asked_for_chooses_the_release_or_takes_the_place_of_the_p
     assert planned(["numpy>=2"], framework="pytorch").requirements[0]["because"] == "the plan installs numpy 2.2.6"
     old = planned(["numpy<2  # requirements.txt:3"], framework="pytorch")
     assert "numpy<2" in written(old) and not any(line.startswith("numpy==") for line in written(old))
-    assert old.requirements[0] == {"asked": "numpy<2", "where": "requirements.txt:3", "written": "numpy<2", "because": "in the place of numpy 2.2.6"}
+    told = {"asked": "numpy<2", "where": "requirements.txt:3", "written": "numpy<2", "because": "in the place of numpy 2.2.6", "remark": ""}
+    assert old.requirements[0] == told
     with pytest.raises(NoFeasiblePlan, match=r"torch-2\.2\.2 takes numpy<2; the script's requirements ask for numpy>=2"):
         planned(["numpy>=2"], pins={"framework_release": "torch-2.2.2"})
 
@@ -192,3 +193,60 @@ def test_what_a_plan_file_says_is_written_is_a_requirement(line: str) -> None:
     plan["requirements"][0]["written"] = line
     with pytest.raises(BadInput):
         files_of(Plan.from_json(plan), (), ())
+
+
+# ---- what is known of packages
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("pytorch==2.3  # r.txt:1", r"^r.txt:1: pytorch==2.3: the package pytorch only fails when it is installed; expected torch==2.3$"),
+        ("PyTorch", r"the package pytorch only fails when it is installed; expected torch$"),
+        ("sklearn", "expected scikit-learn"),
+        ("tensorflow-gpu>=2.13", "expected tensorflow>=2.13"),
+    ],
+)
+def test_a_package_that_cannot_be_meant_is_refused_with_what_is_meant(line: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        planned([line], framework="pytorch")
+
+
+@pytest.mark.parametrize(
+    ("target", "lines", "said"),
+    [
+        ("zen5-virtual", ["torhc==2.5.1", "torchx", "torh", "numpy", "numpi"], ["torch", "", "torch", "", ""]),
+        ("zen5-virtual", ["pytroch"], ["is torch meant"]),
+        ("zen5-virtual", ["glow"], ["meant is no package: GLOW is built from its source"]),
+        ("eos-h100", ["flash-attn", "flash_attn>=2"], ["--no-build-isolation", "nothing of this plan brings that compiler"]),
+        ("eos-h100", ["tqdm"], [""]),
+    ],
+)
+def test_what_an_author_should_know_of_a_package_is_said(target: str, lines: list[str], said: list[str]) -> None:
+    remarks = [one["remark"] for one in planned(lines, target, framework="pytorch").requirements]
+    assert all((words in remark) if words else not remark for words, remark in zip(said, remarks, strict=True)), remarks
+
+
+def test_where_the_plan_brings_the_compiler_nothing_is_said() -> None:
+    wanting = planned(["deepspeed==0.19.8"], "eos-h100", framework="pytorch")
+    bringing = planned(["deepspeed==0.19.8"], "eos-h100", framework="pytorch", pins={"distributed": "deepspeed-zero"})
+    assert "compiles its operators with nvcc" in wanting.requirements[0]["remark"] and not bringing.requirements[0]["remark"]
+
+
+def test_a_pinned_package_brings_the_release_that_it_was_built_for() -> None:
+    plan = planned(["xformers==0.0.29.post3  # r.txt:3"], "eos-h100", framework="pytorch")
+    assert plan.option("framework_release") == "torch-2.6.0"
+    both = r"^r.txt:3: no version meets both torch==2.6.0, which xformers==0.0.29.post3 takes and torch==2.5.1 \(r.txt:1\); expected one of them"
+    with pytest.raises(BadInput, match=both):
+        planned(["torch==2.5.1  # r.txt:1", "xformers==0.0.29.post3  # r.txt:3"], "eos-h100", framework="pytorch")
+    with pytest.raises(BadInput, match="no version meets both numpy<2 and numpy>=2"):
+        planned(["numpy>=2", "numpy<2"])
+
+
+def test_the_commands_that_remarks_name_exist() -> None:
+    from kb.query_library import named_query
+
+    remark = planned(["flash-attn"], "eos-h100", framework="pytorch").requirements[0]["remark"]
+    assert "(ontune query providers --param capability=device-compiler)" in remark
+    found = reasoner().full_store.select(named_query("providers").filled({"capability": "device-compiler"}))
+    assert {row["decision"] for row in found} == {"base_image"}

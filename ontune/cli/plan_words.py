@@ -108,6 +108,13 @@ def changes(changed: Sequence[Mapping[str, str]]) -> str:
     return ", ".join(f"{change['decision']}: {change['from']} -> {change['to']}" for change in changed)
 
 
+def package_remarks(plan: Plan) -> Iterator[str]:
+    """What the author of a script's requirements should know."""
+    for one in plan.requirements:
+        if one.get("remark"):
+            yield f"{one['where'] or 'requires'}: {one['asked']}: {one['remark']}"
+
+
 def by_whom(plan: Plan) -> Iterator[str]:
     """For a user's own program: which options it has to call for, and which reach it from outside."""
     if not (plan.workload.get("script") or plan.workload.get("command")):

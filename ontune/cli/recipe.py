@@ -14,7 +14,7 @@ import typer
 from kb.errors import BadInput
 from ontune.cli.elsewhere import accept_option, agree_to_bundle
 from ontune.cli.output import FINDINGS, choice, emit, emit_rows, say
-from ontune.cli.plan_words import by_the_script
+from ontune.cli.plan_words import by_the_script, package_remarks
 from ontune.cli.request import RequestArguments, pairs, takes_request
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def _left_to_others(bundle: Bundle, formats: list[str]) -> Iterator[str]:
     for requirement in bundle.plan.requirements:
         if requirement["because"]:
             yield f"{requirement['where'] or 'requires'}: {requirement['asked']}: {requirement['because']}"
+    yield from package_remarks(bundle.plan)
     if recipe.program.own:
         inside, own = ([entry.because for entry in entries] for entries in (recipe.settings, recipe.left_to_user))
         yield from by_the_script(bundle.plan.workload.get("script"), inside, own)

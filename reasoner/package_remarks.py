@@ -1,0 +1,120 @@
+"""What is known of the packages that a script requires: names of other software, releases that go with one release
+of a framework, packages that are compiled where they are used, and names that only look like one that is meant."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kb.errors import BadInput
+from kb.store import KnowledgeStore
+from kb.terms import version_key
+
+if TYPE_CHECKING:
+    from kb.requirements import Requirement
+
+_MISLEADING = """SELECT ?name ?meant ?until ?fails WHERE { ?m a on:MisleadingName ; skos:notation ?name ; on:meant ?meant .
+  OPTIONAL { ?m on:genuineBeforeKey ?until } OPTIONAL { ?m on:onlyFails ?fails } }"""
+_GOES_WITH = "SELECT ?release ?range WHERE { ?r a on:PackageRelease ; skos:notation ?release ; on:goesWith ?range }"
+_COMPILED = """SELECT ?name ?caution ?provider WHERE { ?p a on:CompiledPackage ; skos:notation ?name ; on:caution ?caution ;
+  on:compiledWith ?needed . OPTIONAL { ?provider on:provides ?needed } }"""
+_SHORTEST = 4  # letters of a name of which a slip is looked for
+
+
+@dataclass(frozen=True)
+class Misleading:
+    """A name of other software: what people mean by it, from which version on (as a sort key), and whether it only fails."""
+
+    meant: str
+    genuine_before: str
+    only_fails: bool
+
+
+@dataclass(frozen=True)
+class PackageKnowledge:
+    """What is known of packages.
+
+    Attributes:
+        misleading: names of other software than people mean.
+        goes_with: for `name==version` the requirement on a framework that its metadata states.
+        compiled: for a name what is to be said, and the options that bring what it is compiled with, as IRIs.
+    """
+
+    misleading: dict[str, Misleading]
+    goes_with: dict[str, str]
+    compiled: dict[str, tuple[str, frozenset[str]]]
+
+    def check(self, requirement: Requirement) -> None:
+        """Raises BadInput for a name under which nothing can be installed; the message names what is meant."""
+        known = self._misleads(requirement)
+        if known and known.only_fails:
+            problem = f"{requirement.asked}: the package {requirement.name} only fails when it is installed"
+            meant = dataclasses.replace(requirement, name=known.meant)
+            raise BadInput(requirement.where or "requires", problem, expected=f"{meant.name}{requirement.versions}")
+
+    def implied(self, requirement: Requirement) -> Iterator[Requirement]:
+        """What a pinned package asks of a framework itself."""
+        from kb.requirements import parsed
+
+        for specifier in requirement.versions:
+            taken = self.goes_with.get(f"{requirement.name}=={specifier.version}") if specifier.operator == "==" else None
+            if taken:
+                yield dataclasses.replace(
+                    parsed(taken), asked=f"{taken}, which {requirement.asked} takes", where=requirement.where, marker=requirement.marker
+                )
+
+    def remark(self, requirement: Requirement, taken: Collection[str], known: Collection[str]) -> str:
+        """What somebody who requires a package should know; empty where there is nothing to say.
+
+        Args:
+            requirement: what is required.
+            taken: the options of the plan, as IRIs.
+            known: the names of distributions of which something is known.
+        """
+        if misleads := self._misleads(requirement):
+            return f"the package {requirement.name} is another one than its name suggests; meant is {misleads.meant}"
+        caution, providers = self.compiled.get(requirement.name, ("", frozenset()))
+        if caution and not providers & set(taken):
+            return f"{caution}; nothing of this plan brings that compiler (ontune query providers --param capability=device-compiler)"
+        if near := slip_of(requirement.name, {*known, *self.misleading, *self.compiled}):
+            meant = self.misleading[near].meant if near in self.misleading else near
+            return f"nothing is known of a package {requirement.name}; is {meant} meant?"
+        return ""
+
+    def _misleads(self, requirement: Requirement) -> Misleading | None:
+        known = self.misleading.get(requirement.name)
+        if known and known.genuine_before:
+            bounds = [version_key(one.version) for one in requirement.versions if one.operator in ("==", "<", "<=", "~=")]
+            if any(bound <= known.genuine_before for bound in bounds):
+                return None
+        return known
+
+
+def package_knowledge(store: KnowledgeStore) -> PackageKnowledge:
+    """Read it of a knowledge base."""
+    misleading = {
+        row["name"]: Misleading(row["meant"], row.get("until") or "", row.get("fails") == "true") for row in store.select(_MISLEADING)
+    }
+    compiled: dict[str, tuple[str, frozenset[str]]] = {}
+    for row in store.select(_COMPILED):
+        _, providers = compiled.get(row["name"], ("", frozenset()))
+        compiled[row["name"]] = (row["caution"], providers | {provider for provider in (row.get("provider"),) if provider})
+    return PackageKnowledge(misleading, {row["release"]: row["range"] for row in store.select(_GOES_WITH)}, compiled)
+
+
+def slip_of(name: str, known: Collection[str]) -> str:
+    """The known name of which this one is a slip of the pen: a letter left out, or two that have changed places; else empty.
+
+    A letter more or another one may as well be the name of another package (torchx).
+    """
+    if len(name) < _SHORTEST or name in known:
+        return ""
+    return next((other for other in sorted(known) if name in _slips(other)), "")
+
+
+def _slips(name: str) -> Iterator[str]:
+    for place in range(len(name)):
+        yield name[:place] + name[place + 1 :]
+        yield name[:place] + name[place + 1 : place + 2] + name[place] + name[place + 2 :]
