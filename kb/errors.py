@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,10 @@ class OntuneError(Exception):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(clean(message))
+
+    def laid_out(self, width: int) -> str:
+        """The message for a terminal."""
+        return str(self)
 
     def to_json(self) -> dict[str, Any]:
         """The error as an object: `message`, `exit_code`, and what its kind knows more exactly."""
@@ -75,18 +80,37 @@ class NoFeasiblePlan(OntuneError):
     """No configuration meets every requirement; the message carries the smallest relaxations.
 
     Attributes:
+        clash: what cannot stand together, a sentence each.
         repair: the same ways out as `ontune why-not` gives them: `change` and `then` in words, `add` and `drop` as arguments of the command.
     """
 
     exit_code = 3
 
-    def __init__(self, message: str, *, repair: Sequence[Mapping[str, Any]] = ()) -> None:
-        super().__init__(message)
-        self.repair = tuple(repair)
+    def __init__(self, problem: str, *, clash: Sequence[str] = (), repair: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.problem, self.clash, self.repair = problem, tuple(clash), tuple(repair)
+        out = "; or ".join(self._ways)
+        super().__init__(problem + (f": {'; '.join(clash)}." if clash else "") + (f" Smallest ways out: {out}." if out else ""))
+
+    @property
+    def _ways(self) -> list[str]:
+        return [way["change"] for way in self.repair]
+
+    def laid_out(self, width: int) -> str:
+        """The reasons, then the ways out, a line each; a way that is to be typed is not broken."""
+        if not self.clash or len(str(self)) <= width:
+            return "\n".join(textwrap.wrap(str(self), width, break_long_words=False, break_on_hyphens=False))
+        ways = [f"  {way}" if way.startswith("-") else _item(way, width) for way in self._ways]
+        found = [f"{self.problem}:", *(_item(reason, width) for reason in self.clash)]
+        return "\n".join([*found, *(["Smallest ways out:" if ways[1:] else "Smallest way out:", *ways] if ways else ())])
 
     def to_json(self) -> dict[str, Any]:
         """`message`, `exit_code` and `repair`."""
         return super().to_json() | {"repair": [dict(way) for way in self.repair]}
+
+
+def _item(text: str, width: int) -> str:
+    """A line of a list, which goes on further to the right."""
+    return textwrap.fill(text, width, initial_indent="  ", subsequent_indent="      ", break_long_words=False, break_on_hyphens=False)
 
 
 class RunFailed(OntuneError):

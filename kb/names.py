@@ -220,7 +220,7 @@ class Names:
         what = what or next(iter(self._texts(class_iri, _LABEL)), local_name(class_iri).lower())
         if vocabulary.meant(text):
             return vocabulary.find(text, where, what)
-        others = list(self._elsewhere(text))
+        others = list(self._elsewhere(text)) or list(self._hidden_elsewhere(text))
         hints = [name for other in others for name in self._linked(other, vocabulary)]
         hints = hints or Vocabulary(Entry(word, word) for word in further).suggestions(text)
         return vocabulary.find(text, where, what, expected=expected, hints=hints, also=self._said_of(others))
@@ -238,6 +238,16 @@ class Names:
                 if named and isinstance(quad.subject, ox.NamedNode) and quad.subject.value not in found:
                     found.add(quad.subject.value)
                     yield quad.subject.value
+
+    def _hidden_elsewhere(self, text: str) -> Iterator[str]:
+        """Resources of the classes that say how they are named (skos:scopeNote) of which the text is what people write who mean them, or all of whose
+        words they have: `H100` of an H100 PCIe."""
+        classes = {quad.subject.value for quad in self._store.quads_for_pattern(None, _SCOPE, None, None) if isinstance(quad.subject, ox.NamedNode)}
+        words = _words(text)
+        for class_iri in sorted(classes):
+            for entry in self.vocabulary(class_iri).entries:
+                if folded(text) in map(folded, entry.hidden) or (words and words <= _words(" ".join(entry.labels))):
+                    yield entry.iri
 
     def _linked(self, iri: str, vocabulary: Vocabulary) -> list[str]:
         """The things of a vocabulary that a resource is stated to have to do with, by their IRI or by their name."""

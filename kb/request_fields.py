@@ -119,7 +119,11 @@ WISHES: Final[tuple[RequestField, ...]] = (
     RequestField("forbid", "--forbid", "texts", "Never take this option", "OPTION"),
     RequestField("objective", "--objective", "text", "What is maximised", default="throughput"),
     RequestField(
-        "numerics", "--numerics", "text", "What may happen to the numbers: bitwise, exact, mixed or lossy; without it the evidence decides", "CLASS"
+        "numerics",
+        "--numerics",
+        "text",
+        "What may happen to the numbers by what is chosen, not from run to run: bitwise, exact, mixed or lossy; without it the evidence decides",
+        "CLASS",
     ),
     RequestField("allow", "--allow", "texts", "Accept this unsupported or lossy option", "OPTION"),
     RequestField("top", "--top", "count", "How many alternatives to list", default=5),

@@ -10,6 +10,7 @@ from reasoner.menu import Menu
 
 _CLASSES = "SELECT ?class ?name WHERE { ?class a on:Numerics ; skos:notation ?name }"
 _ORDER = "SELECT ?more ?less WHERE { ?more on:exceeds ?less }"
+_NOTES = "SELECT ?class ?note WHERE { ?class a on:Numerics ; skos:scopeNote ?note }"
 _OPTIONS = "SELECT ?option ?class WHERE { ?option on:optionOf ?decision ; on:numerics ?class }"
 
 
@@ -29,11 +30,16 @@ class Numerics:
         self._iri = {name: iri for iri, name in self._name.items()}
         self.names = tuple(self._name[iri] for iri in sorted(self._rank, key=self._rank.__getitem__))
         self._class_of = {row["option"]: row["class"] for row in store.select(_OPTIONS)}
+        self._notes = {row["class"]: row["note"] for row in store.select(_NOTES)}
         self._menu = menu
 
     def keeps_bits(self, name: str | None) -> bool:
         """Whether a class, which nothing is stricter than, promises the bits of what stands, and nothing of its formats."""
         return name is not None and name == next(iter(self.names), None)
+
+    def note(self, name: str | None) -> str:
+        """What somebody who asks for a class should know; empty where there is nothing."""
+        return self._notes.get(self._iri.get(name or "", ""), "")
 
     def exceeds(self, name: str, other: str) -> bool:
         """Whether a class allows more than another one."""

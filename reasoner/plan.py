@@ -157,6 +157,7 @@ class Plan:
         site: the place's conditions, as in a site file; empty where none was named.
         not_measured: options that measurements speak of with another framework only: `{decision, option, known_with}`.
         asked_numerics: the class that was asked for; empty where the evidence decided.
+        numerics_note: what the class that was asked for does not promise; empty where there is nothing to say.
         idle: what of the target the plan leaves unused, a sentence each.
         on_request: what would gain more if the user accepted it (other numerics, unsupported hacks): `{decision, option, vs_best, accept}`.
         requirements: what became of each of the script's own requirements: `{asked, where, written, because, remark}`.
@@ -179,6 +180,7 @@ class Plan:
     requirements: tuple[JsonObject, ...] = ()
     not_measured: tuple[JsonObject, ...] = ()
     asked_numerics: str = ""
+    numerics_note: str = ""
     idle: tuple[str, ...] = ()
     request: JsonObject = dataclasses.field(default_factory=dict)
 

@@ -62,13 +62,20 @@ def _parts(problem: Problem, criterion: str, taken: dict[str, str], default: dic
     by_decision: dict[str, tuple[list[Term], list[Term]]] = defaultdict(lambda: ([], []))
     for side, terms in enumerate(_differing(problem, criterion, taken, default)):
         for term in terms:
-            by_decision[menu.decision_of(term.effect.option)][side].append(term)
+            by_decision[_answerable(term, menu.decision_of(term.effect.option), taken, default)][side].append(term)
     parts = []
     for decision, (brought, left) in by_decision.items():
         log_ratio = (sum(term.weight for term in brought) - sum(term.weight for term in left)) / SCALE
         ratio = rounded(_around(log_ratio, *_spread(brought, left)))
         parts.append((log_ratio, {"options": {menu.name[decision]: menu.name[taken[decision]]}, **ratio}))
     yield from (part for _, part in sorted(parts, key=lambda entry: -entry[0]))
+
+
+def _answerable(term: Term, decision: str, taken: Mapping[str, str], default: Mapping[str, str]) -> str:
+    """The decision that makes a term count on one side only: its own, or where that stays at its default, the one beside which it holds."""
+    if taken[decision] != default[decision]:
+        return decision
+    return next((beside for beside, options in term.effect.given if (taken[beside] in options) != (default[beside] in options)), decision)
 
 
 def default_configuration(problem: Problem, pins: Mapping[str, str]) -> dict[str, str]:

@@ -230,6 +230,7 @@ class Reasoner:
                 not_measured=tuple(not_measured(reasons, self._machine_situations)),
                 requirements=beside.requirements,
                 asked_numerics=request.numerics or "",
+                numerics_note=self._numerics.note(request.numerics),
                 request=request.to_json(),
             )
         return replace(plan, idle=tuple(idle(plan)))

@@ -55,16 +55,14 @@ def refusal(reasons: Reasons, request: Request, trials: Trials, settled: Iterabl
     for option in reasons.problem.pins.values():
         hard = [_spoken_of(factor, option) for factor in hard]
     core = minimal_conflict(reasons.menu.options, _telling_last(hard, reasons.problem.pins))
-    clash = "; ".join(dict.fromkeys(reason.text for reason in _said(reasons, core)))
+    clash = list(dict.fromkeys(reason.text for reason in _said(reasons, core)))
     ways = WaysOut(reasons, request, trials)
     repairs = [*map(known, settled), *(repair(request, way, "a plan is possible") for way in ways.feasible())]
     if not repairs:
         lifted = smallest_relaxations(reasons.menu.options, hard, lambda factor: _changeable(reasons, factor, ways))
         changes = dict.fromkeys(_otherwise(reasons, factors, ways, request) for factors in lifted)
         repairs = [stated(change, "a plan is possible") for change in changes]
-    out = "; or ".join(found["change"] for found in repairs)
-    said = f"no configuration meets the request: {clash}." + (f" Smallest ways out: {out}." if out else "")
-    return NoFeasiblePlan(said, repair=repairs)
+    return NoFeasiblePlan("no configuration meets the request", clash=clash, repair=repairs)
 
 
 def _every_hard_factor(reasons: Reasons) -> list[Factor]:

@@ -274,6 +274,53 @@ def test_additions_come_by_command_by_folder_and_by_variable(
     assert f"refused: {home / 'nowhere'}: ONTUNE_KB_PATH names it" in found.err
 
 
+def test_what_was_added_is_listed_and_removed_by_name(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    option, effect = home / "option.ttl", home / "effect.ttl"
+    option.write_text(PROLOGUE + OPTION, encoding="utf-8")
+    effect.write_text(PROLOGUE + EFFECT, encoding="utf-8")
+    (home / "mine.rq").write_text("# title: Mine\n# description: Mine.\nSELECT ?d WHERE { ?d a on:Decision }\n", encoding="utf-8")
+    (home / "site").mkdir()
+    (home / "data" / "tables").mkdir(parents=True)
+    for file in ("runs.csv.gz", "runs.csv-metadata.json"):
+        (home / "data" / "tables" / file).touch()
+    shutil.copy(effect, home / "site")
+    monkeypatch.setenv("ONTUNE_KB_PATH", str(home / "site"))
+    assert run("kb", "add", str(option), str(home / "mine.rq")) == 0
+    capsys.readouterr()
+
+    def listed() -> dict[str, tuple[str, str]]:
+        assert run("kb", "list", "--format", "json") == 0
+        return {one["file"]: (one["name"], one["state"]) for one in json.loads(capsys.readouterr().out)}
+
+    kept, elsewhere, table = home / "data" / "kb", str(home / "site" / "effect.ttl"), str(home / "data" / "tables" / "runs.csv.gz")
+    assert listed() == {
+        str(kept / "mine.rq"): ("mine.rq", "in force"),
+        str(kept / "option.ttl"): ("option.ttl", "in force"),
+        table: ("runs", "in force"),
+        elsewhere: ("", "in force"),
+    }
+    assert run("kb", "remove", "mine.rq", "optoin.ttl") == 2
+    assert "no addition 'optoin.ttl'; expected one of mine.rq, option.ttl, runs; did you mean 'option.ttl'?" in capsys.readouterr().err
+    assert (kept / "mine.rq").exists()  # all of them or none
+    assert run("kb", "remove", "option.ttl", "runs") == 0
+    said = capsys.readouterr().err
+    assert f"removed: {kept / 'option.ttl'}" in said and f"refused: {elsewhere}: " in said  # what rested on it
+    left = listed()
+    assert left.keys() == {str(kept / "mine.rq"), elsewhere} and "in force" not in left[elsewhere][1]
+    assert not any((home / "data" / "tables").iterdir())
+
+
+def test_a_wheel_of_which_nobody_says_what_it_computes_on_is_not_added(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.99.0\nRequires-Python: >=3.10\n")
+    assert run("kb", "import", "wheel", str(home / "METADATA")) == 2
+    said = capsys.readouterr().err
+    assert "with -o FILE, state on:device by hand, then add that" in said and "torch-2.99.0-wheel does not say what it computes on" in said
+    assert run("kb", "import", "wheel", str(home / "METADATA"), "-o", str(home / "torch.ttl")) == 0
+    text = (home / "torch.ttl").read_text()
+    (home / "torch.ttl").write_text(text.replace("on:wheelName", 'on:device "cpu" ; on:wheelName'))
+    assert run("kb", "add", str(home / "torch.ttl")) == 0
+
+
 def test_a_plan_names_the_changes_of_what_is_shipped(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "site").mkdir()
     text = override("kb:allocator", "on:default", "replaces") + "kb:allocator on:default kb:jemalloc ."

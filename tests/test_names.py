@@ -288,6 +288,22 @@ def test_an_error_is_an_object_where_json_is_asked_for(ontune: Any) -> None:
     assert refused(ontune("plam", "--format=json"))["nearest"] == ["plan"]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-w", "torch"), "unknown workload 'torch' (that is a framework: name it by --framework, "),
+        (("-w", "keras"), "unknown workload 'keras' (that is a framework: name it by --framework, "),
+        (("-w", "H100"), "unknown workload 'H100' (that is an accelerator: name a machine that has it by -t, "),
+        (("-w", "eos-h100"), "unknown workload 'eos-h100' (that is a target: name it by -t)"),
+        (("-w", "convolutional"), "unknown workload 'convolutional' (that is a trait of a workload: "),
+        (("-w", "mlp", "-t", "resnet50"), "unknown target 'resnet50' (that is a workload: name it by -w)"),
+        (("-w", "mlp", "-t", "pytorch"), "unknown target 'pytorch' (that is a framework: "),
+    ],
+)
+def test_what_stands_in_the_wrong_place_is_said_to_be_what_it_is(words: tuple[str, ...], said: str, ontune: Any) -> None:
+    assert said in ontune("plan", *words)[2]
+
+
 def test_other_failures_are_objects_too(ontune: Any) -> None:
     words = ("plan", "-w", "mnist-cnn", "-t", "genoa-node", "--pin", "framework=pytorch", "--pin", "compiler=tf-graph", "--format", "JSON")
     code, out, _ = ontune(*words)

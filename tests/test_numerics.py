@@ -227,3 +227,11 @@ def test_what_a_plan_says_is_accepted_by_a_word_is_accepted_by_it() -> None:
             allow = one["accept"].removeprefix("--allow ")
             taken = reasoner().plan(workload("mnist-cnn"), target("v100-node"), numerics=numerics, allow=(allow,))
             assert taken.option("precision") == one["option"] and taken.numerics == "mixed"
+
+
+def test_bitwise_is_told_apart_from_a_run_that_repeats_itself() -> None:
+    note = plan("v100-node", "mnist-cnn", "bitwise").numerics_note
+    assert "whether a run repeats its own bits is another decision, determinism" in note
+    assert [plan("v100-node", "mnist-cnn", other).numerics_note for other in (None, "exact")] == ["", ""]
+    pinned = reasoner().plan(workload("mnist-cnn"), target("v100-node"), framework="pytorch", pins={"determinism": "deterministic"})
+    assert {one.value for one in pinned.applied("env") if one.name == "CUBLAS_WORKSPACE_CONFIG"} == {":4096:8"}

@@ -30,7 +30,9 @@ def check(target: str, workload: str, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert len(lines) <= LINES and max(map(len, lines)) <= 80, (target, workload, len(lines))
     ratio = plan.prediction["vs_default"]
     assert (f"x {ratio['value']:.2f} (" if ratio["value"] is not None else ratio["reason"]) in text
+    left_alone = {taken.option for taken in plan.decisions if not departs(taken)}
     for part in ratio["parts"]:
+        assert not left_alone & set(part["options"].values()), (target, workload, part)  # what was left alone brings nothing
         assert all(option in text for option in part["options"].values())
     for taken in plan.decisions:
         assert not departs(taken) or f"{taken.decision} {taken.option}" in text, (target, workload, taken.decision)

@@ -69,6 +69,8 @@ class LazyGroup(TyperGroup):
         return result
 
 
+_COLUMNS = 93  # of a refusal, beside the word before it
+
 app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 
 
@@ -125,7 +127,7 @@ def _exit_code(words: list[str], options: list[str], debug: bool) -> int:
 
             traceback.print_exception(error)  # here, where the streams are guarded
         else:
-            print(f"error: {told}", file=sys.stderr)
+            print(f"error: {told.laid_out(_COLUMNS)}", file=sys.stderr)
     return code if isinstance(code, int) else 0
 
 

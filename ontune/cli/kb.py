@@ -66,6 +66,37 @@ def add(
     _add({path.name: read_text(path) for path in files}, force)
 
 
+@app.command("list")
+def list_(format: Annotated[str, choice("--format", "table", "json", help="How to print what was added.")] = "table") -> None:
+    """List what you have added, with whether it is in force, and where it lies."""
+    from kb.own_additions import own_additions
+    from reasoner.compile import compile_snapshot
+
+    refused = {source.path: text for source, text in compile_snapshot().refused.items()}
+    document = [
+        {"name": one.name, "kind": one.kind, "state": refused.get(one.files[0], "in force"), "file": str(one.files[0])} for one in own_additions()
+    ]
+    rows = ((one["name"] or "(ONTUNE_KB_PATH)", one["kind"], one["state"], one["file"]) for one in document)
+    emit(document, format, lambda: emit_rows(rows, ("name", "kind", "state", "file")))
+
+
+def _own_names() -> list[str]:
+    from kb.own_additions import own_additions
+
+    return [one.name for one in own_additions() if one.name]
+
+
+@app.command()
+def remove(names: Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=_own_names, help="As `ontune kb list` names it.")]) -> None:
+    """Remove additions of yours; what is shipped is as it was before them."""
+    from kb.own_additions import removed
+    from reasoner.compile import compile_snapshot
+
+    for file in removed(names):
+        say(f"removed: {file}")
+    say_state_of(compile_snapshot())  # what rested on it
+
+
 def _importers() -> list[str]:
     from kb.importers import IMPORTERS
     from kb.importers.tables import known_sets

@@ -91,7 +91,7 @@ def _page(plan: Plan, exact: Plan | None, width: int, room: _Room) -> Iterator[s
     if unmeasured := [f"{one['decision']}={one['option']}" for one in plan.not_measured]:
         others = "/".join(sorted({name for one in plan.not_measured for name in one["known_with"]}))
         yield from _listed(f"nothing known with {plan.option('framework')}, only with {others}", unmeasured, width, room.names)
-    for line in (*by_whom(plan), *plan.idle, *package_remarks(plan)):
+    for line in (*by_whom(plan), *plan.idle, *package_remarks(plan), *filter(None, [plan.numerics_note])):
         yield from _wrapped(line, width)
     yield from _rows("only if you accept it", _offers(plan), width, room.rows)
     yield from _rows("next best", _next_best(plan), width, room.rows)

@@ -47,7 +47,7 @@ def nothing_left(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Findi
             rows, widest = solution.largest_table, tuple(trial.menu.name[decision] for decision in solution.widest)
         if not solution.feasible and (core := _core(trial, problem)) is not None:
             sides = tuple(sorted(ids for factor in core if (ids := _ids(factor))))
-            if sides not in stuck:
+            if sides not in stuck and not _only_refused(knowledge, core):
                 stuck.add(sides)
                 yield _of_sides(knowledge, trial, core, names[0])
     knowledge.table = TableSize(len(trial.witnesses), width, rows, widest)
@@ -100,6 +100,14 @@ def _core(trial: Trial, problem: Problem) -> list[Factor] | None:
     hard = [*hard_factors(problem, trial.menu.options), *exclusion_factors(problem)]
     clashing = [factor for factor in hard if not (isinstance(factor.reason, Cause) and factor.reason.kind == "needs")]
     return minimal_conflict(trial.menu.options, clashing) or (None if all(trial.menu.options.values()) else [])
+
+
+def _only_refused(knowledge: KnowledgeUnderCheck, core: list[Factor]) -> bool:
+    """Whether an addition forbids what a shipped case asks for: that is what it is for, and says nothing against the rest."""
+    causes = [factor.reason for factor in core if isinstance(factor.reason, Cause)]
+    wished = [cause for cause in causes if cause.kind in ("pin", "forbid")]
+    others = [cause for cause in causes if cause not in wished and cause.kind != "supply"]
+    return bool(wished and others) and all(any(map(knowledge.is_added, cause.ids)) for cause in others)
 
 
 def _ids(factor: Factor) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ whose options nothing tells apart on any witness. (`docs/explanation/checks.md`)
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from kb.named import NamedResources
@@ -16,6 +17,7 @@ from reasoner.check.finding import Finding, KnowledgeUnderCheck
 from reasoner.check.trial import Trial
 from reasoner.derive import Derived
 
+_NAMED = 3  # shipped statements named of those that one addition silences
 _REMEDY = "give a target, a workload or a case on which it does, or drop it"
 
 
@@ -29,6 +31,7 @@ def dead(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
     applying = frozenset[str]().union(*(witness.derived.applies for witness in trial.witnesses.values()))
     working: set[str] = set()
     possible: set[str] = set()
+    silenced: dict[str, list[str]] = defaultdict(list)
     for problem, _ in trial.problems:
         counted = {term.effect.iri for terms in problem.terms.values() for term in terms}
         stated = {**trial.menu.effects, **trial.menu.conflicts}
@@ -42,7 +45,32 @@ def dead(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
             why = "wherever its situations hold, an option that it is about is excluded"
         else:
             why = "wherever it applies, another statement about the same options is read instead"
+        if not knowledge.is_added(iri) and (causes := _added_causes(knowledge, trial, iri)):
+            for cause in causes:
+                silenced[cause].append(iri)
+            continue
         yield knowledge.finding(iri, f"dead: {prefixed(iri)} has no influence on any witness, for {why}; {_REMEDY}")
+    for cause, shipped in silenced.items():
+        named = ", ".join(map(prefixed, shipped[:_NAMED])) + (f" and {len(shipped) - _NAMED} more" if len(shipped) > _NAMED else "")
+        text = f"{prefixed(cause)} leaves what is shipped without influence on any witness: {named}; narrow it if that is not meant"
+        yield knowledge.finding(cause, text, "warning")
+
+
+def _added_causes(knowledge: KnowledgeUnderCheck, trial: Trial, iri: str) -> list[str]:
+    """The additions that take the influence of a shipped effect or conflict away: rules and conflicts that exclude an option that it is about,
+    effects that are read in its place. What is shipped has influence where nothing is added, so one of them does."""
+    stated = {**trial.menu.effects, **trial.menu.conflicts}
+    about = {stated[iri].option}.union(*(options for _, options in stated[iri].given))
+    causes = {
+        rule
+        for witness in trial.witnesses.values()
+        if iri in witness.derived.applies
+        for option in about & witness.derived.excludes.keys()
+        for rule in witness.derived.excludes[option]
+    }
+    causes |= {conflict.iri for conflict in trial.menu.conflicts.values() if conflict.option in about}
+    causes |= {effect.iri for effect in trial.menu.effects.values() if effect.option == stated[iri].option}
+    return sorted(cause for cause in causes if knowledge.is_added(cause))
 
 
 def uncovered(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
