@@ -96,7 +96,8 @@ class _Option:
 def _device(path: Path, local: str, findings: list[str]) -> str:
     rule = normalised("wheel_local_version", local) if local else None
     if rule is None:
-        findings.append(f"{path.name}: the version does not say for which device the wheel is built: write the Turtle with -o FILE, state on:device by hand, then add that")
+        remedy = "write the Turtle with -o FILE, state on:device by hand, then add that"
+        findings.append(f"{path.name}: the version does not say for which device the wheel is built: {remedy}")
         return ""
     return rule.normal_form
 

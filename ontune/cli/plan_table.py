@@ -60,7 +60,8 @@ def print_plan(plan: Plan, exact: Plan | None = None) -> None:
         out.print(f"nothing known of {one['decision']}={one['option']} with {plan.option('framework')}, only with {', '.join(one['known_with'])}",
                   markup=False, soft_wrap=True)  # fmt: skip
     parts = [f"  = {parts}" for parts in (parts_said(plan),) if parts]
-    for line in (*by_whom(plan), *prediction_lines(plan, exact), *parts, compared_with(plan), *plan.idle, *package_remarks(plan), *filter(None, [plan.numerics_note])):
+    said = (*plan.idle, *package_remarks(plan), *filter(None, [plan.numerics_note]))
+    for line in (*by_whom(plan), *prediction_lines(plan, exact), *parts, compared_with(plan), *said):
         out.print(line, markup=False, soft_wrap=True)
     if plan.on_request:
         offers = ((f"{offer['decision']}={offer['option']}", ratio_said(offer["vs_best"]), offer["accept"]) for offer in plan.on_request)
