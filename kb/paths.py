@@ -42,7 +42,12 @@ def tools_home() -> Path:
 
 def additions() -> list[Path]:
     """Folders of Turtle that overlay the shipped knowledge, in order: the user's own, then those of `ONTUNE_KB_PATH`."""
-    return [folder for folder in (data_home() / "kb", *_named_additions()) if folder.is_dir()]
+    return [folder for folder in additions_with_own() if folder.is_dir()]
+
+
+def additions_with_own() -> list[Path]:
+    """As `additions`, with the user's own folder first, whether it is there or will be made."""
+    return [data_home() / "kb", *(folder for folder in _named_additions() if folder.is_dir())]
 
 
 def missing_additions() -> list[Path]:

@@ -44,7 +44,11 @@ def compile_snapshot(additions: Sequence[Path] | None = None, needed: str = PLAN
     Raises:
         BadInput: shipped knowledge is broken.
     """
-    shipped, added = shipped_sources(), added_sources(additions)
+    return snapshot_of(shipped_sources(), added_sources(additions), needed)
+
+
+def snapshot_of(shipped: Sequence[Source], added: Sequence[Source], needed: str = PLANNING) -> Snapshot:
+    """As `compile_snapshot`, of these sources; what they are found to be is kept by their names and contents, wherever they lie."""
     sha256 = content_hash([*shipped, *added])
     key = hashlib.sha256(f"{sha256} {__version__} {_code_hash()}".encode()).hexdigest()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from kb.terms import expand, on
 from kb.workload import load_workload
 from ontune.cli import main
 from reasoner import judging
-from reasoner.compile import compile_snapshot, compile_sources
+from reasoner.compile import compile_all, compile_snapshot, compile_sources
 from reasoner.reasoner import Reasoner
 from tests.turtle import PREFIX_LINES
 
@@ -319,6 +321,26 @@ def test_a_wheel_of_which_nobody_says_what_it_computes_on_is_not_added(home: Pat
     text = (home / "torch.ttl").read_text()
     (home / "torch.ttl").write_text(text.replace("on:wheelName", 'on:device "cpu" ; on:wheelName'))
     assert run("kb", "add", str(home / "torch.ttl")) == 0
+
+
+def test_what_was_added_is_judged_once(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """By its content: `kb add` judges it before it lies in its place, and the next plan finds that, in the presence of another folder, too."""
+    judged: list[list[str]] = []
+
+    def counted(shipped: Sequence[Source], added: Sequence[Source]) -> KnowledgeStore:
+        judged.append([source.name for source in added])
+        return compile_all([*shipped, *added])
+
+    monkeypatch.setattr(judging, "judge", counted)
+    (home / "site").mkdir()
+    monkeypatch.setenv("ONTUNE_KB_PATH", str(home / "site"))
+    (home / "site" / "effect.ttl").write_text(PROLOGUE + EFFECT, encoding="utf-8")
+    (home / "option.ttl").write_text(f"# never judged before: {uuid.uuid4()}\n{PROLOGUE}{OPTION}", encoding="utf-8")
+    assert run("kb", "add", str(home / "option.ttl")) == 0
+    assert judged == [["additions/0/option.ttl", "additions/1/effect.ttl"]]
+    assert run(*PLAN) == 0
+    assert "poolalloc" in capsys.readouterr().out
+    assert len(judged) == 1
 
 
 def test_a_plan_names_the_changes_of_what_is_shipped(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

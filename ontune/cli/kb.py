@@ -304,21 +304,19 @@ def _add(texts: Mapping[str, str], force: bool) -> None:
         BadInput: a name is taken, or a file is no Turtle, breaks a shape or contradicts what is known.
     """
     from kb.paths import data_home
-    from kb.sources import Source, added_sources, shipped_sources
-    from reasoner.compile import compile_sources
+    from kb.sources import shipped_sources, sources_once_added
+    from reasoner.compile import snapshot_of
 
     home = data_home() / "kb"
     for name in texts:
         if (home / name).exists() and not force:
             raise BadInput(name, "an addition of that name is there already", expected="another name, or --force")
     with scratch("add") as folder:
-        sources = [source for source in added_sources() if source.path.parent != home or source.path.name not in texts]
-        for name, text in texts.items():
-            if not name.endswith(".ttl"):
-                continue
-            (folder / name).write_text(text, encoding="utf-8")
-            sources.append(Source(folder / name, f"additions/new/{name}", added=True))
-        _, refused = compile_sources(shipped_sources(), sources)
+        files = {name: folder / name for name in texts if name.endswith(".ttl")}
+        for name, file in files.items():
+            file.write_text(texts[name], encoding="utf-8")
+        # It is kept by the names that the files will have: the next plan finds it judged and compiled.
+        refused = snapshot_of(shipped_sources(), sources_once_added(files)).refused
     if bad := [text.removeprefix(f"{folder}/") for source, text in refused.items() if source.path.is_relative_to(folder)]:
         raise BadInput("kb add", f"nothing was added: {'; '.join(bad)}")
     home.mkdir(parents=True, exist_ok=True)
