@@ -14,16 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kb.clean import without_credentials
 from kb.errors import BadInput, RunFailed
 from kb.paths import cache_home, tools_home
 
+from .build_log import build_log
 from .progress import Tell
 
 HOW_TO_GET = "ontune install apptainer"
 # Level 3 of zstd squeezed a PyTorch image in 10 s to 324 MB on two cores; the default (gzip 9) takes minutes, gzip 1 took 18 s for 358 MB.
 SQUEEZE = "-comp zstd -Xcompression-level 3"
-_LAST_LINES = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +81,12 @@ class Apptainer:
         command += [word for bind in binds for word in ("--bind", bind)]
         source, folder = (definition, image.parent) if isinstance(definition, str) else (str(definition.resolve()), definition.parent)
         command += [str(image.resolve()), source]  # before the folder changes
-        last: list[str] = []
-        with log.open("w", encoding="utf-8") as file, self._reachable(folder):
+        with build_log(log) as said, self._reachable(folder):
             try:
                 for line in stream_command(command, output_type="both"):
-                    line = without_credentials(line)
-                    file.write(line)
-                    last = [*last[1 - _LAST_LINES :], line]
-                    tell(line)
+                    tell(said.write(line))
             except subprocess.CalledProcessError as error:
-                raise RunFailed(f"building {image.name} failed (exit code {error.returncode}):\n{''.join(last)}whole log: {log}") from None
+                raise said.failed(f"building {image.name} failed (exit code {error.returncode}):") from None
 
     def execute(self, image: Path, command: Sequence[str], *, binds: Sequence[str] = ()) -> str:
         """What a short command in an image prints, apart from the host's variables and files. Raises RunFailed where it fails."""

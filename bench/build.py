@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -19,15 +18,14 @@ from pathlib import Path
 
 from generators.bundle import Bundle
 from kb import files
-from kb.errors import BadInput, RunFailed
+from kb.errors import BadInput
 from kb.paths import cache_home
 from kb.scratch import scratch
 
 from . import site_settings, supplies
 from .apptainer import Apptainer
+from .build_log import build_log
 from .progress import doing
-
-_TAIL = 10_000  # characters of a log of which the last lines are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +120,9 @@ def place_environment(built: Built, bundle: Bundle) -> None:
 def _install(script: Path, log: Path) -> None:
     # The environment is made with the Python that runs this.
     variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-    with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(["/bin/sh", str(script)], stdout=output, stderr=subprocess.STDOUT, env=variables, check=False)
-    if done.returncode:
-        last = files.tail_of(log, _TAIL).splitlines()[-25:]
-        raise RunFailed("\n".join(["making the virtual environment failed:", *last, f"whole log: {log}"]))
+    with build_log(log) as said:
+        if said.follow(["/bin/sh", str(script)], variables):
+            raise said.failed("making the virtual environment failed:")
 
 
 def _existing(path: Path) -> Path:

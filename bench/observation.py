@@ -24,6 +24,7 @@ from kb.observations import LARGEST, SUFFIX, place
 from kb.paths import data_home
 from kb.scratch import scratch
 from kb.terms import ON, PREFIXES
+from kb.workload import what_is
 
 Outcome = Literal["done", "failed", "timed-out"]
 
@@ -164,7 +165,8 @@ def record(observation: Observation, folder: Path | None = None) -> Path:
     Raises:
         BadInput: the folder cannot be written.
     """
-    folder = place(folder or observations_folder(), observation.workload, observation.microarchitecture, observation.cores)
+    what = what_is(observation.workload_facts) if observation.workload_facts else observation.workload
+    folder = place(folder or observations_folder(), what, observation.microarchitecture, observation.cores)
     name = f"{observation.started.replace(':', '')}-{observation.id.rsplit(':', 1)[-1]}{SUFFIX}"
     try:
         folder.mkdir(parents=True, exist_ok=True)

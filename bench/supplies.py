@@ -107,7 +107,6 @@ def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
         wheels = found.wheels or _wheels(bundle, interpreter_of(lock, recipe.python))
         with doing(f"writing {folder}") as tell:
             log = bundle.folder / _LOG
-            log.unlink(missing_ok=True)  # a link would be written through
             apptainer.build(base, stage / _BASE, log, tell=tell)
             log.unlink()
             shutil.copytree(wheels, stage / _WHEELS)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from kb.clean import cleaned
 from kb.counts import whole
 from kb.errors import BadInput
 
@@ -36,7 +38,8 @@ def write(recipe: Recipe, files: Mapping[str, bytes]) -> str:
 
     stream = io.StringIO()
     write_document_to_stream(_document(recipe, files), stream, validate=False)
-    return stream.getvalue() + "\n"
+    # The name of a base may be an address, and a bill is handed around.
+    return json.dumps(cleaned(json.loads(stream.getvalue())), indent=4) + "\n"
 
 
 def _document(recipe: Recipe, files: Mapping[str, bytes]) -> Document:

@@ -1,7 +1,8 @@
 """The user's own recorded observations, as planning reads them. `bench.observation` writes them, one JSON-LD file each.
 
-They lie in a folder for each workload on each kind of machine, so that planning reads those that matter however many there are. Of an older Ontune
-they lie beside those folders, and are read too. What is no observation is set aside, and named once.
+A run is of a job by what is stated of that, not by its name: another batch makes it another job, and another name does not. They lie in a folder for
+each job on each kind of machine, so that planning reads those that matter however many there are. Those of an older Ontune lie in folders for names,
+or beside the folders, and are read too. What is no observation is set aside, and named once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 from kb import files, paths
 from kb.errors import BadInput
+from kb.workload import what_is
 
 SUFFIX: Final = ".jsonld"
 LARGEST: Final = 4 << 20
@@ -27,10 +29,12 @@ _LATEST = 1000  # of one workload on one kind of machine: planning is interactiv
 
 @dataclass(frozen=True)
 class Measured:
-    """One run that was done: where, with which options (decision name to option name), and its throughput in samples per second."""
+    """One run that was done: of which job (its name, and what it is, empty where nothing was recorded of that), where, with which options (decision
+    name to option name), and its throughput in samples per second."""
 
     id: str
     workload: str
+    what: str
     microarchitecture: str
     cores: int
     options: dict[str, str]
@@ -48,13 +52,14 @@ class OwnObservations:
         self._folder = folder or paths.data_home() / "observations"
         self._read: dict[tuple[str, int], Measured | None] = {}
 
-    def at(self, workload: str, microarchitecture: str, cores: int) -> list[Measured]:
-        """The runs of a workload that were done on as many cores of a microarchitecture, the newest first; files that are no observations are set
-        aside."""
-        here = _files(place(self._folder, workload, microarchitecture, cores))
+    def at(self, workload: str, what: str, microarchitecture: str, cores: int) -> list[Measured]:
+        """The runs of a job that were done on as many cores of a microarchitecture, the newest first, and those of its name of which nothing more was
+        recorded; files that are no observations are set aside."""
+        folders = [place(self._folder, told, microarchitecture, cores) for told in (what, workload)]
+        here = sorted((file for folder in folders for file in _files(folder)), key=lambda file: Path(file[0]).name, reverse=True)
         found = [self._once(file) for file in [*here[:_LATEST], *_files(self._folder)]]
-        wanted = workload, microarchitecture, cores
-        return [run for run in found if run is not None and (run.workload, run.microarchitecture, run.cores) == wanted]
+        of_it = [run for run in found if run is not None and (run.what == what if run.what else run.workload == workload)]
+        return [run for run in of_it if (run.microarchitecture, run.cores) == (microarchitecture, cores)]
 
     def _once(self, file: tuple[str, int]) -> Measured | None:
         if file not in self._read:
@@ -62,9 +67,13 @@ class OwnObservations:
         return self._read[file]
 
 
-def place(folder: Path, workload: str, microarchitecture: str, cores: int) -> Path:
-    """The folder, below that of all observations, for a workload on as many cores of a microarchitecture."""
-    text = "\0".join([workload, microarchitecture, str(cores)])
+def place(folder: Path, what: str, microarchitecture: str, cores: int) -> Path:
+    """The folder, below that of all observations, for a job on as many cores of a microarchitecture.
+
+    Args:
+        what: what the job is (`kb.workload.what_is`); its name where that is not known.
+    """
+    text = "\0".join([what, microarchitecture, str(cores)])
     return folder / hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -106,9 +115,12 @@ def _run(content: Any, where: str) -> Measured | None:
         raise BadInput(f"{where}: throughput", "is no number above zero", expected="samples per second")
     if not isinstance(cores, int) or isinstance(cores, bool) or not _texts(content, "id", "workload"):
         raise BadInput(where, "does not tell what was run, or on how many cores", expected=_EXPECTED)
-    microarchitecture = content.get("microarchitecture", "")
+    described = content.get("workload_facts", {})
+    if not isinstance(described, dict):
+        raise BadInput(f"{where}: workload_facts", "is no description of a job", expected=_EXPECTED)
+    what = what_is(described) if described else ""
     options = {one["decision"]: one["option"] for one in taken}
-    return Measured(content["id"], content["workload"], str(microarchitecture), cores, options, float(throughput))
+    return Measured(content["id"], content["workload"], what, str(content.get("microarchitecture", "")), cores, options, float(throughput))
 
 
 def _texts(held: dict[str, Any], *keys: str) -> bool:

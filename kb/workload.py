@@ -5,6 +5,8 @@ Which property holds which key of the JSON is stated in `ontology/workloads.ttl`
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,6 +64,17 @@ class Workload:
     def to_json(self) -> dict[str, Any]:
         """Name and stated facts, as a user could write them."""
         return {"name": self.name} | stated(self.facts)
+
+    @property
+    def what(self) -> str:
+        """As `what_is`, of this one."""
+        return what_is(self.to_json())
+
+
+def what_is(described: Mapping[str, Any]) -> str:
+    """A digest of what is stated of a job, as `Workload.to_json` gives it, but for its name: jobs with the same digest are the same job."""
+    facts = {key: value for key, value in described.items() if key != "name"}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def complete_workload(name: str, facts: Mapping[str, Any], where: str) -> Workload:

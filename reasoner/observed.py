@@ -6,9 +6,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kb.errors import BadInput
 from kb.observations import Measured, OwnObservations
 from kb.request import Request
 from kb.store import KnowledgeStore
+from kb.workload import load_workload, workload_names
 from reasoner.menu import Menu
 
 _SHIPPED = """
@@ -35,35 +37,44 @@ class Observed:
     """
 
     def __init__(self, store: KnowledgeStore, menu: Menu) -> None:
+        self._store = store
         self._menu = menu
         self._decisions = {menu.name[decision]: decision for decision in menu.options}
         self._options = {(menu.name[info.decision], info.name): info.iri for info in menu.info.values()}
         self._own = OwnObservations()
-        self._shipped: dict[_Place, list[Measured]] = defaultdict(list)
+        self._named: dict[str, str] = {}
+        self._shipped: dict[tuple[str, int], list[Measured]] = defaultdict(list)
         for measured in _shipped(store):
-            self._shipped[_place(measured)].append(measured)
+            self._shipped[measured.microarchitecture, measured.cores].append(measured)
 
     def nearest(self, request: Request, taken: Mapping[str, str]) -> Start | None:
-        """The run of the same workload, on the same microarchitecture with as many cores, that differs in the fewest options from `taken`."""
+        """The run of the same job, on the same microarchitecture with as many cores, that differs in the fewest options from `taken`.
+
+        A job is the same by what is stated of it. A run of which only the workload's name is told, such as a shipped one, was of what the knowledge
+        base knows by that name: a job of that name with another batch is another one.
+        """
         cpu = request.target.facts.get("cpu") or {}
         microarchitecture, cores = cpu.get("microarchitecture"), cpu.get("usable_cores")
         if microarchitecture is None or cores is None:
             return None
-        place = request.workload.name, microarchitecture, cores
-        near = [self._start(measured) for measured in [*self._own.at(*place), *self._shipped.get(place, ())]]
+        job, what = request.workload, request.workload.what
+        runs = [*self._own.at(job.name, what, microarchitecture, cores), *self._shipped.get((microarchitecture, cores), ())]
+        near = [self._start(run) for run in runs if (run.what or self._known_as(run.workload)) == what]
         return min(near, key=lambda start: sum(option != taken[decision] for decision, option in start.configuration.items()), default=None)
+
+    def _known_as(self, name: str) -> str:
+        """What the knowledge base knows by a workload's name; empty where it knows none."""
+        if name not in self._named:
+            try:
+                self._named[name] = load_workload(name, self._store).what if name in workload_names(self._store) else ""
+            except BadInput:  # an addition that is none
+                self._named[name] = ""
+        return self._named[name]
 
     def _start(self, measured: Measured) -> Start:
         """With IRIs for names; what a run does not tell, or names that are known no longer, count as defaults."""
         took = {self._decisions[name]: self._options[name, option] for name, option in measured.options.items() if (name, option) in self._options}
         return Start(measured.id, {**self._menu.default, **took}, measured.throughput)
-
-
-_Place = tuple[str, str, int]
-
-
-def _place(measured: Measured) -> _Place:
-    return measured.workload, measured.microarchitecture, measured.cores
 
 
 def _shipped(store: KnowledgeStore) -> list[Measured]:
@@ -73,5 +84,6 @@ def _shipped(store: KnowledgeStore) -> list[Measured]:
         options[row["obs"]][row["decision"]] = row["option"]
         rows[row["obs"]] = row
     return [
-        Measured(iri, row["workload"], row["uarch"], int(row["cores"]), options[iri], float(row["throughput"])) for iri, row in sorted(rows.items())
+        Measured(iri, row["workload"], "", row["uarch"], int(row["cores"]), options[iri], float(row["throughput"]))
+        for iri, row in sorted(rows.items())
     ]

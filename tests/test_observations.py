@@ -14,17 +14,23 @@ import pytest
 
 from kb import scratch
 from kb.observations import OwnObservations, place
+from kb.target import load_target
+from kb.workload import Workload, load_workload, what_is
+from reasoner.reasoner import Reasoner
 
 DONE: dict[str, Any] = {
     "id": "urn:uuid:1", "type": "Observation", "workload": "net", "microarchitecture": "zen5", "cores": 4, "outcome": "done", "throughput": 10.0,
     "decisions": [{"decision": "precision", "option": "bf16"}],
 }  # fmt: skip
 
+NET = {"name": "net", "batch": 128}
+
 
 def put(folder: Path, name: str, **changes: Any) -> Path:
     """An observation in its own folder."""
     content = DONE | {"id": f"urn:uuid:{name}"} | changes
-    at = place(folder, content["workload"], content["microarchitecture"], content["cores"])
+    described = content.get("workload_facts")
+    at = place(folder, what_is(described) if described else content["workload"], content["microarchitecture"], content["cores"])
     at.mkdir(parents=True, exist_ok=True)
     file = at / f"{name}.jsonld"
     file.write_text(json.dumps(content), encoding="utf-8")
@@ -32,7 +38,7 @@ def put(folder: Path, name: str, **changes: Any) -> Path:
 
 
 def found(folder: Path) -> list[str]:
-    return [run.id.rpartition(":")[2] for run in OwnObservations(folder).at("net", "zen5", 4)]
+    return [run.id.rpartition(":")[2] for run in OwnObservations(folder).at("net", what_is(NET), "zen5", 4)]
 
 
 def test_an_old_run_is_found_among_thousands_of_others(tmp_path: Path) -> None:
@@ -61,7 +67,52 @@ def test_only_runs_of_the_same_place_are_given(tmp_path: Path) -> None:
     assert found(tmp_path) == ["here"]
 
 
+def test_a_job_is_what_is_stated_of_it_and_not_its_name(tmp_path: Path) -> None:
+    """A run of which only the name is told is of that name; whatever is told counts, whether it lies with what it is or with its name."""
+    put(tmp_path, "named alike", workload_facts=NET | {"batch": 4096})
+    put(tmp_path, "another name", workload="renamed", workload_facts=NET | {"name": "renamed"})
+    put(tmp_path, "the same", workload_facts=NET)
+    put(tmp_path, "only a name")
+    older = put(tmp_path, "of an older Ontune", workload_facts=NET)
+    older.rename(place(tmp_path, "net", "zen5", 4) / older.name)
+    wrong = put(tmp_path, "older and another", workload_facts=NET | {"batch": 1})
+    wrong.rename(place(tmp_path, "net", "zen5", 4) / wrong.name)
+    assert sorted(found(tmp_path)) == ["another name", "of an older Ontune", "only a name", "the same"]
+
+
+@pytest.fixture(scope="module")
+def reasoner() -> Reasoner:
+    return Reasoner([])
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked", "counts"),
+    [
+        ({}, {}, True),
+        ({"batch": 4096}, {}, False),
+        ({}, {"batch": 4096}, False),
+        ({"batch": 4096}, {"batch": 4096}, True),
+        (None, {}, True),
+        (None, {"batch": 4096}, False),
+        ({}, {"name": "mine"}, True),
+    ],
+)
+def test_a_prediction_starts_from_runs_of_the_same_job(
+    recorded: dict[str, Any] | None, asked: dict[str, Any], counts: bool, reasoner: Reasoner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was recorded of a shipped workload under its name, as it is or with another batch; None: nothing but its name."""
+    monkeypatch.setenv("ONTUNE_DATA_HOME", str(tmp_path))
+    shipped, target = load_workload("transformer", reasoner.store), load_target("zen5-virtual", reasoner.store)
+    run = {"workload": "transformer", "microarchitecture": target.facts["cpu"]["microarchitecture"], "cores": target.facts["cpu"]["usable_cores"]}
+    described = None if recorded is None else Workload("transformer", shipped.facts | recorded).to_json()
+    put(tmp_path / "observations", "own", **run, **({"workload_facts": described} if described else {}))
+    job = Workload(asked.get("name", "transformer"), shipped.facts | {key: value for key, value in asked.items() if key != "name"})
+    fresh = Reasoner(store=reasoner.store)
+    assert ("urn:uuid:own" in fresh.plan(job, target).prediction["observations"]) is counts
+
+
 BAD: dict[str, Any] = {
+    "facts": json.dumps(DONE | {"workload_facts": "fast"}),
     "cut": '{"outcome": "do',
     "deep": "[" * 100_000,
     "not-a-number": json.dumps(DONE | {"throughput": float("nan")}),
@@ -94,7 +145,7 @@ def test_bad_files_are_set_aside_and_named_once(tmp_path: Path, capsys: pytest.C
     own = OwnObservations(tmp_path)
     begin = time.monotonic()
     for _ in range(3):
-        assert [run.id for run in own.at("net", "zen5", 4)] == ["urn:uuid:good"]
+        assert [run.id for run in own.at("net", what_is(NET), "zen5", 4)] == ["urn:uuid:good"]
     assert found(tmp_path) == ["good"]
     assert time.monotonic() - begin < 5
     told = capsys.readouterr().err

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from bench import process, site_settings, supplies
 from bench.build import Built
+from bench.build_log import build_log
 from bench.progress import doing
 from bench.runners import RunResult, measured_environment, read_result
 from generators.bundle import FORMATS, Bundle
-from kb.clean import without_credentials
-from kb.errors import BadInput, RunFailed
-from kb.files import json_of, read_bytes, read_text, tail_of
+from kb.errors import BadInput
+from kb.files import json_of, read_bytes, read_text
 from kb.paths import cache_home
 from kb.scratch import scratch
 from reasoner.plan import Plan
@@ -27,7 +27,6 @@ from reasoner.plan import Plan
 # Exists in every image, and nothing of an image lies there.
 _RESULTS = "/mnt"
 _INSPECTED = '[{{ json .Size }}, {{ json (index .Config.Labels "ontune.recipe") }}]'
-_LONGEST_LOG, _LAST_LINES = 10_000_000, 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +112,9 @@ class OciRunner:
         with scratch("site", log.parent) as folder:
             (folder / "environment.sh").write_text(site_settings.as_script(), encoding="utf-8")
             command = [self.name, "build", "--secret", f"id=environment,src={folder}/environment.sh", "-t", image, str(bundle.folder)]
-            with log.open("w", encoding="utf-8") as said:
-                done = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, env=_environment(os.environ), check=False)
-        log.write_text(without_credentials(tail_of(log, _LONGEST_LOG)), encoding="utf-8")
-        if done.returncode:
-            last = tail_of(log, _LONGEST_LOG).splitlines()[-_LAST_LINES:]
-            raise RunFailed("\n".join([f"building {image} failed (exit code {done.returncode}):", *last, f"whole log: {log}"]))
+            with build_log(log) as said:
+                if code := said.follow(command, _environment(os.environ)):
+                    raise said.failed(f"building {image} failed (exit code {code}):")
 
 
 def image_name(bundle: Bundle) -> str:
