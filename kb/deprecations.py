@@ -2,10 +2,11 @@
 
 A deprecated name is a stub in the knowledge, for as long as its old readers are served:
 
-    kb:old-name owl:deprecated true ; dct:isReplacedBy kb:new-name ; skos:notation "old-name" ; on:deprecatedIn "0.2.0" .
+    kb:old-name owl:deprecated true ; dct:isReplacedBy kb:new-name ;
+        skos:notation "old-name" ; on:deprecatedIn "0.2.0" .
 
-Files, flags and calls find the replacement by any name of the stub (`kb.names`); what additions state about the stub's IRI is read as stated about
-the replacement's (`renew`). Whoever used the old name is told by a warning, `DeprecatedName`.
+Files, flags and calls find the replacement by any name of the stub (`kb.names`); what additions state about the stub's
+IRI is read as stated about the replacement's (`renew`). Whoever used the old name is told by a warning, `DeprecatedName`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyoxigraph as ox
 
@@ -29,7 +30,7 @@ _IN: Final = ox.NamedNode(on("deprecatedIn"))
 _TEXTS: Final = tuple(ox.NamedNode(PREFIXES["sh"] + name) for name in ("construct", "select", "ask"))
 """Where the text of a rule or of a constraint stands."""
 _NAMING: Final = tuple(
-    ox.NamedNode(PREFIXES[prefix] + name) for prefix, name in (("skos", "notation"), ("rdfs", "label"), ("skos", "altLabel"))
+    ox.NamedNode(expand(name)) for name in ("skos:notation", "rdfs:label", "skos:altLabel")
 )
 
 
@@ -58,7 +59,10 @@ class Former:
 
 
 def former_names(store: ox.Store) -> dict[str, tuple[Former, ...]]:
-    """Of each resource that took the place of others, what these were called; of a row of replacements the last one answers for all."""
+    """Of each resource that took the place of others, what these were called.
+
+    Where one replacement was replaced itself, the last of them answers for all.
+    """
     replacements = _replacements(store)
     found: dict[str, list[Former]] = defaultdict(list)
     for old in sorted(replacements):
@@ -67,7 +71,9 @@ def former_names(store: ox.Store) -> dict[str, tuple[Former, ...]]:
 
 
 def renew(store: ox.Store, added: str) -> list[tuple[Former, str]]:
-    """Write the replacement's IRI in place of each deprecated one that additions state something of or with; gives what was replaced, by what.
+    """Write the replacement's IRI in place of each deprecated one in the statements of additions.
+
+    Gives what was replaced, by what.
 
     Args:
         store: shipped sources and additions, as loaded.
@@ -81,8 +87,11 @@ def renew(store: ox.Store, added: str) -> list[tuple[Former, str]]:
             used[iri] = _last(iri, replacements)
         return used.get(iri, iri)
 
+    def renewed(term: Any) -> Any:
+        return ox.NamedNode(current(term.value)) if isinstance(term, ox.NamedNode) else term
+
     for quad in _using(store, replacements, added) if replacements else ():
-        subject, predicate, value = (ox.NamedNode(current(t.value)) if isinstance(t, ox.NamedNode) else t for t in quad.triple)
+        subject, predicate, value = map(renewed, quad.triple)
         if quad.predicate in _TEXTS and isinstance(value, ox.Literal):
             value = ox.Literal(_renewed_text(value.value, current))
         store.remove(quad)
@@ -102,7 +111,10 @@ def _renewed_text(text: str, current: Callable[[str], str]) -> str:
 
 
 def _using(store: ox.Store, replacements: Mapping[str, str], added: str) -> list[ox.Quad]:
-    """The quads of additions that hold a deprecated IRI, and the texts of their rules; what states that something is deprecated does not use it."""
+    """The quads of additions that hold a deprecated IRI, and the texts of their rules.
+
+    What states that something is deprecated does not use it.
+    """
     found: dict[ox.Quad, None] = {}
     for old in map(ox.NamedNode, replacements):
         found |= dict.fromkeys(store.quads_for_pattern(old, None, None, None))
@@ -111,13 +123,17 @@ def _using(store: ox.Store, replacements: Mapping[str, str], added: str) -> list
     for predicate in _TEXTS:
         found |= dict.fromkeys(store.quads_for_pattern(None, predicate, None, None))
     stubs = {(quad.subject, quad.graph_name) for quad in store.quads_for_pattern(None, _REPLACED, None, None)}
-    return [quad for quad in found if str(quad.graph_name).startswith(f"<{added}") and (quad.subject, quad.graph_name) not in stubs]
+    used = (quad for quad in found if (quad.subject, quad.graph_name) not in stubs)
+    return [quad for quad in used if str(quad.graph_name).startswith(f"<{added}")]
 
 
 def _replacements(store: ox.Store) -> dict[str, str]:
     quads: Iterator[ox.Quad] = store.quads_for_pattern(None, _REPLACED, None, None)
-    both = ((quad.subject, quad.object) for quad in quads)
-    return {old.value: new.value for old, new in both if isinstance(old, ox.NamedNode) and isinstance(new, ox.NamedNode)}
+    found = {}
+    for quad in quads:
+        if isinstance(quad.subject, ox.NamedNode) and isinstance(quad.object, ox.NamedNode):
+            found[quad.subject.value] = quad.object.value
+    return found
 
 
 def _last(iri: str, replacements: Mapping[str, str]) -> str:
@@ -130,7 +146,13 @@ def _last(iri: str, replacements: Mapping[str, str]) -> str:
 
 
 def _former(store: ox.Store, old: str) -> Former:
-    quads = [quad for predicate in _NAMING for quad in store.quads_for_pattern(ox.NamedNode(old), predicate, None, None)]
-    spoken = [quad.object.value for quad in quads if isinstance(quad.object, ox.Literal)]
-    since = sorted(quad.object.value for quad in store.quads_for_pattern(ox.NamedNode(old), _IN, None, None) if isinstance(quad.object, ox.Literal))
-    return Former(old, tuple(dict.fromkeys((*spoken, local_name(old), old, prefixed(old)))), "".join(since[-1:]))
+    spoken: list[str] = []
+    for predicate in _NAMING:
+        spoken += _texts(store, old, predicate)
+    names = dict.fromkeys((*spoken, local_name(old), old, prefixed(old)))
+    return Former(old, tuple(names), max(_texts(store, old, _IN), default=""))
+
+
+def _texts(store: ox.Store, iri: str, predicate: ox.NamedNode) -> list[str]:
+    quads = store.quads_for_pattern(ox.NamedNode(iri), predicate, None, None)
+    return sorted(quad.object.value for quad in quads if isinstance(quad.object, ox.Literal))

@@ -1,9 +1,9 @@
 """What one state of the knowledge says that another does not.
 
-Terms, facts, rules, effects and questions are added, removed, changed or deprecated. **Breaking** is what takes a name away
-that somebody could say, gives it another meaning, or may refuse what was accepted: then files, flags, additions or queries
-of others stop working. Other plans from better knowledge break nothing. Where a statement stands, and when a file was
-checked, is no difference.
+Terms, facts, rules, effects and questions are added, removed, changed or deprecated. **Breaking** is what takes a
+name away that somebody could say, gives it another meaning, or may refuse what was accepted: then files, flags,
+additions or queries of others stop working. Other plans from better knowledge break nothing. Where a statement
+stands, and when a file was checked, is no difference.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ Node = ox.NamedNode | ox.BlankNode | ox.Literal
 Statements = Mapping[str, frozenset[str]]
 
 _EFFECTS: Final = {on(name) for name in ("Effect", "LearntEffect", "Behaviour", "Baseline")}
-_RULES: Final = {on("Conflict"), *(PREFIXES["sh"] + name for name in ("SPARQLRule", "NodeShape", "PropertyShape"))}
+_RULES: Final = {
+    on("Conflict"),
+    *(PREFIXES["sh"] + name for name in ("SPARQLRule", "NodeShape", "PropertyShape")),
+}
 _SHAPES: Final = {PREFIXES["sh"] + "NodeShape", PREFIXES["sh"] + "PropertyShape"}
 _OF_OWL: Final = PREFIXES["owl"]
 _NAMES: Final = tuple(expand(name) for name in ("skos:notation", "skos:altLabel", "rdfs:label"))
@@ -40,7 +43,17 @@ _MEANING: Final = {
     on("optionOf"): "it is an option of another decision: DECISION=OPTION names it no more",
 }
 """What means something else when a value of it goes or comes beside others."""
-_WORDS_ONLY: Final = {expand(name) for name in ("rdfs:label", "skos:definition", "rdfs:comment", "sh:message", "dct:source", "skos:scopeNote")}
+_WORDS_ONLY: Final = {
+    expand(name)
+    for name in (
+        "rdfs:label",
+        "skos:definition",
+        "rdfs:comment",
+        "sh:message",
+        "dct:source",
+        "skos:scopeNote",
+    )
+}
 _DEEPEST: Final = 20
 
 
@@ -89,9 +102,14 @@ class Comparison:
 
     @property
     def announced(self) -> bool:
-        """Whether the version of the new state says that something breaks: its first part is higher, or its second where the first is 0."""
+        """Whether the version of the new state says that something breaks.
+
+        That is where its first part is higher, or its second while the first is 0.
+        """
         old, new = _numbers(self.old.version), _numbers(self.new.version)
-        return old is not None and new is not None and (new[0] > old[0] or (new[0] == old[0] == 0 and new[1] > old[1]))
+        if old is None or new is None:
+            return False
+        return new[0] > old[0] or (new[0] == old[0] == 0 and new[1] > old[1])
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many of each kind were added, removed, changed, deprecated."""
@@ -146,11 +164,14 @@ class _Described:
             if depth > _DEEPEST:
                 return "[...]"
             quads = {quad.triple for quad in self.store.quads_for_pattern(node, None, None, None)}
-            return "[ " + " ; ".join(sorted(f"{prefixed(each.predicate.value)} {self.said(each.object, depth + 1)}" for each in quads)) + " ]"
+            pairs = sorted(
+                f"{prefixed(each.predicate.value)} {self.said(each.object, depth + 1)}" for each in quads
+            )
+            return f"[ {' ; '.join(pairs)} ]"
         return str(node.value) if isinstance(node, ox.Literal) else str(node)
 
     def _general_axioms(self) -> Iterator[str]:
-        """Statements about what has no name, such as `[ owl:oneOf ( ... ) ] rdfs:subClassOf on:Numerics`, by their text."""
+        """Statements about what has no name, by their text: `[ owl:oneOf ( ... ) ] rdfs:subClassOf on:Numerics`."""
         subjects = {quad.subject for quad in self.store if isinstance(quad.subject, ox.BlankNode)}
         used = {quad.object for quad in self.store if isinstance(quad.object, ox.BlankNode)}
         yield from (f"{ON}{self.said(node)}" for node in subjects - used)
@@ -158,7 +179,10 @@ class _Described:
     @cached_property
     def names(self) -> frozenset[str]:
         """Every name that something answers to."""
-        return frozenset(name for stated in self.resources.values() for key in _NAMES for name in stated.get(key, ()))
+        found: set[str] = set()
+        for stated in self.resources.values():
+            found.update(*(stated.get(key, ()) for key in _NAMES))
+        return frozenset(found)
 
 
 def _fixed(stated: Mapping[str, set[str]]) -> Statements:
@@ -185,7 +209,9 @@ def _of_resource(iri: str, before: _Described, after: _Described) -> Difference 
     if _REPLACED in new and _REPLACED not in old:
         return Difference(kind, name, "deprecated", label, changes, lost)
     refused = _refused_by(new, {expand(change.property) for change in changes})
-    return Difference(kind, name, "changed", label, changes, (*lost, *_other_meaning(kind, changes), *refused))
+    return Difference(
+        kind, name, "changed", label, changes, (*lost, *_other_meaning(kind, changes), *refused)
+    )
 
 
 def _changes(old: Statements, new: Statements) -> Iterator[Change]:
@@ -202,15 +228,17 @@ def _kind(iri: str, stated: Statements) -> str:
         return "rule"
     if types & _EFFECTS:
         return "effect"
-    return "term" if iri.startswith(ON) or any(each.startswith(_OF_OWL) for each in types - {_OF_OWL + "NamedIndividual"}) else "fact"
+    declared = any(each.startswith(_OF_OWL) for each in types - {_OF_OWL + "NamedIndividual"})
+    return "term" if declared or iri.startswith(ON) else "fact"
 
 
 def _names_lost(old: Statements, new: Statements, after: _Described) -> Iterator[str]:
-    """The names of something that people call by name, and that nothing answers to any more. A label alone is no name."""
+    """The names that nothing answers to any more, of something that people call by name. A label alone is none."""
     if _NAMES[0] not in old:
         return
     for key in _NAMES:
-        yield from (f"nothing answers to '{name}' any more" for name in sorted(old.get(key, frozenset()) - new.get(key, frozenset()) - after.names))
+        lost = old.get(key, frozenset()) - new.get(key, frozenset()) - after.names
+        yield from (f"nothing answers to '{name}' any more" for name in sorted(lost))
 
 
 def _gone(iri: str, kind: str) -> Iterator[str]:
@@ -240,10 +268,15 @@ def _of_texts(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Differ
             continue
         kind = "question" if name.startswith("queries/") else "rule"
         what = "added" if name not in old else "removed" if name not in new else "changed"
-        gone = (f"`ontune query {name.rsplit('/', 1)[-1].removesuffix('.rq')}` finds nothing",) if kind == "question" and what == "removed" else ()
-        yield Difference(kind, name, what, breaking=gone)
+        asked = name.rsplit("/", 1)[-1].removesuffix(".rq")
+        breaks = kind == "question" and what == "removed"
+        yield Difference(
+            kind, name, what, breaking=(f"`ontune query {asked}` finds nothing",) if breaks else ()
+        )
 
 
 def _numbers(version: str) -> tuple[int, int, int] | None:
     parts = version.split(".")
-    return (int(parts[0]), int(parts[1]), int(parts[2])) if len(parts) == 3 and all(part.isdecimal() for part in parts) else None
+    if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+        return None
+    return int(parts[0]), int(parts[1]), int(parts[2])

@@ -1,4 +1,7 @@
-"""One state of the knowledge as it is stated: a checkout, a wheel, an exported file, or somebody's additions. `kb.difference` compares two."""
+"""One state of the knowledge as it is stated: a checkout, a wheel, an exported file, or somebody's additions.
+
+`kb.difference` compares two of them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from kb.errors import BadInput
 from kb.terms import FILE, on
 from kb.version import version_in
 
-_EXPECTED: Final = "a checkout, a wheel (.whl), an export (.trig, .nq), or a folder or file of additions (.ttl)"
+_EXPECTED: Final = (
+    "a checkout, a wheel (.whl), an export (.trig, .nq), or a folder or file of additions (.ttl)"
+)
 _EXPORTS: Final = {".trig": "TriG", ".nq": "N-Quads"}
 _IN_A_WHEEL: Final = r"kb/(?:ontology|rules|facts|evidence|queries)/.*\.(?:ttl|ru|rq)"
 _IN_A_CHECKOUT: Final = ("ontology", "rules", "kb/facts", "kb/evidence", "kb/queries")
@@ -71,7 +76,9 @@ def _exported(path: Path) -> Edition:
     for graph in {each for each in graphs if each.value.startswith(FILE) and each.value not in _CONCLUDED}:
         store.extend(quads.quads_for_pattern(None, None, None, graph))
     if not any(quads.quads_for_pattern(None, ox.NamedNode(on("sourcesHash")), None, None)):
-        raise BadInput(str(path), "is no exported knowledge base", expected="what `ontune kb export --format trig` wrote")
+        raise BadInput(
+            str(path), "is no exported knowledge base", expected="what `ontune kb export --format trig` wrote"
+        )
     return Edition(str(path), version_in(store), store, True, None)
 
 
@@ -83,7 +90,11 @@ def _texts_of(path: Path) -> dict[str, tuple[str, str]]:
     if path.is_file() and path.suffix == ".ttl":
         return {path.name: (files.read_text(path), str(path))}
     if not path.is_dir():
-        raise BadInput(str(path), "is no state of the knowledge" if path.exists() else "no such file or folder", expected=_EXPECTED)
+        raise BadInput(
+            str(path),
+            "is no state of the knowledge" if path.exists() else "no such file or folder",
+            expected=_EXPECTED,
+        )
     found = {}
     for folder in [path / part for part in _IN_A_CHECKOUT] if _is_checkout(path) else [path]:
         for each in _sources_below(folder):
@@ -96,7 +107,9 @@ def _is_checkout(path: Path) -> bool:
 
 
 def _sources_below(folder: Path) -> Iterator[Path]:
-    yield from sorted(each for each in folder.rglob("*") if each.suffix in (".ttl", ".ru", ".rq") and each.is_file())
+    yield from sorted(
+        each for each in folder.rglob("*") if each.suffix in (".ttl", ".ru", ".rq") and each.is_file()
+    )
 
 
 def _apart(store: ox.Store, name: str) -> Iterator[ox.Quad]:

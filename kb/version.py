@@ -1,4 +1,7 @@
-"""The version of the knowledge: its own, beside that of the program. `ontology/knowledge.ttl` states it for all that is shipped."""
+"""The version of the knowledge: its own, beside that of the program.
+
+`ontology/knowledge.ttl` states it for all that is shipped.
+"""
 
 from __future__ import annotations
 

@@ -2,15 +2,19 @@
 
 A block marked `console` is run by the tests as it stands: each line that begins with `$` is a command, and the lines behind it are what it prints, in
 order. `...` stands for lines that are left out, or at the end of a line for its rest; `<some words>` for what is another one each time, such as
-an identifier or a folder; blanks count for nothing. What makes the point of an example has to be shown: of a command that prints something a line is
-compared that is more than a word. A block behind a line that ends in "In `name.ttl`:" is a file of that name. Of blocks marked `sh` the commands of
-Ontune are parsed, and not run.
+an identifier or a folder; blanks count for nothing. In an example (`examples/`) `$ python FILE` may stand, and its files lie in the folder already.
+What makes the point of an example has to be shown: of a command that prints something a line is compared that is more than a word. A block
+behind a line that ends in "In `name.ttl`:" is a file of that name. Of blocks marked `sh` the commands of Ontune are parsed, and not run.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
@@ -25,6 +29,7 @@ ROOMS = ("kb", "reasoner", "generators", "bench")
 DOCUMENTS = [
     *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")),
     *(ROOT / room / "README.md" for room in (*ROOMS, "kb/queries")),
+    *sorted((ROOT / "examples").rglob("README.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 _VARIES = re.compile(r"<[a-z][a-z ]*>")
@@ -44,6 +49,15 @@ class Command:
         name, *words = shlex.split(self.line, comments=True)
         assert name == "ontune", f"a console block runs ontune only: {self.line}"
         return words
+
+    def run(self, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+        """Exit code and everything that was printed."""
+        if not self.line.startswith("python "):
+            return run(self.words, capsys)
+        own = os.environ | {"PYTHONPATH": str(ROOT)}
+        command = [sys.executable, *shlex.split(self.line)[1:]]
+        done = subprocess.run(command, env=own, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        return done.returncode, done.stdout
 
 
 @dataclass(frozen=True)
@@ -102,12 +116,14 @@ def follow(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     """Do what a document says in an empty folder, with a data folder of its own; gives the number of commands."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("ONTUNE_DATA_HOME", str(folder / "data"))
+    if path.is_relative_to(ROOT / "examples"):
+        shutil.copytree(path.parent, folder, dirs_exist_ok=True)
     number = 0
     for step in steps(path):
         if isinstance(step, File):
             Path(step.name).write_text(step.text, encoding="utf-8")
             continue
-        code, printed = run(step.words, capsys)
+        code, printed = step.run(capsys)
         assert (code != 0) == any(line.startswith("error: ") for line in step.shown), f"{step.line}: exit code {code}\n{printed}"
         assert_shown(step.shown, printed)
         number += 1

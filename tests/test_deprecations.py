@@ -42,7 +42,9 @@ def store_of(**files: str) -> ox.Store:
     """A store with one graph a file; a file whose name begins with `added` is an addition."""
     store = ox.Store()
     for name, text in files.items():
-        graph = ox.NamedNode(f"{ADDED}0/{name}" if name.startswith("added") else f"https://w3id.org/ontune/file/{name}")
+        graph = ox.NamedNode(
+            f"{ADDED}0/{name}" if name.startswith("added") else f"https://w3id.org/ontune/file/{name}"
+        )
         store.load(PREFIX_LINES + text, format=ox.RdfFormat.TURTLE, base_iri=graph.value, to_graph=graph)
     return store
 
@@ -50,10 +52,14 @@ def store_of(**files: str) -> ox.Store:
 SHIPPED = 'kb:tcmalloc a on:Option ; skos:notation "tcmalloc" . kb:jemalloc a on:Option ; skos:notation "jemalloc" ; skos:altLabel "je" .'
 
 
-@pytest.mark.parametrize("text", ["google-malloc", "Google_Malloc", "kb:google-malloc", "https://w3id.org/ontune/kb/google-malloc"])
+@pytest.mark.parametrize(
+    "text", ["google-malloc", "Google_Malloc", "kb:google-malloc", "https://w3id.org/ontune/kb/google-malloc"]
+)
 def test_a_deprecated_name_finds_what_took_its_place_and_says_so(text: str) -> None:
     names = Names(store_of(shipped=SHIPPED, stubs=STUBS))
-    with pytest.warns(DeprecatedName, match="is deprecated since knowledge 0.2.0: 'tcmalloc' takes its place"):
+    with pytest.warns(
+        DeprecatedName, match="is deprecated since knowledge 0.2.0: 'tcmalloc' takes its place"
+    ):
         assert names.find(on("Option"), text, "--pin").name == "tcmalloc"
 
 
@@ -74,7 +80,9 @@ def test_the_last_of_several_replacements_answers_and_a_circle_ends() -> None:
 
 def test_a_deprecated_name_of_another_kind_of_thing_stays_unknown() -> None:
     with pytest.raises(BadInput, match="unknown target 'google-malloc'"):
-        Names(store_of(shipped=SHIPPED + " tgt:x a on:Target .", stubs=STUBS)).find(on("Target"), "google-malloc", "-t", what="target")
+        Names(store_of(shipped=SHIPPED + " tgt:x a on:Target .", stubs=STUBS)).find(
+            on("Target"), "google-malloc", "-t", what="target"
+        )
 
 
 def test_additions_are_read_by_the_names_of_today() -> None:
@@ -98,7 +106,9 @@ def test_a_stub_in_an_addition_stays_what_it_is() -> None:
     assert renew(store, ADDED) == [] and set(store) == stated
 
 
-def test_old_names_answer_in_flags_and_in_additions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_old_names_answer_in_flags_and_in_additions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "stubs.ttl").write_text(PREFIX_LINES + HEADER + STUBS)
     (tmp_path / "ours.ttl").write_text(PREFIX_LINES + HEADER + OURS)
     monkeypatch.setenv("ONTUNE_KB_PATH", str(tmp_path))
@@ -110,9 +120,14 @@ def test_old_names_answer_in_flags_and_in_additions(tmp_path: Path, monkeypatch:
         out, err = capsys.readouterr()
         assert ended.value.code == 0, err
         plans[name] = json.loads(out)
-        assert (err.count("note: 'google-malloc' is deprecated since knowledge 0.2.0: 'tcmalloc' takes its place") == 1) is (name != "tcmalloc"), err
+        assert (
+            err.count("note: 'google-malloc' is deprecated since knowledge 0.2.0: 'tcmalloc' takes its place")
+            == 1
+        ) is (name != "tcmalloc"), err
     assert plans["google-malloc"] == plans["tcmalloc"]
-    reasons = next(taken["reasons"] for taken in plans["tcmalloc"]["decisions"] if taken["decision"] == "allocator")
+    reasons = next(
+        taken["reasons"] for taken in plans["tcmalloc"]["decisions"] if taken["decision"] == "allocator"
+    )
     assert any("our allocator weighs more" in reason["text"] for reason in reasons), reasons
     with pytest.raises(SystemExit):
         main(["why-not", "large", *asked])

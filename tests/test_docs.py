@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import ontune
+from kb.cases import CaseTable
 from kb.fact_keys import fact_keys
 from kb.site import load_site
 from ontune.cli import COMMANDS
@@ -20,7 +21,7 @@ FOLLOWED = [path for path in DOCUMENTS if any(steps(path))]
 PYTHON = ROOT / "docs" / "reference" / "python.md"
 
 
-@pytest.mark.parametrize("path", FOLLOWED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FOLLOWED, ids=lambda path: path.stem if path.stem != "README" else path.parent.name)
 def test_whoever_follows_a_document_sees_what_it_shows(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -30,6 +31,21 @@ def test_whoever_follows_a_document_sees_what_it_shows(
 def test_every_kind_of_document_is_followed() -> None:
     assert {path.stem for path in FOLLOWED} >= {"first-plan", "add-a-gpu", "add-a-framework-release", "add-an-option", "add-a-rule"}
     assert ROOT / "README.md" in FOLLOWED
+    examples = {path.parent for path in (ROOT / "examples").glob("*/*") if path.is_file()}
+    assert examples and examples <= {path.parent for path in FOLLOWED}
+
+
+def test_the_example_of_a_rule_fires_and_is_silent_where_its_cases_say() -> None:
+    """What `ontune check .` holds there, without trying all that is known."""
+    folder = ROOT / "examples" / "own-rule"
+    reasoner = Reasoner([folder])
+    assert reasoner.refused == ()
+    table = CaseTable(reasoner.store, [folder])
+    for line, fires in ((table.cases["rule:no-preload"].fires, True), (table.cases["rule:no-preload"].silent, False)):
+        asked = table.request(line)
+        answer = reasoner.why_not("tcmalloc", asked.workload, asked.target, **asked.wishes)
+        texts = [reason["text"] for reason in answer["reasons"]]
+        assert any("our policy forbids LD_PRELOAD" in text for text in texts) is fires, texts
 
 
 @pytest.mark.parametrize(

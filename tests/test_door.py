@@ -23,11 +23,20 @@ def test_the_readme_of_a_room_names_what_is_in_it(room: str) -> None:
     text = (ROOT / room / "README.md").read_text(encoding="utf-8")
     named = {name.split("/")[0].removesuffix(".py") for name in re.findall(r"`([\w./]+)`", text)}
     there = {path.stem for path in (ROOT / room).glob("*.py") if path.stem != "__init__"}
-    folders = {path.name for path in (ROOT / room).iterdir() if path.is_dir() and any(path.iterdir()) and path.name != "__pycache__"}
+    folders = {
+        path.name
+        for path in (ROOT / room).iterdir()
+        if path.is_dir() and any(path.iterdir()) and path.name != "__pycache__"
+    }
     assert (there | folders) - named == set()
 
 
-DOORS = ("CONTRIBUTING.md", "docs/contributing/releasing.md", "docs/contributing/style.md", *(f"{room}/README.md" for room in ROOMS))
+DOORS = (
+    "CONTRIBUTING.md",
+    "docs/contributing/releasing.md",
+    "docs/contributing/style.md",
+    *(f"{room}/README.md" for room in ROOMS),
+)
 
 
 @pytest.mark.parametrize("name", DOORS)
@@ -35,12 +44,18 @@ def test_files_that_are_named_at_the_door_exist(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     paths = {path for path in re.findall(r"`([\w.*-]+/[\w./*-]*)`", text) if "NAME" not in path}
     beside = (ROOT, (ROOT / name).parent)
-    assert [path for path in sorted(paths) if not any(list(folder.glob(path.rstrip("/"))) for folder in beside)] == []
+    assert [
+        path for path in sorted(paths) if not any(list(folder.glob(path.rstrip("/"))) for folder in beside)
+    ] == []
 
 
 def test_make_targets_that_are_named_exist() -> None:
-    texts = [(ROOT / path).read_text(encoding="utf-8") for path in (*DOORS, ".github/PULL_REQUEST_TEMPLATE.md")]
-    texts += [f"`{step['run']}`" for job in WORKFLOW["jobs"].values() for step in job["steps"] if "run" in step]
+    texts = [
+        (ROOT / path).read_text(encoding="utf-8") for path in (*DOORS, ".github/PULL_REQUEST_TEMPLATE.md")
+    ]
+    texts += [
+        f"`{step['run']}`" for job in WORKFLOW["jobs"].values() for step in job["steps"] if "run" in step
+    ]
     named = set(re.findall(r"(?:`|^)make ([a-z]+)", "\n".join(texts), re.MULTILINE))
     assert {"quick", "test", "long"} <= named <= TARGETS
 
@@ -54,9 +69,18 @@ def test_the_hosted_workflow_runs_what_the_other_ci_runs() -> None:
 
 def test_hooks_before_a_commit_call_what_make_installs() -> None:
     [local] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
-    assert {hook["entry"].split()[0] for hook in local["hooks"]} == {".venv/bin/ruff", ".venv/bin/mypy", ".venv/bin/ontune"}
+    assert {hook["entry"].split()[0] for hook in local["hooks"]} == {
+        ".venv/bin/ruff",
+        ".venv/bin/mypy",
+        ".venv/bin/ontune",
+    }
     patterns = [re.compile(hook["files"]) for hook in local["hooks"] if "files" in hook]
-    for path in ("kb/facts/allocators.ttl", "rules/checks/label-missing-violation.rq", "ontune/cli/kb.py", "kb/cases.yaml"):
+    for path in (
+        "kb/facts/allocators.ttl",
+        "rules/checks/label-missing-violation.rq",
+        "ontune/cli/kb.py",
+        "kb/cases.yaml",
+    ):
         assert any(pattern.search(path) for pattern in patterns), path
 
 
@@ -73,11 +97,18 @@ def test_the_changelog_tells_of_the_versions_that_are_here() -> None:
 
 def test_forms_for_issues_have_what_their_host_asks_for() -> None:
     folder = ROOT / ".github" / "ISSUE_TEMPLATE"
-    forms = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yml")) if path.stem != "config"]
+    forms = [
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in sorted(folder.glob("*.yml"))
+        if path.stem != "config"
+    ]
     for form in forms:
         assert form.keys() >= {"name", "description", "body"}
         assert len({field["id"] for field in form["body"]}) == len(form["body"])
-        assert all(field["type"] in ("input", "textarea", "dropdown", "checkboxes") and field["attributes"]["label"] for field in form["body"])
+        assert all(
+            field["type"] in ("input", "textarea", "dropdown", "checkboxes") and field["attributes"]["label"]
+            for field in form["body"]
+        )
     assert len(forms) == 3
 
 

@@ -49,7 +49,9 @@ def changed(tmp_path: Path, *replacements: tuple[str, str], version: str = "0.3.
     for before, after in replacements:
         assert before in text
         text = text.replace(before, after)
-    return compare(read_edition(state(tmp_path / "old", STATED)), read_edition(state(tmp_path / "new", text, version)))
+    return compare(
+        read_edition(state(tmp_path / "old", STATED)), read_edition(state(tmp_path / "new", text, version))
+    )
 
 
 def only(comparison: Comparison) -> Difference:
@@ -81,7 +83,10 @@ def test_what_is_said_otherwise_is_found_and_what_breaks_is_marked(
 ) -> None:
     comparison = changed(tmp_path, (before, after))
     if not name:  # a statement about what has no name goes, and another one comes
-        assert [(each.kind, each.what) for each in comparison.differences] == [(kind, "removed"), (kind, "added")]
+        assert [(each.kind, each.what) for each in comparison.differences] == [
+            (kind, "removed"),
+            (kind, "added"),
+        ]
         return
     found = only(comparison)
     assert (found.kind, found.name, found.what) == (kind, name, what)
@@ -103,8 +108,14 @@ def test_what_moves_to_another_file_is_no_difference(tmp_path: Path) -> None:
 
 def test_a_question_that_goes_breaks(tmp_path: Path) -> None:
     ask = "SELECT ?o WHERE { ?o a on:Option }"
-    old, new = state(tmp_path / "old", STATED, one=ask, two=ask), state(tmp_path / "new", STATED, two=f"{ask} ORDER BY ?o", three=ask)
-    found = {each.name: (each.what, each.breaking) for each in compare(read_edition(old), read_edition(new)).differences}
+    old, new = (
+        state(tmp_path / "old", STATED, one=ask, two=ask),
+        state(tmp_path / "new", STATED, two=f"{ask} ORDER BY ?o", three=ask),
+    )
+    found = {
+        each.name: (each.what, each.breaking)
+        for each in compare(read_edition(old), read_edition(new)).differences
+    }
     assert found == {
         "queries/one.rq": ("removed", ("`ontune query one` finds nothing",)),
         "queries/three.rq": ("added", ()),
@@ -113,16 +124,24 @@ def test_a_question_that_goes_breaks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "announced"), [("0.3.1", False), ("0.3.2", False), ("0.4.0", True), ("1.0.0", True), ("0.2.9", False), ("next", False)]
+    ("version", "announced"),
+    [("0.3.1", False), ("0.3.2", False), ("0.4.0", True), ("1.0.0", True), ("0.2.9", False), ("next", False)],
 )
 def test_a_breaking_difference_needs_a_version_that_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], version: str, announced: bool
 ) -> None:
-    assert changed(tmp_path, ("rdfs:range xsd:decimal", "rdfs:range xsd:integer"), version=version).announced is announced
+    assert (
+        changed(tmp_path, ("rdfs:range xsd:decimal", "rdfs:range xsd:integer"), version=version).announced
+        is announced
+    )
     with pytest.raises(SystemExit) as ended:
         main(["kb", "diff", str(tmp_path / "old"), str(tmp_path / "new"), "--format", "json"])
     document = json.loads(capsys.readouterr().out)
-    assert (ended.value.code, document["announced"], document["breaking"]) == (0 if announced else 5, announced, 1)
+    assert (ended.value.code, document["announced"], document["breaking"]) == (
+        0 if announced else 5,
+        announced,
+        1,
+    )
     assert document["counts"] == {"term": {"changed": 1}} and document["new"]["version"] == version
 
 
@@ -132,7 +151,9 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
     return int(ended.value.code or 0), *capsys.readouterr()
 
 
-def test_wheel_export_and_checkout_of_one_state_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wheel_export_and_checkout_of_one_state_say_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     wheel, export = tmp_path / "ontune.whl", tmp_path / "knowledge.trig"
     with zipfile.ZipFile(wheel, "w") as archive:  # as pyproject.toml lays a wheel out
         for folder in ("ontology", "rules", "kb/facts", "kb/evidence", "kb/queries"):

@@ -36,7 +36,11 @@ def lines(comparison: Comparison) -> Iterator[str]:
     if not comparison.differences:
         yield f"no differences (knowledge {old})"
     elif breaking and not comparison.announced:
-        asked = "a version of its own" if "unknown" in (old, new) else "a higher version (docs/explanation/versions.md)"
+        asked = (
+            "a version of its own"
+            if "unknown" in (old, new)
+            else "a higher version (docs/explanation/versions.md)"
+        )
         yield f"knowledge {old} -> {new}: {breaking} breaking, which ask for {asked}"
     else:
         yield f"knowledge {old} -> {new}: {breaking or 'nothing'} breaking"
