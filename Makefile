@@ -1,7 +1,7 @@
 # Everything here needs Python 3.11+, make and a network, and nothing else. `make help` lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs coverage test check lint types tests quick long durations tools venv venv-dev clean
+.PHONY: help demo docs api coverage test check lint types tests quick long durations tools venv venv-dev clean
 SHELL := bash
 VENV ?= .venv
 FRAMEWORKS ?= .venv-frameworks
@@ -49,6 +49,10 @@ coverage: venv-dev  ## the lines and branches that the quick tests reach, with t
 
 docs: venv  ## the ontology, the facts and the rules as HTML, in build/docs
 	@$(BIN)/ontune kb export --format html -o build/docs
+
+api: venv-dev  ## the Python of all rooms as HTML, from its docstrings, in build/api
+	@$(PIP_INSTALL) --editable '.[docs]'
+	@$(BIN)/pdoc --docformat google --no-show-source -o build/api ontune kb reasoner generators bench '!generators.payload' '!kb.probe.collect'
 
 tools: venv-dev  ## Apptainer, debootstrap, buildah, Slurm, Java, TCMalloc, PyTorch and TensorFlow for the tests
 	@tools/install-apptainer.sh

@@ -137,9 +137,18 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_every_document_is_reached_from_the_index() -> None:
+    """Itself, or a list that it links: of the records of decisions."""
     index = ROOT / "docs" / "index.md"
-    linked = {(index.parent / target).resolve() for target in re.findall(r"\]\((?!https?:)([^)#]+)", index.read_text(encoding="utf-8"))}
-    assert {path for path in DOCUMENTS if path != index} <= linked
+    reached = {index, *linked_in(index)}
+    for path in [path for path in reached if path.name == "README.md"]:
+        reached |= linked_in(path)
+    assert set(DOCUMENTS) <= reached
+
+
+def linked_in(path: Path) -> set[Path]:
+    """The files that a document links."""
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
+    return {(path.parent / target).resolve() for target in targets}
 
 
 def test_one_reasoner_answers_several_threads_as_it_answers_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -110,6 +112,29 @@ def test_forms_for_issues_have_what_their_host_asks_for() -> None:
             for field in form["body"]
         )
     assert len(forms) == 3
+
+
+def test_everything_public_has_a_docstring_for_the_pages_of_make_api() -> None:
+    missing, seen = [], 0
+    for room in (*ROOMS, "ontune"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            if "payload" not in path.parts:
+                for name, node in public(ast.parse(path.read_text(encoding="utf-8"))):
+                    seen += 1
+                    missing += [] if ast.get_docstring(node) else [f"{path.relative_to(ROOT)}: {name}"]
+    assert (missing, seen > 1000) == ([], True)
+
+
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def public(node: Documented, name: str = "") -> Iterator[tuple[str, Documented]]:
+    """A module, its public classes and functions, and the public methods of these."""
+    yield name, node
+    if isinstance(node, ast.Module | ast.ClassDef):
+        for child in node.body:
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not child.name.startswith("_"):
+                yield from public(child, f"{name}.{child.name}".strip("."))
 
 
 def test_coverage_has_a_floor_that_a_target_holds() -> None:

@@ -17,10 +17,14 @@ class Interaction(Protocol):
     """What matters here of a table: the decisions that it is about, and which part of their combinations it allows."""
 
     @property
-    def scope(self) -> tuple[str, ...]: ...
+    def scope(self) -> tuple[str, ...]:
+        """The decisions that it is about."""
+        ...
 
     @property
-    def density(self) -> float: ...
+    def density(self) -> float:
+        """Which part of their combinations it allows, from 0 to 1."""
+        ...
 
 
 Kind = TypeVar("Kind", bound=Interaction)
