@@ -116,6 +116,7 @@ def _command(line: str, node: str, words: list[str]) -> Iterator[tuple[str, str,
     yield node, "program", words[0].rpartition("/")[2]
     if words[0] in _SAY_ONLY:
         return
+    yield node, "commandText", " ".join(words)
     for word in words[1:]:
         yield node, "word", word
     for place, wanted in enumerate(installed(words)):

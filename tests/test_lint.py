@@ -44,6 +44,17 @@ RULES = {
         BASE + "%environment\n export XLA_FLAGS=--xla_gpu_autotune_level=4\n",
     ),
     "labels-missing": (BASE, "FROM debian:12\nLABEL a=b\n"),
+    "install-asks": (BASE + "%post\n apt-get -q install git\n", BASE + "%post\n apt-get -q -y install git\n"),
+    "python-package-in-home": (BASE + "%post\n pip3 install --user numpy==2.0\n", BASE + "%post\n pip3 install numpy==2.0\n"),
+    "home-at-run-time": (
+        BASE + "%environment\n export PATH=/root/miniconda3/bin:$PATH\n",
+        BASE + "%post\n PATH=/root/miniconda3/bin:$PATH make\n%environment\n export PATH=/opt/miniconda3/bin:$PATH HOME=/home/me\n",
+    ),
+    "sudo-in-build": (BASE + "%post\n sudo make install\n", BASE + "%setup\n sudo make\n%post\n make install\n"),
+    "folder-lost": ("FROM debian:12\nRUN cd /opt/src\nRUN make\n", "FROM debian:12\nRUN cd /opt/src && make\n"),
+    "package-cache-left": ("FROM rockylinux:9\nRUN dnf -y install git\n", "FROM rockylinux:9\nRUN dnf -y install git && dnf clean all\n"),
+    "pip-cache-left": (BASE + "%post\n pip install numpy==2.0\n", BASE + "%post\n pip install --no-cache-dir numpy==2.0\n"),
+    "signals-not-passed-on": ("FROM debian:12\nENTRYPOINT python train.py\n", 'FROM debian:12\nENTRYPOINT ["python", "train.py"]\n'),
 }
 
 
@@ -75,6 +86,27 @@ HARMLESS = {
     "a name that xargs gives": ("python-package-unpinned", FROM + "RUN ls *.whl | xargs -I {} pip install {}[all]\n"),
     "an address": ("python-package-unpinned", FROM + "RUN pip install 'clip @ git+https://github.com/a/b@abc' git+https://x/y@v1\n"),
     "values of options": ("python-package-unpinned", FROM + "RUN pip3 --no-cache-dir install --timeout 900 -i https://x/y numpy==1.26\n"),
+    "two q answer yes": ("install-asks", FROM + "RUN apt-get install -qq git && apt-get -q -q install make && apt-get -q=2 install gcc\n"),
+    "yes behind": ("install-asks", FROM + "RUN DEBIAN_FRONTEND=noninteractive apt-get install --no-install-recommends git --yes\n"),
+    "yes before": ("install-asks", FROM + "RUN yes | apt-get install git\n"),
+    "yes for all": ("install-asks", FROM + "RUN echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/90yes\nRUN apt-get install git\n"),
+    "yes by the word": ("install-asks", FROM + "RUN apt-get -o APT::Get::Assume-Yes=true install git\n"),
+    "options that a variable gives": ("install-asks", FROM + "RUN apt-get $APT_OPTIONS install git\n"),
+    "a manual": ("install-asks", FROM + "RUN echo apt-get install git; apt-mark hold git; apt-get update; ./apt-install x\n"),
+    "yes of another system": ("install-asks", FROM + "RUN dnf -y install git && yum install -y make && zypper -n install gcc\n"),
+    "conda, which takes the end of its input for yes": ("install-asks", FROM + "RUN conda install -c conda-forge mpi4py\n"),
+    "the home of a user who is there": ("python-package-in-home", FROM + "USER me\nRUN pip install --user numpy==2.0\n"),
+    "a builder's home": ("python-package-in-home", "FROM debian:12 AS b\nRUN pip install --user a==1\n" + FROM + "COPY --from=b /root /opt\n"),
+    "a home by a variable": ("python-package-in-home", FROM + "ENV PYTHONUSERBASE=/opt/python\nRUN pip install --user numpy==2.0\n"),
+    "no home": ("python-package-in-home", FROM + "RUN pip install --no-user --user-agent-of=x numpy==2.0 # --user\n"),
+    "another root": ("home-at-run-time", BASE + "%environment\n export A=/opt/root/bin B=/rootfs/x C=/homes/a # /root/x\n"),
+    "where root runs it": ("home-at-run-time", FROM + "ENV PATH=/root/.cargo/bin:$PATH\n"),
+    "sudo of a user": ("sudo-in-build", FROM + "USER me\nRUN sudo apt-get -y install git\n"),
+    "sudo as a package": ("sudo-in-build", FROM + "RUN apt-get -y install sudo && echo 'me ALL=(ALL) ALL' >/etc/sudoers.d/me\n"),
+    "caches of the builder": ("pip-cache-left", FROM + "RUN --mount=type=cache,target=/root/.cache pip install a==1\n"),
+    "no cache by a variable": ("pip-cache-left", FROM + "ENV PIP_NO_CACHE_DIR=1\nRUN pip install a==1\n"),
+    "a cache that is taken away": ("pip-cache-left", FROM + "RUN pip install a==1 && rm -rf /root/.cache\n"),
+    "a program that takes the shell's place": ("signals-not-passed-on", FROM + "ENTRYPOINT exec python train.py\n"),
     "a stage's name": ("base-tag-moves", "FROM debian:12 AS build-base\nFROM build-base\n"),
     "in other letters": ("base-tag-moves", "FROM debian:12 as Build\nFROM build\n"),
     "chosen by a variable": ("base-tag-moves", "FROM debian:12 AS for-a\nFROM debian:11 AS for-b\nARG K\nFROM for-${K}\n"),
@@ -107,6 +139,12 @@ HARMFUL = {
     "for root": ("secret-in-recipe", FROM + "RUN echo 'root:hunter2' | chpasswd\n"),
     "the empty package": ("misleading-package-name", FROM + "RUN python3 -m pip install tensorflow-gpu==2.12.0\n"),
     "or whichever": ("misleading-package-name", FROM + "RUN pip install --upgrade tensorflow_gpu\n"),
+    "behind a variable": ("install-asks", FROM + "RUN DEBIAN_FRONTEND=noninteractive apt-get install git\n"),
+    "the shorter program": ("install-asks", FROM + "RUN apt update && apt install python3-pip --reinstall\n"),
+    "one of two": ("install-asks", FROM + "RUN apt-get install -y git && apt-get install make\n"),
+    "by sudo, of another system": ("install-asks", FROM + "RUN sudo -E yum --quiet install git\n"),
+    "by python": ("python-package-in-home", FROM + "RUN python3 -m pip --quiet install --user numpy==2.0\n"),
+    "in what is run": ("home-at-run-time", BASE + "%runscript\n exec /home/me/venv/bin/python train.py\n"),
     "a quoted name": ("python-package-unpinned", FROM + 'RUN /opt/venv/bin/pip3.11 install -q "torch" && uv pip install rich\n'),
     "in a here document": ("python-package-unpinned", FROM + "RUN <<EOF\npip install torch\nEOF\n"),
     "lists of a base stage": ("package-lists-left", "FROM debian:12 AS a\nRUN apt-get update\nFROM a\n"),
@@ -149,7 +187,7 @@ def test_what_dockers_own_parser_takes_is_read(text: str, tmp_path: Path) -> Non
 
 
 def test_build_arguments_may_be_open_in_a_recipe(tmp_path: Path) -> None:
-    (tmp_path / "x.def").write_text("Bootstrap: docker\nFrom: {{ BASE }}\n%post\n pip install torch=={{ VERSION }}\n")
+    (tmp_path / "x.def").write_text("Bootstrap: docker\nFrom: {{ BASE }}\n%post\n pip install --no-cache-dir torch=={{ VERSION }}\n")
     assert {smell.rule for smell in lint(tmp_path / "x.def")} == {"labels-missing", "test-missing"}
 
 
