@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import plans
@@ -101,9 +102,12 @@ def finished(job: str) -> bool:
 
 def finished_when_hurried(job: str) -> bool:
     """Whether a job that was queued again has done its work. Slurm lets it wait two minutes, counted from the end of the first run's clean-up,
-    which may come after the job is shown as pending: so it is told to start now until it does."""
+    which may come after the job is shown as pending: so it is told to start soon until it does. Not at once: a node refuses a job whose credential
+    is of the second in which it revoked the last one."""
     if told(job, "JobState") == "PENDING":
-        subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], capture_output=True)
+        begins = told(job, "EligibleTime")
+        if begins != "Unknown" and datetime.fromisoformat(begins) > datetime.now() + timedelta(seconds=10):
+            subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now+5"], capture_output=True)
     return finished(job)
 
 
@@ -114,6 +118,13 @@ def until(condition: Callable[[], bool], seconds: float = 90) -> bool:
     return condition()
 
 
+def run_to_its_end(bundle: Bundle, *arguments: str) -> None:
+    """Submit, and wait until all members have done their work: `sbatch --wait` looks only every half a minute."""
+    job = submit(bundle, *arguments)
+    states = ["squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={job}"]
+    assert until(lambda: set(subprocess.run(states, capture_output=True, text=True, check=True).stdout.split()) == {"COMPLETED"}), shown(job)
+
+
 def results(folder: Path, pattern: str) -> int:
     """How many results the outputs hold."""
     return sum(file.read_text().count('"first_step_seconds"') for file in folder.glob(pattern))
@@ -122,7 +133,7 @@ def results(folder: Path, pattern: str) -> int:
 def test_every_task_of_an_array_and_of_a_step_runs(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, wishes in (("array", {"array": "0-1"}), ("step", {"tasks_per_node": 2})):
         bundle = asked(submitted, tmp_path / name, monkeypatch, **wishes)
-        subprocess.run(["sbatch", "--wait", "job.slurm", *QUICK], cwd=bundle.folder, capture_output=True, check=True)
+        run_to_its_end(bundle, *QUICK)
         assert results(bundle.folder, "*.out") == 2
 
 
@@ -141,7 +152,7 @@ def test_a_campaign_gives_each_member_of_an_array_its_arguments(
     in_place_of_python(bundle, monkeypatch, 'echo "${@: -3}"')
     (bundle.folder / "campaign").write_text("--seed 1\n--seed 2\n--seed 3\n")
     monkeypatch.setenv("ONTUNE_CAMPAIGN", str(bundle.folder / "campaign"))
-    subprocess.run(["sbatch", "--wait", "job.slurm", "same"], cwd=bundle.folder, capture_output=True, check=True)
+    run_to_its_end(bundle, "same")
     said = {path.stem.rpartition("_")[2]: path.read_text().strip() for path in bundle.folder.glob("*.out")}
     assert said == {"0": "same --seed 1", "1": "same --seed 2", "2": "same --seed 3"}
 
@@ -270,7 +281,7 @@ def test_two_tasks_meet_where_the_job_says(submitted: tuple[SlurmRunner, Bundle]
     meeting = plans.taken("distributed", "ddp", plans.application("env", "MEETING_POINT", "{rendezvous}"))
     bundle = asked(submitted, tmp_path, monkeypatch, plans.plan("pytorch", "debian-12", meeting), tasks_per_node=2)
     in_place_of_python(bundle, monkeypatch, MEETING)
-    subprocess.run(["sbatch", "--wait", "job.slurm"], cwd=bundle.folder, capture_output=True, check=True)
+    run_to_its_end(bundle)
     (said,) = bundle.folder.glob("*.out")
     assert said.read_text().split("\n")[:2] == ["together 2 cores 1"] * 2, next(bundle.folder.glob("*.err")).read_text()
 
@@ -285,7 +296,7 @@ def test_data_is_staged_on_the_node_and_results_come_back(
     staged = plans.taken("data_path", "data-node-local", plans.application("flag", "stage-data", "node-local"))
     bundle = asked(submitted, tmp_path, monkeypatch, plans.plan("pytorch", "debian-12", staged, data=str(data)), node_local=str(local))
     in_place_of_python(bundle, monkeypatch, f"stat -c %i '{data}/a' >\"$ONTUNE_RESULTS/inode\"; cat '{data}/a'")
-    subprocess.run(["sbatch", "--wait", "job.slurm"], cwd=bundle.folder, capture_output=True, check=True)
+    run_to_its_end(bundle)
     assert [path.read_text() for path in bundle.folder.glob("*.out")] == ["first"]
     assert [int(path.read_text()) == (data / "a").stat().st_ino for path in bundle.folder.glob("results-*/inode")] == [False], "it read the copy"
     assert list(local.iterdir()) == []
