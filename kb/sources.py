@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from kb import files, paths
 from kb.errors import BadInput
+from kb.fact_tables import TABLE, turtle_of_table
 from kb.terms import FILE
 
 _SHIPPED_FOLDERS = ("ontology", "rules", "facts", "evidence")
@@ -30,13 +31,22 @@ class Source:
     added: bool = False
 
     @property
+    def holds_triples(self) -> bool:
+        """Whether it is Turtle or a table of facts; else it is a closure rule or a template."""
+        return self.path.suffix in (".ttl", TABLE)
+
+    def turtle(self) -> str:
+        """The Turtle that the file is, or stands for. Raises BadInput where it cannot be read."""
+        return turtle_of_table(self.path) if self.path.suffix == TABLE else files.read_text(self.path)
+
+    @property
     def graph(self) -> str:
         """The IRI of the named graph that holds the file's triples."""
         return FILE + quote(self.name, errors="surrogateescape")
 
 
 def shipped_sources() -> list[Source]:
-    """Every shipped Turtle file and closure rule, in a stable order."""
+    """Every shipped Turtle file, table of facts with its template, and closure rule, in a stable order."""
     found = []
     for folder in _SHIPPED_FOLDERS:
         prefix = folder if folder in ("ontology", "rules") else f"kb/{folder}"
@@ -77,7 +87,7 @@ def content_hash(sources: Iterable[Source]) -> str:
 
 
 def _files(folder: Path, prefix: str, *, added: bool) -> list[Source]:
-    kinds = {".ttl"} if added else {".ttl", ".ru"}
+    kinds = {".ttl"} if added else {".ttl", ".ru", TABLE, ".j2"}
     if folder.is_file():
         return [Source(folder, f"{prefix}/{folder.name}", added)]
     files = sorted(path for path in folder.rglob("*") if path.suffix in kinds and path.is_file())

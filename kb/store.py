@@ -13,7 +13,9 @@ import pyoxigraph as ox
 
 from kb import files
 from kb.clean import credentials
+from kb.completion import complete
 from kb.errors import BadInput
+from kb.fact_tables import TABLE
 from kb.names import Names
 from kb.terms import PREFIXES, RDF_TYPE, on
 
@@ -50,20 +52,35 @@ class KnowledgeStore:
         return self._names
 
     def load_source(self, source: Source) -> None:
-        """Parse one Turtle file into its own graph.
+        """Parse one Turtle file or table of facts into its own graph.
 
         Raises:
             BadInput: the file cannot be read, or is not Turtle; the message names the file and the line.
         """
         self._names = None
-        # What is shipped is read by the store, which is faster; what others wrote comes through the door.
-        content = {"input": _without_credentials(source.path)} if source.added else {"path": str(source.path)}
+        content: dict[str, Any]
+        if source.path.suffix == TABLE:
+            content = {"input": source.turtle().encode()}
+        elif source.added:
+            content = {"input": _without_credentials(source.path)}
+        else:  # what is shipped is read by the store, which is faster than through the door for what others wrote
+            content = {"path": str(source.path)}
         try:
             self.store.bulk_load(**content, format=ox.RdfFormat.TURTLE, base_iri=source.graph, to_graph=ox.NamedNode(source.graph))
         except SyntaxError as error:
             raise BadInput(f"{source.path}:{error.lineno or 1}", str(error.msg), expected="valid Turtle") from error
         except OSError as error:
             raise BadInput(str(source.path), str(error) or "cannot be read") from error
+
+    def load_sources(self, sources: Iterable[Source]) -> None:
+        """Parse all of some sources that holds triples. Raises as `load_source`."""
+        for source in sources:
+            if source.holds_triples:
+                self.load_source(source)
+
+    def complete(self) -> None:
+        """Add what sources may leave out, once all are loaded, the ontology among them: see `kb.completion`."""
+        complete(self.store)
 
     def load_quads(self, quads: bytes) -> None:
         """Read N-Quads that `dump` has given."""

@@ -173,12 +173,11 @@ def _said_of(violation: Violation) -> str:
 
 def _loaded(sources: Sequence[Source]) -> KnowledgeStore:
     store = KnowledgeStore()
-    for source in sources:
-        if source.path.suffix == ".ttl":
-            store.load_source(source)
+    store.load_sources(sources)
     if any(source.added for source in sources):
         renew(store.store, overrides.ADDED)
         overrides.apply(store)
+    store.complete()
     return store
 
 

@@ -41,9 +41,8 @@ class Gate:
     def beside(cls, shipped: Iterable[Source]) -> Gate:
         """The gate of knowledge that is shipped as these sources."""
         store = KnowledgeStore()
-        for source in shipped:
-            if source.path.suffix == ".ttl":
-                store.load_source(source)
+        store.load_sources(shipped)
+        store.complete()
         return cls(store)
 
     def problems(self, source: Source) -> Iterator[str]:

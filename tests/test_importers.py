@@ -91,7 +91,7 @@ def test_a_wheel_becomes_a_release_and_a_wheel_option(tmp_path: Path) -> None:
     store = loaded(report.turtle)
     release, built = (ox.NamedNode(PREFIXES["kb"] + name) for name in ("torch-2.99.1", "torch-2.99.1-cuda"))
     assert texts(store, release, "releaseOf") == [PREFIXES["kb"] + "pytorch"]
-    assert texts(store, release, "versionKey") == ["0002.0099.0001"]
+    assert texts(store, release, "version") == ["2.99.1"]
     assert {local_name(need) for need in texts(store, release, "needs")} == {"pytorch", "python-at-least-3.10", "python-at-most-3.13"}
     assert {local_name(need) for need in texts(store, built, "needs")} == {"torch-2.99.1", "glibc-2.28"}
     assert (texts(store, built, "device"), texts(store, built, "toolkit"), texts(store, built, "megabytes")) == (["cuda"], ["13.0"], ["3"])

@@ -63,7 +63,7 @@ def _is_described(entry: Any) -> bool:
 
 def _described(name: str, entry: dict[str, Any]) -> str:
     generic = entry["vendor"] == "generic"
-    facts = [f"a on:{'InstructionSetLevel' if generic else 'Microarchitecture'}", f"rdfs:label {literal(name)}@en", f"skos:notation {literal(name)}"]
+    facts = [f"a on:{'InstructionSetLevel' if generic else 'Microarchitecture'}", f"rdfs:label {literal(name)}@en"]
     if not generic:
         facts.append(f"on:vendor {literal(entry['vendor'])}")
     if entry["from"]:

@@ -20,7 +20,6 @@ from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
 from kb.normalise import normalised
 from kb.shapes import violations
-from kb.terms import version_key
 
 _SOURCES = ("https://github.com/mlcommons/training_results_v4.1", "https://github.com/mlcommons/training_results_v5.0")
 _COLUMNS = ("round", "submitter", "system", "benchmark", "runs", "ok", "minutes_olympic", "minutes_min", "minutes_max")
@@ -126,7 +125,7 @@ def _system(file: Path, path: str, findings: list[str]) -> dict[str, Any]:
     device += [f"on:memoryGib {device_memory}"] if device_memory else []
     driver = _driver(description.get("other_software_stack"))
     if driver and re.fullmatch(r"\d{3}(\.\d+)+", driver):
-        device.append(f"on:driver {literal(driver)} ; on:driverKey {literal(version_key(driver))}")
+        device.append(f"on:driver {literal(driver)}")
     elif driver:
         findings.append(f"{where}: the driver is '{driver}': left unknown, for it is no version")
     system = normalised("operating_system", text("operating_system"))

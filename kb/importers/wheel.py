@@ -11,7 +11,7 @@ from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 
-from kb import files, paths, user_files
+from kb import files, user_files
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
 from kb.normalise import normalised
@@ -74,7 +74,7 @@ class _Option:
             facts.append(f"on:device {literal(device)}")
         if digits := re.sub(r"^[a-z]+", "", self.local):
             toolkit = digits if "." in digits else f"{digits[:-1]}.{digits[-1]}"
-            facts += [f"on:toolkit {literal(toolkit)}", f"on:toolkitKey {literal(version_key(toolkit))}"]
+            facts.append(f"on:toolkit {literal(toolkit)}")
         if megabytes is not None:
             facts.append(f"on:megabytes {megabytes}")
         if required:
@@ -86,10 +86,10 @@ class _Option:
         return statement(f"kb:{iri_name(notation)}", facts)
 
     def _common(self, decision: str, notation: str, label: str) -> list[str]:
+        own_name = f" ; skos:notation {literal(notation)}" if notation != iri_name(notation) else ""
         return [
-            f"a on:Option ; on:optionOf kb:{decision} ; skos:notation {literal(notation)} ; rdfs:label {literal(label)}@en",
-            "on:numerics on:Exact ; on:support on:Supported",
-            f"on:version {literal(self.public)} ; on:versionKey {literal(version_key(self.public))} ; dct:source <{self.package}>",
+            f"a on:Option ; on:optionOf kb:{decision}{own_name} ; rdfs:label {literal(label)}@en",
+            f"on:version {literal(self.public)} ; dct:source <{self.package}>",
         ]
 
 
@@ -146,8 +146,6 @@ def _python(metadata: Message, capabilities: list[str], findings: list[str]) -> 
 
 def _knowledge() -> KnowledgeStore:
     store = KnowledgeStore()
-    facts = paths.shipped("facts")
-    for source in shipped_sources():
-        if source.path.suffix == ".ttl" and source.path.is_relative_to(facts):
-            store.load_source(source)
+    store.load_sources(source for source in shipped_sources() if source.name.startswith(("ontology/", "kb/facts/")))
+    store.complete()
     return store

@@ -6,11 +6,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyoxigraph as ox
 
-from kb.files import read_text
 from kb.sources import Source
 from kb.terms import PREFIXES, RDF_TYPE, prefixed
 
@@ -34,7 +32,7 @@ class Chapter:
     @property
     def page(self) -> str:
         """The page that shows it."""
-        return re.sub(r"[^\w.-]", "-", self.name.removesuffix(".ttl")) + ".html"
+        return re.sub(r"[^\w.-]", "-", self.name.removesuffix(".ttl").removesuffix(".csv")) + ".html"
 
 
 class Stated:
@@ -56,7 +54,7 @@ class Stated:
         self._file_pages: dict[str, str] = {}
         self._owner: dict[ox.BlankNode, Node] = {}
         for source in sources:
-            if source.path.suffix == ".ttl":
+            if source.holds_triples:
                 self._read(source)
         shapes = set(self.of_class(_SHAPE))
         for chapter in self.chapters:  # what only says which rules there are comes last
@@ -64,10 +62,11 @@ class Stated:
         self._name_rules()
 
     def _read(self, source: Source) -> None:
-        chapter = Chapter(source.name, _opening_comment(source.path), ox.NamedNode(source.graph))
+        turtle = source.turtle()
+        chapter = Chapter(source.name, _opening_comment(turtle), ox.NamedNode(source.graph))
         self.chapters.append(chapter)
         self._file_pages[source.graph] = chapter.page
-        for quad in ox.parse(read_text(source.path), format=ox.RdfFormat.TURTLE, base_iri=source.graph, rename_blank_nodes=True):
+        for quad in ox.parse(turtle, format=ox.RdfFormat.TURTLE, base_iri=source.graph, rename_blank_nodes=True):
             subject, property_, value = quad.subject, quad.predicate.value, quad.object
             if isinstance(subject, ox.Triple):
                 continue
@@ -133,6 +132,6 @@ def names_in(sparql: str) -> Iterable[str]:
             yield PREFIXES[prefix] + name
 
 
-def _opening_comment(path: Path) -> str:
-    found = _OPENING_COMMENT.match(read_text(path))
+def _opening_comment(turtle: str) -> str:
+    found = _OPENING_COMMENT.match(turtle)
     return " ".join(line.lstrip("# ").rstrip() for line in found[1].splitlines()) if found else ""

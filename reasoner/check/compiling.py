@@ -33,7 +33,7 @@ def load(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
                 knowledge.unsound.append(source)
                 continue
             knowledge.stated.load_source(source)
-            unknown = unknown_shacl_terms([source.path])
+            unknown = unknown_shacl_terms([source.path]) if source.path.suffix == ".ttl" else []
         except OntuneError as error:
             knowledge.unsound.append(source)
             yield Finding("error", str(source.path), "", str(error))
@@ -41,6 +41,7 @@ def load(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
         for file, line, term in unknown:
             yield Finding("error", f"{file}:{line}", "", f"SHACL 1.0 has no term {term}; an engine would ignore it in silence")
     overrides.apply(knowledge.stated)
+    knowledge.stated.complete()
 
 
 def judged(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:

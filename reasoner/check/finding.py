@@ -79,7 +79,7 @@ class KnowledgeUnderCheck:
     """
 
     def __init__(self, sources: Sequence[Source], folders: Sequence[Path] = ()) -> None:
-        self.sources = [source for source in sources if source.path.suffix == ".ttl"]
+        self.sources = [source for source in sources if source.holds_triples]
         self.folders = folders
         self.unsound: list[Source] = []
         self.stated = KnowledgeStore()

@@ -1,0 +1,67 @@
+"""Tables of facts: `NAME.csv` holds what differs from row to row, and the template `NAME.ttl.j2` beside it writes each row as Turtle. The
+template declares no prefixes: those of the knowledge base hold.
+
+A cell may hold several values, with `; ` between them. A cell is plain text: no quotation marks, backslashes or line breaks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kb import files
+from kb.errors import BadInput
+from kb.terms import PREFIXES, version_key
+
+TABLE = ".csv"
+TEMPLATE = ".ttl.j2"
+_BETWEEN = "; "
+
+
+def turtle_of_table(path: Path) -> str:
+    """The Turtle that a table stands for.
+
+    Args:
+        path: the table; its template lies beside it.
+
+    Raises:
+        BadInput: a file is missing or malformed, or a cell holds what no plain text is.
+    """
+    import jinja2
+
+    rows = files.csv_of(files.read_text(path), str(path))
+    for line, row in enumerate(rows, start=2):
+        for column, cell in row.items():
+            if any(sign in cell for sign in '"\\\n'):
+                raise BadInput(f"{path}:{line}", f"column '{column}' holds a sign that ends a text", expected="plain text")
+    folder = jinja2.FileSystemLoader(path.parent)
+    environment = jinja2.Environment(loader=folder, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 (Turtle)
+    environment.filters |= {"each": each, "listed": listed, "sort_key": version_key, "values": values}
+    try:
+        turtle = environment.get_template(path.stem + TEMPLATE).render(rows=[_Row(row) for row in rows])
+    except jinja2.TemplateError as error:
+        raise BadInput(str(path.with_name(path.stem + TEMPLATE)), str(error), expected="a template of Turtle for the table beside it") from error
+    return "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items() if f"{prefix}:" in turtle) + turtle
+
+
+def values(cell: str) -> list[str]:
+    """The values of a cell."""
+    return [value for value in cell.split(_BETWEEN) if value]
+
+
+def each(cell: str, before: str, after: str = "") -> str:
+    """The values of a cell as objects of one Turtle statement, each between two texts: `a; b` and `cap:` give `cap:a , cap:b`."""
+    return " , ".join(f"{before}{value}{after}" for value in values(cell))
+
+
+def listed(cell: str) -> str:
+    """The values of a cell in a sentence: `a, b and c`."""
+    *most, last = values(cell)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+class _Row(dict[str, Any]):
+    """A row whose unknown columns are errors, also where a template asks only whether they are empty."""
+
+    def __missing__(self, column: str) -> str:
+        raise BadInput("a template of facts", f"the table has no column '{column}'", given=column, known=self)
