@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import pyoxigraph as ox
 
 from kb import files
+from kb.completion import complete
 from kb.errors import BadInput
+from kb.fact_tables import TABLE, turtle_of_rows
 from kb.terms import FILE, on
 from kb.version import version_in
 
@@ -21,7 +24,7 @@ _EXPECTED: Final = (
     "a checkout, a wheel (.whl), an export (.trig, .nq), or a folder or file of additions (.ttl)"
 )
 _EXPORTS: Final = {".trig": "TriG", ".nq": "N-Quads"}
-_IN_A_WHEEL: Final = r"kb/(?:ontology|rules|facts|evidence|queries)/.*\.(?:ttl|ru|rq)"
+_IN_A_WHEEL: Final = r"kb/(?:ontology|rules|facts|evidence|queries)/.*\.(?:ttl|ru|rq|csv|j2)"
 _IN_A_CHECKOUT: Final = ("ontology", "rules", "kb/facts", "kb/evidence", "kb/queries")
 _CONCLUDED: Final = {FILE + "closure", FILE + "snapshot"}
 _LARGEST: Final = 256 << 20  # bytes of a whole state: what is shipped has some ten million
@@ -57,14 +60,17 @@ def read_edition(path: Path) -> Edition:
     sources = _texts_of(path)
     store = ox.Store()
     for name, (text, where) in sources.items():
-        if name.endswith(".ttl"):
+        if name.endswith(TABLE):
+            text = turtle_of_rows(text, PurePosixPath(name).name, functools.partial(_template_beside, sources, name), where)
+        if name.endswith((".ttl", TABLE)):
             store.extend(_apart(files.turtle_of(text, where, FILE + name), name))
     if any(store.quads_for_pattern(None, ox.NamedNode(on("sourcesHash")), None, None)):
         problem = "is exported Turtle, which does not keep what is stated apart from what follows of it"
         raise BadInput(str(path), problem, expected="`ontune kb export --format trig`")
     if not len(store):
         raise BadInput(str(path), "states nothing", expected=_EXPECTED)
-    texts = {name: text for name, (text, _) in sources.items() if not name.endswith(".ttl")}
+    complete(store)  # else what one state states, and the other leaves out because it follows, would be a difference
+    texts = {name: text for name, (text, _) in sources.items() if name.endswith((".ru", ".rq"))}
     return Edition(str(path), version_in(store), store, path.suffix == ".whl" or _is_checkout(path), texts)
 
 
@@ -80,6 +86,13 @@ def _exported(path: Path) -> Edition:
             str(path), "is no exported knowledge base", expected="what `ontune kb export --format trig` wrote"
         )
     return Edition(str(path), version_in(store), store, True, None)
+
+
+def _template_beside(sources: dict[str, tuple[str, str]], table: str, name: str) -> str:
+    beside = str(PurePosixPath(table).with_name(name))
+    if beside not in sources:
+        raise BadInput(sources[table][1], f"has no template '{name}' beside it")
+    return sources[beside][0]
 
 
 def _texts_of(path: Path) -> dict[str, tuple[str, str]]:
@@ -107,9 +120,8 @@ def _is_checkout(path: Path) -> bool:
 
 
 def _sources_below(folder: Path) -> Iterator[Path]:
-    yield from sorted(
-        each for each in folder.rglob("*") if each.suffix in (".ttl", ".ru", ".rq") and each.is_file()
-    )
+    kinds = (".ttl", ".ru", ".rq", TABLE, ".j2")
+    yield from sorted(each for each in folder.rglob("*") if each.suffix in kinds and each.is_file())
 
 
 def _apart(store: ox.Store, name: str) -> Iterator[ox.Quad]:

@@ -1,12 +1,13 @@
-"""Tables of facts: `NAME.csv` holds what differs from row to row, and the template `NAME.ttl.j2` beside it writes each row as Turtle. The
-template declares no prefixes: those of the knowledge base hold.
+"""Tables of facts: `NAME.csv` holds what differs from row to row, and the template `NAME.ttl.j2` beside it writes each row as Turtle. The template
+declares no prefixes: those of the knowledge base hold.
 
 A cell may hold several values, with `; ` between them. A cell is plain text: no quotation marks, backslashes or line breaks.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kb import files
@@ -27,20 +28,37 @@ def turtle_of_table(path: Path) -> str:
     Raises:
         BadInput: a file is missing or malformed, or a cell holds what no plain text is.
     """
-    import jinja2
+    return turtle_of_rows(files.read_text(path), path.name, lambda name: files.read_text(path.with_name(name)), str(path))
 
-    rows = files.csv_of(files.read_text(path), str(path))
+
+def turtle_of_rows(table: str, name: str, template_of: Callable[[str], str], where: str) -> str:
+    """The Turtle that a table stands for, wherever it comes from.
+
+    Args:
+        table: the text of the table.
+        name: the name of its file, without folders.
+        template_of: gives the text of a template beside the table by the name of its file.
+        where: what holds the table, for the error.
+
+    Raises:
+        BadInput: as `turtle_of_table`.
+    """
+    import jinja2
+    from jinja2.sandbox import ImmutableSandboxedEnvironment  # what comes from elsewhere is compared too, and must run nothing
+
+    rows = files.csv_of(table, where)
     for line, row in enumerate(rows, start=2):
         for column, cell in row.items():
             if any(sign in cell for sign in '"\\\n'):
-                raise BadInput(f"{path}:{line}", f"column '{column}' holds a sign that ends a text", expected="plain text")
-    folder = jinja2.FileSystemLoader(path.parent)
-    environment = jinja2.Environment(loader=folder, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 (Turtle)
+                raise BadInput(f"{where}:{line}", f"column '{column}' holds a sign that ends a text", expected="plain text")
+    loader = jinja2.FunctionLoader(template_of)
+    environment = ImmutableSandboxedEnvironment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"each": each, "listed": listed, "sort_key": version_key, "values": values}
+    template = PurePosixPath(name).stem + TEMPLATE
     try:
-        turtle = environment.get_template(path.stem + TEMPLATE).render(rows=[_Row(row) for row in rows])
+        turtle = environment.get_template(template).render(rows=[_Row(row) for row in rows])
     except jinja2.TemplateError as error:
-        raise BadInput(str(path.with_name(path.stem + TEMPLATE)), str(error), expected="a template of Turtle for the table beside it") from error
+        raise BadInput(where, f"{template}: {error}", expected="a template of Turtle for the table beside it") from error
     return "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items() if f"{prefix}:" in turtle) + turtle
 
 

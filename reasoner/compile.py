@@ -173,11 +173,13 @@ def _said_of(violation: Violation) -> str:
 
 def _loaded(sources: Sequence[Source]) -> KnowledgeStore:
     store = KnowledgeStore()
-    store.load_sources(sources)
-    if any(source.added for source in sources):
+    store.load_sources(source for source in sources if not source.added)
+    store.complete()  # before additions, which may override what follows of what is shipped
+    if added := [source for source in sources if source.added]:
+        store.load_sources(added)
         renew(store.store, overrides.ADDED)
         overrides.apply(store)
-    store.complete()
+        store.complete()
     return store
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyoxigraph as ox
 
 from kb.store import KnowledgeStore
-from kb.terms import FILE, PREFIXES, prefixed
+from kb.terms import FILE, PREFIXES, on, prefixed
 
 ADDED = FILE + "additions/"
 _OPEN = frozenset({PREFIXES["sh"] + "rule"})
@@ -57,10 +57,10 @@ def undeclared(own: KnowledgeStore, shipped: Mapping[str, frozenset[tuple[str, A
 
 
 def apply(store: KnowledgeStore) -> None:
-    """Take out of the shipped sources what the added ones replace."""
+    """Take out of the shipped sources what the added ones replace, and with a version its sort key."""
     for row in store.select(_OVERRIDES):
-        if "replaced" in row:
-            quads = store.store.quads_for_pattern(ox.NamedNode(row["resource"]), ox.NamedNode(row["replaced"]), None, None)
+        for property_ in [row["replaced"], *store.objects(row["replaced"], on("sortedBy"))] if "replaced" in row else ():
+            quads = store.store.quads_for_pattern(ox.NamedNode(row["resource"]), ox.NamedNode(property_), None, None)
             store.remove([quad for quad in quads if not str(quad.graph_name).startswith(f"<{ADDED}")])
 
 

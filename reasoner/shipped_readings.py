@@ -15,9 +15,7 @@ from reasoner.readings import lines_of, rule_texts
 def make() -> bytes:
     """The readings of all shipped rules, of knowledge and of the closure, as the file that is shipped."""
     store = KnowledgeStore()
-    for source in shipped_sources():
-        if source.path.suffix == ".ttl":
-            store.load_source(source)
+    store.load_sources(shipped_sources())
     return sealed(lines_of({text for _, text in rule_texts(store)}) | lines_of(closure_texts().values(), "closure"))
 
 

@@ -14,7 +14,7 @@ from kb.errors import BadInput
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
 from kb.target import load_target
-from kb.terms import expand, on
+from kb.terms import PREFIXES, expand, on
 from kb.workload import load_workload
 from ontune.cli import main
 from reasoner import judging
@@ -202,6 +202,18 @@ BAD = {
     ),
     "facts of every request": ("<urn:ontune:request> on:provides cap:native-bf16 .", ["this node stands for what a user asks about"]),
 }
+
+
+def test_an_override_replaces_what_follows_of_a_shipped_resource_too(tmp_path: Path) -> None:
+    """That a release is exact, and how its version sorts, stands in no file: an override of the one or the other leaves nothing of it."""
+    text = override("kb:torch-2.13.0", "on:version", "replaces") + 'kb:torch-2.13.0 on:version "2.13.7" .'
+    text += override("kb:torch-2.13.0-cpu", "on:numerics", "replaces") + "kb:torch-2.13.0-cpu on:numerics on:Mixed ."
+    (tmp_path / "mine.ttl").write_text(PROLOGUE + text)
+    store, refused = compile_sources(shipped_sources(), added_sources([tmp_path]))
+    assert refused == {}
+    release, build = PREFIXES["kb"] + "torch-2.13.0", PREFIXES["kb"] + "torch-2.13.0-cpu"
+    assert [store.objects(release, on(name)) for name in ("version", "versionKey")] == [["2.13.7"], ["0002.0013.0007"]]
+    assert store.objects(build, on("numerics")) == [on("Mixed")]
 
 
 @pytest.fixture(scope="module")

@@ -45,8 +45,9 @@ def test_a_row_becomes_what_the_template_says(tmp_path: Path) -> None:
         ("a,A,1,avx,more\n", TEMPLATE_OF_TWO, "things.csv:2: a row has more cells than the header"),
         ("a,A,1,avx\n", "{% for row in rows %}{{ row.lable }}{% endfor %}", "the table has no column 'lable'"),
         ("a,A,1,avx\n", "{% for row in rows %}", "Unexpected end of template"),
+        ("a,A,1,avx\n", "{{ rows.__class__.__mro__ }}", "unsafe"),
     ],
-    ids=["quotation mark", "cell too many", "unknown column", "open loop"],
+    ids=["quotation mark", "cell too many", "unknown column", "open loop", "Python's inside"],
 )
 def test_a_wrong_table_is_refused_with_its_place(tmp_path: Path, rows: str, template: str, said: str) -> None:
     with pytest.raises(BadInput) as refused:

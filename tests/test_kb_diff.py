@@ -100,6 +100,22 @@ def test_a_stub_deprecates_and_breaks_nothing(tmp_path: Path) -> None:
     assert (found.what, found.breaking) == ("deprecated", ())
 
 
+def test_a_table_of_facts_is_what_its_rows_state(tmp_path: Path) -> None:
+    """Neither that facts become a table, nor that what follows is left out, is a difference; a row that goes is one."""
+    stated = 'on:versionKey "0001.0010" ; on:numerics on:Exact ; on:support on:Supported'
+    row = f'\nkb:x-1.10 a on:Option ; skos:notation "x-1.10" ; on:version "1.10" ; {stated} .'
+    old, new = state(tmp_path / "old", STATED + row), state(tmp_path / "new", STATED)
+    for folder in (old, new):
+        shutil.copytree(ROOT / "ontology", folder / "ontology", dirs_exist_ok=True)
+    facts = new / "kb" / "facts"
+    (facts / "x.csv").write_text("version\n1.10\n")
+    (facts / "x.ttl.j2").write_text('{% for row in rows %}kb:x-{{ row.version }} a on:Option ; on:version "{{ row.version }}" .{% endfor %}')
+    assert compare(read_edition(old), read_edition(new)).differences == ()
+    (facts / "x.csv").write_text("version\n")
+    found = only(compare(read_edition(old), read_edition(new)))
+    assert (found.name, found.what) == ("kb:x-1.10", "removed")
+
+
 def test_what_moves_to_another_file_is_no_difference(tmp_path: Path) -> None:
     old, new = state(tmp_path / "old", STATED), state(tmp_path / "new", STATED)
     (new / "kb" / "facts" / "all.ttl").rename(new / "kb" / "facts" / "other.ttl")

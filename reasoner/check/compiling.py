@@ -8,6 +8,7 @@ import pyoxigraph as ox
 
 from kb.deprecations import renew
 from kb.errors import OntuneError
+from kb.sources import Source
 from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, local_name
 from reasoner import overrides
@@ -24,24 +25,32 @@ _OF_AXIOMS = (PREFIXES["owl"], PREFIXES["rdfs"])
 
 def load(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     """Read every source; what is no Turtle is reported and left out, and so are unknown terms of SHACL."""
-    gate = Gate.beside(source for source in knowledge.sources if not source.added)
-    for source in knowledge.sources:
-        try:
-            barred = list(gate.problems(source)) if source.added else []
-            yield from (Finding("error", str(source.path), "", problem) for problem in barred)
-            if barred:
-                knowledge.unsound.append(source)
-                continue
-            knowledge.stated.load_source(source)
-            unknown = unknown_shacl_terms([source.path]) if source.path.suffix == ".ttl" else []
-        except OntuneError as error:
-            knowledge.unsound.append(source)
-            yield Finding("error", str(source.path), "", str(error))
-            continue
-        for file, line, term in unknown:
-            yield Finding("error", f"{file}:{line}", "", f"SHACL 1.0 has no term {term}; an engine would ignore it in silence")
+    shipped, added = ([source for source in knowledge.sources if source.added is theirs] for theirs in (False, True))
+    gate = Gate.beside(shipped)
+    for source in shipped:
+        yield from _load(knowledge, gate, source)
+    knowledge.stated.complete()  # before additions, which may override what follows of what is shipped
+    for source in added:
+        yield from _load(knowledge, gate, source)
     overrides.apply(knowledge.stated)
     knowledge.stated.complete()
+
+
+def _load(knowledge: KnowledgeUnderCheck, gate: Gate, source: Source) -> Iterator[Finding]:
+    try:
+        barred = list(gate.problems(source)) if source.added else []
+        yield from (Finding("error", str(source.path), "", problem) for problem in barred)
+        if barred:
+            knowledge.unsound.append(source)
+            return
+        knowledge.stated.load_source(source)
+        unknown = unknown_shacl_terms([source.path]) if source.path.suffix == ".ttl" else []
+    except OntuneError as error:
+        knowledge.unsound.append(source)
+        yield Finding("error", str(source.path), "", str(error))
+        return
+    for file, line, term in unknown:
+        yield Finding("error", f"{file}:{line}", "", f"SHACL 1.0 has no term {term}; an engine would ignore it in silence")
 
 
 def judged(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
