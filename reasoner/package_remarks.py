@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kb.errors import BadInput
 from kb.store import KnowledgeStore
-from kb.terms import version_key
+from kb.terms import local_name, version_key
 
 if TYPE_CHECKING:
     from kb.requirements import Requirement
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _MISLEADING = """SELECT ?name ?meant ?until ?fails WHERE { ?m a on:MisleadingName ; skos:notation ?name ; on:meant ?meant .
   OPTIONAL { ?m on:genuineBeforeKey ?until } OPTIONAL { ?m on:onlyFails ?fails } }"""
 _GOES_WITH = "SELECT ?release ?range WHERE { ?r a on:PackageRelease ; skos:notation ?release ; on:goesWith ?range }"
-_COMPILED = """SELECT ?name ?caution ?provider WHERE { ?p a on:CompiledPackage ; skos:notation ?name ; on:caution ?caution ;
-  on:compiledWith ?needed . OPTIONAL { ?provider on:provides ?needed } }"""
+_COMPILED = """SELECT ?name ?caution ?needed ?provider WHERE { ?p a on:CompiledPackage ; skos:notation ?name ; on:caution ?caution .
+  OPTIONAL { ?p on:compiledWith ?needed . OPTIONAL { ?provider on:provides ?needed } } }"""
 _SHORTEST = 4  # letters of a name of which a slip is looked for
 
 
@@ -39,12 +39,15 @@ class PackageKnowledge:
     Attributes:
         misleading: names of other software than people mean.
         goes_with: for `name==version` the requirement on a framework that its metadata states.
-        compiled: for a name what is to be said, and the options that bring what it is compiled with, as IRIs.
+        compiled: for a name what is to be said, and the options that bring what it is compiled with, as IRIs; where
+            none does, it is said of every plan.
+        needs: for a name the capability that it is compiled with, by its short name.
     """
 
     misleading: dict[str, Misleading]
     goes_with: dict[str, str]
     compiled: dict[str, tuple[str, frozenset[str]]]
+    needs: dict[str, str]
 
     def check(self, requirement: Requirement) -> None:
         """Raises BadInput for a name under which nothing can be installed; the message names what is meant."""
@@ -77,7 +80,8 @@ class PackageKnowledge:
             return f"the package {requirement.name} is another one than its name suggests; meant is {misleads.meant}"
         caution, providers = self.compiled.get(requirement.name, ("", frozenset()))
         if caution and not providers & set(taken):
-            return f"{caution}; nothing of this plan brings that compiler (ontune query providers --param capability=device-compiler)"
+            asking = f"ontune query providers --param capability={self.needs[requirement.name]}" if providers else ""
+            return caution + (f"; nothing of this plan brings that ({asking})" if asking else "")
         if near := slip_of(requirement.name, {*known, *self.misleading, *self.compiled}):
             meant = self.misleading[near].meant if near in self.misleading else near
             return f"nothing is known of a package {requirement.name}; is {meant} meant?"
@@ -101,7 +105,8 @@ def package_knowledge(store: KnowledgeStore) -> PackageKnowledge:
     for row in store.select(_COMPILED):
         _, providers = compiled.get(row["name"], ("", frozenset()))
         compiled[row["name"]] = (row["caution"], providers | {provider for provider in (row.get("provider"),) if provider})
-    return PackageKnowledge(misleading, {row["release"]: row["range"] for row in store.select(_GOES_WITH)}, compiled)
+    needs = {row["name"]: local_name(row["needed"]) for row in store.select(_COMPILED) if row.get("needed")}
+    return PackageKnowledge(misleading, {row["release"]: row["range"] for row in store.select(_GOES_WITH)}, compiled, needs)
 
 
 def slip_of(name: str, known: Collection[str]) -> str:
