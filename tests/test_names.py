@@ -345,10 +345,27 @@ def test_what_leads_to_an_option_leads_to_one_that_is_there(ontune: Any) -> None
     for quad in store.quads_for_pattern(None, ox.NamedNode(PREFIXES["skos"] + "notation"), None, None):
         assert isinstance(quad.object, ox.Literal)
         option = quad.object.value
-        assert any(f"{option} " in text for text in helped.values()), option
+        if option.startswith("-"):
+            assert any(f"{option} " in text for text in helped.values()), option
+        else:
+            assert f"Usage: ontune {option} " in ontune(*option.split(), "--help")[1], option
         for led in store.quads_for_pattern(quad.subject, ox.NamedNode(PREFIXES["skos"] + "hiddenLabel"), None, None):  # type: ignore[arg-type]
             word = folded(getattr(led.object, "value", ""))
             assert words.setdefault(word, option) == option, f"{word} leads to two options"
+
+
+@pytest.mark.parametrize(
+    ("words", "where", "meant"),
+    [
+        ("lint x", "ontune", "recipe lint"),
+        ("kb rm x", "ontune kb", "kb remove"),
+        ("kb remov x", "ontune kb", "remove"),
+        ("add x", "ontune", "kb add"),
+    ],
+)
+def test_a_command_of_another_name_leads_to_the_one_that_is_meant(words: str, where: str, meant: str, ontune: Any) -> None:
+    error = refused(ontune(*words.split(), "--format", "json"))
+    assert (error["where"], error["given"], error["nearest"]) == (where, words.split()[-2], [meant])
 
 
 def test_a_plan_file_with_a_wrong_name_is_refused_with_its_key(ontune: Any, tmp_path: Path) -> None:

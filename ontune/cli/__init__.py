@@ -51,7 +51,9 @@ class LazyGroup(TyperGroup):
         """
         known = self.list_commands(ctx)
         if cmd_name not in known:
-            raise BadInput("ontune", f"no command '{cmd_name}'", given=cmd_name, known=known)
+            from ontune.cli.typed import no_such_command
+
+            raise no_such_command("ontune", cmd_name, known)
         from ontune.cli.typed import refuse_repetitions
 
         command = get_command(importlib.import_module(_module_of(cmd_name)).app)

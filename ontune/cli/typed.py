@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -60,11 +61,26 @@ def usage_error(error: typer.TyperException) -> BadInput:
     if given and context is not None and given not in options:
         return _no_such_option(command, given, options)
     said = " ".join(error.format_message().split())
+    if (named := re.match(r"No such command '([^']+)'", said)) and context is not None:
+        return no_such_command(command, named[1], context.command.list_commands(context))
     if "unexpected extra argument" in said and "--workload" in options:
         return BadInput(command, f"{said[4:]}; what is trained stands behind -w, the machine behind -t")
     if parameter := getattr(error, "param", None):
         return BadInput(parameter.opts[0], said, expected=f"what '{command} --help' says")
     return BadInput(command, said.removesuffix("."), expected=f"what '{command} --help' says")
+
+
+def no_such_command(group: str, given: str, known: Iterable[str]) -> BadInput:
+    """What to say where nothing below a group of commands has the name.
+
+    Args:
+        group: `ontune`, or one of its commands that has others below it.
+        given: what was typed behind it.
+        known: the commands there are.
+    """
+    words = " ".join([*group.split()[1:], given])
+    meant = [notation for notation, _ in _led_to(words) if not notation.startswith("-")]
+    return BadInput(group, f"no command '{given}'", expected=f"one of '{group} --help'", given=given, known=known, meant=meant)
 
 
 def _no_such_option(command: str, given: str, options: list[str]) -> BadInput:
@@ -83,6 +99,6 @@ def _led_to(given: str) -> list[tuple[str, str]]:
 
     store = ox.Store()
     store.load(path=str(paths.shipped("facts") / "command_line.ttl"), format=ox.RdfFormat.TURTLE, base_iri="file:")
-    query = "SELECT ?option ?word ?advice { ?o skos:notation ?option ; skos:hiddenLabel ?word ; skos:scopeNote ?advice }"
+    query = "SELECT ?option ?word ?advice { ?o skos:notation ?option ; skos:hiddenLabel ?word . OPTIONAL { ?o skos:scopeNote ?advice } }"
     rows: Any = store.query(query, prefixes=PREFIXES)
-    return sorted((row["option"].value, row["advice"].value) for row in rows if folded(row["word"].value) == folded(given))
+    return sorted((row["option"].value, getattr(row["advice"], "value", "")) for row in rows if folded(row["word"].value) == folded(given))
