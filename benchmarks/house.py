@@ -2,6 +2,7 @@
 
     python benchmarks/house.py                       # a table; --json for programs
     python benchmarks/house.py --seconds             # also how long `ontune check` takes here
+    python benchmarks/house.py --root ../before      # of another checkout
     python benchmarks/house.py --list kb/names.py    # where files depart from docs/contributing/style.md
 
 A comprehension is dense that has more than one loop, more than one condition, or stands inside another one.
@@ -241,6 +242,7 @@ def departures(path: Path) -> Iterator[str]:
 
 def main() -> None:
     """Print the measures, or where files depart from the style."""
+    global ROOT
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -249,7 +251,9 @@ def main() -> None:
     parser.add_argument(
         "--list", nargs="+", type=Path, metavar="FILE", help="say where these files depart from the style"
     )
+    parser.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="measure this checkout")
     asked = parser.parse_args()
+    ROOT = asked.root.resolve()
     if asked.list:
         for path in asked.list:
             print("\n".join(departures(path)))
