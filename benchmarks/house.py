@@ -181,7 +181,8 @@ def entered(words: tuple[str, ...] = PLAN) -> dict[str, list[str]]:
     """The files of ours that a command has `loaded` in a new process, and those of which a function `ran`."""
     own = {"PYTHONPATH": str(ROOT)} | {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [sys.executable, "-c", ENTERED, *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=own, cwd=ROOT)
+    for _ in range(2):  # the first one may have to compile the knowledge
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=own, cwd=ROOT)
     found: dict[str, list[str]] = {"loaded": [], "ran": []}
     for line in done.stderr.splitlines():
         word, _, file = line.partition(f" {ROOT}/")
