@@ -13,17 +13,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pyoxigraph as ox
 
-from kb.deprecations import Former, former_names
 from kb.errors import BadInput
 from kb.terms import ON, PREFIXES, RDF_TYPE, local_name, prefixed
+
+if TYPE_CHECKING:
+    from kb.deprecations import Former
 
 _NOTATION = ox.NamedNode(PREFIXES["skos"] + "notation")
 _LABEL = ox.NamedNode(PREFIXES["rdfs"] + "label")
 _ALT = ox.NamedNode(PREFIXES["skos"] + "altLabel")
 _HIDDEN = ox.NamedNode(PREFIXES["skos"] + "hiddenLabel")
+_REPLACED = ox.NamedNode(PREFIXES["dct"] + "isReplacedBy")
 _SCOPE = ox.NamedNode(PREFIXES["skos"] + "scopeNote")
 _BROADER_CLASS = ox.NamedNode(PREFIXES["rdfs"] + "subClassOf")
 _TYPE = ox.NamedNode(RDF_TYPE)
@@ -178,9 +182,16 @@ class Names:
         """A resource with its names."""
         name = next(iter(self._texts(iri, _NOTATION)), local_name(iri))
         if self._former is None:
-            self._former = former_names(self._store)
+            self._former = self._former_names()
         labels, others, hidden = (self._texts(iri, predicate) for predicate in (_LABEL, _ALT, _HIDDEN))
         return Entry(iri, name, labels, others, hidden, self._former.get(iri, ()))
+
+    def _former_names(self) -> dict[str, tuple[Former, ...]]:
+        if not any(True for _ in self._store.quads_for_pattern(None, _REPLACED, None, None)):
+            return {}
+        from kb.deprecations import former_names
+
+        return former_names(self._store)
 
     def find(self, class_iri: str, text: str, where: str, *, what: str = "", expected: str = "", others: Iterable[str] = ()) -> Entry:
         """The resource of a class that a text names.

@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pyoxigraph as ox
 
 from kb import __version__
-from kb.deprecations import renew
 from kb.errors import BadInput
 from kb.snapshot import FULL, PLANNING, Parts, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, expand, local_name, on, prefixed
-from kb.version import version_in
 from reasoner import overrides
 
 if TYPE_CHECKING:
@@ -54,6 +52,8 @@ def snapshot_of(shipped: Sequence[Source], added: Sequence[Source], needed: str 
 
     def build() -> tuple[SnapshotInfo, Parts]:
         store, refused = compile_sources(shipped, added)
+        from kb.version import version_in
+
         version = version_in(store.store)
         store.add(identity_quads(version, sha256))
         said = {source.name: text.removeprefix(str(source.path)) for source, text in refused.items()}
@@ -88,7 +88,11 @@ def identity_of(store: KnowledgeStore) -> dict[str, Any]:
 
 def _identity_of(store: KnowledgeStore) -> dict[str, str]:
     found = {key: next(iter(store.objects(SNAPSHOT.value, on(name))), "") for key, name in (("version", "version"), ("sha256", "sourcesHash"))}
-    return found if found["sha256"] else {"version": version_in(store.store), "sha256": store.content_hash()}
+    if found["sha256"]:
+        return found
+    from kb.version import version_in
+
+    return {"version": version_in(store.store), "sha256": store.content_hash()}
 
 
 def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> tuple[KnowledgeStore, dict[Source, str]]:
@@ -177,6 +181,8 @@ def _loaded(sources: Sequence[Source]) -> KnowledgeStore:
     store.complete()  # before additions, which may override what follows of what is shipped
     if added := [source for source in sources if source.added]:
         store.load_sources(added)
+        from kb.deprecations import renew
+
         renew(store.store, overrides.ADDED)
         overrides.apply(store)
         store.complete()
