@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from kb.difference import compare
+from kb.edition import read_edition
+from kb.version import shipped_version
 from reasoner.kept_readings import shipped
 from reasoner.shipped_readings import make
 
@@ -57,6 +60,11 @@ def test_the_wheel_brings_what_its_rules_say(wheel: Path, tmp_path: Path) -> Non
     assert content == make()
     (tmp_path / "readings.json").write_bytes(content)
     assert len(shipped(tmp_path / "readings.json")) > 150
+
+
+def test_the_wheel_says_what_the_checkout_says(wheel: Path) -> None:
+    comparison = compare(read_edition(wheel), read_edition(ROOT))
+    assert (comparison.differences, comparison.old.version) == ((), shipped_version())
 
 
 def test_it_plans_and_counts_and_writes_away_from_the_checkout(installed: Path, tmp_path: Path) -> None:
