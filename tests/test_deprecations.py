@@ -13,8 +13,9 @@ from kb import __version__
 from kb.deprecations import former_names, renew
 from kb.errors import BadInput, DeprecatedName
 from kb.names import Names
+from kb.paths import shipped as shipped_folder
 from kb.store import KnowledgeStore
-from kb.terms import expand, on
+from kb.terms import expand, on, prefixed
 from kb.version import UNKNOWN, shipped_version, version_in
 from ontune.cli import main
 from reasoner.reasoner import Reasoner
@@ -145,3 +146,30 @@ def test_the_knowledge_has_a_version_of_its_own(capsys: pytest.CaptureFixture[st
         main(["kb", "compile", "--format", "json"])
     assert json.loads(capsys.readouterr().out).items() >= {"version": version, "program": __version__}.items()
     assert version_in(KnowledgeStore().store) == UNKNOWN
+
+
+OLD = 'kb:old owl:deprecated true ; dct:isReplacedBy kb:new ; on:deprecatedIn "0.2.0" .'
+USES = "eff:x on:given kb:old ."
+
+
+@pytest.mark.parametrize(
+    ("shipped", "added", "found"),
+    [
+        (OLD, "", {}),
+        (OLD + USES, "", {"deprecated-in-use": ["eff:x"]}),
+        (OLD + "kb:thing kb:old 7 .", "", {"deprecated-in-use": ["kb:thing"]}),
+        (OLD, USES, {"deprecated-in-addition": ["eff:x"]}),
+        ("kb:old owl:deprecated true .", "", {"deprecated-without-replacement": ["kb:old"]}),
+        (OLD.replace('on:deprecatedIn "0.2.0"', "rdfs:seeAlso kb:new"), "", {"deprecated-without-replacement": ["kb:old"]}),
+        ("kb:old dct:isReplacedBy kb:new .", "", {"deprecated-without-replacement": ["kb:old"]}),
+    ],
+)
+def test_checks_find_what_uses_a_deprecated_name(shipped: str, added: str, found: dict[str, list[str]]) -> None:
+    knowledge = KnowledgeStore()
+    knowledge.store = store_of(shipped=shipped, added=added)
+    answers = {}
+    for name in ("deprecated-in-use", "deprecated-in-addition", "deprecated-without-replacement"):
+        text = (shipped_folder("rules") / "checks" / f"{name}-violation.rq").read_text()
+        if rows := knowledge.select(text):
+            answers[name] = [prefixed(row.get("user", row["term"])) for row in rows]
+    assert answers == found
