@@ -27,7 +27,7 @@ eff:NAME a on:Effect ; on:option kb:jemalloc ; on:given kb:pytorch ; on:when sit
     on:ratio RATIO ; on:low LOW ; on:high HIGH ; rdfs:label "planted" ; dct:source <https://example.org/> .
 """
 OPTION = """
-kb:planted-NAME a on:Option ; on:optionOf kb:planted ; skos:notation "planted-NAME" ; rdfs:label "planted NAME" ; dct:source <https://example.org/> .
+kb:planted-NAME a on:Option ; on:optionOf kb:planted ; on:numerics on:Bitwise ; rdfs:label "planted NAME" ; dct:source <https://example.org/> .
 """
 DECISION = """
 kb:planted a on:Decision ; skos:notation "planted" ; sh:order 99 ; on:default kb:planted-one ; rdfs:label "planted" .

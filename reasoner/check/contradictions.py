@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kb.terms import on, prefixed
 from reasoner.check.finding import Finding, KnowledgeUnderCheck, TableSize
@@ -17,6 +17,7 @@ from reasoner.check.trial import Trial
 from reasoner.ground import Cause, Problem, exclusion_factors, hard_factors
 from reasoner.menu import Effect
 from reasoner.solve import Factor, TooWide, minimal_conflict, solve
+from reasoner.solve.search import Search
 
 _SHOWN = 3  # options named of those that one rule forbids
 _DISJOINT = """SELECT DISTINCT ?one ?other WHERE {
@@ -28,29 +29,48 @@ _WIDER = "SELECT ?narrow ?wide WHERE { ?narrow a on:Situation ; rdfs:subClassOf+
 
 def nothing_left(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
     """Witnesses without a feasible configuration; beside that, how wide the decisions interact, and where that is too wide to be solved."""
-    width, rows = 0, 0
-    widest: tuple[str, ...] = ()
-    too_wide: set[tuple[str, ...]] = set()
     stuck: set[tuple[tuple[str, ...], ...]] = set()
     for problem, names in trial.problems:
+        if Search(problem.domains, problem.hard).feasible(problem.hard) or (core := _core(trial, problem)) is None:
+            continue
+        sides = tuple(sorted(ids for factor in core if (ids := _ids(factor))))
+        if sides not in stuck:
+            stuck.add(sides)
+            yield _of_sides(knowledge, trial, core, names[0])
+    yield from _too_wide(knowledge, trial)
+
+
+def _too_wide(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
+    width, rows = 0, 0
+    widest: tuple[str, ...] = ()
+    told: set[tuple[str, ...]] = set()
+    for problem, names in _widest(trial.problems):
         try:
             solution = solve(problem.domains, [*problem.hard, *problem.soft])
         except TooWide as error:
             decisions = tuple(trial.menu.name[decision] for decision in error.decisions)
-            if decisions not in too_wide:
-                too_wide.add(decisions)
+            if decisions not in told:
+                told.add(decisions)
                 text = f"too wide: for {names[0]} the decisions {', '.join(decisions)} interact in more than {error.max_rows} combinations"
                 yield Finding("error", "", "", text)
             continue
         width = max(width, solution.width)
         if solution.largest_table > rows:
             rows, widest = solution.largest_table, tuple(trial.menu.name[decision] for decision in solution.widest)
-        if not solution.feasible and (core := _core(trial, problem)) is not None:
-            sides = tuple(sorted(ids for factor in core if (ids := _ids(factor))))
-            if sides not in stuck and not _only_refused(knowledge, core):
-                stuck.add(sides)
-                yield _of_sides(knowledge, trial, core, names[0])
     knowledge.table = TableSize(len(trial.witnesses), width, rows, widest)
+
+
+def _widest(problems: Sequence[tuple[Problem, list[str]]]) -> list[tuple[Problem, list[str]]]:
+    """Of the problems in which the same decisions interact the one with the most options, with the names of the first: how wide a problem is
+    depends on nothing else."""
+    alike: dict[frozenset[tuple[str, ...]], list[tuple[Problem, list[str]]]] = defaultdict(list)
+    for problem, names in problems:
+        alike[frozenset(factor.scope for factor in (*problem.hard, *problem.soft))].append((problem, names))
+    return [(max((problem for problem, _ in group), key=_options), group[0][1]) for group in alike.values()]
+
+
+def _options(problem: Problem) -> int:
+    return sum(map(len, problem.domains.values()))
 
 
 def disjoint_situations(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
