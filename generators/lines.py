@@ -163,7 +163,8 @@ def _changed(plan: Plan) -> Iterator[tuple[Origin, list[Plan]]]:
         for path, value, without in _parts(getattr(plan, key)):
             others = [_replaced(getattr(plan, key), path, _another(value)), without]
             name = ": ".join((key, *path))
-            yield Origin(kind, name, str(value)), [dataclasses.replace(plan, **{key: other}) for other in others]  # type: ignore[arg-type]
+            with_others: list[dict[str, Any]] = [{key: other} for other in others]
+            yield Origin(kind, name, str(value)), [dataclasses.replace(plan, **changed) for changed in with_others]
     yield Origin("plan", "plan_id", plan.plan_id), [dataclasses.replace(plan, plan_id=_OTHER)]
     unsourced = tuple(dataclasses.replace(taken, reasons=()) for taken in plan.decisions)
     yield Origin("plan", "reasons", "their sources"), [dataclasses.replace(plan, decisions=unsourced)]

@@ -21,7 +21,8 @@ _STEERING = re.compile(
 )
 _ENVIRONMENT = r"[A-Z0-9_]*(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY(?:_ID)?|SECRET_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
 _WORD = (
-    r"(?:access[-_]?|auth[-_]?|hf[-_]?|api[-_]?|bearer[-_]?)?token|passw(?:or)?d|(?:client[-_]?)?secret|api[-_]?key|(?:secret[-_]?)?access[-_]?key"
+    r"(?:access[-_]?|auth[-_]?|hf[-_]?|api[-_]?|bearer[-_]?)?token|passw(?:or)?d"
+    r"|(?:client[-_]?)?secret|api[-_]?key|(?:secret[-_]?)?access[-_]?key"
 )
 _VALUE = r"(?!\*\*\*)(?!\$)[^\s'\"`,;&|<>(){}\[\]\\]+"
 _PROSE = r"(?![A-Z]+\b|(?:is|are|was|has|needs|must|may|cannot|and|or|to|in|for|with|from|of|file|asks|says|takes)\b)"

@@ -214,7 +214,8 @@ class Names:
     def spelt(self, property_iri: str, text: str) -> str:
         """A text as the knowledge base spells it, where it is a value of a property; else the text as it is."""
         if property_iri not in self._literals:
-            values = {quad.object.value for quad in self._store.quads_for_pattern(None, ox.NamedNode(property_iri), None, None)}  # type: ignore[union-attr]
+            quads = self._store.quads_for_pattern(None, ox.NamedNode(property_iri), None, None)
+            values = {quad.object.value for quad in quads if not isinstance(quad.object, ox.Triple)}
             self._literals[property_iri] = {folded(value): value for value in sorted(values, reverse=True)}
         return self._literals[property_iri].get(folded(text), text)
 

@@ -365,7 +365,7 @@ def test_this_machine_is_probed_without_heavy_modules() -> None:
 
 def test_affinity_limits_the_usable_cores() -> None:
     code = (
-        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nfrom kb.probe import probe\nprint(probe().facts['cpu']['usable_cores'])"
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from kb.probe import probe\nprint(probe().facts['cpu']['usable_cores'])"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "1"
