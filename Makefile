@@ -27,7 +27,7 @@ test: venv-dev tools  ## install what the tests need, then run linter, type chec
 check: venv-dev lint types tests  ## linter, type checker and tests with what is installed
 
 lint: venv-dev
-	@echo "ruff" >&2; $(BIN)/ruff check .
+	@echo "ruff" >&2; $(BIN)/ruff check . && $(BIN)/ruff format --check --quiet .
 
 types: venv-dev
 	@echo "mypy" >&2; $(BIN)/mypy

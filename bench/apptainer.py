@@ -1,7 +1,7 @@
 """Apptainer through spython: build, execute, inspect.
 
-spython calls a program named `singularity`; upstream's package of Apptainer links that name, others do not, so it is linked in the cache where it is
-missing.
+spython calls a program named `singularity`; upstream's package of Apptainer links that name, others do not,
+so it is linked in the cache where it is missing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from .build_log import build_log
 from .progress import Tell
 
 HOW_TO_GET = "ontune install apptainer"
-# Level 3 of zstd squeezed a PyTorch image in 10 s to 324 MB on two cores; the default (gzip 9) takes minutes, gzip 1 took 18 s for 358 MB.
+# Level 3 of zstd squeezed a PyTorch image in 10 s to 324 MB on two cores; the default (gzip 9) takes minutes,
+# gzip 1 took 18 s for 358 MB.
 SQUEEZE = "-comp zstd -Xcompression-level 3"
 
 
@@ -42,7 +43,9 @@ class Apptainer:
 
     @property
     def run_flags(self) -> list[str]:
-        """What `exec` needs here: root in a container cannot mount without a user namespace, others are served by the installation's own way."""
+        """What `exec` needs here: root in a container cannot mount without a user namespace, others are
+        served by the installation's own way.
+        """
         return ["--userns"] if os.geteuid() == 0 else []
 
     def version(self) -> str:
@@ -63,8 +66,8 @@ class Apptainer:
         """Build an image from a definition, as an ordinary user could.
 
         Args:
-            definition: the definition file, whose relative paths hold from its own folder; or a base, as a folder or an image, or as an address of a
-                registry such as `docker://NAME`.
+            definition: the definition file, whose relative paths hold from its own folder; or a base, as a
+                folder or an image, or as an address of a registry such as `docker://NAME`.
             image: the SIF file to be written.
             log: the file for everything that the build says.
             arguments: values for the definition's `{{ ... }}`.
@@ -77,9 +80,15 @@ class Apptainer:
         from spython.utils import stream_command
 
         command = ["singularity", "build", "--fakeroot", "--force", "--mksquashfs-args", SQUEEZE]
-        command += [word for name, value in (arguments or {}).items() for word in ("--build-arg", f"{name}={value}")]
+        command += [
+            word for name, value in (arguments or {}).items() for word in ("--build-arg", f"{name}={value}")
+        ]
         command += [word for bind in binds for word in ("--bind", bind)]
-        source, folder = (definition, image.parent) if isinstance(definition, str) else (str(definition.resolve()), definition.parent)
+        source, folder = (
+            (definition, image.parent)
+            if isinstance(definition, str)
+            else (str(definition.resolve()), definition.parent)
+        )
         command += [str(image.resolve()), source]  # before the folder changes
         with build_log(log) as said, self._reachable(folder):
             try:
@@ -89,20 +98,30 @@ class Apptainer:
                 raise said.failed(f"building {image.name} failed (exit code {error.returncode}):") from None
 
     def execute(self, image: Path, command: Sequence[str], *, binds: Sequence[str] = ()) -> str:
-        """What a short command in an image prints, apart from the host's variables and files. Raises RunFailed where it fails."""
+        """What a short command in an image prints, apart from the host's variables and files.
+
+        Raises RunFailed where it fails.
+        """
         from spython.main import Client
 
         Client.quiet = True  # else Apptainer's own news stand among what the command prints
         options = [*self.run_flags, "--containall"]
         with self._reachable(Path.cwd()):
-            done = Client.execute(str(image), list(command), bind=list(binds), options=options, return_result=True, quiet=True)
+            done = Client.execute(
+                str(image), list(command), bind=list(binds), options=options, return_result=True, quiet=True
+            )
         message = done["message"] if isinstance(done["message"], str) else "".join(done["message"])
         if done["return_code"]:
-            raise RunFailed(f"{' '.join(command)} in {image}: exit code {done['return_code']}\n{message[-2000:]}")
+            raise RunFailed(
+                f"{' '.join(command)} in {image}: exit code {done['return_code']}\n{message[-2000:]}"
+            )
         return message
 
     def inspect(self, image: Path) -> dict[str, object]:
-        """The labels, definition and scripts of an image, as Apptainer reports them. Raises RunFailed for what is not an image."""
+        """The labels, definition and scripts of an image, as Apptainer reports them.
+
+        Raises RunFailed for what is not an image.
+        """
         from spython.main import Client
 
         with self._reachable(Path.cwd()):
@@ -129,8 +148,12 @@ NOWHERE = Apptainer(Path())
 
 
 def find() -> Apptainer | None:
-    """The Apptainer on the PATH, else the one that the project's installer has put into its tools folder, else None."""
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(tools_home() / "apptainer" / "usr" / "bin")])
+    """The Apptainer on the PATH, else the one that the project's installer has put into its tools folder,
+    else None.
+    """
+    path = os.pathsep.join(
+        [os.environ.get("PATH", os.defpath), str(tools_home() / "apptainer" / "usr" / "bin")]
+    )
     if found := shutil.which("singularity", path=path):
         return Apptainer(Path(found).parent)
     if found := shutil.which("apptainer", path=path):
@@ -142,7 +165,11 @@ def required() -> Apptainer:
     """As `find`. Raises BadInput where there is none."""
     if found := find():
         return found
-    raise BadInput("apptainer", "not found on the PATH", expected=f"Apptainer installed by your distribution or by {HOW_TO_GET}")
+    raise BadInput(
+        "apptainer",
+        "not found on the PATH",
+        expected=f"Apptainer installed by your distribution or by {HOW_TO_GET}",
+    )
 
 
 def _linked(program: Path) -> Path:

@@ -1,4 +1,7 @@
-"""Bases: the root file systems that images begin from, where no registry is asked for them. They are made once and kept in the cache."""
+"""Bases: the root file systems that images begin from, where no registry is asked for them.
+
+They are made once and kept in the cache.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,16 @@ from .scripts import said_by, script
 
 
 def make_base(suite: str) -> Path:
-    """A base of a distribution's release (its code name) as it is now, made once. Raises RunFailed where it cannot be made."""
+    """A base of a distribution's release (its code name) as it is now, made once.
+
+    Raises RunFailed where it cannot be made.
+    """
     return _made(suite, suite, None)
 
 
 def locked_base(lock: Lock) -> Path:
-    """A base of the packages that a lock names, all of them and no other. Their hashes are compared before anything of them is used.
+    """A base of the packages that a lock names, all of them and no other. Their hashes are compared before
+    anything of them is used.
 
     Raises:
         RunFailed: an archive has a package no more, or another one in its name, or the base cannot be made.
@@ -38,7 +45,8 @@ def locked_base(lock: Lock) -> Path:
 
 
 def added_packages(lock: Lock) -> Path | None:
-    """A folder of the packages that a lock adds to its base, with an index that apt reads; None where there are none.
+    """A folder of the packages that a lock adds to its base, with an index that apt reads; None where there
+    are none.
 
     Raises:
         RunFailed: an archive has a package no more, or another one in its name.
@@ -58,8 +66,16 @@ def added_packages(lock: Lock) -> Path | None:
 
 
 def mirror() -> str:
-    """The first archive of this machine's distribution that its apt knows. Raises RunFailed where there is none."""
-    done = subprocess.run(["bash", "-c", '. "$1" && archive_sources', "bash", script("common.sh")], capture_output=True, text=True, check=False)
+    """The first archive of this machine's distribution that its apt knows.
+
+    Raises RunFailed where there is none.
+    """
+    done = subprocess.run(
+        ["bash", "-c", '. "$1" && archive_sources', "bash", script("common.sh")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if not done.stdout:
         raise RunFailed("apt knows no archive of this distribution, and the image is made from one")
     return done.stdout.split()[0]

@@ -1,4 +1,6 @@
-"""What a bundle needs in order to run: its image, or an environment without a container. Both are kept in the cache by the digest of their recipe."""
+"""What a bundle needs in order to run: its image, or an environment without a container. Both are kept in the
+cache by the digest of their recipe.
+"""
 
 from __future__ import annotations
 
@@ -48,20 +50,30 @@ class Built:
 
 
 def build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
-    """Build a bundle's image, or take it from the cache; it then lies in the bundle, where the job scripts look for it.
+    """Build a bundle's image, or take it from the cache; it then lies in the bundle, where the job scripts
+    look for it.
 
     Raises:
         BadInput: the bundle has no definition, or the site's folder for builds cannot be used.
-        RunFailed: the base cannot be made here, wheels are missing, or the build failed; the message ends with the last lines.
+        RunFailed: the base cannot be made here, wheels are missing, or the build failed; the message ends
+            with the last lines.
     """
     with supplies.as_the_site_wants(bundle):
         return _build_image(bundle, apptainer)
 
 
 def _build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
-    # A lock says already what the image will hold; else what this machine has and what indexes offer must be seen first.
+    # A lock says already what the image will hold; else what this machine has and what indexes offer must be
+    # seen first.
     found = None if bundle.recipe.lock else supplies.gather(bundle, apptainer)
-    digest = _digest([*_contents(bundle), apptainer.version(), os.environ.get("SOURCE_DATE_EPOCH", ""), *(found.identity() if found else ())])
+    digest = _digest(
+        [
+            *_contents(bundle),
+            apptainer.version(),
+            os.environ.get("SOURCE_DATE_EPOCH", ""),
+            *(found.identity() if found else ()),
+        ]
+    )
     images = cache_home() / "images"
     image, told = images / f"{digest}.sif", images / f"{digest}.json"
     with _locked(images / f"{digest}.lock"):
@@ -70,8 +82,13 @@ def _build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
             with scratch("image", images) as made:
                 partial = made / "image.sif"
                 found = found or supplies.gather(bundle, apptainer)
-                with doing(f"building the image in {bundle.folder.name}") as tell, site_settings.lent(found.wheels, images, found.packages) as binds:
-                    apptainer.build(bundle.definition, partial, log, arguments=found.arguments, binds=binds, tell=tell)
+                with (
+                    doing(f"building the image in {bundle.folder.name}") as tell,
+                    site_settings.lent(found.wheels, images, found.packages) as binds,
+                ):
+                    apptainer.build(
+                        bundle.definition, partial, log, arguments=found.arguments, binds=binds, tell=tell
+                    )
                 partial.rename(image)
             _tell(told, Built(str(image), digest, time.monotonic() - begin, image.stat().st_size, str(log)))
         built = _told(told)
@@ -80,7 +97,8 @@ def _build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
 
 
 def build_environment(bundle: Bundle) -> Built:
-    """Make a virtual environment as the bundle's `install.sh` does, or take it from the cache; its Python is `venv/bin/python` in the folder given.
+    """Make a virtual environment as the bundle's `install.sh` does, or take it from the cache; its Python is
+    `venv/bin/python` in the folder given.
 
     Raises:
         BadInput: the bundle has no `install.sh`.
@@ -119,7 +137,10 @@ def place_environment(built: Built, bundle: Bundle) -> None:
 
 def _install(script: Path, log: Path) -> None:
     # The environment is made with the Python that runs this.
-    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    variables = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    }
     with build_log(log) as said:
         if said.follow(["/bin/sh", str(script)], variables):
             raise said.failed("making the virtual environment failed:")
@@ -132,17 +153,30 @@ def _existing(path: Path) -> Path:
 
 
 def _contents(bundle: Bundle) -> Iterator[str]:
-    """The definition of an image, and every file that it copies, with its name. Which plan asked for it does not change what is built."""
+    """The definition of an image, and every file that it copies, with its name.
+
+    Which plan asked for it does not change what is built.
+    """
     definition = files.read_text(_existing(bundle.definition))
     recipe = bundle.recipe
-    yield re.sub("|".join(rf"\b{re.escape(name)}\b" for name in (recipe.plan_id, recipe.knowledge, " ".join(recipe.sources)) if name), "", definition)
+    yield re.sub(
+        "|".join(
+            rf"\b{re.escape(name)}\b"
+            for name in (recipe.plan_id, recipe.knowledge, " ".join(recipe.sources))
+            if name
+        ),
+        "",
+        definition,
+    )
     section = re.search(r"^%files\b[^\n]*\n(.*?)(?=^%|\Z)", definition, re.MULTILINE | re.DOTALL)
     for line in (section.group(1) if section else "").split("\n"):
         if words := line.split():
             entry = bundle.folder / words[0]
             paths = sorted(entry.rglob("*")) if entry.is_dir() else [entry]
             for path in paths:
-                if path.is_file() and path.parent.name != "__pycache__":  # whoever runs the bundle here leaves some
+                if (
+                    path.is_file() and path.parent.name != "__pycache__"
+                ):  # whoever runs the bundle here leaves some
                     yield str(path.relative_to(bundle.folder))
                     yield hashlib.sha256(files.read_bytes(path)).hexdigest()
 
@@ -176,7 +210,11 @@ def _told(path: Path) -> Built:
     """What was written of something built. Raises BadInput where the cache is damaged."""
     told = files.json_of(files.read_text(path), str(path))
     if not isinstance(told, dict) or told.keys() != {entry.name for entry in fields(Built)}:
-        raise BadInput(str(path), "is damaged", expected="the file as the build wrote it; remove it, and the build is made anew")
+        raise BadInput(
+            str(path),
+            "is damaged",
+            expected="the file as the build wrote it; remove it, and the build is made anew",
+        )
     return Built(**told)
 
 

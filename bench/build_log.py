@@ -1,4 +1,5 @@
-"""The log of a build: everything that it says, a line at a time as it comes, without the credentials of the builder's indexes and registries.
+"""The log of a build: everything that it says, a line at a time as it comes, without the credentials of the
+builder's indexes and registries.
 
 What a build says goes into a file only through here, so that none of it lies on the disk for a while, either.
 """
@@ -48,7 +49,12 @@ class BuildLog:
 
     def follow(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
         """Run a program to its end, and keep what it says; gives its exit code."""
-        piped: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": environment}
+        piped: Any = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "env": environment,
+        }
         with subprocess.Popen(command, **piped, encoding="utf-8", errors="replace") as running:
             while line := (running.stdout.readline(_LONGEST_LINE) if running.stdout else ""):
                 self.write(line)

@@ -1,4 +1,6 @@
-"""The demonstration: plan a small network for this machine, build what the plans and the baselines need, and measure them against each other."""
+"""The demonstration: plan a small network for this machine, build what the plans and the baselines need, and
+measure them against each other.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ from .runners.apptainer import ApptainerRunner
 from .runners.native import NativeRunner
 
 ROUNDS = 3
-# Windows of half a second hold several steps of the small network, and keep a second run of the demonstration under three minutes.
+# Windows of half a second hold several steps of the small network, and keep a second run of the demonstration
+# under three minutes.
 ARGUMENTS = ("--warmup-steps", "4", "--windows", "4", "--window-seconds", "0.5")
 _BASELINES = "SELECT ?name ?label WHERE { ?baseline a on:Baseline ; skos:notation ?name ; rdfs:label ?label ; sh:order ?place } ORDER BY ?place"
 
@@ -84,7 +87,9 @@ def run_demo(
         target = probe(network=True)
     with doing("planning"):
         reasoner = Reasoner()
-        rivals = list(contenders(reasoner, load_workload(workload, reasoner.store), target, full, runner.lacks, show))
+        rivals = list(
+            contenders(reasoner, load_workload(workload, reasoner.store), target, full, runner.lacks, show)
+        )
     show_plan(rivals[-1].plan)
 
     variants, built = [], {}
@@ -95,7 +100,9 @@ def run_demo(
     series = {}
     for cores in sorted({1, len(os.sched_getaffinity(0))}):
         with doing(f"measuring {len(variants)} variants on {cores} core(s), {rounds} rounds") as tell:
-            series[cores] = measure(variants, runner, rounds, cores, arguments=ARGUMENTS, record=record, tell=tell)
+            series[cores] = measure(
+                variants, runner, rounds, cores, arguments=ARGUMENTS, record=record, tell=tell
+            )
     document = _document(rivals, built, series, runner, target)
     _check(series, rivals[0].name)
     document["report"] = str(_write(document, output))
@@ -111,10 +118,11 @@ def contenders(
     lacks: Callable[[Plan], Mapping[str, str]] = lambda plan: {},
     show: Show = print,
 ) -> Iterator[Contender]:
-    """The baselines, then the plans: the user's framework before any, numbers left alone before mixed precision. Plans that agree come once, as what
-    each of them is.
+    """The baselines, then the plans: the user's framework before any, numbers left alone before mixed
+    precision. Plans that agree come once, as what each of them is.
 
-    What the machine `lacks` for a plan is not taken in it; a baseline that lacks something is left out. Both are told by `show`.
+    What the machine `lacks` for a plan is not taken in it; a baseline that lacks something is left out. Both
+    are told by `show`.
     """
     baselines = reasoner.store.select(_BASELINES)
     for number, row in enumerate(baselines if full else baselines[:1]):
@@ -128,7 +136,11 @@ def contenders(
     forbid: dict[str, str] = {}
     plans: dict[tuple[tuple[str, str], ...], Contender] = {}
     asked: tuple[tuple[str, str, dict[str, Any]], ...] = (
-        (f"{usual}-exact", f"the plan within {usual}, exact numerics", {"framework": usual, "numerics": "exact"}),
+        (
+            f"{usual}-exact",
+            f"the plan within {usual}, exact numerics",
+            {"framework": usual, "numerics": "exact"},
+        ),
         (f"{usual}-plan", f"the plan within {usual}", {"framework": usual}),
         ("free-exact", "the plan with the framework free, exact numerics", {"numerics": "exact"}),
         ("plan", "the plan with the framework free", {}),
@@ -149,7 +161,9 @@ def contenders(
 
 
 def _listed(missing: Mapping[str, str]) -> str:
-    return ", ".join(f"{option}, whose {library} is not installed here" for option, library in missing.items())
+    return ", ".join(
+        f"{option}, whose {library} is not installed here" for option, library in missing.items()
+    )
 
 
 def _choices(plan: Plan) -> dict[str, str]:
@@ -160,7 +174,10 @@ def _runner() -> tuple[Runner, str]:
     """What runs here, and the first line of the output."""
     found = apptainer.find()
     if found is None:
-        return NativeRunner(), f"Apptainer is missing (get it by {apptainer.HOW_TO_GET}): everything is measured in virtual environments."
+        return (
+            NativeRunner(),
+            f"Apptainer is missing (get it by {apptainer.HOW_TO_GET}): everything is measured in virtual environments.",
+        )
     return ApptainerRunner(found), f"Everything is built and measured with Apptainer {found.version()}."
 
 
@@ -169,10 +186,18 @@ def _check(series: dict[int, Series], baseline: str) -> None:
     for cores, measured in series.items():
         runs = measured.of(baseline)
         if not any(run.throughput for run in runs):
-            raise RunFailed(f"no run of the baseline {baseline} was done on {cores} core(s): {runs[-1].complaint}")
+            raise RunFailed(
+                f"no run of the baseline {baseline} was done on {cores} core(s): {runs[-1].complaint}"
+            )
 
 
-def _document(rivals: Sequence[Contender], built: dict[str, Built], series: dict[int, Series], runner: Runner, target: Target) -> dict[str, Any]:
+def _document(
+    rivals: Sequence[Contender],
+    built: dict[str, Built],
+    series: dict[int, Series],
+    runner: Runner,
+    target: Target,
+) -> dict[str, Any]:
     return {
         "runner": runner.name,
         "machine": {"target": target.to_json(), "system": platform.platform()},
@@ -192,7 +217,9 @@ def _row(rival: Contender, built: Built, series: dict[int, Series], baseline: st
         "options": _choices(rival.plan),
         "build_seconds": built.seconds,
         "bytes": built.bytes,
-        "measured": {str(cores): _measured(measured, rival.name, baseline) for cores, measured in series.items()},
+        "measured": {
+            str(cores): _measured(measured, rival.name, baseline) for cores, measured in series.items()
+        },
     }
 
 
@@ -202,12 +229,16 @@ def _measured(series: Series, name: str, baseline: str) -> dict[str, Any]:
     ratio = series.ratio(name, baseline)
     return {
         "throughput": _median([run.throughput for run in done]),
-        "ratio": {"value": ratio.value, "low": ratio.low, "high": ratio.high, "pairs": ratio.pairs} if ratio else None,
+        "ratio": {"value": ratio.value, "low": ratio.low, "high": ratio.high, "pairs": ratio.pairs}
+        if ratio
+        else None,
         "first_step_seconds": _median([run.first_step_seconds for run in done]),
         "peak_memory_mib": _median([run.peak_memory_mib for run in done]),
         "foreign_load": max((run.foreign_load or 0.0 for run in done), default=None),
         "versions": done[-1].versions if done else {},
-        "failures": [{"outcome": run.outcome, "complaint": run.complaint} for run in runs if run.outcome != "done"],
+        "failures": [
+            {"outcome": run.outcome, "complaint": run.complaint} for run in runs if run.outcome != "done"
+        ],
     }
 
 
@@ -222,7 +253,10 @@ def _write(document: dict[str, Any], output: Path) -> Path:
     """The report as text and as JSON, each whole or not at all. Gives the text's path."""
     report = output / "report.txt"
     document = {**document, "report": str(report)}
-    for path, content in ((output / "report.json", json.dumps(document, indent=2) + "\n"), (report, demo_report.text(document) + "\n")):
+    for path, content in (
+        (output / "report.json", json.dumps(document, indent=2) + "\n"),
+        (report, demo_report.text(document) + "\n"),
+    ):
         partial = path.with_name(f".{path.name}.part")
         partial.unlink(missing_ok=True)  # a link would be written through
         partial.write_text(content, encoding="utf-8")

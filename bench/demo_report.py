@@ -13,7 +13,17 @@ _GAINS = {
     "mixed": "Gains with mixed precision",
     "lossy": "Gains that change the numbers",
 }
-_HEADINGS = ("", "framework", "numbers", "samples/s", "ratio (95 % interval)", "first step", "peak memory", "build", "size")
+_HEADINGS = (
+    "",
+    "framework",
+    "numbers",
+    "samples/s",
+    "ratio (95 % interval)",
+    "first step",
+    "peak memory",
+    "build",
+    "size",
+)
 
 
 def text(document: Mapping[str, Any]) -> str:
@@ -33,7 +43,12 @@ def _table(rows: Sequence[Mapping[str, Any]], cores: str) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(*_HEADINGS, title=f"On {cores} core{'' if cores == '1' else 's'}", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(
+        *_HEADINGS,
+        title=f"On {cores} core{'' if cores == '1' else 's'}",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+    )
     for place, row in enumerate(rows):
         measured = row["measured"][cores]
         table.add_row(
@@ -59,15 +74,22 @@ def ratio_text(ratio: Mapping[str, Any] | None) -> str:
 
 
 def _ratios(document: Mapping[str, Any]) -> Iterator[str]:
-    """The gains, those that leave the numbers alone apart from the others, the user's framework before another one."""
+    """The gains, those that leave the numbers alone apart from the others, the user's framework before
+    another one.
+    """
     first, *rest = document["rows"]
     usual = first["framework"]
     for numerics, heading in _GAINS.items():
-        rows = sorted((row for row in rest if row["numerics"] == numerics), key=lambda row: row["framework"] != usual)
+        rows = sorted(
+            (row for row in rest if row["numerics"] == numerics), key=lambda row: row["framework"] != usual
+        )
         if rows:
             yield f"{heading}, against {first['title']}:"
         for row in rows:
-            gains = ", ".join(f"{ratio_text(measured['ratio'])} on {cores} core(s)" for cores, measured in row["measured"].items())
+            gains = ", ".join(
+                f"{ratio_text(measured['ratio'])} on {cores} core(s)"
+                for cores, measured in row["measured"].items()
+            )
             yield f"  {row['title']} [{row['framework']}]: {gains}"
     yield ""
 
@@ -81,9 +103,18 @@ def _failures(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _method(document: Mapping[str, Any]) -> Iterator[str]:
-    where = "inside its own Apptainer image" if document["runner"] == "apptainer" else "in a virtual environment, without a container"
-    pairs = max((m["ratio"]["pairs"] for row in document["rows"] for m in row["measured"].values() if m["ratio"]), default=0)
-    load = max((m["foreign_load"] or 0.0 for row in document["rows"] for m in row["measured"].values()), default=0.0)
+    where = (
+        "inside its own Apptainer image"
+        if document["runner"] == "apptainer"
+        else "in a virtual environment, without a container"
+    )
+    pairs = max(
+        (m["ratio"]["pairs"] for row in document["rows"] for m in row["measured"].values() if m["ratio"]),
+        default=0,
+    )
+    load = max(
+        (m["foreign_load"] or 0.0 for row in document["rows"] for m in row["measured"].values()), default=0.0
+    )
     yield f"Report: {document['report']}"
     yield f"Observations: {document['observations']}"
     yield (

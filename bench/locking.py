@@ -18,7 +18,8 @@ from .wheels import Interpreter, resolve
 
 
 def lock_for(plan: Plan, kept: Lock | None, tell: Tell) -> Lock:
-    """Exact versions and hashes of what a plan's image gets. Nothing is installed; wheels may be downloaded to be hashed.
+    """Exact versions and hashes of what a plan's image gets. Nothing is installed; wheels may be downloaded
+    to be hashed.
 
     Args:
         plan: what is asked for.
@@ -26,8 +27,10 @@ def lock_for(plan: Plan, kept: Lock | None, tell: Tell) -> Lock:
         tell: gets what cannot be locked, and why.
 
     Raises:
-        BadInput: the plan holds a text that no bundle can carry, or packages are added to an image whose release nothing tells.
-        RunFailed: apt or pip does not find something, or no archive that apt reaches has the release of the base.
+        BadInput: the plan holds a text that no bundle can carry, or packages are added to an image whose
+            release nothing tells.
+        RunFailed: apt or pip does not find something, or no archive that apt reaches has the release of the
+            base.
     """
     recipe = Recipe.from_plan(plan)
     requirements = requirements_of(recipe)
@@ -36,7 +39,9 @@ def lock_for(plan: Plan, kept: Lock | None, tell: Tell) -> Lock:
     whole = kept and (kept.system or kept.added or not (recipe.of_registry and recipe.packages_to_install))
     if kept and whole and kept.request == request:
         return kept
-    lock = replace(_system(recipe), request=request, image="" if recipe.build_arguments else _image(recipe, tell))
+    lock = replace(
+        _system(recipe), request=request, image="" if recipe.build_arguments else _image(recipe, tell)
+    )
     interpreter = interpreter_of(lock, recipe.python)
     return replace(lock, python=resolve(requirements, interpreter, [index.value for index in recipe.indexes]))
 
@@ -53,13 +58,20 @@ def interpreter_of(lock: Lock, python: str) -> Interpreter:
 def _system(recipe: Recipe) -> Lock:
     """The Debian packages of a base that is made here, or those that are added to an image of a registry."""
     made, suite = bool(recipe.build_arguments), recipe.header("Suite")
-    names, more = ([f"{one.name}={one.value}" if one.value else one.name for one in some] for some in (recipe.system_packages, recipe.build_packages))
+    names, more = (
+        [f"{one.name}={one.value}" if one.value else one.name for one in some]
+        for some in (recipe.system_packages, recipe.build_packages)
+    )
     if not made and not (recipe.of_registry and recipe.packages_to_install):
         return Lock(())
     if not suite:
         added = ", ".join(one.name for one in recipe.packages_to_install)
         problem = f"nothing tells of which release {recipe.base} is, so what is added to it ({added}) cannot be locked"
-        raise BadInput("plan: base_image: Suite", problem, expected="a base whose release the knowledge base has, or a plan without --locked")
+        raise BadInput(
+            "plan: base_image: Suite",
+            problem,
+            expected="a base whose release the knowledge base has, or a plan without --locked",
+        )
     return debian.resolve(suite, names, more, made=made)
 
 
@@ -69,7 +81,11 @@ def _image(recipe: Recipe, tell: Tell) -> str:
         names = ", ".join(entry.name for entry in recipe.system_packages)
         tell(f"not locked: the versions of what is added to an image ({names})")
     if not recipe.base or recipe.base.startswith("/"):
-        tell(f"not locked: the site's own image {recipe.base}" if recipe.base else "not locked: the site's own modules")
+        tell(
+            f"not locked: the site's own image {recipe.base}"
+            if recipe.base
+            else "not locked: the site's own modules"
+        )
         return ""
     try:
         return registry.pinned(recipe.base)

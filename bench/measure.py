@@ -1,4 +1,6 @@
-"""Measure variants against each other, in rounds: each variant runs once a round, in a process of its own, so that noise hurts all alike."""
+"""Measure variants against each other, in rounds: each variant runs once a round, in a process of its own, so
+that noise hurts all alike.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +113,9 @@ def _cores(asked: int | None) -> int:
     return asked if asked is not None else len(os.sched_getaffinity(0))
 
 
-def _observed(variant: Variant, ended: RunResult, started: str, series: str, number: int, runner: str, cores: int) -> Observation:
+def _observed(
+    variant: Variant, ended: RunResult, started: str, series: str, number: int, runner: str, cores: int
+) -> Observation:
     plan, result = variant.bundle.plan, ended.result or {}
     return Observation(
         series=series,

@@ -1,7 +1,10 @@
-"""Observations: one measured run each, whether it was done, failed or ran out of time. They are added and never changed.
+"""Observations: one measured run each, whether it was done, failed or ran out of time. They are added and
+never changed.
 
-An observation is a file of its own in JSON-LD, so that it is an ordinary JSON object and RDF at once. It appears under its name only when it is
-complete and on the disk: a process that is killed while it records leaves what was there before, and no half of a file.
+An observation is a file of its own in JSON-LD, so that it is an ordinary JSON object and RDF at once. It
+appears under its name only when it is
+complete and on the disk: a process that is killed while it records leaves what was there before, and no half
+of a file.
 """
 
 from __future__ import annotations
@@ -123,7 +126,9 @@ class Observation:
 
     def to_json(self) -> dict[str, Any]:
         """The observation as a JSON-LD object; what is not known is left out."""
-        fields = {name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, "", (), {})}
+        fields = {
+            name: value for name in self.__slots__ if (value := getattr(self, name)) not in (None, "", (), {})
+        }
         return {"@context": CONTEXT, "type": "Observation", **fields}
 
     @classmethod
@@ -131,8 +136,15 @@ class Observation:
         """Read what `to_json` gave. Raises BadInput, beginning with `where`, for anything else."""
         if not isinstance(obj, Mapping) or obj.get("type") != "Observation":
             raise BadInput(where, "not an observation", expected="an object of type Observation")
-        given: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in obj.items() if key not in ("@context", "type")}
-        known = {item.name: item.default is MISSING and item.default_factory is MISSING for item in dataclasses.fields(cls)}
+        given: dict[str, Any] = {
+            key: tuple(item) if isinstance(item, list) else item
+            for key, item in obj.items()
+            if key not in ("@context", "type")
+        }
+        known = {
+            item.name: item.default is MISSING and item.default_factory is MISSING
+            for item in dataclasses.fields(cls)
+        }
         for key in given:
             if key not in known:
                 raise BadInput(f"{where}: {key}", "unknown key", given=str(key), known=known)
@@ -145,7 +157,9 @@ class Observation:
 
 
 def _fits(value: object, annotation: str) -> bool:
-    """Whether a value from JSON is of the type that a field is annotated with, as far down as the outermost kind."""
+    """Whether a value from JSON is of the type that a field is annotated with, as far down as the outermost
+    kind.
+    """
     if value is None or isinstance(value, bool):
         return value is None and "None" in annotation
     if annotation == "Outcome":
@@ -180,11 +194,17 @@ def record(observation: Observation, folder: Path | None = None) -> Path:
         _sync_folder(folder)
         _sync_folder(folder.parent)
     except OSError as error:
-        raise BadInput(str(folder), f"observations cannot be recorded: {error.strerror}", expected="a folder that can be written") from error
+        raise BadInput(
+            str(folder),
+            f"observations cannot be recorded: {error.strerror}",
+            expected="a folder that can be written",
+        ) from error
     return folder / name
 
 
-def load(folder: Path | None = None, aside: Callable[[BadInput], object] = set_aside) -> Iterator[Observation]:
+def load(
+    folder: Path | None = None, aside: Callable[[BadInput], object] = set_aside
+) -> Iterator[Observation]:
     """Every observation of a folder and of those in it, oldest first.
 
     Args:
@@ -195,7 +215,9 @@ def load(folder: Path | None = None, aside: Callable[[BadInput], object] = set_a
     found = (*folder.glob(f"[!.]*{SUFFIX}"), *folder.glob(f"[!.]*/[!.]*{SUFFIX}"))
     for path in sorted(found, key=lambda path: path.name):
         try:
-            observation = Observation.from_json(files.json_of(files.read_text(path, LARGEST), str(path)), str(path))
+            observation = Observation.from_json(
+                files.json_of(files.read_text(path, LARGEST), str(path)), str(path)
+            )
         except BadInput as error:
             aside(error)
         else:

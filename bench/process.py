@@ -34,7 +34,13 @@ class Finished:
     timed_out: bool
 
 
-def run(command: Sequence[str], limit_seconds: float, *, folder: Path | None = None, environment: Mapping[str, str] | None = None) -> Finished:
+def run(
+    command: Sequence[str],
+    limit_seconds: float,
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Finished:
     """Run a command to its end, or end it and all its children after `limit_seconds`.
 
     `environment` replaces this process's environment. Raises FileNotFoundError where the program is missing.
@@ -42,7 +48,15 @@ def run(command: Sequence[str], limit_seconds: float, *, folder: Path | None = N
     begin = time.monotonic()
     # Files, not pipes: a grandchild that keeps a pipe open cannot make the wait longer.
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as error:
-        child = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=error, start_new_session=True)
+        child = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=error,
+            start_new_session=True,
+        )
         timed_out = False
         try:
             child.wait(limit_seconds)
@@ -73,7 +87,8 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def on_cores(count: int | None) -> Iterator[tuple[int, ...]]:
-    """Let the children that are started in the block run on `count` of this process's cores (the last ones; the first often serves interrupts).
+    """Let the children that are started in the block run on `count` of this process's cores (the last ones;
+    the first often serves interrupts).
 
     None means all of them. Gives the cores. Raises ValueError where there are fewer.
     """

@@ -19,8 +19,8 @@ Tell = Callable[[str], None]
 def doing(what: str) -> Iterator[Tell]:
     """Say what is being done while the block runs, and how long it took.
 
-    The block gets a function that tells the latest news (one line of text). A terminal shows a spinner with the news; a log gets at most one line of
-    news in ten seconds.
+    The block gets a function that tells the latest news (one line of text). A terminal shows a spinner with
+    the news; a log gets at most one line of news in ten seconds.
     """
     begin = time.monotonic()
     with _spinner(what) if sys.stderr.isatty() else _lines(what) as tell:

@@ -1,4 +1,6 @@
-"""The digest that an image of a registry has now, by the interface of registries (OCI Distribution Specification)."""
+"""The digest that an image of a registry has now, by the interface of registries (OCI Distribution
+Specification).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,12 @@ from kb.files import json_of
 
 _TYPES = ", ".join(
     f"application/vnd.{kind}+json"
-    for kind in ("oci.image.index.v1", "docker.distribution.manifest.list.v2", "oci.image.manifest.v1", "docker.distribution.manifest.v2")
+    for kind in (
+        "oci.image.index.v1",
+        "docker.distribution.manifest.list.v2",
+        "oci.image.manifest.v1",
+        "docker.distribution.manifest.v2",
+    )
 )
 _SECONDS = 10.0
 _LARGEST_TOKEN = 1 << 20
@@ -23,7 +30,8 @@ def pinned(image: str) -> str:
     """An image by its digest.
 
     Args:
-        image: `REGISTRY/NAME:TAG`, where the registry may be left out for Docker Hub, and the tag for `latest`. One with a digest is given back.
+        image: `REGISTRY/NAME:TAG`, where the registry may be left out for Docker Hub, and the tag for
+            `latest`. One with a digest is given back.
 
     Returns:
         `REGISTRY/NAME@sha256:...`
@@ -48,7 +56,10 @@ def pinned(image: str) -> str:
 
 
 def _address(host: str) -> str:
-    """Where a registry listens. One on this machine need not have a certificate; Docker Hub's has a name of its own."""
+    """Where a registry listens.
+
+    One on this machine need not have a certificate; Docker Hub's has a name of its own.
+    """
     plain = urlsplit(f"//{host}").hostname in ("localhost", "127.0.0.1", "::1")
     return f"{'http' if plain else 'https'}://{'registry-1.docker.io' if host == 'docker.io' else host}"
 

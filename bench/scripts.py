@@ -27,7 +27,10 @@ def _folder() -> Path:
 def installers() -> dict[str, str]:
     """What there is an installer for, and what that says of itself in its first comment."""
     scripts = {path.stem.removeprefix("install-"): path for path in sorted(_folder().glob("install-*.sh"))}
-    return {name: path.read_text(encoding="utf-8").splitlines()[1].removeprefix("# ") for name, path in scripts.items()}
+    return {
+        name: path.read_text(encoding="utf-8").splitlines()[1].removeprefix("# ")
+        for name, path in scripts.items()
+    }
 
 
 def install(name: str) -> None:
@@ -39,11 +42,20 @@ def install(name: str) -> None:
     """
     known = installers()
     if name not in known:
-        raise BadInput("ontune install", f"no installer for '{name}'", expected=", ".join(known), given=name, known=known)
+        raise BadInput(
+            "ontune install", f"no installer for '{name}'", expected=", ".join(known), given=name, known=known
+        )
     last: deque[str] = deque(maxlen=_LAST_LINES)
     environment = {**os.environ, "ONTUNE_TOOLS": str(tools_home())}
     command = ["bash", str(script(f"install-{name}.sh"))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment) as running:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+    ) as running:
         for line in running.stdout or ():
             last.append(line.rstrip())
             print(line, end="", file=sys.stderr, flush=True)

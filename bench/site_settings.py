@@ -1,7 +1,9 @@
-"""The builder's own settings, lent to an image's build: package mirrors, certificates, proxies. Nothing of them stays in the image.
+"""The builder's own settings, lent to an image's build: package mirrors, certificates, proxies. Nothing of
+them stays in the image.
 
-They lie in a folder that is bound at `/mnt` while the build runs. Its `environment.sh`, which generated definitions source in `%post`, tells the
-programs there to use them. Proxies need no help: Apptainer hands their variables on.
+They lie in a folder that is bound at `/mnt` while the build runs. Its `environment.sh`, which generated
+definitions source in `%post`, tells the programs there to use them. Proxies need no help: Apptainer hands
+their variables on.
 """
 
 from __future__ import annotations
@@ -33,21 +35,35 @@ _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_p
 _CERTIFICATE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _FOLDER_VARIABLES = ("APPTAINER_TMPDIR", "SINGULARITY_TMPDIR")
 _TEMPORARY_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 (Apptainer makes a folder of its own in it)
-_PIP_SETTINGS = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy", "timeout", "retries", "no-index", "pre", "prefer-binary")
+_PIP_SETTINGS = (
+    "index-url",
+    "extra-index-url",
+    "find-links",
+    "trusted-host",
+    "proxy",
+    "timeout",
+    "retries",
+    "no-index",
+    "pre",
+    "prefer-binary",
+)
 _APT_SETTINGS = re.compile(r"^Acquire::(https?|Check-|Retries|ForceIPv)")
 _APT_CERTIFICATES = re.compile(r"::(CaInfo|CaPath|SslCert|SslKey) ", re.IGNORECASE)
 
 
 @contextmanager
 def of_site(site: Site | None, *, on_node: bool = False) -> Iterator[None]:
-    """Let the programs of a build be told of a site for a while: its proxies, indexes, certificates and folders, as variables of this process.
+    """Let the programs of a build be told of a site for a while: its proxies, indexes, certificates and
+    folders, as variables of this process.
 
     Args:
         site: the place; None leaves everything as this machine's user has it.
-        on_node: unpack the image on a disk of this machine, whatever the folder for temporary files is, unless the site names a folder.
+        on_node: unpack the image on a disk of this machine, whatever the folder for temporary files is,
+            unless the site names a folder.
 
     Raises:
-        BadInput: the folder for the build is not there, or lies on network storage, where a build without privileges cannot change owners.
+        BadInput: the folder for the build is not there, or lies on network storage, where a build without
+            privileges cannot change owners.
     """
     variables = site.builder_variables() if site else {}
     if site and site.facts["build_folder"]:
@@ -75,10 +91,16 @@ def told(variables: Mapping[str, str]) -> Iterator[None]:
 
 def _check_build_folder(folder: str, where: str) -> None:
     if not Path(folder).is_dir():
-        raise BadInput(where, f"no such folder here: {folder}", expected="a folder of the machine that builds")
+        raise BadInput(
+            where, f"no such folder here: {folder}", expected="a folder of the machine that builds"
+        )
     kind, storage = storage_of(folder)
     if storage == "network":
-        raise BadInput(where, f"{folder} lies on {kind}, which is network storage", expected="a folder on a disk of the machine that builds")
+        raise BadInput(
+            where,
+            f"{folder} lies on {kind}, which is network storage",
+            expected="a folder on a disk of the machine that builds",
+        )
 
 
 def _folder_on_this_machine() -> str:
@@ -91,10 +113,12 @@ def _folder_on_this_machine() -> str:
 
 @contextmanager
 def lent(wheels: Path | None, disk: Path, packages: Path | None = None) -> Iterator[tuple[str, ...]]:
-    """Lay out the settings of this machine and this user, for a while. Gives the binds, `HOST:CONTAINER`, in the order in which they are mounted.
+    """Lay out the settings of this machine and this user, for a while. Gives the binds, `HOST:CONTAINER`, in
+    the order in which they are mounted.
 
     Args:
-        wheels: a folder with every wheel that the image installs; pip then uses nothing else. None: pip uses the user's own indexes.
+        wheels: a folder with every wheel that the image installs; pip then uses nothing else. None: pip uses
+            the user's own indexes.
         disk: an existing folder on a local disk, in which the settings lie while they are lent.
         packages: a folder with the Debian packages that the image may get; apt then uses nothing else.
 
@@ -133,22 +157,31 @@ def lent(wheels: Path | None, disk: Path, packages: Path | None = None) -> Itera
 
 
 def as_script() -> str:
-    """The settings of this machine and this user in one script, for builds into which no folder can be bound: it lays them out in the build's own
-    memory. A folder of wheels on this machine is not seen there."""
-    settings = {"apt.conf": _apt_settings(bool(certificates := _certificates())), "pip.conf": _pip_settings(_pip_configuration())[0]}
+    """The settings of this machine and this user in one script, for builds into which no folder can be bound:
+    it lays them out in the build's own memory. A folder of wheels on this machine is not seen there."""
+    settings = {
+        "apt.conf": _apt_settings(bool(certificates := _certificates())),
+        "pip.conf": _pip_settings(_pip_configuration())[0],
+    }
     environment = {**_variables(IN_MEMORY), "PIP_CONFIG_FILE": f"{IN_MEMORY}/pip.conf"}
     environment |= {name: value for name, value in os.environ.items() if name.lower() in _PROXY_VARIABLES}
     if certificates:
         settings["certificates.pem"] = read_text(certificates)
         environment |= dict.fromkeys(_CERTIFICATE_VARIABLES, f"{IN_MEMORY}/certificates.pem")
     settings = {name: text.replace(INSIDE, IN_MEMORY) for name, text in settings.items()}
-    laid_out = "".join(f"printf %s {shlex.quote(text)} >{IN_MEMORY}/{name}\n" for name, text in settings.items())
+    laid_out = "".join(
+        f"printf %s {shlex.quote(text)} >{IN_MEMORY}/{name}\n" for name, text in settings.items()
+    )
     return f"mkdir -p {IN_MEMORY}\n{laid_out}{_exports(environment)}"
 
 
 def _variables(folder: str) -> dict[str, str]:
     """What every build is told, with the settings in a folder."""
-    told = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore", "APT_CONFIG": f"{folder}/apt.conf"}
+    told = {
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
+        "APT_CONFIG": f"{folder}/apt.conf",
+    }
     return told | {name: os.environ[name] for name in ("SOURCE_DATE_EPOCH",) if name in os.environ}
 
 
@@ -158,17 +191,31 @@ def _exports(variables: Mapping[str, str]) -> str:
 
 def _bind(host: Path, inside: str) -> str:
     if re.search(r"[:,\s]", str(host.absolute())):
-        raise BadInput(str(host), "the folder's name cannot be bound into a container", expected="a path without ':', ',' and blanks")
+        raise BadInput(
+            str(host),
+            "the folder's name cannot be bound into a container",
+            expected="a path without ':', ',' and blanks",
+        )
     return f"{host.absolute()}:{inside}"  # builds go on in another folder
 
 
 def _certificates() -> Path | None:
     """The user's bundle of certificates, where one is set by a variable."""
-    return next((Path(value) for name in _CERTIFICATE_VARIABLES if (value := os.environ.get(name)) and Path(value).is_file()), None)
+    return next(
+        (
+            Path(value)
+            for name in _CERTIFICATE_VARIABLES
+            if (value := os.environ.get(name)) and Path(value).is_file()
+        ),
+        None,
+    )
 
 
 def _apt_settings(with_certificates: bool) -> str:
-    """How this machine's apt reaches its archives. `apt-config` may be missing: the image's distribution need not be this one."""
+    """How this machine's apt reaches its archives.
+
+    `apt-config` may be missing: the image's distribution need not be this one.
+    """
     lines = ['APT::Sandbox::User "root";']
     if shutil.which("apt-config"):
         dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
@@ -180,8 +227,12 @@ def _apt_settings(with_certificates: bool) -> str:
 
 
 def _pip_configuration() -> dict[str, str]:
-    """What pip is told by its configuration files and variables; a variable wins over a command's section, that over the global one."""
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False).stdout
+    """What pip is told by its configuration files and variables; a variable wins over a command's section,
+    that over the global one.
+    """
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
     found: dict[str, tuple[int, str]] = {}
     for line in listed.splitlines():
         if match := re.fullmatch(r"(global|install|:env:)\.([a-z-]+)='(.*)'", line):
@@ -193,7 +244,9 @@ def _pip_configuration() -> dict[str, str]:
 
 
 def _pip_settings(configuration: Mapping[str, str]) -> tuple[str, dict[str, Path]]:
-    """The text of a pip.conf for the inside of the build, and the host's folders that it speaks of, by their name under the settings' folder."""
+    """The text of a pip.conf for the inside of the build, and the host's folders that it speaks of, by their
+    name under the settings' folder.
+    """
     folders: dict[str, Path] = {}
 
     def inside(word: str) -> str:

@@ -24,13 +24,17 @@ class Ratio:
     pairs: int
 
 
-def paired_ratio(variant: Sequence[float | None], baseline: Sequence[float | None], confidence: float = 0.95) -> Ratio | None:
+def paired_ratio(
+    variant: Sequence[float | None], baseline: Sequence[float | None], confidence: float = 0.95
+) -> Ratio | None:
     """The ratio of two quantities that were measured in the same rounds.
 
-    The logarithms of the ratios within each round are taken as a sample of a normal distribution: noise that slows a whole round down cancels.
+    The logarithms of the ratios within each round are taken as a sample of a normal distribution: noise that
+    slows a whole round down cancels.
 
     Args:
-        variant, baseline: positive numbers by round; None where a round has none. Rounds in which either is None are left out.
+        variant, baseline: positive numbers by round; None where a round has none. Rounds in which either is
+        None are left out.
         confidence: the share of such intervals that hold the true mean.
 
     Returns:

@@ -1,6 +1,8 @@
-"""What the build of an image takes from elsewhere: the base and the wheels, gathered on this machine before the build begins.
+"""What the build of an image takes from elsewhere: the base and the wheels, gathered on this machine before
+the build begins.
 
-Where `ontune fetch` has put them into the bundle they are taken from there, and nothing is asked of the network.
+Where `ontune fetch` has put them into the bundle they are taken from there, and nothing is asked of the
+network.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ FOLDER = "fetched"
 _SUMS, _BASE, _WHEELS, _PACKAGES = "SHA256SUMS", "base.sif", "wheels", "packages"
 # Stays where the base cannot be had, for the complaint names it.
 _LOG = "fetch.log"
-_ASK_INTERPRETER = "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.libc_ver()[1], platform.machine())"
+_ASK_INTERPRETER = (
+    "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.libc_ver()[1], platform.machine())"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class Supplies:
     Attributes:
         base: a folder or an image; None where the build itself gets it.
         wheels: a folder with every wheel; None where pip asks the user's indexes during the build.
-        packages: a folder with the Debian packages that a lock adds to the base; None where it adds none, or where the image's own apt gets them.
+        packages: a folder with the Debian packages that a lock adds to the base; None where it adds none, or
+            where the image's own apt gets them.
         arguments: values for the definition's `{{ ... }}`.
     """
 
@@ -62,7 +67,9 @@ class Supplies:
 def as_the_site_wants(bundle: Bundle) -> AbstractContextManager[None]:
     """The settings of the plan's site, and a folder that its rules allow, for a build."""
     site = complete_site(bundle.plan.site, str(bundle.folder / "plan.json")) if bundle.plan.site else None
-    return site_settings.of_site(site, on_node=any(step.name == "build-folder" for step in bundle.recipe.steps))
+    return site_settings.of_site(
+        site, on_node=any(step.name == "build-folder" for step in bundle.recipe.steps)
+    )
 
 
 def gather(bundle: Bundle, apptainer: Apptainer) -> Supplies:
@@ -75,14 +82,17 @@ def gather(bundle: Bundle, apptainer: Apptainer) -> Supplies:
     if fetched(bundle):
         folder = _verified(bundle)
         # Builds go on in the bundle's folder, and its place on this machine has no business in the image.
-        arguments = {"base": f"{FOLDER}/{_BASE}"} | ({"bootstrap": "localimage"} if bundle.recipe.of_registry else {})
+        arguments = {"base": f"{FOLDER}/{_BASE}"} | (
+            {"bootstrap": "localimage"} if bundle.recipe.of_registry else {}
+        )
         packages = folder / _PACKAGES
         return Supplies(folder / _BASE, folder / _WHEELS, packages if packages.is_dir() else None, arguments)
     return _from_elsewhere(bundle, apptainer)
 
 
 def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
-    """Put everything that a bundle's lock names into its folder `fetched/`, whole or not at all. A build then needs no network.
+    """Put everything that a bundle's lock names into its folder `fetched/`, whole or not at all. A build then
+    needs no network.
 
     Raises:
         BadInput: the bundle is not locked, not all of it is, or its base is an image of the site.
@@ -91,7 +101,9 @@ def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
     recipe, lock = bundle.recipe, bundle.recipe.lock
     if lock is None:
         expected = "one that `ontune recipe --locked` has written"
-        raise BadInput(str(bundle.folder), "the bundle is not locked, so nothing says what to fetch", expected=expected)
+        raise BadInput(
+            str(bundle.folder), "the bundle is not locked, so nothing says what to fetch", expected=expected
+        )
     folder = bundle.folder / FOLDER
     with as_the_site_wants(bundle), scratch("fetch", bundle.folder) as made:
         stage = made / FOLDER
@@ -100,10 +112,18 @@ def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
         base = found.base or (f"{recipe.bootstrap}://{recipe.base}" if recipe.of_registry else None)
         if base is None:
             expected = "a base of a registry, or one that is made of locked packages: `--pin image_source=localimage`"
-            raise BadInput(str(bundle.folder / SYSTEM), "the base is an image of the site, which is not fetched", expected=expected)
+            raise BadInput(
+                str(bundle.folder / SYSTEM),
+                "the base is an image of the site, which is not fetched",
+                expected=expected,
+            )
         if recipe.packages_to_install and not (lock.system or lock.added):
             expected = "the lock made anew: `ontune recipe --update-lock`"
-            raise BadInput(str(bundle.folder / SYSTEM), "the packages that are added to the base are not locked", expected=expected)
+            raise BadInput(
+                str(bundle.folder / SYSTEM),
+                "the packages that are added to the base are not locked",
+                expected=expected,
+            )
         wheels = found.wheels or _wheels(bundle, interpreter_of(lock, recipe.python))
         with doing(f"writing {folder}") as tell:
             log = bundle.folder / _LOG
@@ -144,7 +164,10 @@ def _from_elsewhere(bundle: Bundle, apptainer: Apptainer) -> Supplies:
 
 
 def _packages(lock: Lock) -> Path | None:
-    """What a lock adds to its base. Where it cannot be had here, the image's own apt gets it, and the build compares the hashes all the same."""
+    """What a lock adds to its base.
+
+    Where it cannot be had here, the image's own apt gets it, and the build compares the hashes all the same.
+    """
     try:
         return bases.added_packages(lock)
     except RunFailed as error:
@@ -164,8 +187,14 @@ def _verified(bundle: Bundle) -> Path:
     folder = bundle.folder / FOLDER
     told = files.read_text(folder / _SUMS)
     if not told.endswith(_of_lock(bundle)):
-        raise BadInput(str(folder), "fetched for another lock than the bundle has now", expected="`ontune fetch` again, where there is a network")
-    if differing := sorted({line.partition("  ")[2] for line in {*told.splitlines()} ^ {*_sums(folder, bundle).splitlines()}}):
+        raise BadInput(
+            str(folder),
+            "fetched for another lock than the bundle has now",
+            expected="`ontune fetch` again, where there is a network",
+        )
+    if differing := sorted(
+        {line.partition("  ")[2] for line in {*told.splitlines()} ^ {*_sums(folder, bundle).splitlines()}}
+    ):
         raise RunFailed(f"{folder}: not as it was fetched: {', '.join(differing)}")
     return folder
 

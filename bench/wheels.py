@@ -1,4 +1,6 @@
-"""The wheels that an image installs: which they are, and their files, kept in the cache. The user's own pip configuration says whence they come."""
+"""The wheels that an image installs: which they are, and their files, kept in the cache. The user's own pip
+configuration says whence they come.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from kb.scratch import scratch
 
 from .progress import doing
 
-# The oldest C library that wheels were ever built for under the present naming; the names before it had years.
+# The oldest C library that wheels were ever built for under the present naming; the names before it had
+# years.
 _OLDEST_GLIBC = 5
 _NAMES_BEFORE = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
@@ -29,7 +32,8 @@ class Interpreter:
 
     Attributes:
         version: such as `3.11`; empty where it is not known and this process's is taken for it.
-        glibc: the C library under it, such as `2.36`; empty where it is not known and this machine's is taken for it.
+        glibc: the C library under it, such as `2.36`; empty where it is not known and this machine's is taken
+            for it.
         machine: the processor's family as in `uname -m`.
     """
 
@@ -43,7 +47,12 @@ class Interpreter:
         if not self.glibc:
             return ()
         newest = int(self.glibc.split(".")[1])
-        names = [name for minor in range(newest, _OLDEST_GLIBC - 1, -1) for name in (f"manylinux_2_{minor}", _NAMES_BEFORE.get(minor, "")) if name]
+        names = [
+            name
+            for minor in range(newest, _OLDEST_GLIBC - 1, -1)
+            for name in (f"manylinux_2_{minor}", _NAMES_BEFORE.get(minor, ""))
+            if name
+        ]
         return tuple(f"{name}_{self.machine}" for name in [*names, "linux"])
 
 
@@ -53,12 +62,15 @@ def collect(requirements: Path, interpreter: Interpreter, further_indexes: Seque
     Args:
         requirements: a requirements file.
         interpreter: the Python they are for.
-        further_indexes: addresses that are asked only where the user's own configuration does not offer something.
+        further_indexes: addresses that are asked only where the user's own configuration does not offer
+            something.
 
     Raises:
         RunFailed: pip finds no wheel for something; the message ends with its last lines.
     """
-    key = hashlib.sha256("\n".join([files.read_text(requirements), repr(interpreter), *further_indexes]).encode()).hexdigest()[:20]
+    key = hashlib.sha256(
+        "\n".join([files.read_text(requirements), repr(interpreter), *further_indexes]).encode()
+    ).hexdigest()[:20]
     folder = cache_home() / "wheels" / key
     if folder.is_dir():
         return folder
@@ -78,13 +90,17 @@ def collect(requirements: Path, interpreter: Interpreter, further_indexes: Seque
     return folder
 
 
-def resolve(requirements: str, interpreter: Interpreter, further_indexes: Sequence[str] = ()) -> tuple[PythonPackage, ...]:
+def resolve(
+    requirements: str, interpreter: Interpreter, further_indexes: Sequence[str] = ()
+) -> tuple[PythonPackage, ...]:
     """Ask pip what it would install. Nothing is installed; wheels may be downloaded to be hashed.
 
     Args:
         requirements: the text of a requirements file.
-        interpreter: the Python they are for. Markers in requirements are judged by the Python that runs this, as pip does.
-        further_indexes: addresses that are asked only where the user's own configuration does not offer something.
+        interpreter: the Python they are for. Markers in requirements are judged by the Python that runs this,
+            as pip does.
+        further_indexes: addresses that are asked only where the user's own configuration does not offer
+            something.
 
     Returns:
         The packages with all that they require, sorted by name.
@@ -95,9 +111,17 @@ def resolve(requirements: str, interpreter: Interpreter, further_indexes: Sequen
     with scratch("lock") as folder, doing(f"asking for the wheels of Python {interpreter.version}"):
         wanted, report = folder / "requirements.txt", folder / "report.json"
         wanted.write_text(requirements, encoding="utf-8")
-        words = ["install", "--dry-run", "--ignore-installed", f"--target={folder}/target", f"--report={report}"]
+        words = [
+            "install",
+            "--dry-run",
+            "--ignore-installed",
+            f"--target={folder}/target",
+            f"--report={report}",
+        ]
         if error := _pip(words, wanted, interpreter, further_indexes):
-            raise RunFailed(f"pip cannot resolve the plan's packages for Python {interpreter.version}:\n{error}")
+            raise RunFailed(
+                f"pip cannot resolve the plan's packages for Python {interpreter.version}:\n{error}"
+            )
         told = files.json_of(files.read_text(report), "pip's report")
     try:
         packages = [_package(item) for item in told["install"]]
@@ -107,12 +131,30 @@ def resolve(requirements: str, interpreter: Interpreter, further_indexes: Sequen
 
 
 def _package(item: dict[str, Any]) -> PythonPackage:
-    return PythonPackage(item["metadata"]["name"], item["metadata"]["version"], item["download_info"]["archive_info"]["hashes"]["sha256"])
+    return PythonPackage(
+        item["metadata"]["name"],
+        item["metadata"]["version"],
+        item["download_info"]["archive_info"]["hashes"]["sha256"],
+    )
 
 
-def _pip(words: Sequence[str], requirements: Path, interpreter: Interpreter, further_indexes: Sequence[str]) -> str:
-    """Run pip for another interpreter, with further indexes only where it fails without. Gives the last lines of its complaint, or nothing."""
-    command = [sys.executable, "-m", "pip", *words, "--quiet", "--disable-pip-version-check", "--no-input", "--only-binary=:all:"]
+def _pip(
+    words: Sequence[str], requirements: Path, interpreter: Interpreter, further_indexes: Sequence[str]
+) -> str:
+    """Run pip for another interpreter, with further indexes only where it fails without.
+
+    Gives the last lines of its complaint, or nothing.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        *words,
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--only-binary=:all:",
+    ]
     command += ["--implementation", "cp", *(f"--platform={name}" for name in interpreter.platforms)]
     command += [f"--python-version={interpreter.version}"] if interpreter.version else []
     command += ["--requirement", str(requirements)]
@@ -120,5 +162,9 @@ def _pip(words: Sequence[str], requirements: Path, interpreter: Interpreter, fur
     if done.returncode and further_indexes:
         command += [f"--extra-index-url={address}" for address in further_indexes]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-    told = [line for line in (done.stderr or done.stdout or "pip failed").strip().splitlines() if not line.startswith("WARNING: Retrying")]
+    told = [
+        line
+        for line in (done.stderr or done.stdout or "pip failed").strip().splitlines()
+        if not line.startswith("WARNING: Retrying")
+    ]
     return "\n".join(told[-12:]) if done.returncode else ""

@@ -2,8 +2,9 @@
 
     python -m benchmarks.audit_draw --seed 9 --facts 300 > docs/audits/DATE.tsv
 
-Drawn are statements about the world: what a thing needs, brings, is built with, measures. What is only said of the knowledge base itself (labels,
-notations, keys that follow from versions, its own measurements and example machines) is not. One property alone fills at most a tenth of the draw.
+Drawn are statements about the world: what a thing needs, brings, is built with, measures. What is only said
+of the knowledge base itself (labels, notations, keys that follow from versions, its own measurements and
+example machines) is not. One property alone fills at most a tenth of the draw.
 """
 
 from __future__ import annotations
@@ -42,7 +43,12 @@ def claims() -> Iterator[tuple[str, str, str, str]]:
 def _claim(quad: ox.Quad, path: Path) -> tuple[str, str, str] | None:
     subject, about, value = quad.subject, quad.predicate.value, quad.object
     own = about.startswith(on("")) and local_name(about) not in _NO_CLAIM and not about.endswith("Key")
-    if not own or not isinstance(subject, ox.NamedNode) or subject.value == path.as_uri() or isinstance(value, ox.BlankNode | ox.Triple):
+    if (
+        not own
+        or not isinstance(subject, ox.NamedNode)
+        or subject.value == path.as_uri()
+        or isinstance(value, ox.BlankNode | ox.Triple)
+    ):
         return None
     return prefixed(subject.value), prefixed(about), prefixed(value.value)
 
@@ -67,7 +73,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--facts", type=int, default=300)
     chosen = parser.parse_args()
-    print("file\tsubject\tproperty\tvalue\tsource\tverdict", *("\t".join((*claim, "", "")) for claim in drawn(chosen.seed, chosen.facts)), sep="\n")
+    print(
+        "file\tsubject\tproperty\tvalue\tsource\tverdict",
+        *("\t".join((*claim, "", "")) for claim in drawn(chosen.seed, chosen.facts)),
+        sep="\n",
+    )
     print(f"{len(list(claims()))} claims in all", file=sys.stderr)
 
 

@@ -1,4 +1,5 @@
-"""What writing a bundle costs, warm: the whole of it and its parts, for each kind of recipe; prints a table, and JSON with `--json FILE`.
+"""What writing a bundle costs, warm: the whole of it and its parts, for each kind of recipe; prints a table,
+and JSON with `--json FILE`.
 
 Wall time is what a user waits; processor time, beside it, is what remains when the machine does other work.
 """
@@ -34,11 +35,17 @@ def measured(work: Callable[[], object], rounds: int) -> dict[str, float]:
         work()
         wall.append(1e3 * (time.perf_counter() - begin))
         processor.append(1e3 * (time.process_time() - begin_processor))
-    return {"p50_ms": statistics.median(wall), "worst_ms": max(wall), "processor_p50_ms": statistics.median(processor)}
+    return {
+        "p50_ms": statistics.median(wall),
+        "worst_ms": max(wall),
+        "processor_p50_ms": statistics.median(processor),
+    }
 
 
 def parts(plan: Plan, rounds: int) -> dict[str, dict[str, float]]:
-    """What a plan's whole bundle costs on disk, what its texts cost, and what the bill of materials adds to them."""
+    """What a plan's whole bundle costs on disk, what its texts cost, and what the bill of materials adds to
+    them.
+    """
     formats, jobs = tuple(FORMATS), tuple(FILES)
     with tempfile.TemporaryDirectory() as folder:
         return {
@@ -50,7 +57,9 @@ def parts(plan: Plan, rounds: int) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Measure, print the table. Exit code 1 where a whole bundle takes longer than it may."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--workload", default="mnist-cnn")
     parser.add_argument("--targets", nargs="+", default=["genoa-node", "zen5-virtual", "v100-node"])
     parser.add_argument("--rounds", type=int, default=50)
@@ -61,11 +70,18 @@ def main() -> None:
     results: dict[str, Any] = {}
     print(f"{'target':<16}{'part':<20}{'p50 ms':>9}{'worst ms':>10}{'CPU p50':>9}")
     for target in arguments.targets:
-        results[target] = parts(reasoner.plan(workload, load_target(target, reasoner.store)), arguments.rounds)
+        results[target] = parts(
+            reasoner.plan(workload, load_target(target, reasoner.store)), arguments.rounds
+        )
         for part, row in results[target].items():
-            print(f"{target:<16}{part:<20}{row['p50_ms']:>9.1f}{row['worst_ms']:>10.1f}{row['processor_p50_ms']:>9.1f}", flush=True)
+            print(
+                f"{target:<16}{part:<20}{row['p50_ms']:>9.1f}{row['worst_ms']:>10.1f}{row['processor_p50_ms']:>9.1f}",
+                flush=True,
+            )
     if arguments.json:
-        arguments.json.write_text(json.dumps({"bar_ms": BAR_MS, "targets": results}, indent=1) + "\n", encoding="utf-8")
+        arguments.json.write_text(
+            json.dumps({"bar_ms": BAR_MS, "targets": results}, indent=1) + "\n", encoding="utf-8"
+        )
     slowest = max(row["whole bundle"]["p50_ms"] for row in results.values())
     print(f"whole bundle, not locked: {slowest:.1f} ms at most, may take {BAR_MS:.0f} ms")
     raise SystemExit(slowest > BAR_MS)

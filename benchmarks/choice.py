@@ -1,8 +1,10 @@
-"""How long the exact choice takes, as decisions and interactions grow; prints a table, and JSON with `--json FILE`.
+"""How long the exact choice takes, as decisions and interactions grow; prints a table, and JSON with `--json
+FILE`.
 
-Problems are random but seeded: decisions of 3 to 8 options; every option but the first has an effect, every interaction has conflicts (never
-between two first options, so that something is feasible) and joint effects on its pairs of options. A run is warm: the best of the repetitions is
-what the machine can do, the median is what it does beside others.
+Problems are random but seeded: decisions of 3 to 8 options; every option but the first has an effect, every
+interaction has conflicts (never between two first options, so that something is feasible) and joint effects
+on its pairs of options. A run is warm: the best of the repetitions is what the machine can do, the median is
+what it does beside others.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured, in milliseconds: the best configuration, and with it the best value of every other option."""
+    """What was measured, in milliseconds: the best configuration, and with it the best value of every other
+    option.
+    """
 
     case: str
     configurations: float
@@ -61,15 +65,22 @@ CASES = (
 
 
 def problem(case: Case, seed: int) -> tuple[Domains, list[Factor]]:
-    """A random problem: a ring through all decisions first, so that each takes part in two interactions, then further random pairs."""
+    """A random problem: a ring through all decisions first, so that each takes part in two interactions, then
+    further random pairs.
+    """
     chance = random.Random(seed)
     domains = {f"d{i:02d}": [f"d{i:02d}o{j}" for j in range(size)] for i, size in enumerate(case.sizes)}
     names = list(domains)
     chance.shuffle(names)
     ring = [(names[i], names[(i + 1) % len(names)]) for i in range(len(names))]
-    others = [pair for pair in itertools.combinations(names, 2) if pair not in ring and pair[::-1] not in ring]
+    others = [
+        pair for pair in itertools.combinations(names, 2) if pair not in ring and pair[::-1] not in ring
+    ]
     pairs = (ring + chance.sample(others, max(0, case.interactions - len(ring))))[: case.interactions]
-    factors = [Factor((decision,), {(option,): chance.randint(-6000, 6000) for option in options[1:]}) for decision, options in domains.items()]
+    factors = [
+        Factor((decision,), {(option,): chance.randint(-6000, 6000) for option in options[1:]})
+        for decision, options in domains.items()
+    ]
     for one, other in pairs:
         combinations = list(itertools.product(domains[one], domains[other]))
         for key in chance.sample(combinations[1:], max(1, len(combinations) // 8)):
@@ -124,21 +135,35 @@ def measure(case: Case, seed: int, repeat: int, clingo_limit: float) -> Result:
 
 def main() -> None:
     """Measure all cases for several seeds, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--clingo-limit", type=float, default=20.0, metavar="SECONDS")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    print(f"{'case':<20}{'seed':>5}{'width':>7}{'rows':>9}{'best ms':>9}{'all ms':>9}{'median':>9}{'top 100':>9}{'clingo ms':>11}")
+    print(
+        f"{'case':<20}{'seed':>5}{'width':>7}{'rows':>9}{'best ms':>9}{'all ms':>9}{'median':>9}{'top 100':>9}{'clingo ms':>11}"
+    )
     results = []
     for case in CASES:
         for seed in range(arguments.seeds):
             row = measure(case, seed, arguments.repeat, arguments.clingo_limit)
             results.append({"seed": seed, **asdict(row)})
             clingo = "-" if row.clingo_ms is None else f"{row.clingo_ms:.1f}"
-            times = "".join(f"{ms:>9.2f}" for ms in (row.best_ms, row.best_and_marginals_ms, row.best_and_marginals_median_ms, row.top_100_ms))
-            print(f"{row.case:<20}{seed:>5}{row.width:>7}{row.largest_table:>9}{times}{clingo:>11}", flush=True)
+            times = "".join(
+                f"{ms:>9.2f}"
+                for ms in (
+                    row.best_ms,
+                    row.best_and_marginals_ms,
+                    row.best_and_marginals_median_ms,
+                    row.top_100_ms,
+                )
+            )
+            print(
+                f"{row.case:<20}{seed:>5}{row.width:>7}{row.largest_table:>9}{times}{clingo:>11}", flush=True
+            )
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

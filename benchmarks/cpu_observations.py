@@ -1,11 +1,13 @@
 """Measure what options do to the networks on this CPU, with the workload programs of this repository.
 
-    python benchmarks/cpu_observations.py --python .venv-frameworks/bin/python --output cpu.json --cores 1 --rounds 5
+    python benchmarks/cpu_observations.py --python .venv-frameworks/bin/python --output cpu.json --cores 1
+    --rounds 5
 
-Every run is a process of its own, because allocators and threads are decided at its start; the variants take turns in rounds that begin with another
-one each time, and ratios are paired within a round against `--baseline`, which is eager fp32 with PyTorch's defaults where none is named. Rates are
-told per second and per CPU second: where others computed beside the runs (`foreign_load`), the second says what the first would have been. A run that
-fails is listed with its complaint.
+Every run is a process of its own, because allocators and threads are decided at its start; the variants take
+turns in rounds that begin with another one each time, and ratios are paired within a round against
+`--baseline`, which is eager fp32 with PyTorch's defaults where none is named. Rates are
+told per second and per CPU second: where others computed beside the runs (`foreign_load`), the second says
+what the first would have been. A run that fails is listed with its complaint.
 """
 
 from __future__ import annotations
@@ -42,8 +44,16 @@ VARIANTS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "torch-channels_last-tcmalloc": ("pytorch", {"memory_format": "channels_last"}, TCMALLOC),
     "torch-bf16-channels_last": ("pytorch", BF16_LAST, {}),
     "torch-bf16-channels_last-tcmalloc": ("pytorch", BF16_LAST, TCMALLOC),
-    "torch-bf16-channels_last-tcmalloc-fused": ("pytorch", {**BF16_LAST, "optimizer_impl": "fused"}, TCMALLOC),
-    "torch-bf16-channels_last-tcmalloc-mask_bits": ("pytorch", {**BF16_LAST, "dropout_impl": "mask_bits"}, TCMALLOC),
+    "torch-bf16-channels_last-tcmalloc-fused": (
+        "pytorch",
+        {**BF16_LAST, "optimizer_impl": "fused"},
+        TCMALLOC,
+    ),
+    "torch-bf16-channels_last-tcmalloc-mask_bits": (
+        "pytorch",
+        {**BF16_LAST, "dropout_impl": "mask_bits"},
+        TCMALLOC,
+    ),
     "torch-bf16-channels_last-tcmalloc-mask_bits-fused": (
         "pytorch",
         {**BF16_LAST, "dropout_impl": "mask_bits", "optimizer_impl": "fused"},
@@ -70,35 +80,74 @@ def main() -> int:
     parser.add_argument("--python", required=True, help="the Python that has PyTorch and TensorFlow")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--network", action="append", help="default: mnist-cnn, transformer, mlp")
-    parser.add_argument("--variant", action="append", choices=VARIANTS, help="default: all; the baseline always runs")
-    parser.add_argument("--baseline", default="torch", choices=VARIANTS, help="what the others are compared with (default: torch)")
+    parser.add_argument(
+        "--variant", action="append", choices=VARIANTS, help="default: all; the baseline always runs"
+    )
+    parser.add_argument(
+        "--baseline",
+        default="torch",
+        choices=VARIANTS,
+        help="what the others are compared with (default: torch)",
+    )
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--window-seconds", type=float, default=0.5)
     options = parser.parse_args()
-    document: dict[str, Any] = {"date": datetime.now(UTC).isoformat(), "host": _host(), "cores": options.cores, "networks": {}}
+    document: dict[str, Any] = {
+        "date": datetime.now(UTC).isoformat(),
+        "host": _host(),
+        "cores": options.cores,
+        "networks": {},
+    }
     document["baseline"] = options.baseline
     for network in options.network or ("mnist-cnn", "transformer", "mlp"):
-        names = [name for name in VARIANTS if name == options.baseline or not options.variant or name in options.variant]
-        names = [name for name in names if "memory_format" not in VARIANTS[name][1] or network in WITH_CONVOLUTIONS]
+        names = [
+            name
+            for name in VARIANTS
+            if name == options.baseline or not options.variant or name in options.variant
+        ]
+        names = [
+            name for name in names if "memory_format" not in VARIANTS[name][1] or network in WITH_CONVOLUTIONS
+        ]
         runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
         for number in range(options.rounds):
             for name in [*names[number % len(names) :], *names[: number % len(names)]]:
                 runs[name].append(_run(network, name, options))
-            document["networks"][network] = {name: _summary(runs[name], runs[options.baseline]) for name in names}
+            document["networks"][network] = {
+                name: _summary(runs[name], runs[options.baseline]) for name in names
+            }
             options.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
             print(f"{network}: round {number + 1} of {options.rounds}", file=sys.stderr)
     return 0
 
 
 def _host() -> dict[str, Any]:
-    return {"cpu": probe().to_json()["cpu"], "system": platform.platform(), "usable_cpus": len(os.sched_getaffinity(0))}
+    return {
+        "cpu": probe().to_json()["cpu"],
+        "system": platform.platform(),
+        "usable_cpus": len(os.sched_getaffinity(0)),
+    }
 
 
 def _run(network: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
     framework, settings, variables = VARIANTS[name]
-    command = [options.python, str(TRAIN), "--framework", framework, "--network", network, "--warmup-steps", "4", "--windows", "3"]
-    command += ["--window-seconds", str(options.window_seconds), *(word for item in settings.items() for word in ("--setting", "=".join(item)))]
+    command = [
+        options.python,
+        str(TRAIN),
+        "--framework",
+        framework,
+        "--network",
+        network,
+        "--warmup-steps",
+        "4",
+        "--windows",
+        "3",
+    ]
+    command += [
+        "--window-seconds",
+        str(options.window_seconds),
+        *(word for item in settings.items() for word in ("--setting", "=".join(item))),
+    ]
     environment = {**{key: os.environ[key] for key in ("HOME", "PATH") if key in os.environ}, **variables}
     with tempfile.TemporaryDirectory() as folder, process.on_cores(options.cores):
         output = Path(folder, "result.json")
@@ -120,8 +169,15 @@ def _summary(runs: list[dict[str, Any]], baseline: list[dict[str, Any]]) -> dict
     """The ratios to the baseline by both rates, with their intervals, and the runs themselves."""
     found: dict[str, Any] = {}
     for rate in ("throughput", "per_cpu_second"):
-        ratio = paired_ratio([run.get(rate) for run in runs], [run.get(rate) for run in baseline[: len(runs)]])
-        found[f"ratio_by_{rate}"] = ratio and {"value": ratio.value, "low": ratio.low, "high": ratio.high, "pairs": ratio.pairs}
+        ratio = paired_ratio(
+            [run.get(rate) for run in runs], [run.get(rate) for run in baseline[: len(runs)]]
+        )
+        found[f"ratio_by_{rate}"] = ratio and {
+            "value": ratio.value,
+            "low": ratio.low,
+            "high": ratio.high,
+            "pairs": ratio.pairs,
+        }
     return {**found, "runs": runs}
 
 

@@ -1,9 +1,11 @@
-"""Measure what options do to the networks on a GPU, with the workload programs of this repository and PyTorch only.
+"""Measure what options do to the networks on a GPU, with the workload programs of this repository and PyTorch
+only.
 
     python benchmarks/gpu_observations.py --output gpu.json --minutes 8
 
-For every network all variants are made first and then measured in shuffled rounds of short windows, so that a drifting clock hurts all alike;
-ratios are paired within a round against eager fp32 with PyTorch's defaults. What the time does not suffice for is listed under `left_out`.
+For every network all variants are made first and then measured in shuffled rounds of short windows, so that a
+drifting clock hurts all alike; ratios are paired within a round against eager fp32 with PyTorch's defaults.
+What the time does not suffice for is listed under `left_out`.
 """
 
 from __future__ import annotations
@@ -47,7 +49,10 @@ VARIANTS = {
 
 
 def main() -> int:
-    """Measure, and write after every network, so that a run that is cut short leaves what it has. Exit code 1 without a GPU."""
+    """Measure, and write after every network, so that a run that is cut short leaves what it has.
+
+    Exit code 1 without a GPU.
+    """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=8)
@@ -60,11 +65,20 @@ def main() -> int:
         print("gpu_observations.py: PyTorch sees no GPU here", file=sys.stderr)
         return 1
     end = time.monotonic() + 60 * options.minutes
-    document: dict[str, Any] = {"date": datetime.now(UTC).isoformat(), "host": _host(), "baseline": BASELINE, "networks": {}, "left_out": []}
+    document: dict[str, Any] = {
+        "date": datetime.now(UTC).isoformat(),
+        "host": _host(),
+        "baseline": BASELINE,
+        "networks": {},
+        "left_out": [],
+    }
     for position, (network, sizes) in enumerate(WORKLOADS.items()):
-        # Compiling takes most of the time: each network may start variants for two thirds of an equal share of what is left.
+        # Compiling takes most of the time: each network may start variants for two thirds of an equal share
+        # of what is left.
         share = (end - time.monotonic()) / (len(WORKLOADS) - position)
-        document["networks"][network] = _network(network, sizes, options, time.monotonic() + share * 2 / 3, document["left_out"])
+        document["networks"][network] = _network(
+            network, sizes, options, time.monotonic() + share * 2 / 3, document["left_out"]
+        )
         options.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0
 
@@ -85,7 +99,9 @@ def _host() -> dict[str, Any]:
     }
 
 
-def _network(network: str, sizes: dict[str, int], options: argparse.Namespace, last_start: float, left_out: list[str]) -> dict[str, Any]:
+def _network(
+    network: str, sizes: dict[str, int], options: argparse.Namespace, last_start: float, left_out: list[str]
+) -> dict[str, Any]:
     import catalogue
     import dataset
     import torch
@@ -120,7 +136,9 @@ def _network(network: str, sizes: dict[str, int], options: argparse.Namespace, l
     return {"parameters": parameters, "variants": found}
 
 
-def _started(network: str, parameters: dict[str, float], settings: dict[str, str], samples: Any) -> tuple[tuple[Any, Any], dict[str, Any]]:
+def _started(
+    network: str, parameters: dict[str, float], settings: dict[str, str], samples: Any
+) -> tuple[tuple[Any, Any], dict[str, Any]]:
     import pytorch_trainer
     import torch
 
@@ -137,7 +155,12 @@ def _started(network: str, parameters: dict[str, float], settings: dict[str, str
         trainer.step(batch)
     trainer.synchronise()
     memory = (torch.cuda.max_memory_allocated() - allocated) / 2**20
-    return (trainer, batch), {"settings": settings, "first_step_seconds": first, "peak_memory_mib": memory, "in_effect": trainer.in_effect(batch)}
+    return (trainer, batch), {
+        "settings": settings,
+        "first_step_seconds": first,
+        "peak_memory_mib": memory,
+        "in_effect": trainer.in_effect(batch),
+    }
 
 
 def _apply_fp32_mode(settings: dict[str, str]) -> None:
@@ -149,7 +172,9 @@ def _apply_fp32_mode(settings: dict[str, str]) -> None:
 
 
 def _window(trainer: Any, batch: Any, seconds: float) -> float:
-    """Steps per second. The device is waited for at the end only, as training programs do; a step count is set by a short trial."""
+    """Steps per second. The device is waited for at the end only, as training programs do; a step count is
+    set by a short trial.
+    """
     begin = time.perf_counter()
     for _ in range(3):
         trainer.step(batch)

@@ -1,4 +1,5 @@
-"""The measures of the house: its size, how dense its sentences are, what is tied to what, what a plan has to load.
+"""The measures of the house: its size, how dense its sentences are, what is tied to what, what a plan has to
+load.
 
     python benchmarks/house.py                       # a table; --json for programs
     python benchmarks/house.py --seconds             # also how long `ontune check` takes here
@@ -121,7 +122,9 @@ def _comprehensions(node: ast.AST, nested: bool) -> Iterator[Dense]:
 
 
 def _statements(node: ast.AST, *, lazy: bool) -> Iterator[ast.AST]:
-    """The statements that run when a module is imported, and with `lazy` those of functions; none for types alone."""
+    """The statements that run when a module is imported, and with `lazy` those of functions; none for types
+    alone.
+    """
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
             continue
@@ -133,7 +136,8 @@ def _statements(node: ast.AST, *, lazy: bool) -> Iterator[ast.AST]:
 def circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
     """The groups of modules that import one another, directly or through others.
 
-    They are the strongly connected components of the graph of imports, by Tarjan's algorithm (SIAM J. Comput. 1,
+    They are the strongly connected components of the graph of imports, by Tarjan's algorithm (SIAM J. Comput.
+    1,
     1972): a depth-first search numbers the modules, and `low` is the lowest number that a module reaches.
     """
     index: dict[str, int] = {}

@@ -1,8 +1,10 @@
-"""Layout: does what `kb learn` learns of channels last, and `plan` reads, hold for networks of families that it has not seen?
+"""Layout: does what `kb learn` learns of channels last, and `plan` reads, hold for networks of families that
+it has not seen?
 
-Families are left out in folds, with their twins and other names. For each fold the product learns from the others' rows, the Turtle that it writes
-takes the place of the shipped one in the knowledge base, and the requests of those left out are derived and grounded as for a plan. The regret is
-the geometric mean of the best rate over the rate of what is taken, on pairs of equal batch, for each release of PyTorch alone.
+Families are left out in folds, with their twins and other names. For each fold the product learns from the
+others' rows, the Turtle that it writes takes the place of the shipped one in the knowledge base, and the
+requests of those left out are derived and grounded as for a plan. The regret is the geometric mean of the
+best rate over the rate of what is taken, on pairs of equal batch, for each release of PyTorch alone.
 
     python benchmarks/layout.py [QUESTION]
 """
@@ -50,7 +52,9 @@ MACHINE = {
 
 @dataclass(frozen=True)
 class Reading:
-    """What the product says of one left-out case: whether it takes the option, and the interval of the logarithm of the ratio, if it says one."""
+    """What the product says of one left-out case: whether it takes the option, and the interval of the
+    logarithm of the ratio, if it says one.
+    """
 
     case: Case
     takes: bool
@@ -96,11 +100,16 @@ class Overlaid:
 
     def _reading(self, case: Case, problem: Problem) -> Reading:
         declared, criterion = self._asked.declared, on("throughput")
-        option, default = self._menu.by_name[declared["option"]][0], self._menu.by_name[declared["default"]][0]
+        option, default = (
+            self._menu.by_name[declared["option"]][0],
+            self._menu.by_name[declared["default"]][0],
+        )
         decision = self._menu.decision_of(option)
         weights = [problem.weight({**self._given, decision: one}, criterion) for one in (option, default)]
         terms = problem.counted_of(option, {**self._given, decision: option}, criterion)
-        interval = (math.log(terms[0].effect.low), math.log(terms[0].effect.high)) if len(terms) == 1 else None
+        interval = (
+            (math.log(terms[0].effect.low), math.log(terms[0].effect.high)) if len(terms) == 1 else None
+        )
         return Reading(case, weights[0] > weights[1], interval)
 
 
@@ -154,12 +163,17 @@ def bootstrapped(found: Sequence[Reading], version: str, draws: int = 1000) -> t
         if version in reading.case.ratios:
             by_family[reading.case.family].append(reading.regret(version))
     drawing, groups = random.Random(0), list(by_family.values())
-    means = sorted(fmean([one for group in drawing.choices(groups, k=len(groups)) for one in group]) for _ in range(draws))
+    means = sorted(
+        fmean([one for group in drawing.choices(groups, k=len(groups)) for one in group])
+        for _ in range(draws)
+    )
     return math.exp(means[draws // 20]), math.exp(means[-draws // 20])
 
 
 def coverage(found: Sequence[Reading]) -> tuple[int, float, float, float]:
-    """Families with an interval, the mean of their coverage, and the interval (Winkler) score, of what is said and of one constant interval."""
+    """Families with an interval, the mean of their coverage, and the interval (Winkler) score, of what is
+    said and of one constant interval.
+    """
     told = [reading for reading in found if reading.interval]
     everything = sorted(reading.case.ratio for reading in told)
     usual = everything[len(everything) // 20], everything[-len(everything) // 20]
@@ -171,8 +185,13 @@ def coverage(found: Sequence[Reading]) -> tuple[int, float, float, float]:
         low, high = interval
         return high - low + 20 * (max(low - ratio, 0) + max(ratio - high, 0))
 
-    shares = [fmean(r.interval[0] <= r.case.ratio <= r.interval[1] for r in group if r.interval) for group in by_family.values()]
-    said = fmean(fmean(score(r.case.ratio, r.interval) for r in group if r.interval) for group in by_family.values())
+    shares = [
+        fmean(r.interval[0] <= r.case.ratio <= r.interval[1] for r in group if r.interval)
+        for group in by_family.values()
+    ]
+    said = fmean(
+        fmean(score(r.case.ratio, r.interval) for r in group if r.interval) for group in by_family.values()
+    )
     plain = fmean(fmean(score(r.case.ratio, usual) for r in group) for group in by_family.values())
     return len(shares), fmean(shares), said, plain
 
@@ -183,15 +202,23 @@ def main(name: str = "layout_training") -> None:
     known = cases(asked)
     found, dealt = readings(asked, known), readings(asked, known, permuted=1)
     unknown = sum(not case.numbers for case in known)
-    print(f"{asked.declared['title']}: {len(known)} networks of {len({case.family for case in known})} families, {unknown} without numbers")
+    print(
+        f"{asked.declared['title']}: {len(known)} networks of {len({case.family for case in known})} families, {unknown} without numbers"
+    )
     for version in versions_of(known):
-        ordered = sorted((r for r in found if version in r.case.ratios), key=lambda r: r.regret(version), reverse=True)
+        ordered = sorted(
+            (r for r in found if version in r.case.ratios), key=lambda r: r.regret(version), reverse=True
+        )
         low, high = bootstrapped(found, version)
         trimmed = regret(ordered[math.ceil(len(ordered) / 100) :], version)
         print(f"PyTorch {version}: {len(ordered)} pairs: regret {regret(found, version):.4f}")
         print(f"  by families {low:.4f} to {high:.4f}, without the worst 1 % {trimmed:.4f}")
-        print(f"  never {constant(known, version, False):.4f}, always {constant(known, version, True):.4f}, permuted {regret(dealt, version):.4f}")
-        worst = (f"{r.case.network}@{r.case.image_size} {math.exp(r.regret(version)):.2f}" for r in ordered[:10])
+        print(
+            f"  never {constant(known, version, False):.4f}, always {constant(known, version, True):.4f}, permuted {regret(dealt, version):.4f}"
+        )
+        worst = (
+            f"{r.case.network}@{r.case.image_size} {math.exp(r.regret(version)):.2f}" for r in ordered[:10]
+        )
         print(f"  worst ten: {', '.join(worst)}")
     families, covered, said, plain = coverage(found)
     print(f"intervals of 90 %: mean coverage over {families} left-out families {covered:.3f}")

@@ -1,9 +1,12 @@
-"""What networks are made of, layer by layer: features for `kb/evidence/tables/networks.csv.gz`, computed once, without weights.
+"""What networks are made of, layer by layer: features for `kb/evidence/tables/networks.csv.gz`, computed
+once, without weights.
 
-Needs PyTorch and timm (not dependencies of Ontune). Every network is built on the meta device and one image is sent through it; what each operator
-computes and writes is counted by class of operator. Networks that cannot be built are named on stderr, never dropped in silence.
+Needs PyTorch and timm (not dependencies of Ontune). Every network is built on the meta device and one image
+is sent through it; what each operator computes and writes is counted by class of operator. Networks that
+cannot be built are named on stderr, never dropped in silence.
 
-    python benchmarks/network_features.py PAIRS.csv OUT.csv        PAIRS.csv has the columns network, image_size
+    python benchmarks/network_features.py PAIRS.csv OUT.csv        PAIRS.csv has the columns network,
+    image_size
 """
 
 from __future__ import annotations
@@ -63,7 +66,9 @@ class Counting(TorchDispatchMode):
         return out
 
     def _convolution(self, arguments, out) -> None:
-        """One convolution: depthwise where every group has one input channel, grouped where there are several groups of more."""
+        """One convolution: depthwise where every group has one input channel, grouped where there are several
+        groups of more.
+        """
         weight, groups = arguments[1], arguments[8]
         per_group, window = weight.shape[1], math.prod(weight.shape[2:])
         channels = per_group * groups
@@ -126,7 +131,11 @@ def _writer(name: str) -> str:
         return "group_norm"
     if "pool" in name or "upsample" in name:
         return "pooled"
-    return "copied" if name in ("clone", "copy", "copy_", "_to_copy", "cat", "roll", "index", "stack") else "other"
+    return (
+        "copied"
+        if name in ("clone", "copy", "copy_", "_to_copy", "cat", "roll", "index", "stack")
+        else "other"
+    )
 
 
 def _built(name: str, size: int, **options: object) -> torch.nn.Module:
@@ -155,21 +164,31 @@ def features(name: str, size: int) -> dict[str, object]:
     total, written = sum(counting.macs.values()), sum(counting.written.values())
     dense = counting.macs["pointwise"] + counting.macs["spatial"]
     row = {"network": name, "image_size": size}
-    row |= {"mega_parameters": sum(p.numel() for p in model.parameters()) / 1e6, "giga_macs": total / 1e9, "mega_activations": written / 1e6}
+    row |= {
+        "mega_parameters": sum(p.numel() for p in model.parameters()) / 1e6,
+        "giga_macs": total / 1e9,
+        "mega_activations": written / 1e6,
+    }
     row |= {f"macs_{kind}": counting.macs[kind] / total for kind in _CLASSES}
     row |= {f"written_{kind}": counting.written[kind] / written for kind in (*_CLASSES, *_WRITERS)}
     row |= {f"count_{kind}": counting.counted[kind] for kind in ("convolutions", "grouped", "depthwise")}
     row["macs_odd_channels"] = counting.odd / total
     row["mean_channels"] = counting.channels / dense if dense else ""
-    row["mean_depthwise_kernel"] = counting.kernels / counting.written["depthwise"] if counting.written["depthwise"] else ""
-    row["mean_group_width"] = counting.widths / counting.written["grouped"] if counting.written["grouped"] else ""
+    row["mean_depthwise_kernel"] = (
+        counting.kernels / counting.written["depthwise"] if counting.written["depthwise"] else ""
+    )
+    row["mean_group_width"] = (
+        counting.widths / counting.written["grouped"] if counting.written["grouped"] else ""
+    )
     return {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()}
 
 
 def main(pairs: Path, out: Path) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    done = {(row["network"], row["image_size"]) for row in csv.DictReader(out.open())} if out.exists() else set()
+    done = (
+        {(row["network"], row["image_size"]) for row in csv.DictReader(out.open())} if out.exists() else set()
+    )
     with out.open("a", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, COLUMNS)
         if not done:
@@ -180,7 +199,10 @@ def main(pairs: Path, out: Path) -> None:
             try:
                 table.writerow(features(pair["network"], int(pair["image_size"])))
             except Exception as error:
-                print(f"{pair['network']} at {pair['image_size']}: {type(error).__name__}: {str(error)[:200]}", file=sys.stderr)
+                print(
+                    f"{pair['network']} at {pair['image_size']}: {type(error).__name__}: {str(error)[:200]}",
+                    file=sys.stderr,
+                )
             file.flush()
 
 

@@ -1,9 +1,11 @@
-"""What a plan costs: in a new process, warm through the API, and as the knowledge grows; prints tables, and JSON with `--json FILE`.
+"""What a plan costs: in a new process, warm through the API, and as the knowledge grows; prints tables, and
+JSON with `--json FILE`.
 
-Larger knowledge is made of the shipped one: every target, framework release, wheel, base image, observation, effect and conflict rule is repeated
-under new names, as additions of a user. Repeated effects are known of hardware of their own, and repeated rules are those of sites of their own: said
-twice of the same, they would be copies, not knowledge. Wall time is what a user waits; processor time, beside it, is what remains when the machine
-does other work.
+Larger knowledge is made of the shipped one: every target, framework release, wheel, base image, observation,
+effect and conflict rule is repeated under new names, as additions of a user. Repeated effects are known of
+hardware of their own, and repeated rules are those of sites of their own: said twice of the same, they would
+be copies, not knowledge. Wall time is what a user waits; processor time, beside it, is what remains when the
+machine does other work.
 """
 
 from __future__ import annotations
@@ -36,23 +38,62 @@ _REPEATED = """SELECT DISTINCT ?thing WHERE {
 _HARDWARE, _SITE = PREFIXES["sit"] + "made-up", "https://example.org/site/made-up"
 _TURN = 50  # plans before another size of the knowledge has its turn: some seconds at most
 _FIRST = 3  # plans that do not count: they read what all later ones find read
-_HEAVY = ("rdflib", "pyshacl", "shifty", "jinja2", "spython", "rich", "scipy", "numpy", "owlready2", "archspec", "torch", "tensorflow")
+_HEAVY = (
+    "rdflib",
+    "pyshacl",
+    "shifty",
+    "jinja2",
+    "spython",
+    "rich",
+    "scipy",
+    "numpy",
+    "owlready2",
+    "archspec",
+    "torch",
+    "tensorflow",
+)
 
 
 def new_process(workload: str, target: str, repeat: int) -> dict[str, Any]:
-    """`ontune plan` in a new process: the best and the median wall time in seconds, and which heavy packages it imports."""
-    command = [sys.executable, "-c", "from ontune.cli import main; main()", "plan", "-w", workload, "-t", target, "--format", "json"]
+    """`ontune plan` in a new process: the best and the median wall time in seconds, and which heavy packages
+    it imports.
+    """
+    command = [
+        sys.executable,
+        "-c",
+        "from ontune.cli import main; main()",
+        "plan",
+        "-w",
+        workload,
+        "-t",
+        target,
+        "--format",
+        "json",
+    ]
     taken = []
     with tempfile.TemporaryDirectory() as compiled:  # as installed: with the bytecode that pip writes
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPYCACHEPREFIX": compiled}
+        environment = {
+            name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+        } | {"PYTHONPYCACHEPREFIX": compiled}
         for _ in range(repeat + 1):
             start = time.perf_counter()
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
             taken.append(time.perf_counter() - start)
-        traced = subprocess.run([command[0], "-X", "importtime", *command[1:]], check=True, capture_output=True, text=True, env=environment)
+        traced = subprocess.run(
+            [command[0], "-X", "importtime", *command[1:]],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
     warm = taken[1:]  # the first compiles bytecode and may compile the snapshot
     imported = set(re.findall(r"\|\s+([\w.]+)$", traced.stderr, flags=re.MULTILINE))
-    return {"best_s": min(warm), "median_s": statistics.median(warm), "modules": len(imported), "heavy": sorted(imported.intersection(_HEAVY))}
+    return {
+        "best_s": min(warm),
+        "median_s": statistics.median(warm),
+        "modules": len(imported),
+        "heavy": sorted(imported.intersection(_HEAVY)),
+    }
 
 
 def questions(reasoner: Reasoner, number: int) -> list[tuple[Workload, Target]]:
@@ -75,14 +116,21 @@ def warm(reasoner: Reasoner, asked: Sequence[tuple[Workload, Target]]) -> Iterat
 
 
 def grown(reasoner: Reasoner, times: int) -> Iterator[str]:
-    """Turtle that says what the knowledge base says of targets, releases, images, observations, effects and rules, again under `times - 1` names."""
+    """Turtle that says what the knowledge base says of targets, releases, images, observations, effects and
+    rules, again under `times - 1` names.
+    """
     things = [row["thing"] for row in reasoner.full_store.select(_REPEATED)]
     described = {}
     for thing in things:
-        rows = reasoner.full_store.construct(f"CONSTRUCT {{ <{thing}> ?p ?o }} WHERE {{ <{thing}> ?p ?o FILTER(!isBlank(?o)) }}")
+        rows = reasoner.full_store.construct(
+            f"CONSTRUCT {{ <{thing}> ?p ?o }} WHERE {{ <{thing}> ?p ?o FILTER(!isBlank(?o)) }}"
+        )
         described[thing] = [str(triple) for triple in rows]
     names = re.compile("<(" + "|".join(sorted(map(re.escape, things), key=len, reverse=True)) + ")>")
-    shapes = {row["rule"]: row["shape"] for row in reasoner.full_store.select("SELECT ?rule ?shape WHERE { ?shape sh:rule ?rule }")}
+    shapes = {
+        row["rule"]: row["shape"]
+        for row in reasoner.full_store.select("SELECT ?rule ?shape WHERE { ?shape sh:rule ?rule }")
+    }
     effects = set(reasoner.full_store.instances(on("Effect")))
     for copy in range(1, times):
         yield f'<{_HARDWARE}-{copy}> a <{on("Situation")}> ; <{PREFIXES["rdfs"]}label> "hardware {copy}"@en .'
@@ -95,7 +143,9 @@ def grown(reasoner: Reasoner, times: int) -> Iterator[str]:
 
 
 def renamed(names: re.Pattern[str], line: str, copy: int) -> str:
-    """A triple about copies instead of originals; what people type is renamed too, since names must stay unique."""
+    """A triple about copies instead of originals; what people type is renamed too, since names must stay
+    unique.
+    """
     text = names.sub(lambda found: f"<{found[1]}-copy-{copy}>", line)
     if "/core#notation>" in text:
         text = re.sub(r'"([^"]*)"', rf'"\1-copy-{copy}"', text, count=1)
@@ -105,7 +155,9 @@ def renamed(names: re.Pattern[str], line: str, copy: int) -> str:
 
 
 def compiled(times: int, folder: Path) -> dict[str, float]:
-    """Compile knowledge `times` as large as the shipped one, in a process of its own; the folder keeps it for planning."""
+    """Compile knowledge `times` as large as the shipped one, in a process of its own; the folder keeps it for
+    planning.
+    """
     additions = folder / "additions"
     additions.mkdir(parents=True)
     if times > 1:
@@ -126,12 +178,23 @@ def compile_here(folder: Path, _plans: int) -> None:
     if reasoner.refused:
         raise SystemExit(reasoner.refused[0])
     options = sum(map(len, reasoner.menu.options.values()))
-    _say({"triples": len(reasoner.full_store.store), "options": options, "compile_s": seconds, "compile_mib": _peak_mib()})
+    _say(
+        {
+            "triples": len(reasoner.full_store.store),
+            "options": options,
+            "compile_s": seconds,
+            "compile_mib": _peak_mib(),
+        }
+    )
 
 
 def plan_here(folder: Path, plans: int) -> None:
-    """What a process of `growth` does: opens what is compiled, and makes a turn's plans for each line on standard input."""
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # two processes in turns would else hand each other's caches around
+    """What a process of `growth` does: opens what is compiled, and makes a turn's plans for each line on
+    standard input.
+    """
+    os.sched_setaffinity(
+        0, {max(os.sched_getaffinity(0))}
+    )  # two processes in turns would else hand each other's caches around
     start = time.perf_counter()
     reasoner = Reasoner([folder / "additions"])
     _say({"open_s": time.perf_counter() - start})
@@ -144,17 +207,21 @@ _PARTS = {"compile": compile_here, "plan": plan_here}
 
 
 def growth(sizes: Sequence[int], plans: int) -> dict[int, dict[str, Any]]:
-    """Warm planning over each size of the knowledge: the sizes take turns of a few plans, so that a noisy machine hurts all alike.
+    """Warm planning over each size of the knowledge: the sizes take turns of a few plans, so that a noisy
+    machine hurts all alike.
 
     Returns:
-        for each size what compiling took, the percentiles of a plan, and `growth`: the median processor time of a plan as a ratio to the first size.
+        for each size what compiling took, the percentiles of a plan, and `growth`: the median processor time
+        of a plan as a ratio to the first size.
     """
     results: dict[int, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as running:
         folders = {times: Path(place) / f"x{times}" for times in sizes}
         for times, folder in folders.items():
             results[times] = {**compiled(times, folder), "taken": []}
-        processes = {times: running.enter_context(_process("plan", folder, plans)) for times, folder in folders.items()}
+        processes = {
+            times: running.enter_context(_process("plan", folder, plans)) for times, folder in folders.items()
+        }
         for times, process in processes.items():
             results[times] |= _answer(process)
         for _ in range(0, plans, _TURN):
@@ -165,15 +232,33 @@ def growth(sizes: Sequence[int], plans: int) -> dict[int, dict[str, Any]]:
                 results[times]["plan_mib"] = answer["plan_mib"]
                 results[times]["taken"] += answer["taken"]
     for result in results.values():
-        for kind, values in zip(("", "processor_"), zip(*result.pop("taken")[_FIRST:], strict=True), strict=True):
+        for kind, values in zip(
+            ("", "processor_"), zip(*result.pop("taken")[_FIRST:], strict=True), strict=True
+        ):
             result |= {f"{kind}p{percent}_ms": _percentile(values, percent) for percent in (50, 99)}
         result["growth"] = result["processor_p50_ms"] / results[sizes[0]]["processor_p50_ms"]
     return results
 
 
 def _process(part: str, folder: Path, plans: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "benchmarks.planning", "--part", part, "--over", str(folder), "--plans", str(plans)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "XDG_CACHE_HOME": str(folder)})
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.planning",
+        "--part",
+        part,
+        "--over",
+        str(folder),
+        "--plans",
+        str(plans),
+    ]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(folder)},
+    )
 
 
 def _say(found: dict[str, Any]) -> None:
@@ -190,8 +275,12 @@ def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def _peak_mib() -> float:
-    """The most memory that this program has held; what `getrusage` tells counts the process that started it, too."""
-    [kib] = re.findall(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), flags=re.MULTILINE)
+    """The most memory that this program has held; what `getrusage` tells counts the process that started it,
+    too.
+    """
+    [kib] = re.findall(
+        r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), flags=re.MULTILINE
+    )
     return int(kib) / 1024
 
 
@@ -201,11 +290,15 @@ def _percentile(values: Sequence[float], percent: int) -> float:
 
 def main() -> None:
     """Measure everything, print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--workload", default="mnist-cnn")
     parser.add_argument("--target", default="genoa-node")
     parser.add_argument("--plans", type=int, default=4 * _TURN, help="plans for each size of the knowledge")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 10], help="how many times the shipped knowledge")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[1, 10], help="how many times the shipped knowledge"
+    )
     parser.add_argument("--part", choices=_PARTS, help=argparse.SUPPRESS)
     parser.add_argument("--over", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -215,18 +308,43 @@ def main() -> None:
         return
     start = new_process(arguments.workload, arguments.target, 10)
     print(f"ontune plan in a new process: best {start['best_s']:.3f} s, median {start['median_s']:.3f} s")
-    print(f"it imports {start['modules']} modules, of the heavy ones: {', '.join(start['heavy']) or 'none'}", flush=True)
+    print(
+        f"it imports {start['modules']} modules, of the heavy ones: {', '.join(start['heavy']) or 'none'}",
+        flush=True,
+    )
     results = growth(arguments.sizes, arguments.plans)
     print(f"{'':20}{'compiling':^30}{'planning':^70}")
-    head = ("knowledge", "triples", "options", "s", "MiB", "open s", "MiB", "p50 ms", "p99 ms", "CPU p50", "CPU p99", "growth")
+    head = (
+        "knowledge",
+        "triples",
+        "options",
+        "s",
+        "MiB",
+        "open s",
+        "MiB",
+        "p50 ms",
+        "p99 ms",
+        "CPU p50",
+        "CPU p99",
+        "growth",
+    )
     print("".join(f"{title:>10}" for title in head))
     for times, row in results.items():
         numbers = (row["p50_ms"], row["p99_ms"], row["processor_p50_ms"], row["processor_p99_ms"])
-        cells = [f"x{times}", row["triples"], row["options"], f"{row['compile_s']:.2f}", f"{row['compile_mib']:.0f}", f"{row['open_s']:.3f}"]
+        cells = [
+            f"x{times}",
+            row["triples"],
+            row["options"],
+            f"{row['compile_s']:.2f}",
+            f"{row['compile_mib']:.0f}",
+            f"{row['open_s']:.3f}",
+        ]
         cells += [f"{row['plan_mib']:.0f}", *(f"{ms:.1f}" for ms in numbers), f"{row['growth']:.2f}"]
         print("".join(f"{cell:>10}" for cell in cells))
     if arguments.json:
-        arguments.json.write_text(json.dumps({"new_process": start, "warm": results}, indent=1) + "\n", encoding="utf-8")
+        arguments.json.write_text(
+            json.dumps({"new_process": start, "warm": results}, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""How fast shapes are validated by pyshifty against pySHACL, with the same report; prints a table, and JSON with `--json FILE`.
+"""How fast shapes are validated by pyshifty against pySHACL, with the same report; prints a table, and JSON
+with `--json FILE`.
 
-Data: hosts with six property shapes and one SPARQL constraint, one in twenty of them at fault. Processor time, both engines in this process.
+Data: hosts with six property shapes and one SPARQL constraint, one in twenty of them at fault. Processor
+    time, both engines in this process.
 """
 
 from __future__ import annotations
@@ -82,7 +84,9 @@ def measure(nodes: int, repeat: int) -> Result:
 
 def main() -> None:
     """Measure two sizes, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()

@@ -1,4 +1,6 @@
-"""A university-style data set of any size, after the Lehigh University Benchmark: an OWL 2 RL schema, generated people, courses and papers."""
+"""A university-style data set of any size, after the Lehigh University Benchmark: an OWL 2 RL schema,
+generated people, courses and papers.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ u:email a owl:DatatypeProperty , owl:InverseFunctionalProperty . u:takesCourse a
 
 
 def university(triples: int, seed: int = 1) -> str:
-    """Turtle of about `triples` triples: the schema, and as many departments as are needed; the same for the same arguments."""
+    """Turtle of about `triples` triples: the schema, and as many departments as are needed; the same for the
+    same arguments.
+    """
     rng = random.Random(seed)
     parts = [_SCHEMA]
     count = 0

@@ -16,7 +16,8 @@ _BUILD, _FINAL = "build", "final"
 
 
 def write(recipe: Recipe, files: Iterable[str], digest: str) -> str:
-    """The definition's text. It has two stages where packages are needed to install others and not to run: the image is the second one.
+    """The definition's text. It has two stages where packages are needed to install others and not to run:
+    the image is the second one.
 
     Args:
         recipe: what the image holds.
@@ -27,13 +28,23 @@ def write(recipe: Recipe, files: Iterable[str], digest: str) -> str:
         BadInput: the plan names no base.
     """
     if not recipe.bootstrap:
-        raise BadInput("plan", "no option names a container base", expected="an option that gives the header 'Bootstrap'")
-    text = render("ontune.def.j2", recipe, files=files, digest=digest, runtime_flags=runtime_flags(recipe) if recipe.runtime == RUNTIMES[0] else "")
+        raise BadInput(
+            "plan", "no option names a container base", expected="an option that gives the header 'Bootstrap'"
+        )
+    text = render(
+        "ontune.def.j2",
+        recipe,
+        files=files,
+        digest=digest,
+        runtime_flags=runtime_flags(recipe) if recipe.runtime == RUNTIMES[0] else "",
+    )
     return _in_two_stages(text, recipe) if recipe.build_packages else text
 
 
 def _in_two_stages(text: str, recipe: Recipe) -> str:
-    """The first stage installs everything; the second takes the result and adds only the system packages that a run needs."""
+    """The first stage installs everything; the second takes the result and adds only the system packages that
+    a run needs.
+    """
     comments, header, *sections = re.split(r"(?m)^(?=%|Bootstrap:)", text)
     by_name = {section.split()[0]: section for section in sections}
     to_run = dataclasses.replace(recipe, build_packages=())
@@ -42,7 +53,10 @@ def _in_two_stages(text: str, recipe: Recipe) -> str:
         "%files": f"%files from {_BUILD}\n    {PREFIX} {PREFIX}\n\n",
         "%post": "%post\n" + "".join(f"    {line}\n" for line in install.splitlines()) + "\n",
     }
-    first = [_with_stage(header, _BUILD), *(by_name[name] for name in ("%arguments", "%files", "%post") if name in by_name)]
+    first = [
+        _with_stage(header, _BUILD),
+        *(by_name[name] for name in ("%arguments", "%files", "%post") if name in by_name),
+    ]
     return "".join([comments, *first, _with_stage(header, _FINAL), *final.values()])
 
 

@@ -44,12 +44,17 @@ class Bundle:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The bundle that lies in `folder`. Raises BadInput where there is none, or where its plan cannot be read."""
+        """The bundle that lies in `folder`.
+
+        Raises BadInput where there is none, or where its plan cannot be read.
+        """
         file = folder / _PLAN
         try:
             text = read_text(file)
         except BadInput as error:
-            raise BadInput(str(folder), "no bundle here", expected=f"a folder with {_PLAN}, as `ontune recipe` writes it") from error
+            raise BadInput(
+                str(folder), "no bundle here", expected=f"a folder with {_PLAN}, as `ontune recipe` writes it"
+            ) from error
         return cls(folder, Plan.from_json(json_of(text, str(file)), str(file)))
 
     @property
@@ -64,9 +69,15 @@ class Bundle:
 
     @property
     def recipe_digest(self) -> str:
-        """The digest that the Dockerfile's image is named and labelled by; empty where the bundle has no Dockerfile."""
+        """The digest that the Dockerfile's image is named and labelled by; empty where the bundle has no
+        Dockerfile.
+        """
         file = self.folder / FORMATS["dockerfile"]
-        label = re.search(r'^LABEL ontune\.recipe="([0-9a-f]+)"$', read_text(file), re.MULTILINE) if file.is_file() else None
+        label = (
+            re.search(r'^LABEL ontune\.recipe="([0-9a-f]+)"$', read_text(file), re.MULTILINE)
+            if file.is_file()
+            else None
+        )
         return label[1] if label else ""
 
     @property
@@ -90,11 +101,13 @@ def write_bundle(
     lock: Lock | None = None,
     force: bool = False,
 ) -> Bundle:
-    """Generate the files of a plan. Whoever does so names the files of this machine that the plan takes (`kb.local_files`).
+    """Generate the files of a plan. Whoever does so names the files of this machine that the plan takes
+    (`kb.local_files`).
 
     Args:
         plan: what is applied, all of it.
-        folder: where the files go; made if it is not there. Other files in a bundle's folder stay as they are.
+        folder: where the files go; made if it is not there. Other files in a bundle's folder stay as they
+            are.
         formats: recipes to write: `apptainer`, `dockerfile`.
         jobs: job scripts to write: `bash`, `slurm`, `pbs`.
         wishes: what the job asks its scheduler for, by the names of `generators.job.Job`.
@@ -102,16 +115,25 @@ def write_bundle(
         force: write into a folder that holds something else than a bundle.
 
     Raises:
-        BadInput: the folder holds something else or cannot be written, a format or scheduler is unknown, or the plan holds a text that no
-            generated file can carry. Nothing has been written then.
+        BadInput: the folder holds something else or cannot be written, a format or scheduler is unknown, or
+            the plan holds a text that no generated file can carry. Nothing has been written then.
     """
     where = str(folder)
-    for place, kind, asked, known in (("--to", "recipe format", formats, FORMATS), ("--job", "scheduler", jobs, job.FILES)):
+    for place, kind, asked, known in (
+        ("--to", "recipe format", formats, FORMATS),
+        ("--job", "scheduler", jobs, job.FILES),
+    ):
         for one in asked:
             if one not in known:
-                raise BadInput(place, f"unknown {kind} '{one}'", expected=", ".join(known), given=one, known=known)
+                raise BadInput(
+                    place, f"unknown {kind} '{one}'", expected=", ".join(known), given=one, known=known
+                )
     if not force and folder.is_dir() and any(folder.iterdir()) and not (folder / _PLAN).is_file():
-        raise BadInput(where, "the folder holds something else than a bundle", expected="a new or empty folder, a bundle, or --force")
+        raise BadInput(
+            where,
+            "the folder holds something else than a bundle",
+            expected="a new or empty folder, a bundle, or --force",
+        )
     _write(folder, files_of(plan, formats, jobs, wishes, lock=lock))
     local_files.remember(local_files.of(plan.workload, plan.site))
     return Bundle(folder, plan)
@@ -126,7 +148,10 @@ def files_of(
     lock: Lock | None = None,
     bill: bool = True,
 ) -> dict[str, bytes]:
-    """The contents of a bundle's files by their path in its folder. Takes and raises what `write_bundle` does; `bill`: with the bill of materials."""
+    """The contents of a bundle's files by their path in its folder.
+
+    Takes and raises what `write_bundle` does; `bill`: with the bill of materials.
+    """
     recipe = Recipe.from_plan(plan, lock=lock)
     in_image = {
         "requirements.txt": requirements_of(recipe),
@@ -134,7 +159,10 @@ def files_of(
         "run.sh": run_script.write_run(recipe),
         "usable_cores.sh": run_script.write_usable_cores(recipe),
     }
-    workload = {f"workload/{name}": content for name, content in (script.files(recipe) if recipe.program.own else _payload()).items()}
+    workload = {
+        f"workload/{name}": content
+        for name, content in (script.files(recipe) if recipe.program.own else _payload()).items()
+    }
     copied, digest = (*in_image, "workload"), _digest(recipe, in_image, workload)
     texts = {**in_image, "install.sh": run_script.write_install(recipe)}
     if recipe.program.build_command:
@@ -162,11 +190,16 @@ def requirements_of(recipe: Recipe) -> str:
 
 
 def _digest(recipe: Recipe, texts: Mapping[str, str], workload: Mapping[str, bytes]) -> str:
-    """What tells images of different content apart: plans that ask for the same image share it, whatever their names."""
+    """What tells images of different content apart: plans that ask for the same image share it, whatever
+    their names.
+    """
     unnamed = dataclasses.replace(recipe, plan_id="", knowledge="", sources=())
     definition = {"": apptainer.write(unnamed, (), "")} if recipe.bootstrap else {}
     state = hashlib.sha256()
-    for name, content in {**workload, **{name: text.encode() for name, text in {**definition, **texts}.items()}}.items():
+    for name, content in {
+        **workload,
+        **{name: text.encode() for name, text in {**definition, **texts}.items()},
+    }.items():
         state.update(f"{name} {len(content)}\n".encode() + content)
     return state.hexdigest()[:24]
 
@@ -178,7 +211,9 @@ def _payload() -> dict[str, bytes]:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write all files, or none: they are complete beside their place before the first one is put there, and the plan comes last."""
+    """Write all files, or none: they are complete beside their place before the first one is put there, and
+    the plan comes last.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with scratch("bundle", folder if folder.is_dir() else folder.parent) as made:
@@ -198,11 +233,19 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
             for name in {PYTHON, SYSTEM} - set(files):  # it would be enforced by what reads the folder
                 (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise BadInput(str(folder), f"cannot be written: {error.strerror or error}", expected="a folder that you may write to") from error
+        raise BadInput(
+            str(folder),
+            f"cannot be written: {error.strerror or error}",
+            expected="a folder that you may write to",
+        ) from error
 
 
 def _refuse_link(folder: Path, below: Path) -> None:
     """Raises BadInput where a folder of a bundle is a link: what is written would go elsewhere."""
     for part in (below, *below.parents):
         if (folder / part).is_symlink() and part != Path():
-            raise BadInput(str(folder / part), "is a link, through which nothing is written", expected="a folder of the bundle's own")
+            raise BadInput(
+                str(folder / part),
+                "is a link, through which nothing is written",
+                expected="a folder of the bundle's own",
+            )

@@ -1,8 +1,11 @@
-"""Read Apptainer definitions as `apptainer build` reads them, as numbered lines with their role. Nothing that is read is run.
+"""Read Apptainer definitions as `apptainer build` reads them, as numbered lines with their role. Nothing that
+is read is run.
 
-The grammar is that of Apptainer 1.4, whose documentation leaves much of it open; the tests hold this reader against the program itself. In its order:
-the text is cut into stages before each line that begins with `Bootstrap:`; a stage is a header, then sections, each from a line whose first word
-begins with `%`; then every `{{ name }}` outside of comments is replaced by its default in the stage's `%arguments`, and the stage is read again.
+The grammar is that of Apptainer 1.4, whose documentation leaves much of it open; the tests hold this reader
+against the program itself. In its order: the text is cut into stages before each line that begins with
+`Bootstrap:`; a stage is a header, then sections, each from a line whose first word begins with `%`; then
+every `{{ name }}` outside of comments is replaced by its default in the stage's `%arguments`, and the stage
+is read again.
 """
 
 from __future__ import annotations
@@ -30,8 +33,23 @@ AGENTS = frozenset((
     "library", "oras", "shub", "docker", "docker-archive", "docker-daemon", "oci", "oci-archive", "localimage", "yum", "dnf", "debootstrap",
     "arch", "busybox", "zypper", "scratch",
 ))  # fmt: skip
-_NEED_FROM = frozenset(("library", "oras", "shub", "docker", "docker-archive", "docker-daemon", "oci", "oci-archive"))
-_OF_A_SHELL = ("setup", "pre", "post", "environment", "test", "runscript", "startscript", "appinstall", "appenv", "apptest", "apprun", "appstart")
+_NEED_FROM = frozenset(
+    ("library", "oras", "shub", "docker", "docker-archive", "docker-daemon", "oci", "oci-archive")
+)
+_OF_A_SHELL = (
+    "setup",
+    "pre",
+    "post",
+    "environment",
+    "test",
+    "runscript",
+    "startscript",
+    "appinstall",
+    "appenv",
+    "apptest",
+    "apprun",
+    "appstart",
+)
 LONGEST_SECTION = 65_535
 """Bytes of a section together with the line behind it."""
 
@@ -75,7 +93,8 @@ def read_definition(text: str, where: str, *, arguments_open: bool = False) -> l
     Args:
         text: the definition.
         where: its file, for messages.
-        arguments_open: leave build arguments without a default as they are, which whoever builds gives; else one is an error, as for Apptainer.
+        arguments_open: leave build arguments without a default as they are, which whoever builds gives; else
+            one is an error, as for Apptainer.
 
     Raises:
         BadInput: `apptainer build` would not accept it; the message names file and line.
@@ -95,7 +114,9 @@ def read_definition(text: str, where: str, *, arguments_open: bool = False) -> l
     for line in found:
         words = line.key.split("#")[0].split()
         if line.section == "files" and len(words) == 2 and words[1] not in names and "{{" not in line.key:
-            raise BadInput(f"{where}:{line.number}", f"no stage is called {words[1]:.40}", given=words[1], known=names)
+            raise BadInput(
+                f"{where}:{line.number}", f"no stage is called {words[1]:.40}", given=words[1], known=names
+            )
     return found
 
 
@@ -121,13 +142,19 @@ def _parts(text: str, number: int) -> list[_Part]:
 
 
 def _checked(text: str, number: int, where: str) -> dict[str, str]:
-    """The header of a stage; empty where the stage says nothing at all. Raises BadInput for what Apptainer's parser refuses."""
+    """The header of a stage; empty where the stage says nothing at all. Raises BadInput for what Apptainer's
+    parser refuses.
+    """
     parts = _parts(text, number)
     for part, after in zip(parts, [*parts[1:], _Part(0, "")], strict=True):
-        size = sum(len(line.encode()) + 1 for line in (*([part.title] if part.title else []), *part.lines)) + len(after.title.encode())
+        size = sum(
+            len(line.encode()) + 1 for line in (*([part.title] if part.title else []), *part.lines)
+        ) + len(after.title.encode())
         if size > LONGEST_SECTION:
             problem = f"{size} bytes are too many for Apptainer's parser"
-            raise BadInput(f"{where}:{part.number}", problem, expected=f"at most {LONGEST_SECTION} in a section")
+            raise BadInput(
+                f"{where}:{part.number}", problem, expected=f"at most {LONGEST_SECTION} in a section"
+            )
     header = dict(_headers(parts[0], where))
     said = False
     for position, part in enumerate(parts[1:]):
@@ -135,7 +162,9 @@ def _checked(text: str, number: int, where: str) -> dict[str, str]:
         _check_section(part, first=first, where=where)
         said = said or any(line.strip() for line in part.lines) or not part.title.startswith("%arguments")
     if not header and said:
-        raise BadInput(f"{where}:{number}", "a stage without its base", expected="Bootstrap as its first header")
+        raise BadInput(
+            f"{where}:{number}", "a stage without its base", expected="Bootstrap as its first header"
+        )
     return header
 
 
@@ -145,7 +174,11 @@ def _headers(part: _Part, where: str) -> Iterator[tuple[str, str]]:
         line, here = raw.strip(), f"{where}:{part.number + offset}"
         if not line or line.startswith("#"):
             if held_key and any(later.strip() for later in part.lines[offset:]):
-                raise BadInput(here, f"header {held_key:.40} is continued and ends here", expected="the rest of its value")
+                raise BadInput(
+                    here,
+                    f"header {held_key:.40} is continued and ends here",
+                    expected="the rest of its value",
+                )
             continue
         line = line.split("#")[0]
         if held:
@@ -166,7 +199,10 @@ def _headers(part: _Part, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _check_section(part: _Part, *, first: bool, where: str) -> None:
-    """Raises BadInput for a section that is unknown or that cannot be read. Only the first word of a stage may stand after blanks."""
+    """Raises BadInput for a section that is unknown or that cannot be read.
+
+    Only the first word of a stage may stand after blanks.
+    """
     title, here = part.title.strip() if first else part.title, f"{where}:{part.number}"
     bare = title.lstrip("%")
     name, blank, _ = bare.partition(" ")
@@ -174,18 +210,41 @@ def _check_section(part: _Part, *, first: bool, where: str) -> None:
         if not blank:
             raise BadInput(here, f"section %{name} names no app", expected=f"%{name} APP")
         if name not in APP_SECTIONS:
-            raise BadInput(here, f"section %{name:.40} is not known in capitals", expected=f"%{name.lower()}", given=name, known=APP_SECTIONS)
+            raise BadInput(
+                here,
+                f"section %{name:.40} is not known in capitals",
+                expected=f"%{name.lower()}",
+                given=name,
+                known=APP_SECTIONS,
+            )
     elif name.lower() not in SECTIONS:
-        expected = "a section at the beginning of its line" if title != title.lstrip() else ", ".join(sorted(SECTIONS))
-        raise BadInput(here, f"unknown section {title.split()[0]:.40}", expected=expected, given=name.lower(), known=SECTIONS)
+        expected = (
+            "a section at the beginning of its line"
+            if title != title.lstrip()
+            else ", ".join(sorted(SECTIONS))
+        )
+        raise BadInput(
+            here,
+            f"unknown section {title.split()[0]:.40}",
+            expected=expected,
+            given=name.lower(),
+            known=SECTIONS,
+        )
     if name.lower() == "files":
         for offset, line in enumerate(part.lines, 1):
             if line.strip() and not line.strip().startswith("#") and not _FILE_WORD.search(line.strip()):
-                raise BadInput(f"{where}:{part.number + offset}", "a quote that is never closed", expected="SOURCE DESTINATION")
+                raise BadInput(
+                    f"{where}:{part.number + offset}",
+                    "a quote that is never closed",
+                    expected="SOURCE DESTINATION",
+                )
 
 
 def _with_defaults(text: str, number: int, where: str, arguments_open: bool) -> str:
-    """A stage with its build arguments replaced. Raises BadInput where one has no default, unless that may stay open."""
+    """A stage with its build arguments replaced.
+
+    Raises BadInput where one has no default, unless that may stay open.
+    """
     defaults: dict[str, str] = {}
     for part in _parts(text, number):
         if part.title.lstrip("%").split(" ")[0].lower() == "arguments":
@@ -202,7 +261,13 @@ def _with_defaults(text: str, number: int, where: str, arguments_open: bool) -> 
             continue
         if match[1] not in defaults:
             here = f"{where}:{number + text.count(chr(10), 0, match.start())}"
-            raise BadInput(here, f"build argument {match[1]:.40} has no value", expected="a default in %arguments", given=match[1], known=defaults)
+            raise BadInput(
+                here,
+                f"build argument {match[1]:.40} has no value",
+                expected="a default in %arguments",
+                given=match[1],
+                known=defaults,
+            )
         nested = _ARGUMENT.sub(lambda inner: defaults.get(inner[1], inner[0]), defaults[match[1]])
         result += [text[done : match.start()], nested]
         done = match.end()
@@ -212,7 +277,9 @@ def _with_defaults(text: str, number: int, where: str, arguments_open: bool) -> 
 def _check_base(header: dict[str, str], number: int, names: set[str], where: str) -> None:
     here, agent = f"{where}:{number}", header.get("bootstrap", "")
     if not agent:
-        raise BadInput(here, "a definition or a stage without its base", expected="Bootstrap as its first header")
+        raise BadInput(
+            here, "a definition or a stage without its base", expected="Bootstrap as its first header"
+        )
     if agent not in AGENTS and "{{" not in agent:
         raise BadInput(here, f"unknown bootstrap agent {agent:.40}", given=agent, known=AGENTS)
     if agent in _NEED_FROM and not header.get("from"):
@@ -239,10 +306,16 @@ def _lines(text: str, number: int, stage: int) -> Iterator[Line]:
                 yield Line(place, stage, "data", argument.strip(), line.strip())
             elif line.strip() and not line.lstrip().startswith("#"):
                 yield Line(place, stage, name.lower(), argument.strip(), line.strip())
-                ends = [match[2] for match in HERE_DOCUMENT.finditer(line)] if name.lower() in _OF_A_SHELL else []
+                ends = (
+                    [match[2] for match in HERE_DOCUMENT.finditer(line)]
+                    if name.lower() in _OF_A_SHELL
+                    else []
+                )
 
 
-def joined(lines: list[str], first: int, escape: str = "\\", *, blanks: bool = False) -> Iterator[tuple[int, str]]:
+def joined(
+    lines: list[str], first: int, escape: str = "\\", *, blanks: bool = False
+) -> Iterator[tuple[int, str]]:
     """Logical lines of a shell or a Dockerfile with the number of their first line.
 
     Args:

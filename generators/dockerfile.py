@@ -10,5 +10,7 @@ from .render import render
 
 
 def write(recipe: Recipe, files: Iterable[str], digest: str) -> str:
-    """The Dockerfile's text, for an image that gets `files` (files and folders) of the bundle; `digest` tells images of different content apart."""
+    """The Dockerfile's text, for an image that gets `files` (files and folders) of the bundle; `digest` tells
+    images of different content apart.
+    """
     return render("Dockerfile.j2", recipe, files=files, digest=digest, runtime_flags=runtime_flags(recipe))

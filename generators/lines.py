@@ -1,6 +1,8 @@
-"""Why a line of a generated file is there: files are written again with each part of the plan changed, and what then differs comes from that part.
+"""Why a line of a generated file is there: files are written again with each part of the plan changed, and
+what then differs comes from that part.
 
-Nothing has to be kept beside the templates, and nothing can disagree with them: an origin is what a line really depends on.
+Nothing has to be kept beside the templates, and nothing can disagree with them: an origin is what a line
+really depends on.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ class Origin:
     """A part of a plan that lines of generated files come from.
 
     Attributes:
-        kind: `option`, or `request` (workload and wishes), `fact` (of the target) or `plan` (its identifiers).
+        kind: `option`, or `request` (workload and wishes), `fact` (of the target) or `plan` (its
+            identifiers).
         name: `decision=option`, or the path to the part, such as `workload: parameters: batch`.
         value: the part's value, as text; empty for an option.
     """
@@ -70,13 +73,15 @@ def explain(
     plan: Plan | None = None,
     **wishes: Any,
 ) -> dict[str, Any]:
-    """The proof tree for a decision, an option, or a line of a generated file, as `Reasoner.explain` gives it.
+    """The proof tree for a decision, an option, or a line of a generated file, as `Reasoner.explain` gives
+    it.
 
     Args:
-        subject: a decision, an option, a place such as `ontune.def:12`, or the text of a line or of a part of it.
+        subject: a decision, an option, a place such as `ontune.def:12`, or the text of a line or of a part of
+            it.
         asked, target, wishes: the question, as `Reasoner.request` takes it.
-        plan: the plan whose files are meant; else `asked`, where it is a plan and nothing is asked beside it, and
-            else the one that answers the question.
+        plan: the plan whose files are meant; else `asked`, where it is a plan and nothing is asked beside it,
+            and else the one that answers the question.
 
     Raises:
         BadInput: the subject is none of these.
@@ -99,12 +104,23 @@ def explain(
     ]
     places = ", ".join(f"{line.file}:{line.number}" for line in found)
     if not premises:
-        premises = [_leaf("it is the same in every bundle of this kind: no part of the plan changes it", "plan", "template")]
-    return {"conclusion": found[0].text.strip(), "by": {"kind": "plan", "id": places, "sources": []}, "premises": premises}
+        premises = [
+            _leaf(
+                "it is the same in every bundle of this kind: no part of the plan changes it",
+                "plan",
+                "template",
+            )
+        ]
+    return {
+        "conclusion": found[0].text.strip(),
+        "by": {"kind": "plan", "id": places, "sources": []},
+        "premises": premises,
+    }
 
 
 def find(plan: Plan, subject: str, names: list[str] | None = None) -> list[WrittenLine]:
-    """The lines that a subject means: one place, else every line with that text, else every line that holds it.
+    """The lines that a subject means: one place, else every line with that text, else every line that holds
+    it.
 
     Raises:
         BadInput: there is none; `names` are what else a user may have meant.
@@ -113,16 +129,28 @@ def find(plan: Plan, subject: str, names: list[str] | None = None) -> list[Writt
     if (place := _PLACE.fullmatch(subject)) and place[1] in texts:
         number, last = int(place[2]), len(texts[place[1]])
         if not 1 <= number <= last:
-            raise BadInput("SUBJECT", f"{place[1]} has {last} lines", expected=f"{place[1]}:1 to {place[1]}:{last}")
+            raise BadInput(
+                "SUBJECT", f"{place[1]} has {last} lines", expected=f"{place[1]}:1 to {place[1]}:{last}"
+            )
         wanted = {(place[1], number)}
     else:
-        places = [(file, number, line) for file, lines in texts.items() for number, line in enumerate(lines, 1)]
+        places = [
+            (file, number, line) for file, lines in texts.items() for number, line in enumerate(lines, 1)
+        ]
         wanted = {(file, number) for file, number, line in places if line.strip() == text}
         wanted = wanted or {(file, number) for file, number, line in places if len(text) > 2 and text in line}
     if not wanted:
         expected = "a decision, an option, or a line of a generated file (its text, or a place such as ontune.def:12)"
-        raise BadInput("SUBJECT", f"nothing is known as '{subject:.80}'", expected=expected, given=subject, known=names or [])
-    return [line for line in lines_of(plan, {file for file, _ in wanted}) if (line.file, line.number) in wanted]
+        raise BadInput(
+            "SUBJECT",
+            f"nothing is known as '{subject:.80}'",
+            expected=expected,
+            given=subject,
+            known=names or [],
+        )
+    return [
+        line for line in lines_of(plan, {file for file, _ in wanted}) if (line.file, line.number) in wanted
+    ]
 
 
 def lines_of(plan: Plan, files: Collection[str] = ()) -> list[WrittenLine]:
@@ -134,21 +162,34 @@ def lines_of(plan: Plan, files: Collection[str] = ()) -> list[WrittenLine]:
     origins: dict[tuple[str, int], dict[Origin, None]] = {}
     for origin, changed in _changed(plan):
         for other in changed:
-            with contextlib.suppress(BadInput):  # nothing can be written without some parts: they are changed in another way
+            with contextlib.suppress(
+                BadInput
+            ):  # nothing can be written without some parts: they are changed in another way
                 after = _texts(other, files)
                 for file, lines in texts.items():
                     for index in _differing(lines, after.get(file, [])):
                         origins.setdefault((file, index), {})[origin] = None
     return [
-        WrittenLine(file, index + 1, line, tuple(origins.get((file, index), ()))) for file, lines in texts.items() for index, line in enumerate(lines)
+        WrittenLine(file, index + 1, line, tuple(origins.get((file, index), ())))
+        for file, lines in texts.items()
+        for index, line in enumerate(lines)
     ]
 
 
 def _texts(plan: Plan, files: Collection[str] = ()) -> dict[str, list[str]]:
-    """The generated texts, as lines. Programs are copied, not generated, but for the module that applies options."""
-    formats, jobs = ([kind for kind, name in known.items() if not files or name in files] for known in (FORMATS, job.FILES))
+    """The generated texts, as lines.
+
+    Programs are copied, not generated, but for the module that applies options.
+    """
+    formats, jobs = (
+        [kind for kind, name in known.items() if not files or name in files] for known in (FORMATS, job.FILES)
+    )
     written = files_of(plan, formats, jobs, bill=False)
-    generated = (name for name in written if name != "plan.json" and (not name.startswith("workload/") or name.endswith("/ontune_settings.py")))
+    generated = (
+        name
+        for name in written
+        if name != "plan.json" and (not name.startswith("workload/") or name.endswith("/ontune_settings.py"))
+    )
     return {name: written[name].decode().splitlines() for name in generated if not files or name in files}
 
 
@@ -164,19 +205,31 @@ def _changed(plan: Plan) -> Iterator[tuple[Origin, list[Plan]]]:
             others = [_replaced(getattr(plan, key), path, _another(value)), without]
             name = ": ".join((key, *path))
             with_others: list[dict[str, Any]] = [{key: other} for other in others]
-            yield Origin(kind, name, str(value)), [dataclasses.replace(plan, **changed) for changed in with_others]
+            yield (
+                Origin(kind, name, str(value)),
+                [dataclasses.replace(plan, **changed) for changed in with_others],
+            )
     yield Origin("plan", "plan_id", plan.plan_id), [dataclasses.replace(plan, plan_id=_OTHER)]
     unsourced = tuple(dataclasses.replace(taken, reasons=()) for taken in plan.decisions)
     yield Origin("plan", "reasons", "their sources"), [dataclasses.replace(plan, decisions=unsourced)]
-    yield Origin("plan", "knowledge", plan.knowledge.get("sha256", "")), [dataclasses.replace(plan, knowledge={})]
+    yield (
+        Origin("plan", "knowledge", plan.knowledge.get("sha256", "")),
+        [dataclasses.replace(plan, knowledge={})],
+    )
 
 
 def _otherwise(taken: DecisionTaken) -> Iterator[DecisionTaken]:
-    """Another option in its place: one that does nothing; and for container bases, without which little can be written, others of their kind."""
+    """Another option in its place: one that does nothing; and for container bases, without which little can
+    be written, others of their kind.
+    """
     yield dataclasses.replace(taken, option=_OTHER, apply=())
     if any(application.how == "image" for application in taken.apply):
         for value in (_OTHER, *BOOTSTRAPS):
-            yield dataclasses.replace(taken, option=_OTHER, apply=tuple(dataclasses.replace(each, value=value) for each in taken.apply))
+            yield dataclasses.replace(
+                taken,
+                option=_OTHER,
+                apply=tuple(dataclasses.replace(each, value=value) for each in taken.apply),
+            )
 
 
 def _parts(facts: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any, dict[str, Any]]]:

@@ -1,4 +1,6 @@
-"""Look for smells in a definition or a Dockerfile: its lines become a small graph, and each rule of `rules/recipes/` is a query over it."""
+"""Look for smells in a definition or a Dockerfile: its lines become a small graph, and each rule of
+`rules/recipes/` is a query over it.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +49,12 @@ class Smell:
 
 
 def lint(path: Path) -> list[Smell]:
-    """The smells of a recipe, the worst first. A file whose first instruction is that of a Dockerfile is read as one, any other as a definition.
+    """The smells of a recipe, the worst first. A file whose first instruction is that of a Dockerfile is read
+    as one, any other as a definition.
 
     Raises:
-        BadInput: the file cannot be read, is a job script or another program, or its builder would not accept it; the message names the line.
+        BadInput: the file cannot be read, is a job script or another program, or its builder would not accept
+            it; the message names the line.
     """
     raw = read_bytes(path, _LARGEST)
     if b"\0" in raw:
@@ -58,9 +62,17 @@ def lint(path: Path) -> list[Smell]:
     text = raw.decode("utf-8", errors="replace")
     _check_recipe(path, text)
     language = "dockerfile" if _is_dockerfile(path, text) else "apptainer"
-    lines = read_dockerfile(text, str(path)) if language == "dockerfile" else read_definition(text, str(path), arguments_open=True)
+    lines = (
+        read_dockerfile(text, str(path))
+        if language == "dockerfile"
+        else read_definition(text, str(path), arguments_open=True)
+    )
     graph = recipe_graph(language, lines)
-    found = [smell for rule in sorted(paths.shipped("rules").joinpath("recipes").glob("*.rq")) for smell in _smells(rule, graph)]
+    found = [
+        smell
+        for rule in sorted(paths.shipped("rules").joinpath("recipes").glob("*.rq"))
+        for smell in _smells(rule, graph)
+    ]
     return sorted(found, key=lambda smell: (_SEVERITIES.index(smell.severity), smell.line, smell.rule))
 
 
@@ -71,16 +83,34 @@ def _check_recipe(path: Path, text: str) -> None:
     expected = "an Apptainer definition or a Dockerfile"
     if directive := _DIRECTIVE.search(text):
         line = text.count("\n", 0, directive.start()) + 1
-        raise BadInput(f"{path}:{line}", f"{directive[0]}: this is a job script, and job scripts cannot be checked yet", expected=expected)
+        raise BadInput(
+            f"{path}:{line}",
+            f"{directive[0]}: this is a job script, and job scripts cannot be checked yet",
+            expected=expected,
+        )
     if text.startswith("#!"):
-        raise BadInput(f"{path}:1", f"{text.splitlines()[0]:.40}: this is a program, and programs are not checked", expected=expected)
+        raise BadInput(
+            f"{path}:1",
+            f"{text.splitlines()[0]:.40}: this is a program, and programs are not checked",
+            expected=expected,
+        )
 
 
 def _is_dockerfile(path: Path, text: str) -> bool:
     if path.suffix == ".def":
         return False
-    first = next((line for line in text.removeprefix("\ufeff").splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
-    return path.name.startswith(("Dockerfile", "Containerfile")) or re.match(r"\s*(FROM|ARG)\s+[^:\s]", first, re.IGNORECASE) is not None
+    first = next(
+        (
+            line
+            for line in text.removeprefix("\ufeff").splitlines()
+            if line.strip() and not line.lstrip().startswith("#")
+        ),
+        "",
+    )
+    return (
+        path.name.startswith(("Dockerfile", "Containerfile"))
+        or re.match(r"\s*(FROM|ARG)\s+[^:\s]", first, re.IGNORECASE) is not None
+    )
 
 
 def _smells(rule: Path, graph: ox.Store) -> Iterator[Smell]:

@@ -1,7 +1,8 @@
-"""MODAK's job requests (JSON) and optimisation descriptions, as a workload, wishes for its plan and wishes for its job.
+"""MODAK's job requests (JSON) and optimisation descriptions, as a workload, wishes for its plan and wishes
+for its job.
 
-MODAK was lenient in places and silent in others. Here blanks at the ends of texts, `optimization` and empty fields are accepted; what cannot be
-carried over is said in a note; a key that MODAK never had is an error.
+MODAK was lenient in places and silent in others. Here blanks at the ends of texts, `optimization` and empty
+fields are accepted; what cannot be carried over is said in a note; a key that MODAK never had is an error.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ class ModakRequest:
 
     Attributes:
         workload: the training job; its program stays where the job is submitted.
-        framework: the framework that was named, or that the image is for which was named; empty where neither is.
+        framework: the framework that was named, or that the image is for which was named; empty where neither
+            is.
         target: the target that was named, or empty.
         at_known_site: whether that is a site which is known.
         scheduler: `bash`, `slurm` or `pbs`.
@@ -94,22 +96,30 @@ class ModakRequest:
 
 
 def read_request(path: Path, store: KnowledgeStore | None = None) -> ModakRequest:
-    """Read a request (JSON, or the indented optimisation language in a file `.opt`, which says how and not what is run).
+    """Read a request (JSON, or the indented optimisation language in a file `.opt`, which says how and not
+    what is run).
 
     Args:
         path: the file.
         store: knowledge about sites; a site's own scheduler overrides the one that the request names.
 
     Raises:
-        BadInput: the file is malformed, is no request for a job, or has a key that MODAK never had; the message names the key.
+        BadInput: the file is malformed, is no request for a job, or has a key that MODAK never had; the
+            message names the key.
     """
     job = _job(path)
     where = str(path)
     if "container_file" in job:
-        raise BadInput(where, "the registration of an image, no request for a job", expected="`ontune kb import modak FOLDER` for images")
+        raise BadInput(
+            where,
+            "the registration of an image, no request for a job",
+            expected="`ontune kb import modak FOLDER` for images",
+        )
     for key in job:
         if key not in _SECTIONS:
-            raise BadInput(f"{where}: {key}", "unknown key", expected=", ".join(_SECTIONS), given=key, known=_SECTIONS)
+            raise BadInput(
+                f"{where}: {key}", "unknown key", expected=", ".join(_SECTIONS), given=key, known=_SECTIONS
+            )
     options, target, application, optimisation = (_object(job, key, where) for key in _SECTIONS)
     notes: list[str] = []
     _known(application, _APPLICATION, f"{where}: application")
@@ -117,12 +127,24 @@ def read_request(path: Path, store: KnowledgeStore | None = None) -> ModakReques
     kind = _kind(optimisation, application, where)
     framework = _framework(optimisation, kind, f"{where}: optimisation", notes, store)
     if kind != "hpc" and store:
-        framework = _of_image(_text(application, "container_runtime"), framework, store, f"{where}: application: container_runtime", notes)
-    build = _object(optimisation, "opt_build", f"{where}: optimisation") or _object(optimisation, "arch_build", f"{where}: optimisation")
+        framework = _of_image(
+            _text(application, "container_runtime"),
+            framework,
+            store,
+            f"{where}: application: container_runtime",
+            notes,
+        )
+    build = _object(optimisation, "opt_build", f"{where}: optimisation") or _object(
+        optimisation, "arch_build", f"{where}: optimisation"
+    )
     makers = _things("AcceleratorMaker", store) if store else None
     accelerator = _one_of(build, "acc_type", _ACCELERATORS, f"{where}: optimisation: opt_build", makers)
     if accelerator == "fpga":
-        raise BadInput(f"{where}: optimisation: opt_build: acc_type", "no plan computes on an fpga", expected="nvidia, amd or none")
+        raise BadInput(
+            f"{where}: optimisation: opt_build: acc_type",
+            "no plan computes on an fpga",
+            expected="nvidia, amd or none",
+        )
     _one_of(build, "cpu_type", _PROCESSORS, f"{where}: optimisation: opt_build")
     wishes = _wishes(options, f"{where}: job_options", notes)
     accelerated = accelerator in _FLAGS or bool(wishes.get("gpus"))
@@ -130,7 +152,9 @@ def read_request(path: Path, store: KnowledgeStore | None = None) -> ModakReques
         wishes["gpus"] = 1
         notes.append(f"acc_type {accelerator} without request_gpus: one accelerator is asked for")
     site = _text(target, "name")
-    scheduler = _scheduler(_text(target, "job_scheduler_type"), site, store, f"{where}: target: job_scheduler_type", notes)
+    scheduler = _scheduler(
+        _text(target, "job_scheduler_type"), site, store, f"{where}: target: job_scheduler_type", notes
+    )
     modules = modak_parallel.site_modules(store, _site_name(site, store)) if store else []
     if modules:
         wishes["modules"] = modules
@@ -144,7 +168,17 @@ def read_request(path: Path, store: KnowledgeStore | None = None) -> ModakReques
         _note_image(_text(application, "container_runtime"), framework, store, notes)
     workload = _workload(application, "" if parallel else framework, where)
     known = bool(site and store and modak_parallel.is_site(store, _site_name(site, store)))
-    return ModakRequest(workload, framework, _site_name(site, store), scheduler, wishes, accelerated, tuple(notes), parallel, known)
+    return ModakRequest(
+        workload,
+        framework,
+        _site_name(site, store),
+        scheduler,
+        wishes,
+        accelerated,
+        tuple(notes),
+        parallel,
+        known,
+    )
 
 
 def _job(path: Path) -> dict[str, Any]:
@@ -163,7 +197,9 @@ def _indented(text: str, where: str) -> dict[str, Any]:
     body = re.sub(r"^\s*optimi[sz]ation\b[^:\n]*:\s*\n", "", text, count=1)
     if body == text:
         raise BadInput(f"{where}:1", "no optimisation description", expected="optimization NAME:")
-    spaced = re.sub(r'^([ \t]*[\w-]+:)(?=")', r"\1 ", body.expandtabs(4), flags=re.MULTILINE)  # the editor lets `key:"value"` pass
+    spaced = re.sub(
+        r'^([ \t]*[\w-]+:)(?=")', r"\1 ", body.expandtabs(4), flags=re.MULTILINE
+    )  # the editor lets `key:"value"` pass
     first_line = text[: len(text) - len(body)].count("\n")
     return {"optimisation": yaml_of("\n" * first_line + spaced, where)}
 
@@ -178,15 +214,27 @@ def _kind(optimisation: Mapping[str, Any], application: Mapping[str, Any], where
             return kind
         if kind not in ("python", ""):
             problem = f"'{kind}' is neither a training job nor a parallel program"
-            raise BadInput(f"{where}: {name}: app_type", problem, expected="ai_training, hpc or mpi", given=kind, known=("ai_training", "hpc", "mpi"))
+            raise BadInput(
+                f"{where}: {name}: app_type",
+                problem,
+                expected="ai_training, hpc or mpi",
+                given=kind,
+                known=("ai_training", "hpc", "mpi"),
+            )
     return "ai_training"
 
 
-def _framework(optimisation: Mapping[str, Any], kind: str, where: str, notes: list[str], store: KnowledgeStore | None) -> str:
-    details = tuple(key for key in optimisation if re.fullmatch(r"app_type-(ai_training|hpc|ai_inference|big_data)", key))
+def _framework(
+    optimisation: Mapping[str, Any], kind: str, where: str, notes: list[str], store: KnowledgeStore | None
+) -> str:
+    details = tuple(
+        key for key in optimisation if re.fullmatch(r"app_type-(ai_training|hpc|ai_inference|big_data)", key)
+    )
     _known(optimisation, (*_OPTIMISATION, *(_OLD if kind == "hpc" else ()), *details), where)
     if optimisation.get("enable_autotuning") is True:
-        notes.append("enable_autotuning: nothing is tuned; `ontune bench` measures the bundle against the baselines")
+        notes.append(
+            "enable_autotuning: nothing is tuned; `ontune bench` measures the bundle against the baselines"
+        )
     if kind == "hpc":
         return ""
     where = f"{where}: app_type-ai_training"
@@ -200,18 +248,33 @@ def _framework(optimisation: Mapping[str, Any], kind: str, where: str, notes: li
     asked = _object(training, f"ai_framework-{framework}", where)
     _known(asked, _FRAMEWORKS.get(framework, ()), f"{where}: ai_framework-{framework}")
     if version := _text(asked, "version"):
-        notes.append(f"{framework} {version}: the newest release that runs here is taken; pin framework_release to have another")
+        notes.append(
+            f"{framework} {version}: the newest release that runs here is taken; pin framework_release to have another"
+        )
     if framework == "keras":
-        framework = _one_of(asked, "backend", _FRAMEWORKS, f"{where}: ai_framework-keras", things).replace("keras", "") or "tensorflow"
+        framework = (
+            _one_of(asked, "backend", _FRAMEWORKS, f"{where}: ai_framework-keras", things).replace(
+                "keras", ""
+            )
+            or "tensorflow"
+        )
         notes.append(f"keras: it comes with {framework}")
     for compiler in ("xla", "glow"):
         if asked.get(compiler) is True:
             takes = f"`ontune why-not compiler={compiler}` says what having it takes"
             notes.append(f"{compiler}: true: the plan takes a graph compiler only where it helps; {takes}")
         elif asked.get(compiler) is False:
-            notes.append(f"{compiler}: false: the plan takes a graph compiler where it helps; forbid {compiler} to be sure")
-    if left := [key for key in (*_CONFIG[1:], *_DATA) if _stripped({**config, **data}.get(key)) not in (None, "", {}, False)]:
-        notes.append(f"{', '.join(left)}: say it in a workload's file, where it counts; MODAK read it and did nothing with it")
+            notes.append(
+                f"{compiler}: false: the plan takes a graph compiler where it helps; forbid {compiler} to be sure"
+            )
+    if left := [
+        key
+        for key in (*_CONFIG[1:], *_DATA)
+        if _stripped({**config, **data}.get(key)) not in (None, "", {}, False)
+    ]:
+        notes.append(
+            f"{', '.join(left)}: say it in a workload's file, where it counts; MODAK read it and did nothing with it"
+        )
     return framework
 
 
@@ -223,13 +286,17 @@ def _of_image(image: str, framework: str, store: KnowledgeStore, where: str, not
     """
     found = modak_parallel.framework_of_image(store, image, _FRAMEWORKS) if image else ""
     if framework and found not in ("", framework, "keras"):
-        raise BadInput(where, f"{image} is for {found}, and the request asks for {framework}", expected="one framework")
+        raise BadInput(
+            where, f"{image} is for {found}, and the request asks for {framework}", expected="one framework"
+        )
     if found and not framework:
         notes.append(f"{found}: the framework that {image} is for")
     return framework or ("tensorflow" if found == "keras" else found)
 
 
-def _parallel(application: Mapping[str, Any], optimisation: Mapping[str, Any], flag: str, where: str, notes: list[str]) -> ParallelProgram:
+def _parallel(
+    application: Mapping[str, Any], optimisation: Mapping[str, Any], flag: str, where: str, notes: list[str]
+) -> ParallelProgram:
     """What is said of MPI, in the three forms that MODAK had over the years."""
     details = _object(optimisation, "app_type-hpc", where)
     where = f"{where}: app_type-hpc"
@@ -247,29 +314,49 @@ def _parallel(application: Mapping[str, Any], optimisation: Mapping[str, Any], f
     ranks, threads = (_stripped(application.get(key)) or 0 for key in ("mpi_ranks", "threads"))
     for key, number in (("mpi_ranks", ranks), ("threads", threads)):
         if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 10**6:
-            raise BadInput(f"{where.split(': ')[0]}: application: {key}", "not usable", expected="a whole number from 0 to 999999")
+            raise BadInput(
+                f"{where.split(': ')[0]}: application: {key}",
+                "not usable",
+                expected="a whole number from 0 to 999999",
+            )
     if left := [key for key in asked if key not in ("library", "version") and asked[key] not in (None, "")]:
         notes.append(f"not carried over: {', '.join(left)}")
-    return ParallelProgram(library if way == "mpi" else "", version, _text(application, "container_runtime"), ranks, threads, flag)
+    return ParallelProgram(
+        library if way == "mpi" else "",
+        version,
+        _text(application, "container_runtime"),
+        ranks,
+        threads,
+        flag,
+    )
 
 
 def _spread(program: ParallelProgram, wishes: dict[str, Any], notes: list[str]) -> None:
-    """The ranks over the nodes. `process_count_per_node` was the cores of a node in some requests and its ranks in others."""
+    """The ranks over the nodes.
+
+    `process_count_per_node` was the cores of a node in some requests and its ranks in others.
+    """
     nodes, cores = int(wishes.get("nodes") or 1), int(wishes.get("cores") or 0)
     tasks = -(-program.ranks // nodes) if program.ranks else max(1, cores)
     if cores and tasks > cores:
-        notes.append(f"mpi_ranks {program.ranks} are {tasks} on each of {nodes} nodes, not the {cores} of process_count_per_node")
+        notes.append(
+            f"mpi_ranks {program.ranks} are {tasks} on each of {nodes} nodes, not the {cores} of process_count_per_node"
+        )
     if program.ranks and program.ranks != tasks * nodes:
         notes.append(f"mpi_ranks {program.ranks}: {tasks} on each of {nodes} nodes are {tasks * nodes}")
     wishes["tasks_per_node"], wishes["cores"] = tasks, max(1, cores // tasks)
     if program.threads > wishes["cores"]:
-        problem = f"threads {program.threads} of each process share {wishes['cores']} core" + ("s" if wishes["cores"] > 1 else "")
+        problem = f"threads {program.threads} of each process share {wishes['cores']} core" + (
+            "s" if wishes["cores"] > 1 else ""
+        )
         notes.append(f"{problem}: ask for more cores (--ask cores={program.threads}) or fewer threads")
 
 
 def _note_image(image: str, framework: str, store: KnowledgeStore | None, notes: list[str]) -> None:
     if image:
-        notes.append(f"container_runtime {image}: an image is built for the plan instead, with what is known to run on the target")
+        notes.append(
+            f"container_runtime {image}: an image is built for the plan instead, with what is known to run on the target"
+        )
     for known in modak_parallel.published_images(store, framework) if store and image and framework else ():
         if known.reference == image.partition("://")[2] or known.reference == image:
             notes.append(f"{image}: {known.doubts or 'nobody has measured it'}")
@@ -277,9 +364,16 @@ def _note_image(image: str, framework: str, store: KnowledgeStore | None, notes:
 
 def _wishes(options: Mapping[str, Any], where: str, notes: list[str]) -> dict[str, Any]:
     _known(options, (*_JOB, *_JOB_NOTED, "core_count", "request_event_notification"), where)
-    wishes = {ours: stripped for theirs, ours in _JOB.items() if (stripped := _stripped(options.get(theirs))) not in (None, "", 0)}
+    wishes = {
+        ours: stripped
+        for theirs, ours in _JOB.items()
+        if (stripped := _stripped(options.get(theirs))) not in (None, "", 0)
+    }
     if isinstance(events := _stripped(options.get("request_event_notification")), str) and events:
-        named = ", ".join(_EVENTS.get(letter, letter) for letter in (events.lower() if len(events) <= len(_EVENTS) else [events]))
+        named = ", ".join(
+            _EVENTS.get(letter, letter)
+            for letter in (events.lower() if len(events) <= len(_EVENTS) else [events])
+        )
         notes.append(f"request_event_notification ({named}): mail is left to your scheduler's own flags")
     if "cores" not in wishes and isinstance(cores := _stripped(options.get("core_count")), int):
         wishes["cores"] = max(1, cores // max(1, int(wishes.get("nodes", 1))))
@@ -293,7 +387,9 @@ def _scheduler(asked: str, site: str, store: KnowledgeStore | None, where: str, 
     wanted = _SCHEDULERS.get(meant[0] if len(meant) == 1 else asked.lower())
     if wanted is None:
         expected = ", ".join(key for key in _SCHEDULERS if key)
-        raise BadInput(where, f"unknown scheduler '{asked}'", expected=expected, given=asked, known=_SCHEDULERS)
+        raise BadInput(
+            where, f"unknown scheduler '{asked}'", expected=expected, given=asked, known=_SCHEDULERS
+        )
     known = _site_scheduler(_site_name(site, store), store) if site and store else ""
     if known and known != wanted:
         notes.append(f"{site} is run by {known}, whatever the request says ({asked or 'nothing'})")
@@ -322,7 +418,11 @@ def _workload(application: Mapping[str, Any], framework: str, where: str) -> Wor
     try:
         command = shlex.split(f"{executable} {arguments}".replace("\\\n", " "))
     except ValueError as error:
-        raise BadInput(f"{where}: application: arguments", f"not a command: {error}", expected="words as a shell reads them") from error
+        raise BadInput(
+            f"{where}: application: arguments",
+            f"not a command: {error}",
+            expected="words as a shell reads them",
+        ) from error
     build = _object(application, "build", f"{where}: application")
     _known(build, _BUILD, f"{where}: application: build")
     facts: dict[str, Any] = {
@@ -350,8 +450,12 @@ def _known(given: Mapping[str, Any], known: tuple[str, ...], where: str) -> None
             raise BadInput(f"{where}: {key}", "unknown key", given=key, known=known)
 
 
-def _one_of(holder: Mapping[str, Any], key: str, known: Collection[str], where: str, things: Vocabulary | None = None) -> str:
-    """A word of a list, as the list has it; empty where nothing is said. `things` are what else the words may be called by."""
+def _one_of(
+    holder: Mapping[str, Any], key: str, known: Collection[str], where: str, things: Vocabulary | None = None
+) -> str:
+    """A word of a list, as the list has it; empty where nothing is said. `things` are what else the words may
+    be called by.
+    """
     said = _text(holder, key)
     if not said:
         return ""
@@ -360,7 +464,9 @@ def _one_of(holder: Mapping[str, Any], key: str, known: Collection[str], where: 
     word = spelt.get(folded(said), meant[0] if len(meant) == 1 else None)
     if word is None:
         expected = ", ".join(name for name in known if name)
-        raise BadInput(f"{where}: {key}", f"'{said:.60}' is not known", expected=expected, given=said, known=known)
+        raise BadInput(
+            f"{where}: {key}", f"'{said:.60}' is not known", expected=expected, given=said, known=known
+        )
     return word
 
 

@@ -1,7 +1,9 @@
-"""Plans for MODAK's requests that train nothing: a program for MPI or OpenMP, in the image that its MPI library asks for.
+"""Plans for MODAK's requests that train nothing: a program for MPI or OpenMP, in the image that its MPI
+library asks for.
 
-Nothing is chosen here that the request leaves open: MODAK mapped library and version to one of its images, and so does this, with what the knowledge
-base doubts about that image. A request that no image answers is refused; MODAK ran such programs on the host without a word.
+Nothing is chosen here that the request leaves open: MODAK mapped library and version to one of its images,
+and so does this, with what the knowledge base doubts about that image. A request that no image answers is
+refused; MODAK ran such programs on the host without a word.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ _APPLICATIONS = """SELECT ?reference ?application WHERE {
   ?image a on:PublishedImage ; on:imageReference ?reference ; on:claimsApplication ?application }"""
 _SITE = 'SELECT ?site WHERE { ?site a on:Site . FILTER(REGEX(STR(?site), "/(modak-)?%s$")) } LIMIT 1'
 _MODULES = 'SELECT ?module WHERE { ?site a on:Site ; on:module ?module . FILTER(REGEX(STR(?site), "[/-]%s$")) } ORDER BY ?module'
-_LAUNCHER = 'SELECT ?value WHERE { kb:modak-%s on:value ?value }'
+_LAUNCHER = "SELECT ?value WHERE { kb:modak-%s on:value ?value }"
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,20 @@ def published_images(store: KnowledgeStore, application: str) -> list[PublishedI
     """The images that MODAK knew for a library or a framework, by version."""
     if not re.fullmatch(r"[a-z0-9-]+", application):
         return []
-    return [PublishedImage(row["reference"], row["version"], row.get("doubts") or "") for row in store.select(_IMAGES % application)]
+    return [
+        PublishedImage(row["reference"], row["version"], row.get("doubts") or "")
+        for row in store.select(_IMAGES % application)
+    ]
 
 
 def framework_of_image(store: KnowledgeStore, image: str, frameworks: Collection[str]) -> str:
-    """The framework that an image is for: by the images that MODAK knew, else by the one name of a framework in its own; empty where none is."""
+    """The framework that an image is for: by the images that MODAK knew, else by the one name of a framework
+    in its own; empty where none is.
+    """
     reference = image.partition("://")[2] or image
-    known = {row["application"] for row in store.select(_APPLICATIONS) if row["reference"] == reference} & {*frameworks}
+    known = {row["application"] for row in store.select(_APPLICATIONS) if row["reference"] == reference} & {
+        *frameworks
+    }
     named = known or {name for name in frameworks if name in re.split(r"[^a-z0-9]+", reference.lower())}
     return named.pop() if len(named) == 1 else ""
 
@@ -94,7 +103,14 @@ def site_modules(store: KnowledgeStore, site: str) -> list[str]:
     return [name for row in found for name in row["module"].split()]
 
 
-def plan_of(program: ParallelProgram, workload: Workload, scheduler: str, store: KnowledgeStore, knowledge: Mapping[str, Any], where: str) -> Plan:
+def plan_of(
+    program: ParallelProgram,
+    workload: Workload,
+    scheduler: str,
+    store: KnowledgeStore,
+    knowledge: Mapping[str, Any],
+    where: str,
+) -> Plan:
     """The plan: the image, the launcher, and the threads, each because the request asks for it.
 
     Raises:
@@ -106,15 +122,49 @@ def plan_of(program: ParallelProgram, workload: Workload, scheduler: str, store:
     asked = Reason("request", "request", "the request asks for it", (SOURCE,))
     bootstrap, reference = _transport(base)
     decisions = [
-        DecisionTaken("image_source", bootstrap, "the image of a registry", "image", (Application("image", "Bootstrap", bootstrap),), (asked,)),
-        DecisionTaken("base_image", re.sub(r"[^A-Za-z0-9_.+-]", "-", reference), base, "image", (Application("image", "From", reference),), (why,)),
-        DecisionTaken("launcher", launcher, launcher, "launcher", (Application("launcher", launcher, found),), (asked,)),
+        DecisionTaken(
+            "image_source",
+            bootstrap,
+            "the image of a registry",
+            "image",
+            (Application("image", "Bootstrap", bootstrap),),
+            (asked,),
+        ),
+        DecisionTaken(
+            "base_image",
+            re.sub(r"[^A-Za-z0-9_.+-]", "-", reference),
+            base,
+            "image",
+            (Application("image", "From", reference),),
+            (why,),
+        ),
+        DecisionTaken(
+            "launcher", launcher, launcher, "launcher", (Application("launcher", launcher, found),), (asked,)
+        ),
     ]
     if program.threads:
         threads = (Application("env", "OMP_NUM_THREADS", str(program.threads)),)
-        decisions.append(DecisionTaken("threads", f"threads-{program.threads}", f"{program.threads} threads a process", "env", threads, (asked,)))
+        decisions.append(
+            DecisionTaken(
+                "threads",
+                f"threads-{program.threads}",
+                f"{program.threads} threads a process",
+                "env",
+                threads,
+                (asked,),
+            )
+        )
     if program.flag:
-        decisions.append(DecisionTaken("accelerator", program.flag.lstrip("-"), "", "flag", (Application("flag", program.flag),), (asked,)))
+        decisions.append(
+            DecisionTaken(
+                "accelerator",
+                program.flag.lstrip("-"),
+                "",
+                "flag",
+                (Application("flag", program.flag),),
+                (asked,),
+            )
+        )
     description = workload.to_json()
     text = json.dumps([description, [taken.option for taken in decisions], knowledge], sort_keys=True)
     plan_id = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -132,9 +182,13 @@ def _base(program: ParallelProgram, store: KnowledgeStore, where: str) -> tuple[
     if not fitting:
         known = ", ".join(image.version for image in images)
         expected = f"{known}, or an image in application: container_runtime"
-        raise BadInput(f"{where}: version", f"no image has {program.library} {program.version}", expected=expected)
+        raise BadInput(
+            f"{where}: version", f"no image has {program.library} {program.version}", expected=expected
+        )
     best = fitting[-1]
-    text = f"MODAK's image for {program.library} {best.version}" + (f"; its labels are in doubt: {best.doubts}" if best.doubts else "")
+    text = f"MODAK's image for {program.library} {best.version}" + (
+        f"; its labels are in doubt: {best.doubts}" if best.doubts else ""
+    )
     return best.reference, Reason("fact", "published-image", text, (SOURCE,))
 
 

@@ -17,15 +17,21 @@ from .lock import Lock
 PREFIX = "/opt/ontune"
 """Where everything that a recipe adds lies inside an image."""
 
-# How many devices a job asks for, and that it enters no container; every job script heeds both, so no step is left to somebody else.
+# How many devices a job asks for, and that it enters no container; every job script heeds both, so no step is
+# left to somebody else.
 _ALWAYS_HEEDED = ("devices", "no-container")
 RUNTIMES = ("apptainer", "docker", "podman", "none")
-"""What job scripts can start an image with, by the names of the options; the last one means that there is no image."""
+"""What job scripts can start an image with, by the names of the options; the last one means that there is no
+image.
+"""
 
 # Packages in a user's home are none of the plan's.
 _ALWAYS = {"PYTHONNOUSERSITE": "1"}
 _MEETING = ("nodes", "rendezvous", "job")
-RUN_TIME = {name: name for name in ("cores", "devices", "numa_node", "cache", "tasks", "rank", "local_rank", *_MEETING)}
+RUN_TIME = {
+    name: name
+    for name in ("cores", "devices", "numa_node", "cache", "tasks", "rank", "local_rank", *_MEETING)
+}
 """Placeholders of values that only a run can fill, with the shell variables that `run.sh` gives them."""
 
 JOB_TIME = {"cores": "cores", "tasks": "total", "tasks_per_node": "tasks_per_node"}
@@ -40,7 +46,9 @@ BOOTSTRAPS = ("docker", "oras", "library", *_BUILD_ARGUMENTS)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a recipe: a name with its value, the options that asked for it, such as `allocator: tcmalloc`, and who applies it."""
+    """One line of a recipe: a name with its value, the options that asked for it, such as `allocator:
+    tcmalloc`, and who applies it.
+    """
 
     name: str
     value: str
@@ -78,10 +86,11 @@ class Program:
         script: the user's script as a path, empty for a shipped network.
         command: a command of the user's, whose program stays in the folder that the job is submitted from.
         arguments: the script's arguments.
-        folder: the folder that the script and its files keep their places below; empty for that of the script.
+        folder: the folder that the script and its files keep their places below; empty for that of the
+            script.
         files: further files of the script: files, folders and patterns below the folder.
-        requires: what the script asks for beside the packages of the plan: a requirement, and the reason for it as a comment; the requirement is
-            empty where a package of the plan meets it.
+        requires: what the script asks for beside the packages of the plan: a requirement, and the reason for
+            it as a comment; the requirement is empty where a package of the plan meets it.
         data: what it trains on: `synthetic`, `digits` or a folder; empty for the program's default.
         build_source: where the source of the command's program is fetched from, or empty.
         build_command: the shell command that builds it in the image, or empty.
@@ -108,14 +117,17 @@ class Program:
 
     @property
     def script_place(self) -> str:
-        """Where the script lies in the bundle's `workload/`: its place below the program's folder, or its name where it lies elsewhere."""
+        """Where the script lies in the bundle's `workload/`: its place below the program's folder, or its
+        name where it lies elsewhere.
+        """
         script, folder = PurePath(self.script), self.folder or PurePath(self.script).parent
         return script.relative_to(folder).as_posix() if script.is_relative_to(folder) else script.name
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What every writer writes, each in its own language. All texts are checked: names by their grammar, values as one printable line.
+    """What every writer writes, each in its own language. All texts are checked: names by their grammar,
+    values as one printable line.
 
     Attributes:
         plan_id: the plan's identifier.
@@ -131,8 +143,10 @@ class Recipe:
         flags: flags of the container's runtime.
         steps: what a job does around the training, such as staging its data.
         launchers: commands that start the training program's processes.
-        build_packages: Debian packages that only the installation of Python packages needs, such as compilers.
-        python: the version of the interpreter that the Python packages are for, empty where the plan does not say.
+        build_packages: Debian packages that only the installation of Python packages needs, such as
+            compilers.
+        python: the version of the interpreter that the Python packages are for, empty where the plan does not
+            say.
         sources: where the knowledge behind the options comes from.
         modules: the site's modules that bring what an image would.
         runtime: what starts the image: one of `RUNTIMES`.
@@ -168,16 +182,21 @@ class Recipe:
         """Sort a plan's applications by what they change.
 
         Raises:
-            BadInput: a name or a value that no generated file can carry, or two options that want different things of the same place.
+            BadInput: a name or a value that no generated file can carry, or two options that want different
+                things of the same place.
         """
 
-        def entries(how: How, kind: str, manager: Manager | None = None, merge: _Merge = _only_once) -> tuple[Entry, ...]:
+        def entries(
+            how: How, kind: str, manager: Manager | None = None, merge: _Merge = _only_once
+        ) -> tuple[Entry, ...]:
             return _merged(_entries(plan, how, kind, manager, where), merge, where)
 
         settings, flags = entries("code", "word"), _distinct(_entries(plan, "flag", "flag", None, where))
         return cls(
             plan_id=quoting.name("identifier", plan.plan_id, f"{where}: plan_id"),
-            knowledge=quoting.name("identifier", plan.knowledge.get("sha256", "unknown"), f"{where}: knowledge: sha256"),
+            knowledge=quoting.name(
+                "identifier", plan.knowledge.get("sha256", "unknown"), f"{where}: knowledge: sha256"
+            ),
             program=_program(plan, f"{where}: workload"),
             headers=entries("image", "header"),
             system_packages=entries("package", "system package", "apt"),
@@ -187,10 +206,21 @@ class Recipe:
             settings=tuple(entry for entry in settings if entry.name != "framework" and entry.by != "user"),
             left_to_user=tuple(entry for entry in settings if entry.by == "user"),
             flags=tuple(entry for entry in flags if entry.name.startswith("-")),
-            steps=tuple(entry for entry in flags if not entry.name.startswith("-") and entry.name not in _ALWAYS_HEEDED),
+            steps=tuple(
+                entry
+                for entry in flags
+                if not entry.name.startswith("-") and entry.name not in _ALWAYS_HEEDED
+            ),
             launchers=entries("launcher", "word"),
             build_packages=_build_packages(plan, f"{where}: workload: build_packages"),
-            python=next((quoting.name("word", taken.option, f"{where}: python") for taken in plan.decisions if taken.decision == "python"), ""),
+            python=next(
+                (
+                    quoting.name("word", taken.option, f"{where}: python")
+                    for taken in plan.decisions
+                    if taken.decision == "python"
+                ),
+                "",
+            ),
             sources=_sources(plan, where),
             modules=entries("module", "module"),
             runtime=_runtime(plan, where),
@@ -201,10 +231,14 @@ class Recipe:
 
     @property
     def labels(self) -> dict[str, str]:
-        """The image's labels: the keys of the Open Container Initiative, the plan and the knowledge it came from."""
+        """The image's labels: the keys of the Open Container Initiative, the plan and the knowledge it came
+        from.
+        """
         base, _, digest = ("" if self.build_arguments else self.base).partition("@")
         return {
-            "org.opencontainers.image.title": f"{self.program.title} ({self.program.framework})" if self.program.framework else self.program.title,
+            "org.opencontainers.image.title": f"{self.program.title} ({self.program.framework})"
+            if self.program.framework
+            else self.program.title,
             "org.opencontainers.image.description": f"{'Training environment' if self.program.framework else 'Environment'} of plan {self.plan_id}",
             "org.opencontainers.image.vendor": "Ontune",
             "org.opencontainers.image.version": self.plan_id,
@@ -219,11 +253,16 @@ class Recipe:
     def packages_to_install(self) -> tuple[Entry, ...]:
         """Debian packages for the run and for the installation."""
         needed = {package.name for package in self.system_packages}
-        return (*self.system_packages, *(package for package in self.build_packages if package.name not in needed))
+        return (
+            *self.system_packages,
+            *(package for package in self.build_packages if package.name not in needed),
+        )
 
     @property
     def build_arguments(self) -> tuple[str, ...]:
-        """What the builder must say that the plan leaves open, such as the path of a base image: `apptainer build --build-arg NAME=VALUE`."""
+        """What the builder must say that the plan leaves open, such as the path of a base image: `apptainer
+        build --build-arg NAME=VALUE`.
+        """
         named = self.bootstrap == "localimage" and self.header("From").startswith("/")  # an image of the site
         return () if named else _BUILD_ARGUMENTS.get(self.bootstrap, ())
 
@@ -241,22 +280,30 @@ class Recipe:
 
     @property
     def image_environment(self) -> tuple[Entry, ...]:
-        """The variables that an image can set by itself; `run.sh` sets those that depend on more of a run than its cores."""
+        """The variables that an image can set by itself; `run.sh` sets those that depend on more of a run
+        than its cores.
+        """
         return tuple(entry for entry in self.environment if entry.placeholders <= {"cores"})
 
     @property
     def placeholders(self) -> frozenset[str]:
         """What `run.sh` must find out, by the names of `RUN_TIME`."""
-        return frozenset().union(*(entry.placeholders for entry in (*self.environment, *self.settings, *self.inner_launchers)))
+        return frozenset().union(
+            *(entry.placeholders for entry in (*self.environment, *self.settings, *self.inner_launchers))
+        )
 
     @property
     def inner_launchers(self) -> tuple[Entry, ...]:
-        """The launchers that stand before the program itself, in the order of the decisions; job scripts start the others."""
+        """The launchers that stand before the program itself, in the order of the decisions; job scripts
+        start the others.
+        """
         return tuple(entry for entry in self.launchers if entry.name not in _NOT_BEFORE_THE_PROGRAM)
 
     @property
     def in_container(self) -> bool:
-        """Whether jobs run an image; else the site's modules or an environment beside the scripts bring what one would."""
+        """Whether jobs run an image; else the site's modules or an environment beside the scripts bring what
+        one would.
+        """
         return not self.modules and self.runtime != RUNTIMES[-1]
 
     @property
@@ -271,7 +318,9 @@ class Recipe:
 
     @property
     def worker_launcher(self) -> str:
-        """The name of the launcher that starts a process for each device inside a container; empty where the program is started directly."""
+        """The name of the launcher that starts a process for each device inside a container; empty where the
+        program is started directly.
+        """
         return next((entry.name for entry in self.inner_launchers if "devices" in entry.placeholders), "")
 
     @property
@@ -281,17 +330,23 @@ class Recipe:
 
     @property
     def staged_folder(self) -> str:
-        """The folder that is copied; empty where nothing is, or where the training has no folder of data by its whole path."""
+        """The folder that is copied; empty where nothing is, or where the training has no folder of data by
+        its whole path.
+        """
         return self.program.data if self.staging and self.program.data.startswith("/") else ""
 
     @property
     def bootstrap(self) -> str:
-        """How the base is had. Where it is made here and locked, that happens before the build: only so the packages are those of the lock."""
+        """How the base is had. Where it is made here and locked, that happens before the build: only so the
+        packages are those of the lock.
+        """
         return "localimage" if self.lock and self.lock.system else self.header("Bootstrap")
 
     @property
     def base(self) -> str:
-        """The image of a registry that the plan begins from, with its digest where that is locked; empty where it names none."""
+        """The image of a registry that the plan begins from, with its digest where that is locked; empty
+        where it names none.
+        """
         return (self.lock.image if self.lock else "") or self.header("From")
 
     @property
@@ -311,13 +366,19 @@ class Recipe:
 
 def _build_packages(plan: Plan, where: str) -> tuple[Entry, ...]:
     names = _listed(plan.workload.get("build_packages") or (), where)
-    return tuple(Entry(quoting.name("system package", name, where), "", "workload: build_packages") for name in names)
+    return tuple(
+        Entry(quoting.name("system package", name, where), "", "workload: build_packages") for name in names
+    )
 
 
 def _sources(plan: Plan, where: str) -> tuple[str, ...]:
     """The sources behind the options that do something, as words of a label."""
     reasons = [(taken, reason) for taken in plan.decisions if taken.apply for reason in taken.reasons]
-    named = [(f"{where}: {taken.decision}: sources", source) for taken, reason in reasons for source in reason.sources]
+    named = [
+        (f"{where}: {taken.decision}: sources", source)
+        for taken, reason in reasons
+        for source in reason.sources
+    ]
     found = {quoting.plain(quoting.value(source, here), here) for here, source in named}
     return tuple(sorted(source for source in found if " " not in source))
 
@@ -337,19 +398,31 @@ def _entries(plan: Plan, how: How, kind: str, manager: Manager | None, where: st
 def _checked(application: Application, kind: str, because: str, where: str) -> Entry:
     text = quoting.value(application.value, f"{where}: value")
     if application.how == "package" and text:
-        text = quoting.name("address" if application.manager == "index" else "version", text, f"{where}: value")
+        text = quoting.name(
+            "address" if application.manager == "index" else "version", text, f"{where}: value"
+        )
     return Entry(quoting.name(kind, application.name, f"{where}: name"), text, because, application.by)
 
 
 def _runtime(plan: Plan, where: str) -> str:
-    found = next((taken.option for taken in plan.decisions if taken.decision == "container_runtime"), RUNTIMES[0])
+    found = next(
+        (taken.option for taken in plan.decisions if taken.decision == "container_runtime"), RUNTIMES[0]
+    )
     if found not in RUNTIMES:
-        raise BadInput(f"{where}: container_runtime", f"no job is written for {found}", expected=", ".join(RUNTIMES), given=found, known=RUNTIMES)
+        raise BadInput(
+            f"{where}: container_runtime",
+            f"no job is written for {found}",
+            expected=", ".join(RUNTIMES),
+            given=found,
+            known=RUNTIMES,
+        )
     return found
 
 
 def _brings_a_device(flag: Entry) -> bool:
-    """Whether a flag of the container's runtime is there for what the program computes on, and not for the runtime's own sake."""
+    """Whether a flag of the container's runtime is there for what the program computes on, and not for the
+    runtime's own sake.
+    """
     return flag.name.startswith("-") and not flag.because.startswith("container_runtime:")
 
 
@@ -358,7 +431,9 @@ def _distinct(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     by_flag: dict[tuple[str, str], Entry] = {}
     for entry in entries:
         before = by_flag.get((entry.name, entry.value))
-        by_flag[entry.name, entry.value] = entry if before is None else Entry(entry.name, entry.value, f"{before.because}, {entry.because}")
+        by_flag[entry.name, entry.value] = (
+            entry if before is None else Entry(entry.name, entry.value, f"{before.because}, {entry.because}")
+        )
     return tuple(by_flag.values())
 
 
@@ -379,7 +454,9 @@ def _only_once(before: Entry, after: Entry, where: str) -> Entry:
 
 
 def _joined(before: Entry, after: Entry, where: str) -> Entry:
-    """Variables that several options set hold lists (of libraries to preload, of compiler flags), and those are separated by blanks."""
+    """Variables that several options set hold lists (of libraries to preload, of compiler flags), and those
+    are separated by blanks.
+    """
     words = list(dict.fromkeys([*before.value.split(), *after.value.split()]))
     return Entry(before.name, " ".join(words), f"{before.because}, {after.because}")
 
@@ -387,8 +464,14 @@ def _joined(before: Entry, after: Entry, where: str) -> Entry:
 def _program(plan: Plan, where: str) -> Program:
     workload = plan.workload
     title = quoting.plain(workload.get("name") or workload.get("network") or "workload", f"{where}: name")
-    trains_nothing = workload.get("command") and not any(taken.decision == "framework" for taken in plan.decisions)
-    framework = "" if trains_nothing else quoting.name("word", _option(plan, "framework", where), f"{where}: framework")
+    trains_nothing = workload.get("command") and not any(
+        taken.decision == "framework" for taken in plan.decisions
+    )
+    framework = (
+        ""
+        if trains_nothing
+        else quoting.name("word", _option(plan, "framework", where), f"{where}: framework")
+    )
     data = quoting.value(workload.get("data") or "", f"{where}: data")
     if workload.get("script") or workload.get("command"):
         return Program(
@@ -412,13 +495,22 @@ def _requires(plan: Plan, where: str) -> tuple[tuple[str, str], ...]:
     """The requirements of the script as the plan settled them.
 
     Raises:
-        BadInput: the plan has none settled, though the workload has requirements: it was made before they were read.
+        BadInput: the plan has none settled, though the workload has requirements: it was made before they
+            were read.
     """
     asked = plan.workload.get("requires") or ()
-    if len(asked) != len(plan.requirements) or (plan.workload.get("requirements") and "requires" not in plan.workload):
+    if len(asked) != len(plan.requirements) or (
+        plan.workload.get("requirements") and "requires" not in plan.workload
+    ):
         problem = "the plan says nothing of what becomes of the script's requirements"
-        raise BadInput(f"{where}: requirements", problem, expected="a plan made anew by `ontune plan` or `ontune recipe -w`")
-    return tuple(_settled(one, f"{where}: requirements[{number}]") for number, one in enumerate(plan.requirements))
+        raise BadInput(
+            f"{where}: requirements",
+            problem,
+            expected="a plan made anew by `ontune plan` or `ontune recipe -w`",
+        )
+    return tuple(
+        _settled(one, f"{where}: requirements[{number}]") for number, one in enumerate(plan.requirements)
+    )
 
 
 def _settled(one: Mapping[str, Any], where: str) -> tuple[str, str]:
@@ -442,7 +534,10 @@ def _parameters(workload: Mapping[str, Any], where: str) -> tuple[tuple[str, str
     if not isinstance(given, Mapping):
         raise BadInput(f"{where}: parameters", "not an object", expected="names with values")
     return tuple(
-        (quoting.name("word", key, f"{where}: parameters"), quoting.value(item, f"{where}: parameters: {key}"))
+        (
+            quoting.name("word", key, f"{where}: parameters"),
+            quoting.value(item, f"{where}: parameters: {key}"),
+        )
         for key, item in given.items()
         if item is not None
     )

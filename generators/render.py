@@ -24,7 +24,11 @@ def render(template: str | Sequence[str], recipe: Recipe, **context: Any) -> str
         recipe: what is written.
         context: what else the template asks for; a name that it asks for and nobody gives is an error.
     """
-    return _environment().select_template([template] if isinstance(template, str) else list(template)).render(recipe=recipe, prefix=PREFIX, **context)
+    return (
+        _environment()
+        .select_template([template] if isinstance(template, str) else list(template))
+        .render(recipe=recipe, prefix=PREFIX, **context)
+    )
 
 
 @functools.cache

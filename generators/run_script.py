@@ -1,4 +1,6 @@
-"""The scripts that make the environment on a machine without containers, and that train in it or in the image."""
+"""The scripts that make the environment on a machine without containers, and that train in it or in the
+image.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ def write_install(recipe: Recipe) -> str:
 
 
 def write_requirements(recipe: Recipe) -> str:
-    """`requirements.txt`: the plan's Python packages with their exact versions, and what a user's script wants beside them."""
+    """`requirements.txt`: the plan's Python packages with their exact versions, and what a user's script
+    wants beside them.
+    """
     return render("requirements.txt.j2", recipe)
 
 

@@ -1,7 +1,7 @@
 """Read the shell lines of a recipe as commands with their words. Nothing that is read is run or expanded.
 
-Only what rules ask about is told apart: commands, quotes, comments, assignments, here documents, and what `pip
-install` is told to install.
+Only what rules ask about is told apart: commands, quotes, comments, assignments, here documents, and what
+`pip install` is told to install.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What is known of accelerators as products (`kb/facts/accelerators/` and the user's additions): products, families, makers and architectures."""
+"""What is known of accelerators as products (`kb/facts/accelerators/` and the user's additions): products,
+families, makers and architectures.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,18 @@ from kb.named import shipped_and_added, values_of
 from kb.terms import PREFIXES, RDF_TYPE, on
 
 _FOLDER = "accelerators"
-_LABEL, _OTHER_LABEL, _NOTATION = PREFIXES["rdfs"] + "label", PREFIXES["skos"] + "altLabel", PREFIXES["skos"] + "notation"
+_LABEL, _OTHER_LABEL, _NOTATION = (
+    PREFIXES["rdfs"] + "label",
+    PREFIXES["skos"] + "altLabel",
+    PREFIXES["skos"] + "notation",
+)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """An architecture: what compilers call it, whose it is, its compute capability, what drivers call its generation, and their last branch."""
+    """An architecture: what compilers call it, whose it is, its compute capability, what drivers call its
+    generation, and their last branch.
+    """
 
     arch: str | None
     vendor: str | None
@@ -128,7 +136,10 @@ class Catalogue:
 
 def catalogue() -> Catalogue:
     """The catalogue of the shipped facts and the additions as they are now."""
-    files = [*(paths.shipped("facts") / _FOLDER).glob("*.ttl"), *(path for folder in paths.additions() for path in folder.rglob("*.ttl"))]
+    files = [
+        *(paths.shipped("facts") / _FOLDER).glob("*.ttl"),
+        *(path for folder in paths.additions() for path in folder.rglob("*.ttl")),
+    ]
     return _read(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in files if path.is_file())))
 
 
@@ -144,7 +155,12 @@ def _read(files: tuple[tuple[str, int], ...]) -> Catalogue:
 
     return Catalogue(
         products=tuple(
-            Product(words_of(name.value), architecture(node), *_memory_of_devices(store, node), _other_memory(store, node))
+            Product(
+                words_of(name.value),
+                architecture(node),
+                *_memory_of_devices(store, node),
+                _other_memory(store, node),
+            )
             for node in _instances(store, "Accelerator")
             for term in (_LABEL, _OTHER_LABEL)
             for name in values_of(store, node, term)
@@ -156,13 +172,23 @@ def _read(files: tuple[tuple[str, int], ...]) -> Catalogue:
         ),
         makers=tuple(_maker(store, node) for node in _instances(store, "AcceleratorMaker")),
         architectures=tuple(nodes.values()),
-        variants=frozenset(name.value for node in _instances(store, "ProductVariant") for name in values_of(store, node, _NOTATION)),
-        slices=tuple(pattern.value for node in _instances(store, "PartitionProfile") for pattern in values_of(store, node, on("profilePattern"))),
+        variants=frozenset(
+            name.value
+            for node in _instances(store, "ProductVariant")
+            for name in values_of(store, node, _NOTATION)
+        ),
+        slices=tuple(
+            pattern.value
+            for node in _instances(store, "PartitionProfile")
+            for pattern in values_of(store, node, on("profilePattern"))
+        ),
     )
 
 
 def plain_name(name: str) -> str:
-    """A product's name in lower case with one blank between its words: `NVIDIA A100-SXM4-80GB` is `nvidia a100 sxm4 80gb`; without (R) and (TM)."""
+    """A product's name in lower case with one blank between its words: `NVIDIA A100-SXM4-80GB` is `nvidia
+    a100 sxm4 80gb`; without (R) and (TM).
+    """
     return " ".join(re.findall(r"[a-z0-9]+", re.sub(r"\((?:r|tm)\)", " ", name.lower())))
 
 
@@ -173,7 +199,10 @@ def words_of(name: str) -> frozenset[str]:
 
 def _instances(store: ox.Store, class_name: str) -> Iterator[ox.NamedNode]:
     """The named members of a class, in the order of their IRIs."""
-    members = {quad.subject for quad in store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), ox.NamedNode(on(class_name)), None)}
+    members = {
+        quad.subject
+        for quad in store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), ox.NamedNode(on(class_name)), None)
+    }
     return iter(sorted((node for node in members if isinstance(node, ox.NamedNode)), key=str))
 
 
@@ -184,7 +213,10 @@ def _architecture(store: ox.Store, node: Any) -> Architecture:
 
 def _memory_of_devices(store: ox.Store, product: Any) -> tuple[float | None, int]:
     """GiB of each device of a product, and how many it has."""
-    memory, devices = _text(store, product, on("memoryGib")), int(_text(store, product, on("devicesOfProduct")) or 1)
+    memory, devices = (
+        _text(store, product, on("memoryGib")),
+        int(_text(store, product, on("devicesOfProduct")) or 1),
+    )
     return (float(memory) / devices if memory else None), devices
 
 
@@ -193,7 +225,9 @@ def _other_memory(store: ox.Store, product: Any) -> tuple[float, ...]:
 
 
 def _maker(store: ox.Store, node: Any) -> Maker:
-    names, arch, form, driver = (_text(store, node, on(term)) for term in ("namePattern", "archPattern", "archForm", "driverPattern"))
+    names, arch, form, driver = (
+        _text(store, node, on(term)) for term in ("namePattern", "archPattern", "archForm", "driverPattern")
+    )
     return Maker(_text(store, node, on("gpuVendor")) or "", names, arch, form or "", driver)
 
 

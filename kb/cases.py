@@ -1,7 +1,8 @@
 """Rule cases: for every rule, conflict and effect a request on which it fires and one on which it is silent.
 
-`cases.yaml` holds those of the shipped knowledge; a file of that name in a folder of additions holds those of the additions. Its `targets` and
-`workloads` are known ones with some facts changed (`from`, `set`), its `sites` are whole; a request is one line: a target, a workload, and what is
+`cases.yaml` holds those of the shipped knowledge; a file of that name in a folder of additions holds those of
+the additions. Its `targets` and `workloads` are known ones with some facts changed (`from`, `set`), its
+`sites` are whole; a request is one line: a target, a workload, and what is
 wished for: `numerics=`, `allow=OPTION`, `site=`, and `DECISION=OPTION` for what is asked to be taken.
 """
 
@@ -97,7 +98,9 @@ class CaseTable:
         words = line.split()
         if len(words) < 2:
             raise BadInput(FILE_NAME, f"'{line}' is no request", expected="a target, a workload and wishes")
-        return CaseRequest(line, self._workload(words[1]), self._target(words[0]), self._wishes(line, words[2:]))
+        return CaseRequest(
+            line, self._workload(words[1]), self._target(words[0]), self._wishes(line, words[2:])
+        )
 
     def _target(self, name: str) -> Target:
         described = self._described["targets"].get(name)
@@ -113,14 +116,22 @@ class CaseTable:
 
     def _site(self, name: str) -> Site:
         described = self._described["sites"].get(name)
-        return load_site(name, self._store) if described is None else complete_site(described, f"{FILE_NAME}: sites: {name}", name)
+        return (
+            load_site(name, self._store)
+            if described is None
+            else complete_site(described, f"{FILE_NAME}: sites: {name}", name)
+        )
 
     def _wishes(self, line: str, words: Sequence[str]) -> dict[str, Any]:
         wishes: dict[str, Any] = {"allow": (), "pins": {}}
         for word in words:
             key, equals, value = word.partition("=")
             if not equals:
-                raise BadInput(FILE_NAME, f"'{word}' in '{line}' is no wish", expected="numerics=..., allow=OPTION, site=... or DECISION=OPTION")
+                raise BadInput(
+                    FILE_NAME,
+                    f"'{word}' in '{line}' is no wish",
+                    expected="numerics=..., allow=OPTION, site=... or DECISION=OPTION",
+                )
             if key in _WISHES:
                 wishes[key] = value
             elif key == "site":
@@ -135,9 +146,17 @@ class CaseTable:
         table = read_object(path)
         for part, entries in table.items():
             if part not in _PARTS:
-                raise BadInput(f"{path}: key '{part}'", "unknown key", expected=" or ".join(_PARTS), given=part, known=_PARTS)
+                raise BadInput(
+                    f"{path}: key '{part}'",
+                    "unknown key",
+                    expected=" or ".join(_PARTS),
+                    given=part,
+                    known=_PARTS,
+                )
             if not isinstance(entries, dict):
-                raise BadInput(f"{path}: key '{part}'", "does not hold an object", expected="lines of `name: {...}`")
+                raise BadInput(
+                    f"{path}: key '{part}'", "does not hold an object", expected="lines of `name: {...}`"
+                )
             for name, entry in entries.items():
                 self._take(path, part, str(name), entry)
 
@@ -146,7 +165,11 @@ class CaseTable:
         expected = {"targets": {"from", "set"}, "workloads": {"from", "set"}, "cases": _KEYS}.get(part)
         needed = (expected or set()) - {"excludes"}
         if not isinstance(entry, dict) or (expected is not None and not needed <= entry.keys() <= expected):
-            raise BadInput(where, "is not complete, or has unknown keys", expected=", ".join(sorted(needed)) or "the facts of a site")
+            raise BadInput(
+                where,
+                "is not complete, or has unknown keys",
+                expected=", ".join(sorted(needed)) or "the facts of a site",
+            )
         if part == "cases":
             self.cases[name] = Case(name, **{key: str(value) for key, value in entry.items()})
             self._files[name] = path

@@ -1,6 +1,8 @@
-"""What may leave: no credential, and no character that steers a terminal. Whatever is printed, logged, told or recorded goes through here.
+"""What may leave: no credential, and no character that steers a terminal. Whatever is printed, logged, told
+or recorded goes through here.
 
-The forms of credentials stand in this file and not in the knowledge base, for an error must be told before any knowledge is read.
+The forms of credentials stand in this file and not in the knowledge base, for an error must be told before
+any knowledge is read.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from typing import Any, Final, TextIO
 HIDDEN: Final = "***"
 """What stands in the place of a credential."""
 
-# Controls but line end and tab (a carriage return only before a line end), marks that turn the direction of text, line separators, halves of
-# pairs of surrogates, and tags, which nobody sees.
+# Controls but line end and tab (a carriage return only before a line end), marks that turn the direction of
+# text, line separators, halves of pairs of surrogates, and tags, which nobody sees.
 _STEERING = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb\U000e0000-\U000e007f]|\r(?!\n)"
 )
@@ -27,7 +29,8 @@ _WORD = (
 _VALUE = r"(?!\*\*\*)(?!\$)[^\s'\"`,;&|<>(){}\[\]\\]+"
 _PROSE = r"(?![A-Z]+\b|(?:is|are|was|has|needs|must|may|cannot|and|or|to|in|for|with|from|of|file|asks|says|takes)\b)"
 _FORMS: Final = (
-    # user:password@ in an address, and a name alone, which for some servers is the token; of ssh a name alone is none
+    # user:password@ in an address, and a name alone, which for some servers is the token; of ssh a name alone
+    # is none
     r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{0,30}://?(?P<secret>(?!\*\*\*@)[^\s/@:'\"<>\\$]*:[^\s/@'\"<>\\]+)@",
     r"(?<![A-Za-z0-9])https?://?(?P<secret>(?!\*\*\*@)[^\s/@:'\"<>\\$]+)@",
     rf"(?i:[?&](?:{_WORD}|sig|signature|key|x-amz-[a-z-]+|auth)=)(?P<secret>{_VALUE})",
@@ -48,8 +51,25 @@ _HINTS = (
     "token", "passw", "secret", "api_key", "api-key", "apikey", "access_key", "access-key", "accesskey", "private_key", "private key", "privatekey",
     "credential", "bearer", "authorization", "sig=", "signature=", "key=", "auth=", "x-amz-",
 )  # fmt: skip
-# Tokens that show by their form begin with these, and stand by themselves: `mask-bits` and `lahf_lm` hold none.
-_BEGINNINGS = ("hf_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "nvapi-", "sk-", "xox", "pypi-", "akia", "asia", "eyj")
+# Tokens that show by their form begin with these, and stand by themselves: `mask-bits` and `lahf_lm` hold
+# none.
+_BEGINNINGS = (
+    "hf_",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "nvapi-",
+    "sk-",
+    "xox",
+    "pypi-",
+    "akia",
+    "asia",
+    "eyj",
+)
 _INSIDE_WORDS = frozenset(string.ascii_letters + string.digits + "_-")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?INF")
@@ -59,7 +79,10 @@ def credentials(text: str) -> Iterator[tuple[int, int]]:
     """Where credentials stand in a text, from and to; variables such as `$HF_TOKEN` are none."""
     for begin, end in _worth_a_look(text):
         for form in _forms():
-            yield from ((begin + found.start("secret"), begin + found.end("secret")) for found in form.finditer(text[begin:end]))
+            yield from (
+                (begin + found.start("secret"), begin + found.end("secret"))
+                for found in form.finditer(text[begin:end])
+            )
 
 
 def without_credentials(text: str) -> str:
@@ -70,7 +93,9 @@ def without_credentials(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """The text with every character that steers a terminal as an escape, which is also how JSON and Turtle write it."""
+    """The text with every character that steers a terminal as an escape, which is also how JSON and Turtle
+    write it.
+    """
     return _STEERING.sub(lambda found: _escape(found[0]), text)
 
 
@@ -80,7 +105,9 @@ def clean(text: str) -> str:
 
 
 def cleaned(value: Any) -> Any:
-    """A value of JSON with all texts in it as they may leave; of a member it is the name that tells a credential."""
+    """A value of JSON with all texts in it as they may leave; of a member it is the name that tells a
+    credential.
+    """
     if isinstance(value, str):
         return without_credentials(value)
     if isinstance(value, list | tuple):
@@ -91,14 +118,18 @@ def cleaned(value: Any) -> Any:
 
 
 def held(value: Any, path: str = "") -> Iterator[str]:
-    """The paths of the texts in a value of JSON that hold credentials, such as `command` and `decisions[3].apply[0].value`."""
+    """The paths of the texts in a value of JSON that hold credentials, such as `command` and
+    `decisions[3].apply[0].value`.
+    """
     texts = "\n".join(_texts(value))
     if any(True for _ in credentials(texts)):
         yield from _held(value, path)
 
 
 def cell(text: str) -> str:
-    """A text as the cell of a table that a spreadsheet may open: what would begin a formula is quoted, plain numbers stay."""
+    """A text as the cell of a table that a spreadsheet may open: what would begin a formula is quoted, plain
+    numbers stay.
+    """
     return f"'{text}" if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text) else text
 
 
@@ -118,7 +149,9 @@ class Outgoing:
         try:
             self.unguarded.write(cleaned_text)
         except UnicodeEncodeError as error:
-            self.unguarded.write("".join(sign if _writable(sign, error.encoding) else _escape(sign) for sign in cleaned_text))
+            self.unguarded.write(
+                "".join(sign if _writable(sign, error.encoding) else _escape(sign) for sign in cleaned_text)
+            )
         return len(text)
 
     def writelines(self, lines: Any) -> None:
@@ -131,7 +164,9 @@ class Outgoing:
 
 
 def _worth_a_look(text: str) -> Iterator[tuple[int, int]]:
-    """The lines that have a word of which credentials are told, from and to: most of what is printed has none. A key of several lines is one."""
+    """The lines that have a word of which credentials are told, from and to: most of what is printed has
+    none. A key of several lines is one.
+    """
     if "PRIVATE KEY" in text:
         yield 0, len(text)
         return
@@ -139,7 +174,12 @@ def _worth_a_look(text: str) -> Iterator[tuple[int, int]]:
     if len(lower) != len(text):  # a few letters are several in lower case, and places would shift
         lower = "".join(sign.lower() if len(sign.lower()) == 1 else sign for sign in text)
     lines = {lower.rfind("\n", 0, place) + 1 for hint in _HINTS for place in _places(hint, lower)}
-    begun = (place for hint in _BEGINNINGS for place in _places(hint, lower) if text[place - 1 : place] not in _INSIDE_WORDS)
+    begun = (
+        place
+        for hint in _BEGINNINGS
+        for place in _places(hint, lower)
+        if text[place - 1 : place] not in _INSIDE_WORDS
+    )
     lines |= {lower.rfind("\n", 0, place) + 1 for place in begun}
     for place in _places("@", lower):
         begin = lower.rfind("\n", 0, place) + 1
@@ -172,7 +212,9 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(member)
     elif isinstance(value, dict):
         for key, member in _pairs(value):
-            yield from (f"{key}={text}" for text in _texts(member)) if isinstance(member, str) else _texts(member)
+            yield from (
+                (f"{key}={text}" for text in _texts(member)) if isinstance(member, str) else _texts(member)
+            )
 
 
 def _held(value: Any, path: str) -> Iterator[str]:
@@ -190,7 +232,9 @@ def _held(value: Any, path: str) -> Iterator[str]:
 
 
 def _pairs(value: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
-    """The members by their names; an object that names something and gives its value is a member of that name, too."""
+    """The members by their names; an object that names something and gives its value is a member of that
+    name, too.
+    """
     yield from value.items()
     if isinstance(value.get("name"), str) and isinstance(value.get("value"), str):
         yield value["name"], value["value"]
@@ -213,5 +257,3 @@ def _writable(sign: str, encoding: str) -> bool:
 def _escape(sign: str) -> str:
     units = sign.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[n]:02x}{units[n + 1]:02x}" for n in range(0, len(units), 2))
-
-

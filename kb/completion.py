@@ -1,6 +1,8 @@
-"""What a source may leave out because it follows: sort keys of versions, what holds unless stated, and notations that are the name itself.
+"""What a source may leave out because it follows: sort keys of versions, what holds unless stated, and
+notations that are the name itself.
 
-Which properties and classes that is so of is declared in the ontology: `on:sortedBy`, `on:unlessStated` and `on:nameBegins`.
+Which properties and classes that is so of is declared in the ontology: `on:sortedBy`, `on:unlessStated` and
+`on:nameBegins`.
 """
 
 from __future__ import annotations
@@ -18,12 +20,18 @@ _DOMAIN = ox.NamedNode(PREFIXES["rdfs"] + "domain")
 
 
 def complete(store: ox.Store) -> None:
-    """Add what follows from what each source states, in the graph of that source. The ontology has to be among them."""
+    """Add what follows from what each source states, in the graph of that source.
+
+    The ontology has to be among them.
+    """
     store.extend([*_sort_keys(store), *_unless_stated(store), *_notations(store)])
 
 
 def _sort_keys(store: ox.Store) -> Iterator[ox.Quad]:
-    """Sort keys of all versions. What begins with no digit, such as `gfx90a`, is no version, and has no order."""
+    """Sort keys of all versions.
+
+    What begins with no digit, such as `gfx90a`, is no version, and has no order.
+    """
     for version, key in _declared(store, "sortedBy"):
         for quad in store.quads_for_pattern(None, version, None, None):
             text = getattr(quad.object, "value", "")
@@ -41,17 +49,27 @@ def _unless_stated(store: ox.Store) -> Iterator[ox.Quad]:
 
 
 def _notations(store: ox.Store) -> Iterator[ox.Quad]:
-    """The notations of members that state none: their local name, without what the names of their class begin with."""
+    """The notations of members that state none: their local name, without what the names of their class begin
+    with.
+    """
     for class_, beginning in _declared(store, "nameBegins"):
         for member in _members(store, class_):
             name = local_name(member.subject.value)
             if name.startswith(beginning.value) and not _states(store, member.subject, _NOTATION):
-                yield ox.Quad(member.subject, _NOTATION, ox.Literal(name.removeprefix(beginning.value)), member.graph_name)
+                yield ox.Quad(
+                    member.subject,
+                    _NOTATION,
+                    ox.Literal(name.removeprefix(beginning.value)),
+                    member.graph_name,
+                )
 
 
 def _declared(store: ox.Store, name: str) -> list[tuple[Any, Any]]:
     """What the ontology declares by one of its annotations: a property or class, and the value."""
-    return [(quad.subject, quad.object) for quad in store.quads_for_pattern(None, ox.NamedNode(on(name)), None, None)]
+    return [
+        (quad.subject, quad.object)
+        for quad in store.quads_for_pattern(None, ox.NamedNode(on(name)), None, None)
+    ]
 
 
 def _members(store: ox.Store, class_: Any) -> list[Any]:

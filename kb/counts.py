@@ -10,7 +10,8 @@ MOST_DEVICES = 4096
 def whole(text: str | None) -> int | None:
     """The number that some ASCII digits write; None for any other text, and for one of absurdly many digits.
 
-    `str.isdigit` takes characters that `int` refuses, such as a superscript, and `int` refuses more than some thousand digits.
+    `str.isdigit` takes characters that `int` refuses, such as a superscript, and `int` refuses more than some
+    thousand digits.
     """
     stated = (text or "").strip()
     return int(stated) if stated.isascii() and stated.isdigit() and len(stated) <= _MOST_DIGITS else None

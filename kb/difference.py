@@ -1,9 +1,9 @@
 """What one state of the knowledge says that another does not.
 
-Terms, facts, rules, effects and questions are added, removed, changed or deprecated. **Breaking** is what takes a
-name away that somebody could say, gives it another meaning, or may refuse what was accepted: then files, flags,
-additions or queries of others stop working. Other plans from better knowledge break nothing. Where a statement
-stands, and when a file was checked, is no difference.
+Terms, facts, rules, effects and questions are added, removed, changed or deprecated. **Breaking** is what
+takes a name away that somebody could say, gives it another meaning, or may refuse what was accepted: then
+files, flags, additions or queries of others stop working. Other plans from better knowledge break nothing.
+Where a statement stands, and when a file was checked, is no difference.
 """
 
 from __future__ import annotations
@@ -171,7 +171,9 @@ class _Described:
         return str(node.value) if isinstance(node, ox.Literal) else str(node)
 
     def _general_axioms(self) -> Iterator[str]:
-        """Statements about what has no name, by their text: `[ owl:oneOf ( ... ) ] rdfs:subClassOf on:Numerics`."""
+        """Statements about what has no name, by their text: `[ owl:oneOf ( ... ) ] rdfs:subClassOf
+        on:Numerics`.
+        """
         subjects = {quad.subject for quad in self.store if isinstance(quad.subject, ox.BlankNode)}
         used = {quad.object for quad in self.store if isinstance(quad.object, ox.BlankNode)}
         yield from (f"{ON}{self.said(node)}" for node in subjects - used)
@@ -233,7 +235,10 @@ def _kind(iri: str, stated: Statements) -> str:
 
 
 def _names_lost(old: Statements, new: Statements, after: _Described) -> Iterator[str]:
-    """The names that nothing answers to any more, of something that people call by name. A label alone is none."""
+    """The names that nothing answers to any more, of something that people call by name.
+
+    A label alone is none.
+    """
     if _NAMES[0] not in old:
         return
     for key in _NAMES:

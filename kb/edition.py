@@ -61,7 +61,9 @@ def read_edition(path: Path) -> Edition:
     store = ox.Store()
     for name, (text, where) in sources.items():
         if name.endswith(TABLE):
-            text = turtle_of_rows(text, PurePosixPath(name).name, functools.partial(_template_beside, sources, name), where)
+            text = turtle_of_rows(
+                text, PurePosixPath(name).name, functools.partial(_template_beside, sources, name), where
+            )
         if name.endswith((".ttl", TABLE)):
             store.extend(_apart(files.turtle_of(text, where, FILE + name), name))
     if any(store.quads_for_pattern(None, ox.NamedNode(on("sourcesHash")), None, None)):
@@ -69,7 +71,9 @@ def read_edition(path: Path) -> Edition:
         raise BadInput(str(path), problem, expected="`ontune kb export --format trig`")
     if not len(store):
         raise BadInput(str(path), "states nothing", expected=_EXPECTED)
-    complete(store)  # else what one state states, and the other leaves out because it follows, would be a difference
+    complete(
+        store
+    )  # else what one state states, and the other leaves out because it follows, would be a difference
     texts = {name: text for name, (text, _) in sources.items() if name.endswith((".ru", ".rq"))}
     return Edition(str(path), version_in(store), store, path.suffix == ".whl" or _is_checkout(path), texts)
 

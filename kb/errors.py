@@ -32,7 +32,9 @@ class OntuneError(Exception):
 
 
 class DeprecatedName(FutureWarning):
-    """Somebody used a name that was given up; the message says what took its place. It is a warning: the name still answers."""
+    """Somebody used a name that was given up; the message says what took its place. It is a warning: the name
+    still answers.
+    """
 
 
 class BadInput(OntuneError):
@@ -50,7 +52,14 @@ class BadInput(OntuneError):
     exit_code = 2
 
     def __init__(
-        self, where: str, problem: str, *, expected: str = "", given: str = "", known: Iterable[str] = (), meant: Iterable[str] = ()
+        self,
+        where: str,
+        problem: str,
+        *,
+        expected: str = "",
+        given: str = "",
+        known: Iterable[str] = (),
+        meant: Iterable[str] = (),
     ) -> None:
         near = nearest(given, known)
         self.where, self.problem, self.expected, self.given = where, problem, expected, given
@@ -62,8 +71,16 @@ class BadInput(OntuneError):
         return BadInput(where, self.problem, expected=self.expected, given=self.given, meant=self.nearest)
 
     def to_json(self) -> dict[str, Any]:
-        """`message`, `where`, `problem`, `expected`, `given`, `nearest` (what is likely meant, the likeliest first) and `exit_code`."""
-        parts = {"where": self.where, "problem": self.problem, "expected": self.expected, "given": self.given, "nearest": self.nearest}
+        """`message`, `where`, `problem`, `expected`, `given`, `nearest` (what is likely meant, the likeliest
+        first) and `exit_code`.
+        """
+        parts = {
+            "where": self.where,
+            "problem": self.problem,
+            "expected": self.expected,
+            "given": self.given,
+            "nearest": self.nearest,
+        }
         return {"message": str(self), **cleaned(parts), "exit_code": self.exit_code}
 
     def _message(self) -> str:
@@ -81,15 +98,22 @@ class NoFeasiblePlan(OntuneError):
 
     Attributes:
         clash: what cannot stand together, a sentence each.
-        repair: the same ways out as `ontune why-not` gives them: `change` and `then` in words, `add` and `drop` as arguments of the command.
+        repair: the same ways out as `ontune why-not` gives them: `change` and `then` in words, `add` and
+            `drop` as arguments of the command.
     """
 
     exit_code = 3
 
-    def __init__(self, problem: str, *, clash: Sequence[str] = (), repair: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(
+        self, problem: str, *, clash: Sequence[str] = (), repair: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         self.problem, self.clash, self.repair = problem, tuple(clash), tuple(repair)
         out = "; or ".join(self._ways)
-        super().__init__(problem + (f": {'; '.join(clash)}." if clash else "") + (f" Smallest ways out: {out}." if out else ""))
+        super().__init__(
+            problem
+            + (f": {'; '.join(clash)}." if clash else "")
+            + (f" Smallest ways out: {out}." if out else "")
+        )
 
     @property
     def _ways(self) -> list[str]:
@@ -101,7 +125,9 @@ class NoFeasiblePlan(OntuneError):
             return "\n".join(textwrap.wrap(str(self), width, break_long_words=False, break_on_hyphens=False))
         ways = [f"  {way}" if way.startswith("-") else _item(way, width) for way in self._ways]
         found = [f"{self.problem}:", *(_item(reason, width) for reason in self.clash)]
-        return "\n".join([*found, *(["Smallest ways out:" if ways[1:] else "Smallest way out:", *ways] if ways else ())])
+        return "\n".join(
+            [*found, *(["Smallest ways out:" if ways[1:] else "Smallest way out:", *ways] if ways else ())]
+        )
 
     def to_json(self) -> dict[str, Any]:
         """`message`, `exit_code` and `repair`."""
@@ -110,7 +136,14 @@ class NoFeasiblePlan(OntuneError):
 
 def _item(text: str, width: int) -> str:
     """A line of a list, which goes on further to the right."""
-    return textwrap.fill(text, width, initial_indent="  ", subsequent_indent="      ", break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent="  ",
+        subsequent_indent="      ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 class RunFailed(OntuneError):
@@ -122,7 +155,8 @@ class RunFailed(OntuneError):
 def nearest(given: str, known: Iterable[str]) -> str | None:
     """The known name spelt most like `given`, whatever the case; None where nothing is close.
 
-    Of names that differ in their case alone (`on:target` and `on:Target`) it is the one whose case is that of `given`.
+    Of names that differ in their case alone (`on:target` and `on:Target`) it is the one whose case is that of
+    `given`.
     """
     if not given:
         return None
@@ -130,4 +164,8 @@ def nearest(given: str, known: Iterable[str]) -> str | None:
     for name in known:
         spellings.setdefault(name.casefold(), []).append(name)
     found = difflib.get_close_matches(given.casefold(), spellings, n=1, cutoff=_ALIKE)
-    return max(spellings[found[0]], key=lambda name: difflib.SequenceMatcher(None, given, name).ratio()) if found else None
+    return (
+        max(spellings[found[0]], key=lambda name: difflib.SequenceMatcher(None, given, name).ratio())
+        if found
+        else None
+    )

@@ -1,7 +1,8 @@
 """Facts as JSON and as RDF, by one table: the properties of an ontology module that carry `on:factKey`.
 
-A key is a path: `a.b` is a member, `a[]` each value of a list, `a[].b` a member of each object of a list. A fact that is null is unknown, and is
-stated so in RDF (`on:unknownFact`), because what is not known is not false.
+A key is a path: `a.b` is a member, `a[]` each value of a list, `a[].b` a member of each object of a list. A
+fact that is null is unknown, and is stated so in RDF (`on:unknownFact`), because what is not known is not
+false.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ import pyoxigraph as ox
 
 from kb import paths
 from kb.errors import BadInput
-from kb.fact_values import Facts, Key, completed_element, completed_value, nothing, refuse_credentials, typed_value, walk
+from kb.fact_values import (
+    Facts,
+    Key,
+    completed_element,
+    completed_value,
+    nothing,
+    refuse_credentials,
+    typed_value,
+    walk,
+)
 from kb.names import Names
 from kb.terms import PREFIXES, local_name, on, version_key
 
@@ -45,7 +55,9 @@ class FactKeys:
         return [key.path for key in walk(self.root) if not key.members or key.many]
 
     def key_of(self, property_iri: str, *, in_list: bool = False) -> str:
-        """The path that a property holds, for the resource itself or for the objects of a list; empty where it holds none."""
+        """The path that a property holds, for the resource itself or for the objects of a list; empty where
+        it holds none.
+        """
         for key in walk(self.root):
             counted = key.count_property is not None and key.count_property.value == property_iri
             if (key.property.value == property_iri or counted) and ("[]." in key.path) == in_list:
@@ -53,7 +65,13 @@ class FactKeys:
         return ""
 
     def quads(
-        self, facts: Facts, node: ox.NamedNode, graph: ox.NamedNode, *, state_unknown: bool = True, names: Names | None = None
+        self,
+        facts: Facts,
+        node: ox.NamedNode,
+        graph: ox.NamedNode,
+        *,
+        state_unknown: bool = True,
+        names: Names | None = None,
     ) -> list[ox.Quad]:
         """The facts as quads about `node`; objects of a list become nodes below it (`<node>/gpus/0`).
 
@@ -62,7 +80,8 @@ class FactKeys:
             node: what they are about.
             graph: the graph of the quads.
             state_unknown: whether to state the keys of what is null.
-            names: what the names of resources are looked up in; without it their IRIs follow from the keys' namespaces.
+            names: what the names of resources are looked up in; without it their IRIs follow from the keys'
+                namespaces.
         """
         found: list[ox.Quad] = []
         unknown: set[str] = set()
@@ -88,7 +107,10 @@ class FactKeys:
         return list(_unknown(self.root, facts, ""))
 
     def local_files(self, facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """The files that the facts name, each with its key, such as `packages.wheel_folders`. Facts of the wrong form name none."""
+        """The files that the facts name, each with its key, such as `packages.wheel_folders`.
+
+        Facts of the wrong form name none.
+        """
         for key in walk(self.root):
             if not key.local_file:
                 continue
@@ -101,7 +123,8 @@ class FactKeys:
                     yield path, one
 
     def named(self, facts: Facts, names: Names, where: str) -> Facts:
-        """The facts with each name as the knowledge base has it, so that all spellings of a thing are one fact.
+        """The facts with each name as the knowledge base has it, so that all spellings of a thing are one
+        fact.
 
         Args:
             facts: complete facts.
@@ -115,7 +138,9 @@ class FactKeys:
         return found
 
     def named_at(self, path: str, value: Any, names: Names) -> Any:
-        """As `named`, for the value of one key, such as `gpus[0].vendor`; a key that is unknown is left alone."""
+        """As `named`, for the value of one key, such as `gpus[0].vendor`; a key that is unknown is left
+        alone.
+        """
         key = self.root
         for name in re.sub(r"\[\d*\]", "", path).split("."):
             if name not in key.members:
@@ -164,7 +189,11 @@ class FactKeys:
             inner = holder[name]
             if key.many:
                 if not place or not inner or int(place) >= len(inner):
-                    raise BadInput(path, f"there is no such place in {name}", expected=f"an index below {len(inner or [])}, as in {name}[0]")
+                    raise BadInput(
+                        path,
+                        f"there is no such place in {name}",
+                        expected=f"an index below {len(inner or [])}, as in {name}[0]",
+                    )
                 if n == len(steps) - 1:
                     inner[int(place)] = completed_element(key, value, path)
                     return copy
@@ -174,13 +203,17 @@ class FactKeys:
 
     def _no_such_key(self, path: str) -> BadInput:
         known = [known.replace("[].", "[0].").removesuffix("[]") for known in self.all_paths()]
-        given = next((key for key in known if key.rpartition(".")[2] == path), re.sub(r"\[\d*\]", "[0]", path))
+        given = next(
+            (key for key in known if key.rpartition(".")[2] == path), re.sub(r"\[\d*\]", "[0]", path)
+        )
         return BadInput(path, "no such fact", expected="a key of `ontune probe`", given=given, known=known)
 
 
 @functools.cache
 def fact_keys(module: str) -> FactKeys:
-    """The table that `ontology/<module>.ttl` declares; what a key's values are may be stated in another module."""
+    """The table that `ontology/<module>.ttl` declares; what a key's values are may be stated in another
+    module.
+    """
     root = Key("")
     here = _statements(module)
     for subject, facts in here.items():
@@ -190,8 +223,16 @@ def fact_keys(module: str) -> FactKeys:
             key.property = ox.NamedNode(subject)
             value_range = anywhere[_RANGE][0].value if _RANGE in anywhere else f"{_XSD}string"
             key.namespace = facts[on("factNamespace")][0].value if on("factNamespace") in facts else ""
-            key.datatype = local_name(value_range) if value_range.startswith(_XSD) and not key.namespace else ""
-            key.names = anywhere[on("namedBy")][0].value if on("namedBy") in anywhere else "" if key.datatype else value_range
+            key.datatype = (
+                local_name(value_range) if value_range.startswith(_XSD) and not key.namespace else ""
+            )
+            key.names = (
+                anywhere[on("namedBy")][0].value
+                if on("namedBy") in anywhere
+                else ""
+                if key.datatype
+                else value_range
+            )
             key.spelling = anywhere[on("spelledAs")][0].value if on("spelledAs") in anywhere else ""
             key.local_file = on("namesLocalFile") in facts
             key.meaning = str(anywhere[_MEANING][0].value) if _MEANING in anywhere else ""
@@ -228,8 +269,13 @@ def _statements(module: str) -> dict[str, dict[str, list[Any]]]:
 def stated(facts: Facts) -> Facts:
     """The facts without those that are null, and without objects of which nothing is left."""
     kept = {key: stated(value) if isinstance(value, dict) else value for key, value in facts.items()}
-    return {key: [stated(item) if isinstance(item, dict) else item for item in value] if isinstance(value, list) else value
-            for key, value in kept.items() if value not in (None, {})}
+    return {
+        key: [stated(item) if isinstance(item, dict) else item for item in value]
+        if isinstance(value, list)
+        else value
+        for key, value in kept.items()
+        if value not in (None, {})
+    }
 
 
 def _place(root: Key, path: str) -> Key:
@@ -250,7 +296,9 @@ class _Emitter:
         unknown: where the keys of what is null go.
     """
 
-    def __init__(self, graph: ox.NamedNode, names: Names | None, found: list[ox.Quad], unknown: set[str]) -> None:
+    def __init__(
+        self, graph: ox.NamedNode, names: Names | None, found: list[ox.Quad], unknown: set[str]
+    ) -> None:
         self._graph, self._names, self._found, self._unknown = graph, names, found, unknown
 
     def emit(self, key: Key, facts: Mapping[str, Any], node: ox.NamedNode) -> None:
@@ -297,10 +345,17 @@ def _named(key: Key, value: Any, names: Names, where: str, path: str) -> Any:
     if key.many and isinstance(value, list):
         one = replace(key, many=False)
         elements = [_named(one, element, names, where, f"{path}[{n}]") for n, element in enumerate(value)]
-        return sorted(set(elements)) if key.names or key.spelling else elements  # a set has no order and holds nothing twice
+        return (
+            sorted(set(elements)) if key.names or key.spelling else elements
+        )  # a set has no order and holds nothing twice
     if key.members and isinstance(value, dict):
         below = {name: f"{path}.{name}" if path else name for name in value}
-        return {name: _named(key.members[name], value[name], names, where, below[name]) if name in key.members else value[name] for name in value}
+        return {
+            name: _named(key.members[name], value[name], names, where, below[name])
+            if name in key.members
+            else value[name]
+            for name in value
+        }
     if key.names and isinstance(value, str) and names.knows(key.names):
         place = re.sub(r"\[\d+\]$", "", path)
         return names.find(key.names, value, f"{where}: key '{place}'" if where else path).name
@@ -336,13 +391,20 @@ def _plain(key: Key, term: Any) -> Any:
 
 
 def _from_lexical(key: Key, text: str) -> bool | int | float:
-    """A truth value or a number in any of the forms that XML Schema gives it, such as `1`, ` 048` and `.5`. Raises BadInput for what is none."""
+    """A truth value or a number in any of the forms that XML Schema gives it, such as `1`, ` 048` and `.5`.
+
+    Raises BadInput for what is none.
+    """
     collapsed = text.strip(" \t\r\n")
     if key.datatype == "boolean" and collapsed in _TRUTH:
         return _TRUTH[collapsed]
     if key.datatype != "boolean" and _WHOLE.fullmatch(collapsed):
         return int(collapsed)
-    if key.datatype == "decimal" and _DECIMAL.fullmatch(collapsed) and math.isfinite(number := float(collapsed)):
+    if (
+        key.datatype == "decimal"
+        and _DECIMAL.fullmatch(collapsed)
+        and math.isfinite(number := float(collapsed))
+    ):
         return number
     expected = "true or false" if key.datatype == "boolean" else f"a number, as xsd:{key.datatype} writes it"
     raise BadInput(f"key '{key.path}'", f"has the value {text!r:.60}", expected=expected)

@@ -1,4 +1,6 @@
-"""Facts as JSON Schema (2020-12), by the same table that reads them: what a client may send, and what an answer holds."""
+"""Facts as JSON Schema (2020-12), by the same table that reads them: what a client may send, and what an
+answer holds.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,11 @@ def schema_of(keys: FactKeys, *, local_files: bool = True) -> dict[str, Any]:
 
 
 def _object(key: Key, local_files: bool) -> dict[str, Any]:
-    members = {name: _nullable(member, local_files) for name, member in key.members.items() if local_files or not member.local_file}
+    members = {
+        name: _nullable(member, local_files)
+        for name, member in key.members.items()
+        if local_files or not member.local_file
+    }
     return {"type": "object", "additionalProperties": False, "properties": members}
 
 

@@ -33,10 +33,14 @@ def _check(turtle: str, where: str, module: str, shapes: str) -> None:
     for found in violations(turtle, shapes):
         inside = re.search(r"/\w+/(\d+)$", found.focus)
         keys = fact_keys(module)
-        key = keys.key_of(on(found.property), in_list=inside is not None) or keys.key_of(on(found.property), in_list=True)
+        key = keys.key_of(on(found.property), in_list=inside is not None) or keys.key_of(
+            on(found.property), in_list=True
+        )
         if inside:
             key = key.replace("[]", f"[{inside[1]}]")
-        given = "" if found.value.strip("<>") == found.focus else found.value  # what is missing is blamed on the resource
+        given = (
+            "" if found.value.strip("<>") == found.focus else found.value
+        )  # what is missing is blamed on the resource
         problem = f"has the value {_shown(given)}" if given else "does not fit"
         raise BadInput(where, f"key '{key}' {problem}", expected=found.expected)
 

@@ -1,7 +1,9 @@
-"""Tables of facts: `NAME.csv` holds what differs from row to row, and the template `NAME.ttl.j2` beside it writes each row as Turtle. The template
+"""Tables of facts: `NAME.csv` holds what differs from row to row, and the template `NAME.ttl.j2` beside it
+writes each row as Turtle. The template
 declares no prefixes: those of the knowledge base hold.
 
-A cell may hold several values, with `; ` between them. A cell is plain text: no quotation marks, backslashes or line breaks.
+A cell may hold several values, with `; ` between them. A cell is plain text: no quotation marks, backslashes
+or line breaks.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ def turtle_of_table(path: Path) -> str:
     Raises:
         BadInput: a file is missing or malformed, or a cell holds what no plain text is.
     """
-    return turtle_of_rows(files.read_text(path), path.name, lambda name: files.read_text(path.with_name(name)), str(path))
+    return turtle_of_rows(
+        files.read_text(path), path.name, lambda name: files.read_text(path.with_name(name)), str(path)
+    )
 
 
 def turtle_of_rows(table: str, name: str, template_of: Callable[[str], str], where: str) -> str:
@@ -44,22 +48,39 @@ def turtle_of_rows(table: str, name: str, template_of: Callable[[str], str], whe
         BadInput: as `turtle_of_table`.
     """
     import jinja2
-    from jinja2.sandbox import ImmutableSandboxedEnvironment  # what comes from elsewhere is compared too, and must run nothing
+    from jinja2.sandbox import (
+        ImmutableSandboxedEnvironment,
+    )  # what comes from elsewhere is compared too, and must run nothing
 
     rows = files.csv_of(table, where)
     for line, row in enumerate(rows, start=2):
         for column, cell in row.items():
             if any(sign in cell for sign in '"\\\n'):
-                raise BadInput(f"{where}:{line}", f"column '{column}' holds a sign that ends a text", expected="plain text")
+                raise BadInput(
+                    f"{where}:{line}",
+                    f"column '{column}' holds a sign that ends a text",
+                    expected="plain text",
+                )
     loader = jinja2.FunctionLoader(template_of)
-    environment = ImmutableSandboxedEnvironment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = ImmutableSandboxedEnvironment(
+        loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters |= {"each": each, "listed": listed, "sort_key": version_key, "values": values}
     template = PurePosixPath(name).stem + TEMPLATE
     try:
         turtle = environment.get_template(template).render(rows=[_Row(row) for row in rows])
     except jinja2.TemplateError as error:
-        raise BadInput(where, f"{template}: {error}", expected="a template of Turtle for the table beside it") from error
-    return "".join(f"@prefix {prefix}: <{namespace}> .\n" for prefix, namespace in PREFIXES.items() if f"{prefix}:" in turtle) + turtle
+        raise BadInput(
+            where, f"{template}: {error}", expected="a template of Turtle for the table beside it"
+        ) from error
+    return (
+        "".join(
+            f"@prefix {prefix}: <{namespace}> .\n"
+            for prefix, namespace in PREFIXES.items()
+            if f"{prefix}:" in turtle
+        )
+        + turtle
+    )
 
 
 def values(cell: str) -> list[str]:
@@ -68,7 +89,9 @@ def values(cell: str) -> list[str]:
 
 
 def each(cell: str, before: str, after: str = "") -> str:
-    """The values of a cell as objects of one Turtle statement, each between two texts: `a; b` and `cap:` give `cap:a , cap:b`."""
+    """The values of a cell as objects of one Turtle statement, each between two texts: `a; b` and `cap:` give
+    `cap:a , cap:b`.
+    """
     return " , ".join(f"{before}{value}{after}" for value in values(cell))
 
 

@@ -1,4 +1,7 @@
-"""One fact: the key that it has, and what a value for it may be. `kb.fact_keys` makes the keys of a kind of facts."""
+"""One fact: the key that it has, and what a value for it may be.
+
+`kb.fact_keys` makes the keys of a kind of facts.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,12 @@ LARGEST: Final = 10**18
 _COUNT = "count"
 _NO_PROPERTY = ox.NamedNode("urn:ontune:no-property")
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*")
-_EXPECTED = {"string": "a text", "integer": "a whole number", "decimal": "a number", "boolean": "true or false"}
+_EXPECTED = {
+    "string": "a text",
+    "integer": "a whole number",
+    "decimal": "a number",
+    "boolean": "true or false",
+}
 
 
 @dataclass
@@ -36,7 +44,8 @@ class Key:
         many: whether the value is a list.
         property: the property that holds the value; a mere container has none.
         datatype: local name of the XSD datatype; empty where the value is a resource.
-        namespace: what turns the value into the IRI of a resource, where no knowledge base is at hand to look it up in.
+        namespace: what turns the value into the IRI of a resource, where no knowledge base is at hand to look
+            it up in.
         names: the class whose names the values are; empty where they are none.
         spelling: the property whose known values a text is read as; empty where it is taken as it stands.
         sort_property: the property that holds a version's sort key.
@@ -61,7 +70,8 @@ class Key:
 
 
 def refuse_credentials(value: Any, where: str) -> None:
-    """See that facts hold no password, token or key: they end in plans, images and jobs, which are shown around.
+    """See that facts hold no password, token or key: they end in plans, images and jobs, which are shown
+    around.
 
     Args:
         value: facts, as JSON.
@@ -71,7 +81,9 @@ def refuse_credentials(value: Any, where: str) -> None:
         BadInput: a text holds one; the message names the key, and not the text.
     """
     for path in held(value):
-        expected = "without user and password, or a variable such as $HF_TOKEN, which the job's own environment sets"
+        expected = (
+            "without user and password, or a variable such as $HF_TOKEN, which the job's own environment sets"
+        )
         raise BadInput(where, f"key '{path}' holds what looks like a password or a token", expected=expected)
 
 
@@ -84,7 +96,11 @@ def walk(key: Key) -> Iterator[Key]:
 
 def nothing(key: Key) -> Any:
     """The value of a key of which nothing is known."""
-    return {name: nothing(member) for name, member in key.members.items()} if key.members and not key.many else None
+    return (
+        {name: nothing(member) for name, member in key.members.items()}
+        if key.members and not key.many
+        else None
+    )
 
 
 def completed_value(key: Key, value: Any, where: str) -> Any:
@@ -104,9 +120,13 @@ def completed_value(key: Key, value: Any, where: str) -> Any:
             value = [value]
         if not isinstance(value, list):
             single = f"a list, such as [{value}]" if isinstance(value, str | int | float) else "a list"
-            expected = f"a list, such as [{{{next(iter(key.members))}: ..., {_COUNT}: 8}}]" if counted else single
+            expected = (
+                f"a list, such as [{{{next(iter(key.members))}: ..., {_COUNT}: 8}}]" if counted else single
+            )
             raise BadInput(where, f"key '{key.path.removesuffix('[]')}' is not a list", expected=expected)
-        elements = itertools.chain.from_iterable(_as_often(key, element, where) if counted else [element] for element in value)
+        elements = itertools.chain.from_iterable(
+            _as_often(key, element, where) if counted else [element] for element in value
+        )
         return [completed_element(key, element, where) for element in elements]
     if key.members:
         return _object(key, value, where)
@@ -119,7 +139,11 @@ def _as_often(key: Key, element: Any, where: str) -> list[Any]:
         return [element]
     count = element[_COUNT]
     if isinstance(count, bool) or not isinstance(count, int) or not 0 < count <= MOST_DEVICES:
-        raise BadInput(where, f"key '{key.path}.{_COUNT}' has the value {_shown(count)}", expected=f"a whole number from 1 to {MOST_DEVICES}")
+        raise BadInput(
+            where,
+            f"key '{key.path}.{_COUNT}' has the value {_shown(count)}",
+            expected=f"a whole number from 1 to {MOST_DEVICES}",
+        )
     return [{name: value for name, value in element.items() if name != _COUNT}] * count
 
 
@@ -130,14 +154,24 @@ def completed_element(key: Key, value: Any, where: str) -> Any:
 
 def _object(key: Key, value: Any, where: str) -> Facts:
     if not isinstance(value, dict):
-        raise BadInput(where, f"key '{key.path}' is not an object" if key.path else "not an object", expected=f"the keys {', '.join(key.members)}")
+        raise BadInput(
+            where,
+            f"key '{key.path}' is not an object" if key.path else "not an object",
+            expected=f"the keys {', '.join(key.members)}",
+        )
     for name in value:
         if name not in key.members:
             elsewhere = [below.path for below in walk(key) if below.path.endswith(f".{name}")]
             known = elsewhere or list(key.members)
             path = (f"{key.path}.{name}" if key.path else str(name))[:60]
             given = elsewhere[0] if elsewhere else str(name)
-            raise BadInput(where, f"unknown key '{path}'", expected=f"one of {', '.join(key.members)}", given=given, known=known)
+            raise BadInput(
+                where,
+                f"unknown key '{path}'",
+                expected=f"one of {', '.join(key.members)}",
+                given=given,
+                known=known,
+            )
     return {name: completed_value(member, value.get(name), where) for name, member in key.members.items()}
 
 
@@ -152,7 +186,9 @@ def _scalar(key: Key, value: Any, where: str) -> Any:
     if kind == "string" and fits[kind] and not _is_text(value):
         raise BadInput(where, f"key '{key.path}' holds half a character", expected="Unicode text")
     if key.names and fits[kind] and not _NAME.fullmatch(value):
-        raise BadInput(where, f"key '{key.path}' has the value {_shown(value)}", expected="a name in one line")
+        raise BadInput(
+            where, f"key '{key.path}' has the value {_shown(value)}", expected="a name in one line"
+        )
     if not fits.get(kind, True):
         raise BadInput(where, f"key '{key.path}' has the value {_shown(value)}", expected=_EXPECTED[kind])
     return value
@@ -179,7 +215,9 @@ def _is_text(value: str) -> bool:
 
 
 def typed_value(key: Key, value: Any, path: str) -> Any:
-    """A value for `key` from what stands behind `--set key=`: JSON or YAML, but never a version turned into a number."""
+    """A value for `key` from what stands behind `--set key=`: JSON or YAML, but never a version turned into a
+    number.
+    """
     if isinstance(value, str):
         plain_text = key.datatype == "string" and not key.many and not key.members
         if value in ("null", "~"):
@@ -197,4 +235,6 @@ def _parsed(text: str, where: str) -> Any:
     try:
         return yaml_of(text, where)
     except BadInput as error:
-        raise BadInput(where, f"cannot read '{printable(text):.200}'", expected="a JSON or YAML value") from error
+        raise BadInput(
+            where, f"cannot read '{printable(text):.200}'", expected="a JSON or YAML value"
+        ) from error

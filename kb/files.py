@@ -1,7 +1,7 @@
 """The one door for what others wrote: files, and JSON, YAML, XML, CSV, Turtle and archives in them.
 
-Only regular files of bounded size are read, and what they hold is bounded before a parser sees it: depth, digits, aliases. Whatever goes wrong in a
-parser is one message that names file and line.
+Only regular files of bounded size are read, and what they hold is bounded before a parser sees it: depth,
+digits, aliases. Whatever goes wrong in a parser is one message that names file and line.
 """
 
 from __future__ import annotations
@@ -67,12 +67,19 @@ def read_bytes(path: Path, most: int = LARGEST, known: Callable[[], list[str]] =
         except OSError as error:
             raise BadInput(str(path), error.strerror or "cannot be read") from error
     if len(content) > most:
-        raise BadInput(str(path), "is too large", expected=f"at most {most >> 20} MiB" if most >= 1 << 20 else f"at most {most} bytes")
+        raise BadInput(
+            str(path),
+            "is too large",
+            expected=f"at most {most >> 20} MiB" if most >= 1 << 20 else f"at most {most} bytes",
+        )
     return content
 
 
 def read_text(path: Path, most: int = LARGEST, known: Callable[[], list[str]] = list) -> str:
-    """The text of a regular file in UTF-8, with or without a byte order mark. Arguments and errors as `read_bytes`."""
+    """The text of a regular file in UTF-8, with or without a byte order mark.
+
+    Arguments and errors as `read_bytes`.
+    """
     content = read_bytes(path, most, known)
     if other := _BYTE_ORDER_MARKS.get(content[:2]):
         raise BadInput(str(path), f"is encoded in {other}", expected="UTF-8")
@@ -85,7 +92,9 @@ def read_text(path: Path, most: int = LARGEST, known: Callable[[], list[str]] = 
 
 
 def tail_of(path: Path, most: int) -> str:
-    """The last characters of what a program has said into a file, whatever its encoding is; empty where there is no such file."""
+    """The last characters of what a program has said into a file, whatever its encoding is; empty where there
+    is no such file.
+    """
     try:
         descriptor = _opened(path, list)
     except BadInput:
@@ -108,11 +117,15 @@ _named: set[str] = set()
 
 def printable(text: str) -> str:
     """The text with control characters written as escapes: what others wrote must not steer a terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in text)
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode()
+        for sign in text
+    )
 
 
 def json_of(text: str, where: str, expected: str = "") -> Any:
-    """The value of a JSON text, strictly: each key once, no NaN, no number that is no number here, bounded depth.
+    """The value of a JSON text, strictly: each key once, no NaN, no number that is no number here, bounded
+    depth.
 
     Args:
         text: the JSON.
@@ -128,7 +141,9 @@ def json_of(text: str, where: str, expected: str = "") -> Any:
         if len(found) < len(members):
             names = [name for name, _ in members]
             twice = next(name for name in names if names.count(name) > 1)
-            raise BadInput(where, f"key '{printable(twice):.60}' is given more than once", expected="each key once")
+            raise BadInput(
+                where, f"key '{printable(twice):.60}' is given more than once", expected="each key once"
+            )
         return found
 
     def no_constant(name: str) -> None:
@@ -136,13 +151,17 @@ def json_of(text: str, where: str, expected: str = "") -> Any:
 
     def number(digits: str) -> float:
         if math.isinf(value := float(digits)):
-            raise BadInput(where, f"the number {digits:.40} is too large", expected="a number of at most 308 digits")
+            raise BadInput(
+                where, f"the number {digits:.40} is too large", expected="a number of at most 308 digits"
+            )
         return value
 
     try:
         value = json.loads(text, object_pairs_hook=once, parse_constant=no_constant, parse_float=number)
     except json.JSONDecodeError as error:
-        raise BadInput(f"{where}:{error.lineno}", f"malformed JSON: {error.msg}", expected=expected) from error
+        raise BadInput(
+            f"{where}:{error.lineno}", f"malformed JSON: {error.msg}", expected=expected
+        ) from error
     except RecursionError as error:
         raise _too_deep(where) from error
     except ValueError as error:
@@ -150,12 +169,15 @@ def json_of(text: str, where: str, expected: str = "") -> Any:
     if depth_of(value) > DEEPEST:
         raise _too_deep(where)
     if _HALF_OF_A_PAIR.search(text) and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
-        raise BadInput(where, "a text holds half of a pair of surrogates, which is no character", expected="characters")
+        raise BadInput(
+            where, "a text holds half of a pair of surrogates, which is no character", expected="characters"
+        )
     return value
 
 
 def yaml_of(text: str, where: str) -> Any:
-    """The value of a YAML text, read by the safe loader: each key once, dates as text, bounded depth and aliases.
+    """The value of a YAML text, read by the safe loader: each key once, dates as text, bounded depth and
+    aliases.
 
     Args and errors as `json_of`.
     """
@@ -173,7 +195,10 @@ def yaml_of(text: str, where: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise BadInput(f"{where}{line}", f"malformed YAML: {printable(_first_line(getattr(error, 'problem', None) or error))}") from error
+        raise BadInput(
+            f"{where}{line}",
+            f"malformed YAML: {printable(_first_line(getattr(error, 'problem', None) or error))}",
+        ) from error
     except BadInput:
         raise
     except Exception as error:  # the loader's own constructors raise whatever Python does for a value
@@ -191,13 +216,16 @@ def xml_of(text: str, where: str, expected: str = "") -> Element:
     try:
         return ElementTree.fromstring(text)  # noqa: S314 (entities are refused above)
     except ElementTree.ParseError as error:
-        raise BadInput(f"{where}:{error.position[0]}", "malformed or truncated XML", expected=expected) from error
+        raise BadInput(
+            f"{where}:{error.position[0]}", "malformed or truncated XML", expected=expected
+        ) from error
     except ValueError as error:  # a character that no encoding has
         raise BadInput(where, f"malformed XML: {_first_line(error)}", expected=expected) from error
 
 
 def csv_of(text: str, where: str) -> list[dict[str, str]]:
-    """The rows of a table with a header, each with every column: a cell that a row lacks is empty, one too many is refused.
+    """The rows of a table with a header, each with every column: a cell that a row lacks is empty, one too
+    many is refused.
 
     Args and errors as `json_of`.
     """
@@ -212,10 +240,18 @@ def csv_table(text: str, where: str) -> tuple[list[str], list[dict[str, str]]]:
         columns = list(reader.fieldnames or ())
         for row in reader:
             if "" in row and isinstance(row[""], list):
-                raise BadInput(f"{where}:{reader.line_num}", "a row has more cells than the header", expected="a table of comma-separated values")
+                raise BadInput(
+                    f"{where}:{reader.line_num}",
+                    "a row has more cells than the header",
+                    expected="a table of comma-separated values",
+                )
             rows.append(row)
     except csv.Error as error:
-        raise BadInput(f"{where}:{reader.line_num}", f"malformed table: {_first_line(error)}", expected="comma-separated values") from error
+        raise BadInput(
+            f"{where}:{reader.line_num}",
+            f"malformed table: {_first_line(error)}",
+            expected="comma-separated values",
+        ) from error
     return columns, rows
 
 
@@ -238,28 +274,36 @@ def turtle_of(text: str, where: str, base: str, form: str = "Turtle") -> ox.Stor
     try:
         store.load(text.encode(), format=forms[form], base_iri=base)
     except SyntaxError as error:
-        raise BadInput(f"{where}:{error.lineno or 1}", printable(str(error.msg)), expected=f"valid {form}") from error
+        raise BadInput(
+            f"{where}:{error.lineno or 1}", printable(str(error.msg)), expected=f"valid {form}"
+        ) from error
     except ValueError as error:  # half of a pair of surrogates, which no encoding has
         raise BadInput(where, f"malformed {form}: {_first_line(error)}", expected=f"valid {form}") from error
     return store
 
 
 def gzip_text(path: Path, most: int) -> str:
-    """The text of a file that is compressed by gzip, unpacked at most `most` bytes of it. Raises BadInput where it is damaged or larger."""
+    """The text of a file that is compressed by gzip, unpacked at most `most` bytes of it.
+
+    Raises BadInput where it is damaged or larger.
+    """
     packed = io.BytesIO(read_bytes(path, most))
     try:
         with gzip.GzipFile(fileobj=packed) as file:
             content = file.read(most + 1)
         text = content.decode("utf-8")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise BadInput(str(path), f"is damaged: {_first_line(error)}", expected="a text compressed by gzip") from error
+        raise BadInput(
+            str(path), f"is damaged: {_first_line(error)}", expected="a text compressed by gzip"
+        ) from error
     if len(content) > most:
         raise BadInput(str(path), "is too large when it is unpacked", expected=f"at most {most} bytes")
     return text
 
 
 def zip_member(path: Path, pattern: str, most: int, expected: str) -> tuple[str, int]:
-    """The text of one member of an archive, and the bytes that all members have unpacked, by what the archive says; nothing is unpacked.
+    """The text of one member of an archive, and the bytes that all members have unpacked, by what the archive
+    says; nothing is unpacked.
 
     Args:
         path: the archive.
@@ -268,18 +312,23 @@ def zip_member(path: Path, pattern: str, most: int, expected: str) -> tuple[str,
         expected: what the archive should have been, for the error.
 
     Raises:
-        BadInput: it is no archive, a damaged or an encrypted one, has no such member, or one that is too large.
+        BadInput: it is no archive, a damaged or an encrypted one, has no such member, or one that is too
+            large.
     """
     texts, size = _unpacked(path, pattern, most, expected, first=True)
     return next(iter(texts.values())), size
 
 
 def zip_texts(path: Path, pattern: str, most: int, expected: str) -> dict[str, str]:
-    """The texts of all members of an archive whose whole names match, by their names; `most` bytes of all together. Else as `zip_member`."""
+    """The texts of all members of an archive whose whole names match, by their names; `most` bytes of all
+    together. Else as `zip_member`.
+    """
     return _unpacked(path, pattern, most, expected)[0]
 
 
-def _unpacked(path: Path, pattern: str, most: int, expected: str, first: bool = False) -> tuple[dict[str, str], int]:
+def _unpacked(
+    path: Path, pattern: str, most: int, expected: str, first: bool = False
+) -> tuple[dict[str, str], int]:
     _see_that_it_is_a_file(path)
     texts, left, last = {}, most, ""
     try:
@@ -297,10 +346,16 @@ def _unpacked(path: Path, pattern: str, most: int, expected: str, first: bool = 
             if not wanted:
                 raise LookupError(pattern)
     except Exception as error:  # of an archive that somebody made: a bad sum, no password, an unknown compression, a wrong offset, a bad name ...
-        problem = "is encrypted" if "encrypted" in str(error) else "is damaged, truncated, or no archive of this kind"
+        problem = (
+            "is encrypted"
+            if "encrypted" in str(error)
+            else "is damaged, truncated, or no archive of this kind"
+        )
         raise BadInput(str(path), problem, expected=expected) from error
     if left < 0:
-        raise BadInput(str(path), f"has a member {printable(last):.80} of an unlikely size", expected=expected)
+        raise BadInput(
+            str(path), f"has a member {printable(last):.80} of an unlikely size", expected=expected
+        )
     return texts, sum(info.file_size for info in members)
 
 
@@ -322,7 +377,9 @@ def _opened(path: Path, known: Callable[[], list[str]]) -> int:
             raise BadInput(str(path), "is a link to nothing", expected="a file") from error
         raise BadInput(str(path), "no such file", given=path.name, known=known()) from error
     except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
-        raise BadInput(printable(str(path)), getattr(error, "strerror", None) or str(error), expected="a file") from error
+        raise BadInput(
+            printable(str(path)), getattr(error, "strerror", None) or str(error), expected="a file"
+        ) from error
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
@@ -332,7 +389,9 @@ def _opened(path: Path, known: Callable[[], list[str]]) -> int:
 
 
 def _xml_depth(text: str) -> int:
-    """How many elements lie within one another at most, counted by their tags; what a comment holds counts too, which is no harm."""
+    """How many elements lie within one another at most, counted by their tags; what a comment holds counts
+    too, which is no harm.
+    """
     depth = deepest = 0
     for tag in re.finditer(r"<(/?)[A-Za-z_:][^<>]*?(/?)>", text):
         depth += -1 if tag[1] else 0 if tag[2] else 1
@@ -346,7 +405,10 @@ def _see_that_it_is_a_file(path: Path) -> None:
 
 
 def _bound(events: Any, where: str) -> None:
-    """See that a YAML text is neither too deep nor, with its aliases written out, too large. Events need no stack."""
+    """See that a YAML text is neither too deep nor, with its aliases written out, too large.
+
+    Events need no stack.
+    """
     import yaml
 
     depth = 0
@@ -377,7 +439,9 @@ def _bound(events: Any, where: str) -> None:
         outer, held = open_ones[-1]
         open_ones[-1] = (outer, held + size)
         if held + size > _MOST_NODES:
-            raise BadInput(where, "holds too many values, its aliases written out", expected=f"at most {_MOST_NODES}")
+            raise BadInput(
+                where, "holds too many values, its aliases written out", expected=f"at most {_MOST_NODES}"
+            )
 
 
 @functools.cache
@@ -390,17 +454,23 @@ def _strict_loader() -> Any:
             seen = set()
             for key, _ in node.value:
                 if key.value in seen and isinstance(key.value, str):
-                    raise yaml.constructor.ConstructorError(None, None, f"key '{key.value:.60}' is given more than once", key.start_mark)
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key '{key.value:.60}' is given more than once", key.start_mark
+                    )
                 seen.add(key.value if isinstance(key.value, str) else id(key))
             return super().construct_mapping(node, deep)
 
     known = yaml.SafeLoader.yaml_implicit_resolvers.items()
-    Strict.yaml_implicit_resolvers = {first: [rule for rule in rules if rule[0] != _DATE] for first, rules in known}
+    Strict.yaml_implicit_resolvers = {
+        first: [rule for rule in rules if rule[0] != _DATE] for first, rules in known
+    }
     return Strict
 
 
 def _too_deep(where: str) -> BadInput:
-    return BadInput(where, "objects or lists lie too deep within one another", expected=f"at most {DEEPEST} levels")
+    return BadInput(
+        where, "objects or lists lie too deep within one another", expected=f"at most {DEEPEST} levels"
+    )
 
 
 def _first_line(error: object) -> str:

@@ -1,8 +1,8 @@
 """Files of this machine that a plan names, and which of them this user has named before.
 
-A bundle carries what `files:` of its workload names, a build reads its site's folders of wheels. A plan may come from
-elsewhere, and then somebody else says what is taken from here: that is taken only where this user has named it, too.
-Which keys name files is stated in the ontology (`on:namesLocalFile`).
+A bundle carries what `files:` of its workload names, a build reads its site's folders of wheels. A plan may
+come from elsewhere, and then somebody else says what is taken from here: that is taken only where this user
+has named it, too. Which keys name files is stated in the ontology (`on:namesLocalFile`).
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def unnamed(files: Iterable[LocalFile]) -> list[LocalFile]:
 
 
 def remember(files: Iterable[LocalFile]) -> None:
-    """Keep in mind that this user has named these files; where nothing can be kept, they are asked about again."""
+    """Keep in mind that this user has named these files; where nothing can be kept, they are asked about
+    again.
+    """
     for file in unnamed(files):
         with contextlib.suppress(OSError):
             record = _record(file.path)

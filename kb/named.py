@@ -20,7 +20,8 @@ class NamedResources:
     Args:
         class_iri: such as `on:Target`.
         folder: the folder of `kb/facts` that ships them; users' additions are read too.
-        store: where to look, such as a snapshot that is open anyway; without it, or where it has none, the folder is read.
+        store: where to look, such as a snapshot that is open anyway; without it, or where it has none, the
+            folder is read.
     """
 
     def __init__(self, class_iri: str, folder: str, store: KnowledgeStore | None = None) -> None:
@@ -55,7 +56,10 @@ class NamedResources:
 
 
 def shipped_and_added(folder: str) -> ox.Store:
-    """The Turtle of one folder of `kb/facts` and of the user's additions. An addition that is not Turtle is passed over: compiling refuses it."""
+    """The Turtle of one folder of `kb/facts` and of the user's additions.
+
+    An addition that is not Turtle is passed over: compiling refuses it.
+    """
     store = ox.Store()
     for path in sorted((paths.shipped("facts") / folder).glob("*.ttl")):
         store.load(path=str(path), format=ox.RdfFormat.TURTLE, base_iri=path.as_uri())

@@ -1,7 +1,8 @@
 """Names: what people call a thing by, and which resource of the knowledge base they mean.
 
-One resolver for every file, flag and call. A thing is found by its `skos:notation`, the last part of its IRI, its IRI (whole or with a prefix), its
-`rdfs:label` or a `skos:altLabel`, whatever the case and whether its words are divided by `-`, `_` or a blank. A `skos:hiddenLabel` is no name of the
+One resolver for every file, flag and call. A thing is found by its `skos:notation`, the last part of its IRI,
+its IRI (whole or with a prefix), its `rdfs:label` or a `skos:altLabel`, whatever the case and whether its
+words are divided by `-`, `_` or a blank. A `skos:hiddenLabel` is no name of the
 thing, but what those write who mean it: it leads to a suggestion.
 """
 
@@ -96,9 +97,15 @@ class Vocabulary:
         return ranks
 
     def meant(self, text: str) -> list[Entry]:
-        """The things that a text may name; several where it is ambiguous, none where it is unknown. Current names go before deprecated ones."""
+        """The things that a text may name; several where it is ambiguous, none where it is unknown. Current
+        names go before deprecated ones.
+        """
         exact = [entry for entry in self.entries if text in (entry.name, entry.iri)]
-        return exact or next((rank[folded(text)] for rank in self._by_spelling if folded(text) in rank), []) or self._once_named(text)
+        return (
+            exact
+            or next((rank[folded(text)] for rank in self._by_spelling if folded(text) in rank), [])
+            or self._once_named(text)
+        )
 
     def _once_named(self, text: str) -> list[Entry]:
         """The things that had a name before; who says it is warned."""
@@ -111,7 +118,16 @@ class Vocabulary:
                     break
         return found
 
-    def find(self, text: str, where: str, what: str, *, expected: str = "", hints: Iterable[str] = (), also: str = "") -> Entry:
+    def find(
+        self,
+        text: str,
+        where: str,
+        what: str,
+        *,
+        expected: str = "",
+        hints: Iterable[str] = (),
+        also: str = "",
+    ) -> Entry:
         """The thing that a text names.
 
         Args:
@@ -129,10 +145,21 @@ class Vocabulary:
         if len(found) == 1:
             return found[0]
         if found:
-            raise BadInput(where, f"'{text}' may mean several things", expected=" or ".join(entry.name for entry in found), given=text)
+            raise BadInput(
+                where,
+                f"'{text}' may mean several things",
+                expected=" or ".join(entry.name for entry in found),
+                given=text,
+            )
         likely = list(dict.fromkeys(self._led_to(text) or [*hints] or self.suggestions(text)))[:_SUGGESTED]
         problem = f"unknown {what} '{text}'" + (f" ({also})" if also else "")
-        raise BadInput(where, problem, expected=expected or listed(entry.name for entry in self.entries), given=text, meant=likely)
+        raise BadInput(
+            where,
+            problem,
+            expected=expected or listed(entry.name for entry in self.entries),
+            given=text,
+            meant=likely,
+        )
 
     def _led_to(self, text: str) -> list[str]:
         """The names of the things that those mean who write the text."""
@@ -140,7 +167,9 @@ class Vocabulary:
         return [entry.name for entry in self.entries if wanted in {folded(other) for other in entry.hidden}]
 
     def suggestions(self, text: str) -> list[str]:
-        """The names that are likely meant: those that have the words of the text, else the one spelt most like it."""
+        """The names that are likely meant: those that have the words of the text, else the one spelt most
+        like it.
+        """
         wanted, words = folded(text), _words(text)
         by_words = [entry.name for entry in self.entries if words and _has_words(entry, words)]
         if by_words:
@@ -167,7 +196,9 @@ class Names:
         self._former: dict[str, tuple[Former, ...]] | None = None
 
     def vocabulary(self, class_iri: str) -> Vocabulary:
-        """The resources of a class that have a notation; where none has, the last part of its IRI is the name of each."""
+        """The resources of a class that have a notation; where none has, the last part of its IRI is the name
+        of each.
+        """
         if class_iri not in self._vocabularies:
             instances = self._instances(class_iri)
             noted = {iri for iri in instances if self._texts(iri, _NOTATION)}
@@ -175,7 +206,9 @@ class Names:
         return self._vocabularies[class_iri]
 
     def knows(self, class_iri: str) -> bool:
-        """Whether anything of a class is known: a knowledge base that has nothing of it cannot tell right from wrong."""
+        """Whether anything of a class is known: a knowledge base that has nothing of it cannot tell right
+        from wrong.
+        """
         return any(True for _ in self._store.quads_for_pattern(None, _TYPE, ox.NamedNode(class_iri), None))
 
     def entry(self, iri: str) -> Entry:
@@ -193,7 +226,16 @@ class Names:
 
         return former_names(self._store)
 
-    def find(self, class_iri: str, text: str, where: str, *, what: str = "", expected: str = "", others: Iterable[str] = ()) -> Entry:
+    def find(
+        self,
+        class_iri: str,
+        text: str,
+        where: str,
+        *,
+        what: str = "",
+        expected: str = "",
+        others: Iterable[str] = (),
+    ) -> Entry:
         """The resource of a class that a text names.
 
         Args:
@@ -205,10 +247,13 @@ class Names:
             others: further words that would be accepted there, to be suggested.
 
         Raises:
-            BadInput: nothing, or more than one resource, has the name; the message says what else the text names, and suggests what is meant.
+            BadInput: nothing, or more than one resource, has the name; the message says what else the text
+                names, and suggests what is meant.
         """
         if (class_iri, text) not in self._found:
-            self._found[class_iri, text] = self._exact(class_iri, text) or self._searched(class_iri, text, where, what, expected, others)
+            self._found[class_iri, text] = self._exact(class_iri, text) or self._searched(
+                class_iri, text, where, what, expected, others
+            )
         return self._found[class_iri, text]
 
     def spelt(self, property_iri: str, text: str) -> str:
@@ -224,10 +269,16 @@ class Names:
         of_class = ox.NamedNode(class_iri)
         quads = self._store.quads_for_pattern(None, _NOTATION, ox.Literal(text), None)
         subjects = {quad.subject for quad in quads if isinstance(quad.subject, ox.NamedNode)}
-        fitting = [node for node in subjects if any(True for _ in self._store.quads_for_pattern(node, _TYPE, of_class, None))]
+        fitting = [
+            node
+            for node in subjects
+            if any(True for _ in self._store.quads_for_pattern(node, _TYPE, of_class, None))
+        ]
         return Entry(fitting[0].value, text) if len(fitting) == 1 else None
 
-    def _searched(self, class_iri: str, text: str, where: str, what: str, expected: str, further: Iterable[str]) -> Entry:
+    def _searched(
+        self, class_iri: str, text: str, where: str, what: str, expected: str, further: Iterable[str]
+    ) -> Entry:
         vocabulary = self.vocabulary(class_iri)
         what = what or next(iter(self._texts(class_iri, _LABEL)), local_name(class_iri).lower())
         if vocabulary.meant(text):
@@ -241,7 +292,9 @@ class Names:
         """Resources of whatever class that a text names."""
         prefix, _, name = text.strip("<>").partition(":")
         iri = PREFIXES[prefix] + name if prefix in PREFIXES else text.strip("<>")
-        if re.fullmatch(r"[a-z]+:[^\s<>\"{}|^`\\]+", iri) and any(self._store.quads_for_pattern(ox.NamedNode(iri), None, None, None)):
+        if re.fullmatch(r"[a-z]+:[^\s<>\"{}|^`\\]+", iri) and any(
+            self._store.quads_for_pattern(ox.NamedNode(iri), None, None, None)
+        ):
             yield iri
         wanted, found = folded(text), set()
         for predicate in (_NOTATION, _LABEL, _ALT):
@@ -252,19 +305,32 @@ class Names:
                     yield quad.subject.value
 
     def _hidden_elsewhere(self, text: str) -> Iterator[str]:
-        """Resources of the classes that say how they are named (skos:scopeNote) of which the text is what people write who mean them, or all of whose
+        """Resources of the classes that say how they are named (skos:scopeNote) of which the text is what
+        people write who mean them, or all of whose
         words they have: `H100` of an H100 PCIe."""
-        classes = {quad.subject.value for quad in self._store.quads_for_pattern(None, _SCOPE, None, None) if isinstance(quad.subject, ox.NamedNode)}
+        classes = {
+            quad.subject.value
+            for quad in self._store.quads_for_pattern(None, _SCOPE, None, None)
+            if isinstance(quad.subject, ox.NamedNode)
+        }
         words = _words(text)
         for class_iri in sorted(classes):
             for entry in self.vocabulary(class_iri).entries:
-                if folded(text) in map(folded, entry.hidden) or (words and words <= _words(" ".join(entry.labels))):
+                if folded(text) in map(folded, entry.hidden) or (
+                    words and words <= _words(" ".join(entry.labels))
+                ):
                     yield entry.iri
 
     def _linked(self, iri: str, vocabulary: Vocabulary) -> list[str]:
-        """The things of a vocabulary that a resource is stated to have to do with, by their IRI or by their name."""
+        """The things of a vocabulary that a resource is stated to have to do with, by their IRI or by their
+        name.
+        """
         quads = list(self._store.quads_for_pattern(ox.NamedNode(iri), None, None, None))
-        stated = {quad.object.value for quad in quads if quad.predicate not in (_NOTATION, _LABEL, _ALT) and not isinstance(quad.object, ox.Triple)}
+        stated = {
+            quad.object.value
+            for quad in quads
+            if quad.predicate not in (_NOTATION, _LABEL, _ALT) and not isinstance(quad.object, ox.Triple)
+        }
         return [entry.name for entry in vocabulary.entries if entry.iri in stated or entry.name in stated]
 
     def _said_of(self, others: Iterable[str]) -> str:
@@ -280,13 +346,21 @@ class Names:
     def _classes(self, iri: str) -> list[str]:
         """The classes of a resource among Ontune's own, the narrowest first."""
         types = self._store.quads_for_pattern(ox.NamedNode(iri), _TYPE, None, None)
-        own = {quad.object.value for quad in types if isinstance(quad.object, ox.NamedNode) and quad.object.value.startswith(ON)}
+        own = {
+            quad.object.value
+            for quad in types
+            if isinstance(quad.object, ox.NamedNode) and quad.object.value.startswith(ON)
+        }
         broader = {each: self._broader(each) & own for each in own}
         return sorted(own, key=lambda each: (-len(broader[each]), each))
 
     def _broader(self, class_iri: str) -> set[str]:
         quads = self._store.quads_for_pattern(ox.NamedNode(class_iri), _BROADER_CLASS, None, None)
-        return {quad.object.value for quad in quads if isinstance(quad.object, ox.NamedNode) and quad.object.value != class_iri}
+        return {
+            quad.object.value
+            for quad in quads
+            if isinstance(quad.object, ox.NamedNode) and quad.object.value != class_iri
+        }
 
     def _instances(self, class_iri: str) -> set[str]:
         quads = self._store.quads_for_pattern(None, _TYPE, ox.NamedNode(class_iri), None)
@@ -310,4 +384,6 @@ def _words(text: str) -> set[str]:
 def _has_words(entry: Entry, wanted: set[str]) -> bool:
     """Whether each word begins one of the entry's; a word that is a number must be there as it is."""
     there = _words(" ".join((entry.name, *entry.labels, *entry.alternatives)))
-    return all(word in there or (len(word) > 2 and any(other.startswith(word) for other in there)) for word in wanted)
+    return all(
+        word in there or (len(word) > 2 and any(other.startswith(word) for other in there)) for word in wanted
+    )

@@ -1,4 +1,6 @@
-"""Declared normalisations (`kb/facts/normalisations.ttl`): differing spellings of one value, from a probe or an import, brought to one form."""
+"""Declared normalisations (`kb/facts/normalisations.ttl`): differing spellings of one value, from a probe or
+an import, brought to one form.
+"""
 
 from __future__ import annotations
 
@@ -32,22 +34,32 @@ class Rule:
 def rules(field: str) -> tuple[Rule, ...]:
     """The rules of a field, in a stable order."""
     store = ox.Store()
-    store.load(path=str(paths.shipped("facts") / "normalisations.ttl"), format=ox.RdfFormat.TURTLE, base_iri="file:")
+    store.load(
+        path=str(paths.shipped("facts") / "normalisations.ttl"), format=ox.RdfFormat.TURTLE, base_iri="file:"
+    )
     found = []
-    for typed in store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), ox.NamedNode(on("Normalisation")), None):
+    for typed in store.quads_for_pattern(
+        None, ox.NamedNode(RDF_TYPE), ox.NamedNode(on("Normalisation")), None
+    ):
         if not isinstance(typed.subject, ox.NamedNode):
             continue
         stated = {
-            name: [term.value for term in values_of(store, typed.subject, on(name))] for name in ("ofField", "spelling", "normalForm", "gpuVendor")
+            name: [term.value for term in values_of(store, typed.subject, on(name))]
+            for name in ("ofField", "spelling", "normalForm", "gpuVendor")
         }
         if stated["ofField"] == [field]:
             vendor = (stated["gpuVendor"] or [""])[0]
-            found += [Rule(re.compile(spelling, re.IGNORECASE), stated["normalForm"][0], vendor) for spelling in stated["spelling"]]
+            found += [
+                Rule(re.compile(spelling, re.IGNORECASE), stated["normalForm"][0], vendor)
+                for spelling in stated["spelling"]
+            ]
     return tuple(sorted(found, key=lambda rule: rule.spelling.pattern))
 
 
 def normalised(field: str, value: str) -> Rule | None:
-    """The rule that matches a value, its normal form filled with the groups of the spelling; or None: then the value must be reported."""
+    """The rule that matches a value, its normal form filled with the groups of the spelling; or None: then
+    the value must be reported.
+    """
     plain = " ".join(value.split())
     for rule in rules(field):
         if match := rule.spelling.fullmatch(plain):

@@ -1,8 +1,10 @@
-"""The user's own recorded observations, as planning reads them. `bench.observation` writes them, one JSON-LD file each.
+"""The user's own recorded observations, as planning reads them. `bench.observation` writes them, one JSON-LD
+file each.
 
-A run is of a job by what is stated of that, not by its name: another batch makes it another job, and another name does not. They lie in a folder for
-each job on each kind of machine, so that planning reads those that matter however many there are. Those of an older Ontune lie in folders for names,
-or beside the folders, and are read too. What is no observation is set aside, and named once.
+A run is of a job by what is stated of that, not by its name: another batch makes it another job, and another
+name does not. They lie in a folder for each job on each kind of machine, so that planning reads those that
+matter however many there are. Those of an older Ontune lie in folders for names, or beside the folders, and
+are read too. What is no observation is set aside, and named once.
 """
 
 from __future__ import annotations
@@ -29,8 +31,9 @@ _LATEST = 1000  # of one workload on one kind of machine: planning is interactiv
 
 @dataclass(frozen=True)
 class Measured:
-    """One run that was done: of which job (its name, and what it is, empty where nothing was recorded of that), where, with which options (decision
-    name to option name), and its throughput in samples per second."""
+    """One run that was done: of which job (its name, and what it is, empty where nothing was recorded of
+    that), where, with which options (decision name to option name), and its throughput in samples per
+    second."""
 
     id: str
     workload: str
@@ -53,12 +56,20 @@ class OwnObservations:
         self._read: dict[tuple[str, int], Measured | None] = {}
 
     def at(self, workload: str, what: str, microarchitecture: str, cores: int) -> list[Measured]:
-        """The runs of a job that were done on as many cores of a microarchitecture, the newest first, and those of its name of which nothing more was
-        recorded; files that are no observations are set aside."""
+        """The runs of a job that were done on as many cores of a microarchitecture, the newest first, and
+        those of its name of which nothing more was recorded; files that are no observations are set aside."""
         folders = [place(self._folder, told, microarchitecture, cores) for told in (what, workload)]
-        here = sorted((file for folder in folders for file in _files(folder)), key=lambda file: Path(file[0]).name, reverse=True)
+        here = sorted(
+            (file for folder in folders for file in _files(folder)),
+            key=lambda file: Path(file[0]).name,
+            reverse=True,
+        )
         found = [self._once(file) for file in [*here[:_LATEST], *_files(self._folder)]]
-        of_it = [run for run in found if run is not None and (run.what == what if run.what else run.workload == workload)]
+        of_it = [
+            run
+            for run in found
+            if run is not None and (run.what == what if run.what else run.workload == workload)
+        ]
         return [run for run in of_it if (run.microarchitecture, run.cores) == (microarchitecture, cores)]
 
     def _once(self, file: tuple[str, int]) -> Measured | None:
@@ -78,10 +89,14 @@ def place(folder: Path, what: str, microarchitecture: str, cores: int) -> Path:
 
 
 def _files(folder: Path) -> list[tuple[str, int]]:
-    """Path and time of change of the observations that lie in a folder itself, the newest first by their names, which begin with the time."""
+    """Path and time of change of the observations that lie in a folder itself, the newest first by their
+    names, which begin with the time.
+    """
     try:
         with os.scandir(folder) as entries:
-            named = [entry for entry in entries if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")]
+            named = [
+                entry for entry in entries if entry.name.endswith(SUFFIX) and not entry.name.startswith(".")
+            ]
     except OSError:
         return []
     found = []
@@ -108,10 +123,18 @@ def _run(content: Any, where: str) -> Measured | None:
     if content["outcome"] != "done":
         return None
     taken = content.get("decisions", [])
-    if not isinstance(taken, list) or not all(isinstance(one, dict) and _texts(one, "decision", "option") for one in taken):
-        raise BadInput(f"{where}: decisions", "is no list of decisions with their options", expected=_EXPECTED)
+    if not isinstance(taken, list) or not all(
+        isinstance(one, dict) and _texts(one, "decision", "option") for one in taken
+    ):
+        raise BadInput(
+            f"{where}: decisions", "is no list of decisions with their options", expected=_EXPECTED
+        )
     throughput, cores = content.get("throughput"), content.get("cores")
-    if not isinstance(throughput, int | float) or isinstance(throughput, bool) or not 0 < throughput < math.inf:
+    if (
+        not isinstance(throughput, int | float)
+        or isinstance(throughput, bool)
+        or not 0 < throughput < math.inf
+    ):
         raise BadInput(f"{where}: throughput", "is no number above zero", expected="samples per second")
     if not isinstance(cores, int) or isinstance(cores, bool) or not _texts(content, "id", "workload"):
         raise BadInput(where, "does not tell what was run, or on how many cores", expected=_EXPECTED)
@@ -120,7 +143,15 @@ def _run(content: Any, where: str) -> Measured | None:
         raise BadInput(f"{where}: workload_facts", "is no description of a job", expected=_EXPECTED)
     what = what_is(described) if described else ""
     options = {one["decision"]: one["option"] for one in taken}
-    return Measured(content["id"], content["workload"], what, str(content.get("microarchitecture", "")), cores, options, float(throughput))
+    return Measured(
+        content["id"],
+        content["workload"],
+        what,
+        str(content.get("microarchitecture", "")),
+        cores,
+        options,
+        float(throughput),
+    )
 
 
 def _texts(held: dict[str, Any], *keys: str) -> bool:

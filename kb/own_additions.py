@@ -1,4 +1,6 @@
-"""What this user has added to the knowledge base: Turtle, named queries, tables of measurements; listed by name and removed by it."""
+"""What this user has added to the knowledge base: Turtle, named queries, tables of measurements; listed by
+name and removed by it.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,19 @@ class OwnAddition:
 
 
 def own_additions() -> list[OwnAddition]:
-    """What lies in the user's data folder, by name; then what lies in the folders of ONTUNE_KB_PATH, which has no name here."""
+    """What lies in the user's data folder, by name; then what lies in the folders of ONTUNE_KB_PATH, which
+    has no name here.
+    """
     home = paths.data_home()
     found = [OwnAddition(path.name, _KINDS[path.suffix], (path,)) for path in _below(home / "kb")]
     for table in sorted((home / "tables").glob(f"*{_TABLE}")):
         name = table.name.removesuffix(_TABLE)
         found.append(OwnAddition(name, "table", (table, *(table.parent.glob(f"{name}{_METADATA}")))))
     elsewhere = [folder for folder in paths.additions() if folder != home / "kb"]
-    return [*found, *(OwnAddition("", _KINDS[path.suffix], (path,)) for folder in elsewhere for path in _below(folder))]
+    return [
+        *found,
+        *(OwnAddition("", _KINDS[path.suffix], (path,)) for folder in elsewhere for path in _below(folder)),
+    ]
 
 
 def removed(names: Sequence[str]) -> list[Path]:
@@ -55,7 +62,11 @@ def removed(names: Sequence[str]) -> list[Path]:
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
-            raise BadInput(str(file), f"cannot be removed: {error.strerror or error}", expected="a file that you may remove") from error
+            raise BadInput(
+                str(file),
+                f"cannot be removed: {error.strerror or error}",
+                expected="a file that you may remove",
+            ) from error
     return gone
 
 

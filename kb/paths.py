@@ -1,7 +1,8 @@
-"""Where things lie: shipped sources (in a checkout or in an installed wheel), the user's additions, caches and observations.
+"""Where things lie: shipped sources (in a checkout or in an installed wheel), the user's additions, caches
+and observations.
 
-Environment variables override the platform's convention: `ONTUNE_DATA_HOME`, `ONTUNE_CACHE_HOME`, and `ONTUNE_KB_PATH` (further folders of
-additions, separated as in `PATH`).
+Environment variables override the platform's convention: `ONTUNE_DATA_HOME`, `ONTUNE_CACHE_HOME`, and
+`ONTUNE_KB_PATH` (further folders of additions, separated as in `PATH`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ _HERE = Path(__file__).resolve().parent
 
 
 def shipped(folder: str) -> Path:
-    """The folder of shipped sources: `ontology`, `rules` (inside `kb/` in a wheel, beside it in a checkout), or `facts`, `evidence`, `queries`."""
+    """The folder of shipped sources: `ontology`, `rules` (inside `kb/` in a wheel, beside it in a checkout),
+    or `facts`, `evidence`, `queries`.
+    """
     inside = _HERE / folder
     return inside if inside.is_dir() else _HERE.parent / folder
 
@@ -37,11 +40,17 @@ def tools_home() -> Path:
     if given:
         return Path(given)
     checkout = _HERE.parent
-    return checkout / ".tools" if (checkout / "tools").is_dir() and (checkout / "ontology").is_dir() else data_home() / "tools"
+    return (
+        checkout / ".tools"
+        if (checkout / "tools").is_dir() and (checkout / "ontology").is_dir()
+        else data_home() / "tools"
+    )
 
 
 def additions() -> list[Path]:
-    """Folders of Turtle that overlay the shipped knowledge, in order: the user's own, then those of `ONTUNE_KB_PATH`."""
+    """Folders of Turtle that overlay the shipped knowledge, in order: the user's own, then those of
+    `ONTUNE_KB_PATH`.
+    """
     return [folder for folder in additions_with_own() if folder.is_dir()]
 
 

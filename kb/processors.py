@@ -1,8 +1,9 @@
-"""What follows of a processor that somebody describes: its safe instruction set level and its maker, from whatever of it is stated.
+"""What follows of a processor that somebody describes: its safe instruction set level and its maker, from
+whatever of it is stated.
 
-What is stated is kept. A microarchitecture has the levels from which it descends; a feature has those that every processor with it has; a product's
-name tells the microarchitecture in it, or the least of its series. Where features are listed whole they count before the microarchitecture, because a
-virtual machine hides some.
+What is stated is kept. A microarchitecture has the levels from which it descends; a feature has those that
+every processor with it has; a product's name tells the microarchitecture in it, or the least of its series.
+Where features are listed whole they count before the microarchitecture, because a virtual machine hides some.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ def completed(cpu: Cpu) -> Cpu:
         cpu: with the keys of `cpu`.
     """
     follows: Cpu = {"isa_level": _level(cpu), "vendor": _maker(cpu)}
-    if (told := microarchitectures().get(cpu.get("microarchitecture") or "")) and (cpu.get("isa_level") or follows["isa_level"]) == _own_level(told):
+    if (told := microarchitectures().get(cpu.get("microarchitecture") or "")) and (
+        cpu.get("isa_level") or follows["isa_level"]
+    ) == _own_level(told):
         follows["features"] = sorted(told.features) or None  # none is hidden where its whole level is there
     return cpu | {key: value for key, value in follows.items() if value is not None and cpu.get(key) is None}
 
@@ -39,7 +42,12 @@ def contradiction(cpu: Cpu) -> str | None:
         level = likely
     elif likely and likely.vendor != "generic" and level.name not in _line(likely):
         return f"no {likely.name} processor has isa_level '{level.name}'"
-    if level and (sure := _best(_levels_of(cpu))) and sure.name not in _line(level) and level.name not in _line(sure):
+    if (
+        level
+        and (sure := _best(_levels_of(cpu)))
+        and sure.name not in _line(level)
+        and level.name not in _line(sure)
+    ):
         return f"its features are those of {sure.name} processors, and {level.name} is none of these"
     return None
 
@@ -48,7 +56,11 @@ def _level(cpu: Cpu) -> str | None:
     """The highest level that is sure to run."""
     features = frozenset(cpu.get("features") or ())
     levels = _levels_of(cpu)
-    if any(each.features and has_all(features, each, _family(each)) for each in microarchitectures().values() if each.vendor != "generic"):
+    if any(
+        each.features and has_all(features, each, _family(each))
+        for each in microarchitectures().values()
+        if each.vendor != "generic"
+    ):
         return _named(_best([level for level in levels if has_all(features, level, _family(level))]))
     told = microarchitectures().get(cpu.get("microarchitecture") or "") or _in_name(cpu.get("model") or "")
     sure = _best([*levels, *(_generic(_line(told)) if told else ())])
@@ -70,11 +82,21 @@ def _families(cpu: Cpu) -> Iterator[dict[str, str]]:
 def _in_name(model: str) -> Microarchitecture | None:
     """The microarchitecture that a product's name has among its words, such as Neoverse-N1."""
     words = {plain_name(word) for word in re.split(r"[\s,]", model)} - {""}
-    return next((each for each in microarchitectures().values() if each.vendor != "generic" and plain_name(each.name) in words), None)
+    return next(
+        (
+            each
+            for each in microarchitectures().values()
+            if each.vendor != "generic" and plain_name(each.name) in words
+        ),
+        None,
+    )
 
 
 def _levels_of(cpu: Cpu) -> list[Microarchitecture]:
-    """The levels that a processor's features tell. Families share names of features, and not all are listed for each: the most features decide."""
+    """The levels that a processor's features tell.
+
+    Families share names of features, and not all are listed for each: the most features decide.
+    """
     levels = [level for feature in cpu.get("features") or () for level in _levels_with(feature)]
     votes = Counter(_family(level) for level in levels if not level.ancestors).most_common(2)
     if not votes or (len(votes) > 1 and votes[0][1] == votes[1][1]):

@@ -26,7 +26,8 @@ _OF_A_BUNDLE = ("plan.json", "run.sh")
 def mentions(script: str, word: str) -> bool | None:
     """Whether the text of a script has a word in it; None where the script cannot be read here.
 
-    A program of several files may say it in another one: whoever asks must not conclude more than that this file does not.
+    A program of several files may say it in another one: whoever asks must not conclude more than that this
+    file does not.
     """
     try:
         return word in read_text(Path(script))

@@ -1,14 +1,17 @@
-"""Named queries: the files of `kb/queries/` and of a user's additions. Their header says what they answer and which variables may be fixed.
+"""Named queries: the files of `kb/queries/` and of a user's additions. Their header says what they answer and
+which variables may be fixed.
 
     # title: Which builds does a driver run?
     # description: Wheels whose CUDA the driver runs, by the rule of minor-version compatibility.
     # parameter: driver - the version of the kernel driver
     SELECT ... WHERE { VALUES ?driver { "535.129.03" } ... }
 
-A parameter is a variable of the query. Where the query gives it a value by such a `VALUES` of one value, `--param` replaces that value, and without
-`--param` the query answers for the value that stands there; else the query answers for all values, and `--param` keeps the rows of one.
+A parameter is a variable of the query. Where the query gives it a value by such a `VALUES` of one value,
+`--param` replaces that value, and without `--param` the query answers for the value that stands there; else
+the query answers for all values, and `--param` keeps the rows of one.
 
-Beside `NAME.rq`, `NAME.tsv` may hold the expected answer, which makes the query a competency question: `reasoner.check.questions` compares them.
+Beside `NAME.rq`, `NAME.tsv` may hold the expected answer, which makes the query a competency question:
+`reasoner.check.questions` compares them.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ if TYPE_CHECKING:
     from kb.store import KnowledgeStore
 
 _HEADER = re.compile(r"^#\s*(title|description|parameter):\s*(.+?)\s*$", re.MULTILINE)
-_FIXED = re.compile(r"""VALUES\s+\?(?P<name>\w+)\s*\{\s*(?:"(?P<text>[^"{}]*)"|(?P<number>-?\d+(?:\.\d+)?))\s*\}""")
+_FIXED = re.compile(
+    r"""VALUES\s+\?(?P<name>\w+)\s*\{\s*(?:"(?P<text>[^"{}]*)"|(?P<number>-?\d+(?:\.\d+)?))\s*\}"""
+)
 _SYNTAX = re.compile(r"error at (\d+):(\d+): (.*)", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _COUNTS = "count-"
@@ -72,7 +77,9 @@ class NamedQuery:
     @property
     def fixed(self) -> dict[str, str]:
         """The parameters to which the text itself gives a value, with that value."""
-        found = {match["name"]: match["text"] or match["number"] or "" for match in _FIXED.finditer(self.text)}
+        found = {
+            match["name"]: match["text"] or match["number"] or "" for match in _FIXED.finditer(self.text)
+        }
         return {name: value for name, value in found.items() if name in self.parameters}
 
     def filled(self, values: Mapping[str, str]) -> str:
@@ -84,7 +91,13 @@ class NamedQuery:
         for name in values:
             if name not in self.parameters:
                 known = ", ".join(self.parameters) or "none: this query has no parameter"
-                raise BadInput("--param", f"query '{self.name}' has no parameter '{name}'", expected=known, given=name, known=self.parameters)
+                raise BadInput(
+                    "--param",
+                    f"query '{self.name}' has no parameter '{name}'",
+                    expected=known,
+                    given=name,
+                    known=self.parameters,
+                )
         text = _FIXED.sub(lambda match: self._refixed(match, values), self.text)
         kept = {name: value for name, value in values.items() if name not in self.fixed}
         if not kept:
@@ -101,12 +114,18 @@ class NamedQuery:
         if match["number"] is None:
             return f"VALUES ?{name} {{ {ox.Literal(value)} }}"
         if not _NUMBER.fullmatch(value):
-            raise BadInput("--param", f"'{value}' is no number", expected=f"{name}={match['number']} or another number", given=value)
+            raise BadInput(
+                "--param",
+                f"'{value}' is no number",
+                expected=f"{name}={match['number']} or another number",
+                given=value,
+            )
         return f"VALUES ?{name} {{ {value} }}"
 
 
 def named_queries(folders: Sequence[Path] | None = None) -> dict[str, NamedQuery]:
-    """Every named query, by name; a user's own one takes the place of a shipped one, and one that cannot be read is set aside.
+    """Every named query, by name; a user's own one takes the place of a shipped one, and one that cannot be
+    read is set aside.
 
     Args:
         folders: folders of additions; None takes the user's own.
@@ -141,13 +160,21 @@ def read_query(path: Path) -> NamedQuery:
         header[key].append(value)
     split = (line.partition(" - ") for line in header["parameter"])
     parameters = {variable.strip(): meaning.strip() for variable, _, meaning in split}
-    return NamedQuery(path, text, " ".join(header["title"]) or path.stem, " ".join(header["description"]), parameters)
+    return NamedQuery(
+        path, text, " ".join(header["title"]) or path.stem, " ".join(header["description"]), parameters
+    )
 
 
 def counts(store: KnowledgeStore) -> dict[str, int]:
-    """How much of each kind a knowledge base holds: each count is a named query, and the queries are counted too."""
+    """How much of each kind a knowledge base holds: each count is a named query, and the queries are counted
+    too.
+    """
     queries = named_queries()
-    found = {name.removeprefix(_COUNTS): int(store.select(query.text)[0]["count"]) for name, query in queries.items() if name.startswith(_COUNTS)}
+    found = {
+        name.removeprefix(_COUNTS): int(store.select(query.text)[0]["count"])
+        for name, query in queries.items()
+        if name.startswith(_COUNTS)
+    }
     return dict(sorted({**found, "queries": len(queries)}.items()))
 
 
@@ -159,7 +186,9 @@ def check_query(path: Path) -> None:
     """
     query = read_query(path)
     if query.title == query.name:
-        raise BadInput(str(path), "the query does not say what it answers", expected="a first line '# title: ...'")
+        raise BadInput(
+            str(path), "the query does not say what it answers", expected="a first line '# title: ...'"
+        )
     refuse_nesting(query.text, str(path))
     try:
         ox.Store().query(query.text, prefixes=PREFIXES)
@@ -168,7 +197,9 @@ def check_query(path: Path) -> None:
 
 
 def syntax_error(where: str, text: str, error: SyntaxError) -> BadInput:
-    """The engine's complaint with the text at which it stumbled; its list of all tokens that would have been possible helps nobody."""
+    """The engine's complaint with the text at which it stumbled; its list of all tokens that would have been
+    possible helps nobody.
+    """
     if not (found := _SYNTAX.match(str(error))):
         return BadInput(where, str(error), expected="a SPARQL query that only reads")
     line, column, problem = int(found[1]), int(found[2]), found[3]
@@ -176,7 +207,13 @@ def syntax_error(where: str, text: str, error: SyntaxError) -> BadInput:
     before = re.search(r"([A-Za-z][\w-]*):[\w.-]*$", source[: column - 1])
     if "Prefix not found" in problem and before:
         undeclared = f"the prefix '{before[1]}:' is not declared"
-        return BadInput(f"{where}:{line}:{column}", undeclared, expected="a PREFIX line, or a known one", given=before[1], known=PREFIXES)
+        return BadInput(
+            f"{where}:{line}:{column}",
+            undeclared,
+            expected="a PREFIX line, or a known one",
+            given=before[1],
+            known=PREFIXES,
+        )
     before_it = source[: column - 1]
     problem = "the query ends too early"
     if source[column - 1 :].strip() or line < len(text.splitlines()):

@@ -1,6 +1,8 @@
-"""Which accelerator it is: its maker, architecture, compute capability and memory, from whatever of them is stated, and from names and versions.
+"""Which accelerator it is: its maker, architecture, compute capability and memory, from whatever of them is
+stated, and from names and versions.
 
-What is stated is kept; what follows fills in what is not. Nothing is guessed: where names leave several possibilities, what these share is told.
+What is stated is kept; what follows fills in what is not. Nothing is guessed: where names leave several
+possibilities, what these share is told.
 """
 
 from __future__ import annotations
@@ -36,10 +38,16 @@ def completed(gpus: list[Gpu]) -> list[Gpu]:
 
 
 def as_devices(gpus: list[Gpu]) -> list[Gpu]:
-    """The accelerators as programs see them: a product of several devices is that many, unless the memory stated is that of one device."""
+    """The accelerators as programs see them: a product of several devices is that many, unless the memory
+    stated is that of one device.
+    """
     found: list[Gpu] = []
     for gpu in gpus:
-        product = _exact(catalogue(), gpu["model"]) if gpu.get("model") and gpu.get("mig") in (None, "none") else None
+        product = (
+            _exact(catalogue(), gpu["model"])
+            if gpu.get("model") and gpu.get("mig") in (None, "none")
+            else None
+        )
         whole = product.whole_gib if product else None
         if product and product.devices > 1 and gpu.get("memory_gib") in (None, whole):
             found += [gpu | {"memory_gib": product.memory_gib}] * product.devices
@@ -49,7 +57,8 @@ def as_devices(gpus: list[Gpu]) -> list[Gpu]:
 
 
 def changed(gpu: Gpu, set_now: str, set_by_hand: Collection[str]) -> Gpu:
-    """An accelerator of which a fact was set: what followed from the one before, and was not set itself, follows anew.
+    """An accelerator of which a fact was set: what followed from the one before, and was not set itself,
+    follows anew.
 
     Args:
         gpu: with the new fact.
@@ -58,9 +67,17 @@ def changed(gpu: Gpu, set_now: str, set_by_hand: Collection[str]) -> Gpu:
     """
     known = catalogue()
     follows = _FOLLOWS.get(set_now, ())
-    if set_now == "vendor" and gpu["arch"] and known.architecture(gpu["arch"]).vendor != _maker_of(gpu, known):
+    if (
+        set_now == "vendor"
+        and gpu["arch"]
+        and known.architecture(gpu["arch"]).vendor != _maker_of(gpu, known)
+    ):
         follows = ("arch", "compute_capability")
-    return _completed({key: None if key in follows and key not in set_by_hand else value for key, value in gpu.items()}, known, set_by_hand)
+    return _completed(
+        {key: None if key in follows and key not in set_by_hand else value for key, value in gpu.items()},
+        known,
+        set_by_hand,
+    )
 
 
 def contradiction(gpu: Gpu) -> str | None:
@@ -92,25 +109,40 @@ def ended_driver(gpu: Gpu) -> str | None:
     key = version_key(gpu["driver"])
     if last is None or key is None or key.split(".")[0] <= str(version_key(last)):
         return None
-    return f"driver '{gpu['driver']}' no longer knows {known['arch']}, whose last drivers are of branch {last}"
+    return (
+        f"driver '{gpu['driver']}' no longer knows {known['arch']}, whose last drivers are of branch {last}"
+    )
 
 
 def _impossible_memory(gpu: Gpu) -> str | None:
     """What is wrong with a memory that no product of the name has, whole; a slice has less."""
     stated = gpu.get("memory_gib")
-    if stated is None or not gpu.get("model") or gpu.get("mig") not in (None, "none") or _SIZE.search(plain_name(gpu["model"])):
+    if (
+        stated is None
+        or not gpu.get("model")
+        or gpu.get("mig") not in (None, "none")
+        or _SIZE.search(plain_name(gpu["model"]))
+    ):
         return None
     if any(re.search(pattern, gpu["model"], re.IGNORECASE) for pattern in catalogue().slices):
         return None
-    sizes = {size for product in _products(catalogue(), gpu["model"]) for size in (product.memory_gib, product.whole_gib, *product.other_gib) if size}
+    sizes = {
+        size
+        for product in _products(catalogue(), gpu["model"])
+        for size in (product.memory_gib, product.whole_gib, *product.other_gib)
+        if size
+    }
     if not sizes or any(size * _LEAST_SIZE <= stated <= size * _MOST_SIZE for size in sizes):
         return None
     listed = " or ".join(f"{size:g}" for size in sorted(sizes))
     return f"model '{gpu['model']}' has {listed} GiB, and memory_gib is {stated:g} (a slice is told by `mig`)"
 
 
-def architecture_told(model: str | None, generation: str | None, capability: str | None) -> Architecture | None:
-    """The architecture of which a maker's tool says the compute capability, or else the product and its generation, such as Ampere.
+def architecture_told(
+    model: str | None, generation: str | None, capability: str | None
+) -> Architecture | None:
+    """The architecture of which a maker's tool says the compute capability, or else the product and its
+    generation, such as Ampere.
 
     None where that leaves several.
     """
@@ -159,7 +191,9 @@ def _slice(gpu: Gpu, known: Catalogue) -> Gpu:
     """A copy; the name of a slice is no product's name: what it says is kept as the slice and its memory."""
     gpu = dict(gpu)
     model = gpu.get("model") or ""
-    found = next((match for pattern in known.slices if (match := re.search(pattern, model, re.IGNORECASE))), None)
+    found = next(
+        (match for pattern in known.slices if (match := re.search(pattern, model, re.IGNORECASE))), None
+    )
     if found is None:
         return gpu
     gpu["model"] = (model[: found.start()] + model[found.end() :]).strip(" ._-") or None
@@ -196,26 +230,42 @@ def _maker_of(gpu: Gpu, known: Catalogue) -> str | None:
 
 
 def _told_by_name(known: Catalogue, model: str, vendor: str | None) -> Architecture | None:
-    """What a product's name tells of its architecture; only what all agree on, where several are possible. Listed products go before families."""
-    possible = [product.architecture for product in _products(known, model) if vendor in (None, product.architecture.vendor)]
+    """What a product's name tells of its architecture; only what all agree on, where several are possible.
+    Listed products go before families.
+    """
+    possible = [
+        product.architecture
+        for product in _products(known, model)
+        if vendor in (None, product.architecture.vendor)
+    ]
     if not possible:
         families = (family for family in known.families if vendor in (None, family.architecture.vendor))
-        possible = [family.architecture for family in families if re.search(family.pattern, plain_name(model))]
+        possible = [
+            family.architecture for family in families if re.search(family.pattern, plain_name(model))
+        ]
     if not possible:
         return None
     vendors, archs = {each.vendor for each in possible}, {each.arch for each in possible}
-    return possible[0] if len(archs) == 1 else Architecture(None, vendors.pop() if len(vendors) == 1 else None, None, None)
+    return (
+        possible[0]
+        if len(archs) == 1
+        else Architecture(None, vendors.pop() if len(vendors) == 1 else None, None, None)
+    )
 
 
 def _products(known: Catalogue, model: str) -> list[Product]:
     """The listed products that a name may mean.
 
-    A driver's name has all the words of the product's own, and none that makes it another product. A scheduler says less than a driver: its short
-    name may be any of several products.
+    A driver's name has all the words of the product's own, and none that makes it another product. A
+    scheduler says less than a driver: its short name may be any of several products.
     """
     plain = plain_name(model)
     words = frozenset(plain.split())
-    fitting = [product for product in known.products if product.words <= words and not _variants(known, plain, words - product.words)]
+    fitting = [
+        product
+        for product in known.products
+        if product.words <= words and not _variants(known, plain, words - product.words)
+    ]
     closest = max((len(product.words) for product in fitting), default=0)
     if fitting:
         return [product for product in fitting if len(product.words) == closest]
@@ -224,7 +274,9 @@ def _products(known: Catalogue, model: str) -> list[Product]:
 
 def _variants(known: Catalogue, plain: str, further: frozenset[str]) -> bool:
     """Whether the words of a name that a product's own lacks make it another product."""
-    return any(f" {variant} " in f" {plain} " and further.issuperset(variant.split()) for variant in known.variants)
+    return any(
+        f" {variant} " in f" {plain} " and further.issuperset(variant.split()) for variant in known.variants
+    )
 
 
 def _exact(known: Catalogue, model: str) -> Product | None:
@@ -240,9 +292,15 @@ def _memory(known: Catalogue, gpu: Gpu) -> float | None:
     if product is None or product.architecture.arch != gpu.get("arch"):
         return None
     printed = [float(size) for size in _SIZE.findall(plain_name(gpu["model"]))]
-    return product.memory_gib if not printed or any(_prints(size, product.memory_gib) for size in printed) else None
+    return (
+        product.memory_gib
+        if not printed or any(_prints(size, product.memory_gib) for size in printed)
+        else None
+    )
 
 
 def _prints(size: float, memory_gib: float | None) -> bool:
-    """Whether a product's name may print this size: the driver reports as much, or less by what rounding and the bits of error correction take."""
+    """Whether a product's name may print this size: the driver reports as much, or less by what rounding and
+    the bits of error correction take.
+    """
     return memory_gib is not None and 0 <= size - memory_gib <= size * _KEPT_BACK

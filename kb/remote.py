@@ -1,7 +1,9 @@
 """A knowledge base behind any SPARQL 1.1 endpoint.
 
-Who must identify themselves put a token into `ONTUNE_ENDPOINT_TOKEN`, or a name and a password into `ONTUNE_ENDPOINT_USER` and
-`ONTUNE_ENDPOINT_PASSWORD`: on the command line others could read them. `ONTUNE_ENDPOINT_TIMEOUT` is how many seconds an answer may take.
+Who must identify themselves put a token into `ONTUNE_ENDPOINT_TOKEN`, or a name and a password into
+`ONTUNE_ENDPOINT_USER` and
+`ONTUNE_ENDPOINT_PASSWORD`: on the command line others could read them. `ONTUNE_ENDPOINT_TIMEOUT` is how many
+    seconds an answer may take.
 """
 
 from __future__ import annotations
@@ -24,10 +26,14 @@ from kb.terms import PREFIXES, on
 
 _TIMEOUT_SECONDS = 60
 _LARGEST = 1 << 30  # bytes of an answer: a whole knowledge base has some tens of MiB
-_TOKEN, _USER, _PASSWORD, _TIMEOUT = (f"ONTUNE_ENDPOINT_{name}" for name in ("TOKEN", "USER", "PASSWORD", "TIMEOUT"))
+_TOKEN, _USER, _PASSWORD, _TIMEOUT = (
+    f"ONTUNE_ENDPOINT_{name}" for name in ("TOKEN", "USER", "PASSWORD", "TIMEOUT")
+)
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 _COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
-_EVERYTHING = "SELECT ?graph ?subject ?predicate ?object WHERE { GRAPH ?graph { ?subject ?predicate ?object } }"
+_EVERYTHING = (
+    "SELECT ?graph ?subject ?predicate ?object WHERE { GRAPH ?graph { ?subject ?predicate ?object } }"
+)
 _EXPECTED = "a compiled knowledge base, as `ontune serve` offers it"
 _MAKERS = {"uri": ox.NamedNode, "bnode": ox.BlankNode}
 
@@ -40,7 +46,9 @@ def select_remote(endpoint: str, text: str) -> dict[str, Any]:
     """
     answer: dict[str, Any] = files.json_of(_decoded(_ask(endpoint, text, "json"), endpoint), endpoint)
     if not _is_result(answer):
-        raise BadInput(endpoint, "the answer is no SPARQL result", expected="the address of a SPARQL 1.1 endpoint")
+        raise BadInput(
+            endpoint, "the answer is no SPARQL result", expected="the address of a SPARQL 1.1 endpoint"
+        )
     return answer
 
 
@@ -50,13 +58,19 @@ def construct_remote(endpoint: str, text: str) -> str:
 
 
 def read_remote(endpoint: str) -> KnowledgeStore:
-    """Every triple of a compiled knowledge base behind an endpoint, in its named graphs. Raises as `select_remote`."""
+    """Every triple of a compiled knowledge base behind an endpoint, in its named graphs.
+
+    Raises as `select_remote`.
+    """
     store = KnowledgeStore()
     rows = select_remote(endpoint, _EVERYTHING)["results"]["bindings"]
     if not rows:
         raise BadInput(endpoint, "the endpoint has no named graphs", expected=_EXPECTED)
     try:
-        store.add(ox.Quad(_term(row["subject"]), _term(row["predicate"]), _term(row["object"]), _term(row["graph"])) for row in rows)
+        store.add(
+            ox.Quad(_term(row["subject"]), _term(row["predicate"]), _term(row["object"]), _term(row["graph"]))
+            for row in rows
+        )
     except (KeyError, TypeError, ValueError) as error:  # a row without a column, an IRI that is none
         raise BadInput(endpoint, f"the answer is no list of triples: {error}", expected=_EXPECTED) from error
     if not any(store.instances(on("Decision"))):
@@ -68,18 +82,26 @@ def _decoded(answer: bytes, endpoint: str) -> str:
     try:
         return answer.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadInput(endpoint, "the answer is no text in UTF-8", expected="a SPARQL 1.1 endpoint") from error
+        raise BadInput(
+            endpoint, "the answer is no text in UTF-8", expected="a SPARQL 1.1 endpoint"
+        ) from error
 
 
 def _is_result(answer: Any) -> bool:
-    """Whether a value has the form of the standard's JSON results: a truth value, or named columns and rows of terms."""
+    """Whether a value has the form of the standard's JSON results: a truth value, or named columns and rows
+    of terms.
+    """
     if not isinstance(answer, dict) or "boolean" in answer:
         return isinstance(answer, dict) and isinstance(answer["boolean"], bool)
     head, results = answer.get("head"), answer.get("results")
     if not isinstance(head, dict) or not isinstance(results, dict):
         return False
     columns, rows = head.get("vars"), results.get("bindings")
-    if not isinstance(columns, list) or not isinstance(rows, list) or not all(isinstance(column, str) for column in columns):
+    if (
+        not isinstance(columns, list)
+        or not isinstance(rows, list)
+        or not all(isinstance(column, str) for column in columns)
+    ):
         return False
     return all(isinstance(row, dict) and all(_is_term(term) for term in row.values()) for row in rows)
 
@@ -94,19 +116,29 @@ def _ask(endpoint: str, text: str, format: str) -> bytes:
     if urlsplit(endpoint).scheme not in ("http", "https"):
         raise BadInput("--endpoint", f"'{endpoint}' is no address", expected="http://... or https://...")
     if "@" in urlsplit(endpoint).netloc:
-        raise BadInput("--endpoint", "user and password stand in the address", expected=f"{_USER} and {_PASSWORD}, or {_TOKEN}")
+        raise BadInput(
+            "--endpoint",
+            "user and password stand in the address",
+            expected=f"{_USER} and {_PASSWORD}, or {_TOKEN}",
+        )
     prologue = " ".join(f"PREFIX {prefix}: <{namespace}>" for prefix, namespace in PREFIXES.items())
     seconds = _timeout()
     client = SPARQLWrapper(endpoint, returnFormat=format)
     client.setMethod(POST)
     client.setTimeout(seconds)
-    client.setQuery(f"{prologue} {_COMMENT.sub('', with_whole_names(text))}")  # the client takes a word in a comment for the kind of query
+    client.setQuery(
+        f"{prologue} {_COMMENT.sub('', with_whole_names(text))}"
+    )  # the client takes a word in a comment for the kind of query
     if authorization := _authorization(endpoint):
         client.addCustomHttpHeader("Authorization", authorization)
     try:
         content = bytes(client.query().response.read(_LARGEST + 1))
     except SPARQLExceptions.Unauthorized as error:
-        raise BadInput(endpoint, "the endpoint does not let you in", expected=f"a token in {_TOKEN}, or {_USER} and {_PASSWORD}") from error
+        raise BadInput(
+            endpoint,
+            "the endpoint does not let you in",
+            expected=f"a token in {_TOKEN}, or {_USER} and {_PASSWORD}",
+        ) from error
     except SPARQLExceptions.SPARQLWrapperException as error:
         raise BadInput(endpoint, f"the endpoint refuses the query: {' '.join(str(error).split())}") from error
     except TimeoutError as error:
@@ -146,11 +178,17 @@ def _timeout() -> int:
 
 
 def _too_slow(endpoint: str, seconds: int) -> BadInput:
-    return BadInput(endpoint, f"the endpoint did not answer within {seconds} s", expected=f"a faster one, or more seconds in {_TIMEOUT}")
+    return BadInput(
+        endpoint,
+        f"the endpoint did not answer within {seconds} s",
+        expected=f"a faster one, or more seconds in {_TIMEOUT}",
+    )
 
 
 def _term(value: dict[str, str]) -> Any:
     if make := _MAKERS.get(value["type"]):
         return make(value["value"])
     datatype = value.get("datatype")
-    return ox.Literal(value["value"], language=value.get("xml:lang"), datatype=ox.NamedNode(datatype) if datatype else None)
+    return ox.Literal(
+        value["value"], language=value.get("xml:lang"), datatype=ox.NamedNode(datatype) if datatype else None
+    )

@@ -32,17 +32,21 @@ class Request:
     Attributes:
         workload, target: what is trained, and where.
         site: the place whose conditions hold, or None.
-        framework: the option of the decision `framework` that is wished for; None takes that of the workload, if it has one.
-        pins: decision to option, both as people type them; once understood, the framework that is taken is one of them.
+        framework: the option of the decision `framework` that is wished for; None takes that of the workload,
+            if it has one.
+        pins: decision to option, both as people type them; once understood, the framework that is taken is
+            one of them.
         forbid: options that must not be taken.
         objective: a criterion.
         numerics: a numerics class; None lets the evidence decide.
         allow: unsupported or lossy options that are accepted.
         numbers: what is asked for, or considered, as a number, by decision; pins bring theirs along.
         top: how many alternatives the plan lists.
-        places: what the asker calls a wish, for errors, such as `--pin` for `pins`; a wish that is not there is called by its own name.
+        places: what the asker calls a wish, for errors, such as `--pin` for `pins`; a wish that is not there
+            is called by its own name.
         understood: whether every name is already as the knowledge base has it.
-        typed: the flag and the text by which a wish was typed, by the wish as the knowledge base names it (`forbid=xla`, `precision=bf16`).
+        typed: the flag and the text by which a wish was typed, by the wish as the knowledge base names it
+            (`forbid=xla`, `precision=bf16`).
         of_plan: which wishes stand in a plan that the question starts from, by the same names.
     """
 
@@ -67,11 +71,15 @@ class Request:
         return self.places.get(wish, wish)
 
     def wishes(self) -> frozenset[str]:
-        """What is wished for, as the answers name it: `precision=bf16`, `framework=pytorch`, `forbid=compiler=xla`, `numerics=exact`."""
+        """What is wished for, as the answers name it: `precision=bf16`, `framework=pytorch`,
+        `forbid=compiler=xla`, `numerics=exact`.
+        """
         pins = {**self.pins, **({FRAMEWORK: self.framework} if self.framework else {})}
         numerics = [f"numerics={self.numerics}"] if self.numerics else []
         forbidden = (f"forbid={option}" for option in self.forbid)
-        return frozenset([*(f"{decision}={option}" for decision, option in pins.items()), *forbidden, *numerics])
+        return frozenset(
+            [*(f"{decision}={option}" for decision, option in pins.items()), *forbidden, *numerics]
+        )
 
     def identity(self, knowledge: str) -> str:
         """The identifier of the plan that answers the question from the knowledge base with this hash."""
@@ -80,14 +88,19 @@ class Request:
     def to_json(self) -> dict[str, Any]:
         """The whole question, as a plan carries it; `from_json` reads it back.
 
-        The framework that the workload asks for stands there alone, and one that is pinned under `framework`, however it was typed.
+        The framework that the workload asks for stands there alone, and one that is pinned under `framework`,
+        however it was typed.
         """
         return {
             "workload": self.workload.to_json(),
             "target": self.target.named_facts(),
             "site": self.site.to_json() if self.site else None,
             FRAMEWORK: self.framework,
-            "pins": {decision: option for decision, option in self.pins.items() if not (self.understood and decision == FRAMEWORK)},
+            "pins": {
+                decision: option
+                for decision, option in self.pins.items()
+                if not (self.understood and decision == FRAMEWORK)
+            },
             "forbid": [*self.forbid],
             "objective": self.objective,
             "numerics": self.numerics,
@@ -105,7 +118,8 @@ class Request:
             where: the file and the key that it comes from, which begin every message.
 
         Raises:
-            BadInput: a key is missing or unknown, or a value is of the wrong kind; the message names the path to the key.
+            BadInput: a key is missing or unknown, or a value is of the wrong kind; the message names the path
+                to the key.
         """
         given = _object(obj, where)
         known = [*_DESCRIBED, *_WISHES]
@@ -128,13 +142,15 @@ class Request:
 
 
 def plan_id(request: Mapping[str, Any], knowledge: Mapping[str, Any]) -> str:
-    """The identifier of a plan, from `plan.request` and `plan.knowledge` alone: the hash of what is asked and of what is known.
+    """The identifier of a plan, from `plan.request` and `plan.knowledge` alone: the hash of what is asked and
+    of what is known.
 
-    The names of workload and target do not count, nor how many alternatives are listed: another value of these asks
-    the same question.
+    The names of workload and target do not count, nor how many alternatives are listed: another value of
+    these asks the same question.
 
     Args:
-        request: as `Request.to_json` gives it; numbers may have been rewritten by other programs (`16` for `16.0`).
+        request: as `Request.to_json` gives it; numbers may have been rewritten by other programs (`16` for
+            `16.0`).
         knowledge: its `sha256` counts.
     """
     asked = {key: value for key, value in request.items() if key != "top"}
@@ -146,13 +162,20 @@ def plan_id(request: Mapping[str, Any], knowledge: Mapping[str, Any]) -> str:
 
 
 def _numbers(value: Any, where: str) -> dict[str, int]:
-    if not (isinstance(value, Mapping) and all(isinstance(name, str) and type(number) is int for name, number in value.items())):
-        raise BadInput(where, "is no object of whole numbers", expected="decisions with the numbers that are asked for")
+    if not (
+        isinstance(value, Mapping)
+        and all(isinstance(name, str) and type(number) is int for name, number in value.items())
+    ):
+        raise BadInput(
+            where, "is no object of whole numbers", expected="decisions with the numbers that are asked for"
+        )
     return dict(value)
 
 
 def _checked(wish: RequestField, value: Any, where: str) -> Any:
-    return None if value is None and wish.kind == "text" and wish.default is None else wish.checked(value, where)
+    return (
+        None if value is None and wish.kind == "text" and wish.default is None else wish.checked(value, where)
+    )
 
 
 _WISHES: dict[str, Callable[[Any, str], Any]] = {

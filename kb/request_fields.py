@@ -1,4 +1,6 @@
-"""The fields of a request: one table for the command line, REST and Python of what each is called, what it takes and what it means."""
+"""The fields of a request: one table for the command line, REST and Python of what each is called, what it
+takes and what it means.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,11 @@ class RequestField:
         """The sentence of `--help`."""
         if self.kind == "described":
             return f"{self.meaning}: a shipped name or a file."
-        return f"{self.meaning}. May be repeated." if self.repeated and self.flag.startswith("-") else f"{self.meaning}."
+        return (
+            f"{self.meaning}. May be repeated."
+            if self.repeated and self.flag.startswith("-")
+            else f"{self.meaning}."
+        )
 
     def checked(self, value: Any, where: str) -> Any:
         """A value that is not None, as a request holds it.
@@ -78,7 +84,9 @@ class RequestField:
                 raise BadInput(where, "is no text", expected="a name")
             case "texts":
                 return _texts(value, where)
-            case "pairs" if not _is_object(value) or not all(isinstance(text, str) for text in value.values()):
+            case "pairs" if not _is_object(value) or not all(
+                isinstance(text, str) for text in value.values()
+            ):
                 raise BadInput(where, "is no object of texts", expected="decisions with the options to take")
             case "facts" | "plan" if not _is_object(value):
                 expected = "a plan, or its request" if self.kind == "plan" else "fact keys with their values"
@@ -93,7 +101,13 @@ def _is_object(value: Any) -> bool:
 
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:
-    texts = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple | set | frozenset) else (None,)
+    texts = (
+        (value,)
+        if isinstance(value, str)
+        else tuple(value)
+        if isinstance(value, list | tuple | set | frozenset)
+        else (None,)
+    )
     if not all(isinstance(text, str) for text in texts):
         raise BadInput(where, "is no list of options", expected="texts such as decision=option")
     return texts
@@ -107,9 +121,19 @@ def _count(value: Any, where: str) -> int:
     return int(value)
 
 
-PLAN: Final = RequestField("plan", "--plan", "plan", "Start from the request that a plan carries; what else is given goes on top of it", "FILE")
-WORKLOAD: Final = RequestField("workload", "--workload", "described", "What is trained", required=True, unless="plan")
-TARGET: Final = RequestField("target", "--target", "described", "Where it is trained (`local`: on this machine)", default="local")
+PLAN: Final = RequestField(
+    "plan",
+    "--plan",
+    "plan",
+    "Start from the request that a plan carries; what else is given goes on top of it",
+    "FILE",
+)
+WORKLOAD: Final = RequestField(
+    "workload", "--workload", "described", "What is trained", required=True, unless="plan"
+)
+TARGET: Final = RequestField(
+    "target", "--target", "described", "Where it is trained (`local`: on this machine)", default="local"
+)
 SET: Final = RequestField("set", "--set", "facts", "Set a fact of the target by hand", "KEY=VALUE")
 
 WISHES: Final[tuple[RequestField, ...]] = (
@@ -144,15 +168,33 @@ REQUEST: Final = (WORKLOAD, TARGET, SET, *WISHES, PLAN, DROP)
 QUESTIONS: Final[Mapping[str, tuple[RequestField, ...]]] = MappingProxyType(
     {
         "plan": (),
-        "why-not": (RequestField("option", "OPTION", "text", "decision=option, or the option alone where that is unique", required=True),),
+        "why-not": (
+            RequestField(
+                "option",
+                "OPTION",
+                "text",
+                "decision=option, or the option alone where that is unique",
+                required=True,
+            ),
+        ),
         "explain": (
             RequestField(
-                "subject", "SUBJECT", "text", "A decision, an option, or a line of a generated file: its text, or ontune.def:12", required=True
+                "subject",
+                "SUBJECT",
+                "text",
+                "A decision, an option, or a line of a generated file: its text, or ontune.def:12",
+                required=True,
             ),
         ),
         "what-if": (
             RequestField("changes", "KEY=VALUE", "facts", "Facts of the target, such as cpu.usable_cores=1"),
-            RequestField("without", "--without", "texts", "Leave this out of the knowledge base, such as rule:NAME", "RESOURCE"),
+            RequestField(
+                "without",
+                "--without",
+                "texts",
+                "Leave this out of the knowledge base, such as rule:NAME",
+                "RESOURCE",
+            ),
         ),
     }
 )

@@ -1,4 +1,6 @@
-"""Folders for a while, in which something is made before it is put in its place, and what is left of them when their maker was killed."""
+"""Folders for a while, in which something is made before it is put in its place, and what is left of them
+when their maker was killed.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,13 @@ _NAME = re.compile(r"\.ontune-(?P<purpose>[a-z]+)-(?P<host>[0-9a-f]{8})-(?P<make
 
 @contextlib.contextmanager
 def scratch(purpose: str, parent: Path | None = None) -> Iterator[Path]:
-    """A folder that is there while the block runs. Its name tells who makes it, so that others know what is left over.
+    """A folder that is there while the block runs. Its name tells who makes it, so that others know what is
+    left over.
 
     Args:
         purpose: what it is for, in lower-case letters; it stands in the name.
-        parent: where it lies, such as on the disk of what is made in it; by default where the system has temporary files.
+        parent: where it lies, such as on the disk of what is made in it; by default where the system has
+            temporary files.
 
     Raises:
         OSError: the parent cannot be written.
@@ -39,7 +43,8 @@ def scratch(purpose: str, parent: Path | None = None) -> Iterator[Path]:
 
 
 def sweep(parent: Path, now: float | None = None) -> None:
-    """Remove what makers of this machine have left in a folder: those that live no more, and only what is older than a day and this user's own.
+    """Remove what makers of this machine have left in a folder: those that live no more, and only what is
+    older than a day and this user's own.
 
     Args:
         parent: the folder.
@@ -47,7 +52,11 @@ def sweep(parent: Path, now: float | None = None) -> None:
     """
     with contextlib.suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
-            if (match := _NAME.fullmatch(entry.name)) and match["host"] == _host() and not _lives(int(match["maker"])):
+            if (
+                (match := _NAME.fullmatch(entry.name))
+                and match["host"] == _host()
+                and not _lives(int(match["maker"]))
+            ):
                 with contextlib.suppress(OSError):  # somebody else may sweep it too
                     facts = entry.stat(follow_symlinks=False)
                     if facts.st_uid == os.geteuid() and (now or time.time()) - facts.st_mtime > OLD_SECONDS:

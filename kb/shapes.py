@@ -16,7 +16,8 @@ class Violation:
     Attributes:
         focus: the IRI of the resource, or the label of a blank node.
         property: the local name of the property, or the empty text.
-        value: the offending value as text; empty where a constraint compares two properties or misses a value.
+        value: the offending value as text; empty where a constraint compares two properties or misses a
+            value.
         expected: what the shape says was expected.
         severity: `Violation`, `Warning` or `Info`.
     """
@@ -40,7 +41,9 @@ def violations(turtle: str, *names: str) -> list[Violation]:
     found = []
     for name in names:
         shapes = paths.shipped("rules") / "shapes" / name
-        result = shifty.validate_algebra(turtle.encode(), shapes, graph_mode="data", infer=False, base=f"{FILE}rules/shapes/{name}")
+        result = shifty.validate_algebra(
+            turtle.encode(), shapes, graph_mode="data", infer=False, base=f"{FILE}rules/shapes/{name}"
+        )
         for violation in result.violations:
             for reason in violation.reasons:
                 # Constraints between two properties name them only in their rendering.
@@ -48,5 +51,12 @@ def violations(turtle: str, *names: str) -> list[Violation]:
                 value = str(reason.value).split("^^")[0].strip('"') if reason.path and reason.value else ""
                 name_of = local_name(named[0].replace(":", "/")) if named else ""
                 expected = reason.author_message or reason.message
-                found.append(Violation(str(violation.focus_node).strip("<>"), name_of, value, expected, str(reason.severity)))
-    return sorted(set(found), key=lambda violation: (violation.focus, violation.property, violation.value, violation.expected))
+                found.append(
+                    Violation(
+                        str(violation.focus_node).strip("<>"), name_of, value, expected, str(reason.severity)
+                    )
+                )
+    return sorted(
+        set(found),
+        key=lambda violation: (violation.focus, violation.property, violation.value, violation.expected),
+    )

@@ -61,7 +61,9 @@ class Site:
         return replace(self, facts=fact_keys(_MODULE).named(self.facts, names, self.where))
 
     def builder_variables(self) -> dict[str, str]:
-        """The variables by which the programs that build an image are told of the site's proxies, indexes, certificates and folders."""
+        """The variables by which the programs that build an image are told of the site's proxies, indexes,
+        certificates and folders.
+        """
         found: dict[str, list[str]] = defaultdict(list)
         for quad in self.quads(ox.NamedNode(_OF_A_FILE)):
             for name in _builder_variables().get(quad.predicate.value, ()):
@@ -82,7 +84,8 @@ def complete_site(facts: Mapping[str, Any], where: str, name: str = "site") -> S
     """A site from facts that may be partial, such as those in a plan.
 
     Raises:
-        BadInput: a key is unknown, or a value has the wrong type or breaks the shape of sites; the message names `where` and the key.
+        BadInput: a key is unknown, or a value has the wrong type or breaks the shape of sites; the message
+            names `where` and the key.
     """
     given = dict(facts)
     said, iri = given.pop("name", name), given.pop("iri", _OF_A_FILE)
@@ -100,7 +103,8 @@ def load_site(text: str, store: KnowledgeStore | None = None, where: str = "site
 
     Args:
         text: a name, or a file (.json, .yaml, .ttl).
-        store: an open knowledge base in which names are looked up first; with it, the names in a file are checked at once, else when it is planned.
+        store: an open knowledge base in which names are looked up first; with it, the names in a file are
+            checked at once, else when it is planned.
         where: what names it, for the error.
 
     Raises:

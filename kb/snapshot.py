@@ -1,10 +1,11 @@
-"""Compiled snapshots in the user's cache: written once for each state of the knowledge base, whole or not at all, and sealed.
+"""Compiled snapshots in the user's cache: written once for each state of the knowledge base, whole or not at
+all, and sealed.
 
-A snapshot is a folder named by the hash of its sources. `full.nq` holds every triple, for queries and explanations;
-`planning.nq` holds what planning reads; `snapshot.json` says what it is, with the digest of each part and a seal over all
-of that. A part that does not have its digest is made again. A folder that somebody else owns is not read: whoever could
-write there could put words into every plan. Where nothing can be kept (a full, read-only or absent cache), the snapshot
-lives in memory.
+A snapshot is a folder named by the hash of its sources. `full.nq` holds every triple, for queries and
+explanations; `planning.nq` holds what planning reads; `snapshot.json` says what it is, with the digest of
+each part and a seal over all of that. A part that does not have its digest is made again. A folder that
+somebody else owns is not read: whoever could write there could put words into every plan. Where nothing can
+be kept (a full, read-only or absent cache), the snapshot lives in memory.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class SnapshotInfo:
     Attributes:
         version: of the knowledge, as it states it.
         sha256: the hash of all its sources.
-        refused: additions that were left out, by their names as sources, each with what is said of it behind the path of its file: equal files in
-            another folder have the same snapshot.
+        refused: additions that were left out, by their names as sources, each with what is said of it behind
+            the path of its file: equal files in another folder have the same snapshot.
     """
 
     version: str
@@ -75,7 +76,11 @@ class Snapshot:
     @property
     def refused(self) -> dict[Source, str]:
         """The additions that were left out, each with the reason."""
-        return {source: f"{source.path}{self.info.refused[source.name]}" for source in self.added if source.name in self.info.refused}
+        return {
+            source: f"{source.path}{self.info.refused[source.name]}"
+            for source in self.added
+            if source.name in self.info.refused
+        }
 
     def part(self, name: str) -> bytes | None:
         """The N-Quads of a part (`FULL` or `PLANNING`); None where they are gone or damaged."""
@@ -163,7 +168,11 @@ def _claim(home: Path) -> None:
     for folder in (home, home.parent):
         facts = folder.lstat()
         if facts.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "another user owns the cache folder, and could write what plans are made from", str(folder))
+            raise PermissionError(
+                errno.EPERM,
+                "another user owns the cache folder, and could write what plans are made from",
+                str(folder),
+            )
         if facts.st_mode & _OTHERS_WRITE:
             folder.chmod(facts.st_mode & ~_OTHERS_WRITE & 0o7777)
 
@@ -176,7 +185,9 @@ def read_own(path: Path) -> bytes | None:
         return None
     with os.fdopen(descriptor, "rb") as file:
         facts = os.fstat(descriptor)
-        own = stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid() and not facts.st_mode & _OTHERS_WRITE
+        own = (
+            stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid() and not facts.st_mode & _OTHERS_WRITE
+        )
         try:
             return file.read() if own else None
         except OSError:
@@ -198,7 +209,10 @@ def _digest(content: bytes) -> str:
 
 
 def _seal(about: Mapping[str, object]) -> str:
-    """A digest over what a snapshot says of itself. It shows damage; against others it is the owner of the folder that counts."""
+    """A digest over what a snapshot says of itself.
+
+    It shows damage; against others it is the owner of the folder that counts.
+    """
     return _digest(json.dumps(about, sort_keys=True).encode())
 
 

@@ -55,22 +55,37 @@ def shipped_sources() -> list[Source]:
 
 
 def added_sources(folders: Sequence[Path] | None = None) -> list[Source]:
-    """Turtle files that overlay the shipped knowledge: those of `folders` (or files), or the user's own (see `kb.paths.additions`)."""
+    """Turtle files that overlay the shipped knowledge: those of `folders` (or files), or the user's own (see
+    `kb.paths.additions`).
+    """
     chosen = paths.additions() if folders is None else folders
-    return [source for n, folder in enumerate(chosen) for source in _files(folder, f"additions/{n}", added=True)]
+    return [
+        source for n, folder in enumerate(chosen) for source in _files(folder, f"additions/{n}", added=True)
+    ]
 
 
 def sources_once_added(files: Mapping[str, Path]) -> list[Source]:
-    """What `added_sources` will give once some files are among the user's own additions, with their contents where they lie now.
+    """What `added_sources` will give once some files are among the user's own additions, with their contents
+    where they lie now.
 
     Args:
         files: by the names that they will have, in the place of what has these names now.
     """
     home, *others = paths.additions_with_own()
-    now = [source for source in _files(home, "additions/0", added=True) if source.path.relative_to(home).as_posix() not in files]
-    found = {source.path: source for source in now} | {home / name: Source(path, f"additions/0/{name}", True) for name, path in files.items()}
+    now = [
+        source
+        for source in _files(home, "additions/0", added=True)
+        if source.path.relative_to(home).as_posix() not in files
+    ]
+    found = {source.path: source for source in now} | {
+        home / name: Source(path, f"additions/0/{name}", True) for name, path in files.items()
+    }
     own = [found[path] for path in sorted(found)]
-    return own + [source for n, folder in enumerate(others, 1) for source in _files(folder, f"additions/{n}", added=True)]
+    return own + [
+        source
+        for n, folder in enumerate(others, 1)
+        for source in _files(folder, f"additions/{n}", added=True)
+    ]
 
 
 def content_hash(sources: Iterable[Source]) -> str:

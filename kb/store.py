@@ -46,7 +46,9 @@ class KnowledgeStore:
 
     @property
     def names(self) -> Names:
-        """What people call the resources that are known by now; made anew after more was loaded. What a request adds for a while has no names."""
+        """What people call the resources that are known by now; made anew after more was loaded. What a
+        request adds for a while has no names.
+        """
         if self._names is None:
             self._names = Names(self.store)
         return self._names
@@ -66,9 +68,16 @@ class KnowledgeStore:
         else:  # what is shipped is read by the store, which is faster than through the door for what others wrote
             content = {"path": str(source.path)}
         try:
-            self.store.bulk_load(**content, format=ox.RdfFormat.TURTLE, base_iri=source.graph, to_graph=ox.NamedNode(source.graph))
+            self.store.bulk_load(
+                **content,
+                format=ox.RdfFormat.TURTLE,
+                base_iri=source.graph,
+                to_graph=ox.NamedNode(source.graph),
+            )
         except SyntaxError as error:
-            raise BadInput(f"{source.path}:{error.lineno or 1}", str(error.msg), expected="valid Turtle") from error
+            raise BadInput(
+                f"{source.path}:{error.lineno or 1}", str(error.msg), expected="valid Turtle"
+            ) from error
         except OSError as error:
             raise BadInput(str(source.path), str(error) or "cannot be read") from error
 
@@ -92,20 +101,28 @@ class KnowledgeStore:
         return self.store.dump(format=ox.RdfFormat.N_QUADS) or b""
 
     def content_hash(self) -> str:
-        """SHA-256 over all quads, whatever their order: two equal hashes are the same knowledge (blank nodes count by their labels)."""
+        """SHA-256 over all quads, whatever their order: two equal hashes are the same knowledge (blank nodes
+        count by their labels).
+        """
         return hashlib.sha256("\n".join(sorted(map(str, self.store))).encode()).hexdigest()
 
     def select(self, text: str, bindings: Mapping[str, Term] | None = None) -> list[Row]:
         """Run a SELECT query; each row maps a bound variable to its value as text (IRIs and literals alike)."""
         solutions: Any = self._run(text, bindings)
         names = [variable.value for variable in solutions.variables]
-        return [{name: value.value for name, value in zip(names, row, strict=True) if value is not None} for row in solutions]
+        return [
+            {name: value.value for name, value in zip(names, row, strict=True) if value is not None}
+            for row in solutions
+        ]
 
     def terms(self, text: str, bindings: Mapping[str, Term] | None = None) -> list[dict[str, Term]]:
         """Run a SELECT query; as `select`, but the values are RDF terms."""
         solutions: Any = self._run(text, bindings)
         names = [variable.value for variable in solutions.variables]
-        return [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in solutions]
+        return [
+            {name: value for name, value in zip(names, row, strict=True) if value is not None}
+            for row in solutions
+        ]
 
     def construct(self, text: str, bindings: Mapping[str, Term] | None = None) -> list[ox.Triple]:
         """Run a CONSTRUCT query."""
@@ -136,16 +153,33 @@ class KnowledgeStore:
 
     def sources_of(self, iri: str) -> tuple[str, ...]:
         """Where a resource is known from: its own sources, else those of the file that describes it."""
-        own = self.objects(iri, PREFIXES["dct"] + "source") + self.objects(iri, PREFIXES["prov"] + "wasDerivedFrom")
+        own = self.objects(iri, PREFIXES["dct"] + "source") + self.objects(
+            iri, PREFIXES["prov"] + "wasDerivedFrom"
+        )
         if own:
             return tuple(dict.fromkeys(own))
-        files = {quad.graph_name for quad in self.store.quads_for_pattern(ox.NamedNode(iri), None, None, None)}
-        stated = (quad.object for file in files if self._is_source_file(file) for quad in self.store.quads_for_pattern(file, _MADE_FROM, None, None))
-        texts = {(isinstance(source, ox.Literal), source.value) for source in stated if not isinstance(source, ox.Triple)}
+        files = {
+            quad.graph_name for quad in self.store.quads_for_pattern(ox.NamedNode(iri), None, None, None)
+        }
+        stated = (
+            quad.object
+            for file in files
+            if self._is_source_file(file)
+            for quad in self.store.quads_for_pattern(file, _MADE_FROM, None, None)
+        )
+        texts = {
+            (isinstance(source, ox.Literal), source.value)
+            for source in stated
+            if not isinstance(source, ox.Triple)
+        }
         return tuple(text for _, text in sorted(texts))
 
-    def _is_source_file(self, graph: ox.NamedNode | ox.BlankNode | ox.DefaultGraph) -> TypeGuard[ox.NamedNode]:
-        return isinstance(graph, ox.NamedNode) and any(True for _ in self.store.quads_for_pattern(graph, _TYPE, _SOURCE_FILE, None))
+    def _is_source_file(
+        self, graph: ox.NamedNode | ox.BlankNode | ox.DefaultGraph
+    ) -> TypeGuard[ox.NamedNode]:
+        return isinstance(graph, ox.NamedNode) and any(
+            True for _ in self.store.quads_for_pattern(graph, _TYPE, _SOURCE_FILE, None)
+        )
 
     def add(self, quads: Iterable[ox.Quad]) -> None:
         """Add quads."""
@@ -169,7 +203,12 @@ class KnowledgeStore:
 
     def _run(self, text: str, bindings: Mapping[str, Term] | None) -> Any:
         substitutions: Any = {ox.Variable(name): value for name, value in (bindings or {}).items()}
-        return self.store.query(text, prefixes=_prefixes_in(text), use_default_graph_as_union=True, substitutions=substitutions or None)
+        return self.store.query(
+            text,
+            prefixes=_prefixes_in(text),
+            use_default_graph_as_union=True,
+            substitutions=substitutions or None,
+        )
 
 
 @lru_cache(maxsize=4096)
@@ -179,9 +218,16 @@ def _prefixes_in(text: str) -> dict[str, str]:
 
 
 def _without_credentials(path: Path) -> bytes:
-    """The content of an addition. Raises BadInput where it holds a password or a token, which would end in images and answers."""
+    """The content of an addition.
+
+    Raises BadInput where it holds a password or a token, which would end in images and answers.
+    """
     text = files.read_text(path)
     for begin, _ in credentials(text):
         line = text.count("\n", 0, begin) + 1
-        raise BadInput(f"{path}:{line}", "holds what looks like a password or a token", expected="knowledge that can be shown around")
+        raise BadInput(
+            f"{path}:{line}",
+            "holds what looks like a password or a token",
+            expected="knowledge that can be shown around",
+        )
     return text.encode()

@@ -39,7 +39,8 @@ class Target:
 
     Attributes:
         name: `local`, the shipped name, or the name of the file.
-        facts: the JSON of `ontune probe`; null is unknown, and `overrides` maps the keys that a user has set to their values.
+        facts: the JSON of `ontune probe`; null is unknown, and `overrides` maps the keys that a user has set
+            to their values.
         where: what describes it (a file, a flag), for errors.
     """
 
@@ -48,11 +49,15 @@ class Target:
     where: str = field(default="target", compare=False)
 
     def quads(self, node: ox.NamedNode, graph: ox.NamedNode, names: Names | None = None) -> list[ox.Quad]:
-        """The facts as quads about `node`; what is unknown is stated as `on:unknownFact`; `names` is what names in them are looked up in."""
+        """The facts as quads about `node`; what is unknown is stated as `on:unknownFact`; `names` is what
+        names in them are looked up in.
+        """
         found = [ox.Quad(node, ox.NamedNode(RDF_TYPE), ox.NamedNode(on("Target")), graph)]
         found += fact_keys(_MODULE).quads(self.facts, node, graph, names=names)
         for key, value in self.facts["overrides"].items():
-            found.append(ox.Quad(node, ox.NamedNode(on("override")), ox.Literal(f"{key}={json.dumps(value)}"), graph))
+            found.append(
+                ox.Quad(node, ox.NamedNode(on("override")), ox.Literal(f"{key}={json.dumps(value)}"), graph)
+            )
         return found
 
     def unknown(self) -> list[str]:
@@ -63,7 +68,8 @@ class Target:
         """The target with some facts set by hand; each is recorded in `overrides`.
 
         Args:
-            overrides: JSON paths (`cpu.usable_cores`, `gpus[0].driver`, `gpus`) with values, or texts that are read as JSON or YAML.
+            overrides: JSON paths (`cpu.usable_cores`, `gpus[0].driver`, `gpus`) with values, or texts that
+                are read as JSON or YAML.
 
         Raises:
             BadInput: a key is unknown, or a value has the wrong type.
@@ -80,7 +86,8 @@ class Target:
         return replace(self, facts=facts | {"overrides": recorded})
 
     def set_by_hand(self, overrides: Mapping[str, Any], names: Names, where: str) -> Target:
-        """As `with_overrides`, checked, with names as the knowledge base has them, and with what follows from the facts.
+        """As `with_overrides`, checked, with names as the knowledge base has them, and with what follows from
+        the facts.
 
         Args:
             where: what the asker calls the overrides, for errors.
@@ -110,13 +117,19 @@ class Target:
             BadInput: a name is unknown; the message names file and key, or the key that was set.
         """
         keys = fact_keys(_MODULE)
-        overrides = {path: keys.named_at(path, value, names) for path, value in self.facts["overrides"].items()}
+        overrides = {
+            path: keys.named_at(path, value, names) for path, value in self.facts["overrides"].items()
+        }
         return replace(self, facts=keys.named(self.facts, names, self.where) | {"overrides": overrides})
 
     def with_products(self) -> Target:
-        """The target with what follows from the facts of its processor and of its accelerators, such as from their names, where it was unknown."""
+        """The target with what follows from the facts of its processor and of its accelerators, such as from
+        their names, where it was unknown.
+        """
         facts = self.facts
-        if any(facts["cpu"][key] is None for key in _OF_PROCESSORS) and any(facts["cpu"][key] is not None for key in _TELLING):
+        if any(facts["cpu"][key] is None for key in _OF_PROCESSORS) and any(
+            facts["cpu"][key] is not None for key in _TELLING
+        ):
             from kb import processors
 
             facts = facts | {"cpu": processors.completed(facts["cpu"])}
@@ -127,7 +140,9 @@ class Target:
         return replace(self, facts=facts)
 
     def with_devices(self) -> Target:
-        """As `with_products`, where the accelerators are stated as products: one that is several devices counts as these."""
+        """As `with_products`, where the accelerators are stated as products: one that is several devices
+        counts as these.
+        """
         if not self.facts["gpus"]:
             return self.with_products()
         from kb.recognition import as_devices
@@ -153,33 +168,42 @@ class Target:
         node = ox.NamedNode(PREFIXES["tgt"] + "".join(sign if sign.isalnum() else "-" for sign in self.name))
         triples = [ox.Triple(quad.subject, quad.predicate, quad.object) for quad in self.quads(node, node)]
         triples.append(ox.Triple(node, ox.NamedNode(PREFIXES["skos"] + "notation"), ox.Literal(self.name)))
-        triples.append(ox.Triple(node, ox.NamedNode(PREFIXES["rdfs"] + "label"), ox.Literal(self.name, language="en")))
+        triples.append(
+            ox.Triple(node, ox.NamedNode(PREFIXES["rdfs"] + "label"), ox.Literal(self.name, language="en"))
+        )
         used = {prefix: PREFIXES[prefix] for prefix in ("on", "tgt", "uarch", "skos", "rdfs", "xsd")}
         return (ox.serialize(triples, format=ox.RdfFormat.TURTLE, prefixes=used) or b"").decode()
 
 
 def complete_target(name: str, facts: Mapping[str, Any], where: str) -> Target:
-    """A target from what somebody describes, which may be partial: with what follows from it, and null for what is not known.
+    """A target from what somebody describes, which may be partial: with what follows from it, and null for
+    what is not known.
 
     Raises:
-        BadInput: a key is unknown, a value has the wrong type or breaks the shape of targets, or facts contradict each other; the message names
-            `where` and the key.
+        BadInput: a key is unknown, a value has the wrong type or breaks the shape of targets, or facts
+            contradict each other; the message names `where` and the key.
     """
     return as_described(read_target(name, facts, where))
 
 
 def read_target(name: str, facts: Mapping[str, Any], where: str) -> Target:
-    """A target as it was written, such as in a plan: nothing is concluded from its facts; absent keys become null.
+    """A target as it was written, such as in a plan: nothing is concluded from its facts; absent keys become
+    null.
 
     Raises:
-        BadInput: a key is unknown, or a value has the wrong type or breaks the shape of targets; the message names `where` and the key.
+        BadInput: a key is unknown, or a value has the wrong type or breaks the shape of targets; the message
+            names `where` and the key.
     """
     given = dict(facts)
     overrides = given.pop("overrides", None)
     overrides = {} if overrides is None else overrides
     if not isinstance(overrides, dict):
-        raise BadInput(where, "key 'overrides' is not an object", expected="keys with the values that were set")
-    return Target(name, fact_keys(_MODULE).completed(given, where) | {"overrides": overrides}, where).checked(where)
+        raise BadInput(
+            where, "key 'overrides' is not an object", expected="keys with the values that were set"
+        )
+    return Target(name, fact_keys(_MODULE).completed(given, where) | {"overrides": overrides}, where).checked(
+        where
+    )
 
 
 def load_target(text: str, store: KnowledgeStore | None = None, where: str = "target") -> Target:
@@ -187,7 +211,8 @@ def load_target(text: str, store: KnowledgeStore | None = None, where: str = "ta
 
     Args:
         text: `local` (this machine, probed now), a name, or a file (.json, .yaml, .ttl).
-        store: an open knowledge base in which names are looked up first; with it, the names in a file are checked at once, else when it is planned.
+        store: an open knowledge base in which names are looked up first; with it, the names in a file are
+            checked at once, else when it is planned.
         where: what names it, for the error.
 
     Raises:
@@ -207,7 +232,8 @@ def load_target(text: str, store: KnowledgeStore | None = None, where: str = "ta
 
 
 def as_described(found: Target, store: KnowledgeStore | None = None) -> Target:
-    """A target that somebody describes: its names as a knowledge base has them, its accelerators as devices, with what follows from them.
+    """A target that somebody describes: its names as a knowledge base has them, its accelerators as devices,
+    with what follows from them.
 
     Raises:
         BadInput: a name is unknown, or facts of an accelerator contradict each other.
@@ -234,24 +260,38 @@ def _from_file(path: Path) -> Target:
 
 
 def _refuse_contradictions(target: Target) -> None:
-    """Refuse facts that cannot be true together, such as a maker of an accelerator and another one's architecture."""
+    """Refuse facts that cannot be true together, such as a maker of an accelerator and another one's
+    architecture.
+    """
     if any(target.facts["cpu"][key] is not None for key in ("isa_level", *_TELLING)):
         from kb import processors
 
         if said := processors.contradiction(target.facts["cpu"]):
-            raise BadInput(target.where, f"the facts of cpu contradict each other: {said}", expected="facts of one processor")
+            raise BadInput(
+                target.where,
+                f"the facts of cpu contradict each other: {said}",
+                expected="facts of one processor",
+            )
     for n, gpu in enumerate(target.facts["gpus"] or ()):
         from kb.recognition import contradiction
 
         if said := contradiction(gpu):
-            raise BadInput(target.where, f"the facts of gpus[{n}] contradict each other: {said}", expected="facts of one accelerator")
+            raise BadInput(
+                target.where,
+                f"the facts of gpus[{n}] contradict each other: {said}",
+                expected="facts of one accelerator",
+            )
 
 
 def _followed(facts: dict[str, Any], place: int, key: str, recorded: Mapping[str, Any]) -> dict[str, Any]:
     """The facts with what follows from one fact of an accelerator that was set by hand."""
     from kb.recognition import changed
 
-    by_hand = {match["key"] for path in recorded if (match := _ACCELERATOR.fullmatch(path)) and int(match["place"]) == place and match["key"]}
+    by_hand = {
+        match["key"]
+        for path in recorded
+        if (match := _ACCELERATOR.fullmatch(path)) and int(match["place"]) == place and match["key"]
+    }
     gpus = list(facts["gpus"])
     gpus[place] = changed(gpus[place], key, by_hand)
     return facts | {"gpus": gpus}

@@ -1,4 +1,6 @@
-"""Namespaces and IRIs. Terms of the ontology are spelt here once; no term of the field (a flag, a GPU, a release) ever is."""
+"""Namespaces and IRIs. Terms of the ontology are spelt here once; no term of the field (a flag, a GPU, a
+release) ever is.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,8 @@ def local_name(iri: str) -> str:
 
 
 def version_key(version: str) -> str:
-    """A version with each number padded to four digits, so that the order of text is the order of versions: `2.13.0` is `0002.0013.0000`.
+    """A version with each number padded to four digits, so that the order of text is the order of versions:
+    `2.13.0` is `0002.0013.0000`.
 
     A local part behind `+` does not count.
     """
@@ -61,8 +64,12 @@ def version_key(version: str) -> str:
 
 
 def prefixed(iri: str) -> str:
-    """An IRI with its prefix, such as `rule:ended`; the IRI itself where no prefix fits, or the rest is none that could be typed."""
-    fitting = [(len(namespace), prefix) for prefix, namespace in PREFIXES.items() if iri.startswith(namespace)]
+    """An IRI with its prefix, such as `rule:ended`; the IRI itself where no prefix fits, or the rest is none
+    that could be typed.
+    """
+    fitting = [
+        (len(namespace), prefix) for prefix, namespace in PREFIXES.items() if iri.startswith(namespace)
+    ]
     if not fitting or "/" in iri[max(fitting)[0] :]:
         return iri
     length, prefix = max(fitting)

@@ -20,12 +20,17 @@ def looks_like_file(text: str) -> bool:
 
 
 def name_of(path: Path) -> str:
-    """What a file's resource is called where the file does not say: its name without the end, as it can be printed."""
+    """What a file's resource is called where the file does not say: its name without the end, as it can be
+    printed.
+    """
     return files.printable(path.stem)
 
 
 def read_text(path: Path) -> str:
-    """The text of a file; of one that is missing, the nearest name beside it is told. Raises as `kb.files.read_text`."""
+    """The text of a file; of one that is missing, the nearest name beside it is told.
+
+    Raises as `kb.files.read_text`.
+    """
 
     def beside() -> list[str]:
         others = path.parent.iterdir() if path.parent.is_dir() else ()
@@ -38,7 +43,8 @@ def read_object(path: Path) -> dict[str, Any]:
     """The object that a JSON or YAML file holds.
 
     Raises:
-        BadInput: the file cannot be read or parsed (the message names file and line), or holds something else than an object.
+        BadInput: the file cannot be read or parsed (the message names file and line), or holds something else
+            than an object.
     """
     text = read_text(path)
     value = files.json_of(text, str(path)) if path.suffix == ".json" else files.yaml_of(text, str(path))
@@ -62,7 +68,14 @@ def only_instance(content: ox.Store, class_iri: str, path: Path) -> ox.NamedNode
     Raises:
         BadInput: there is none, or there are several.
     """
-    found = [quad.subject for quad in content.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), ox.NamedNode(class_iri), None)]
+    found = [
+        quad.subject
+        for quad in content.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), ox.NamedNode(class_iri), None)
+    ]
     if len(found) != 1 or isinstance(found[0], ox.Triple):
-        raise BadInput(str(path), f"describes {len(found)} resources of the class on:{local_name(class_iri)}", expected="exactly one")
+        raise BadInput(
+            str(path),
+            f"describes {len(found)} resources of the class on:{local_name(class_iri)}",
+            expected="exactly one",
+        )
     return found[0]

@@ -72,7 +72,9 @@ class Workload:
 
 
 def what_is(described: Mapping[str, Any]) -> str:
-    """A digest of what is stated of a job, as `Workload.to_json` gives it, but for its name: jobs with the same digest are the same job."""
+    """A digest of what is stated of a job, as `Workload.to_json` gives it, but for its name: jobs with the
+    same digest are the same job.
+    """
     facts = {key: value for key, value in described.items() if key != "name"}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -91,19 +93,26 @@ def load_workload(text: str, store: KnowledgeStore | None = None, where: str = "
     """The workload that a user names.
 
     Args:
-        text: a name, or a file (.json, .yaml, .ttl). A file may start from another workload with `extends: NAME or FILE`.
-        store: an open knowledge base in which names are looked up first; with it, the names in a file are checked at once, else when it is planned.
+        text: a name, or a file (.json, .yaml, .ttl). A file may start from another workload with `extends:
+            NAME or FILE`.
+        store: an open knowledge base in which names are looked up first; with it, the names in a file are
+            checked at once, else when it is planned.
         where: what names it, for the error.
 
     Raises:
-        BadInput: the name is unknown, or the file is missing, malformed, or has an unknown key or a wrong value.
+        BadInput: the name is unknown, or the file is missing, malformed, or has an unknown key or a wrong
+            value.
     """
     if user_files.looks_like_file(text):
         found = _from_file(Path(text), store)
     else:
         known = _known(store)
         entry = known.find(text, where)
-        found = Workload(entry.name, fact_keys(_MODULE).read(ox.NamedNode(entry.iri), known.values), f"workload {entry.name}")
+        found = Workload(
+            entry.name,
+            fact_keys(_MODULE).read(ox.NamedNode(entry.iri), known.values),
+            f"workload {entry.name}",
+        )
     return found.named(store.names) if store else found
 
 
@@ -132,10 +141,16 @@ def _from_file(path: Path, store: KnowledgeStore | None, started: tuple[Path, ..
     facts = _with_whole_paths(keys.completed(given, str(path)), path)
     if base is None:
         if left_out is not None:
-            raise BadInput(f"{path}: key '{_WITHOUT_TRAITS}'", "nothing is inherited", expected=f"'{_EXTENDS}' beside it")
+            raise BadInput(
+                f"{path}: key '{_WITHOUT_TRAITS}'", "nothing is inherited", expected=f"'{_EXTENDS}' beside it"
+            )
         return Workload(name, facts, str(path))
     start = _start(str(base), path, store, (*started, path.resolve()))
-    return Workload(name, _laid_over(start.facts, facts) | {"traits": _traits(start, facts["traits"], left_out, path, store)}, str(path))
+    return Workload(
+        name,
+        _laid_over(start.facts, facts) | {"traits": _traits(start, facts["traits"], left_out, path, store)},
+        str(path),
+    )
 
 
 def _start(base: str, path: Path, store: KnowledgeStore | None, started: tuple[Path, ...]) -> Workload:
@@ -145,19 +160,27 @@ def _start(base: str, path: Path, store: KnowledgeStore | None, started: tuple[P
         return load_workload(base, store, where)
     other = (path.parent / base).resolve()
     if other in started:
-        raise BadInput(where, f"'{base}' extends this file", expected="files that do not start from each other")
+        raise BadInput(
+            where, f"'{base}' extends this file", expected="files that do not start from each other"
+        )
     return _from_file(other, store, started)
 
 
-def _traits(start: Workload, own: list[str] | None, left_out: Any, path: Path, store: KnowledgeStore | None) -> list[str] | None:
+def _traits(
+    start: Workload, own: list[str] | None, left_out: Any, path: Path, store: KnowledgeStore | None
+) -> list[str] | None:
     """The inherited traits but those that are left out, then the file's own."""
     where = f"{path}: key '{_WITHOUT_TRAITS}'"
-    if left_out is not None and (not isinstance(left_out, list) or not all(isinstance(trait, str) for trait in left_out)):
+    if left_out is not None and (
+        not isinstance(left_out, list) or not all(isinstance(trait, str) for trait in left_out)
+    ):
         raise BadInput(where, "is not a list of names", expected="inherited traits that do not hold here")
     inherited = {_trait(trait, start.where, store): trait for trait in start.facts["traits"] or ()}
     for trait in left_out or ():
         if inherited.pop(_trait(trait, where, store), None) is None:
-            raise BadInput(where, f"'{trait}' is not inherited", expected=listed(inherited), given=trait, known=inherited)
+            raise BadInput(
+                where, f"'{trait}' is not inherited", expected=listed(inherited), given=trait, known=inherited
+            )
     return [*inherited.values(), *(own or ())] or None
 
 
@@ -171,16 +194,25 @@ def _laid_over(start: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
     """`start` with everything that `facts` states: a value takes the place of the inherited one."""
     merged = dict(start)
     for key, value in facts.items():
-        merged[key] = _laid_over(start[key], value) if isinstance(value, dict) else start[key] if value is None else value
+        merged[key] = (
+            _laid_over(start[key], value)
+            if isinstance(value, dict)
+            else start[key]
+            if value is None
+            else value
+        )
     return merged
 
 
 def _with_whole_paths(facts: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The files of a user's own script are named from the workload's file; a plan must find them from anywhere.
+    """The files of a user's own script are named from the workload's file; a plan must find them from
+    anywhere.
 
     What the script requires is read here: a plan is made for it, and remembers what it was.
     """
-    found: dict[str, Any] = {key: str(_whole(facts[key], key, path)) for key in ("script", "requirements") if facts.get(key)}
+    found: dict[str, Any] = {
+        key: str(_whole(facts[key], key, path)) for key in ("script", "requirements") if facts.get(key)
+    }
     if facts.get("requirements"):
         found["requires"] = [*read_requirements(Path(found["requirements"])), *(facts.get("requires") or [])]
     if facts.get("script") or facts.get("files"):
@@ -192,5 +224,9 @@ def _with_whole_paths(facts: dict[str, Any], path: Path) -> dict[str, Any]:
 def _whole(name: str, key: str, path: Path) -> Path:
     file = (path.parent / name).resolve()
     if not file.is_file():
-        raise BadInput(f"{path}: key '{key}'", f"no file {file}", expected="a file, named from the folder of the workload's file")
+        raise BadInput(
+            f"{path}: key '{key}'",
+            f"no file {file}",
+            expected="a file, named from the folder of the workload's file",
+        )
     return file

@@ -1,4 +1,5 @@
-"""Ontune as a library: what `from ontune import ...` gives. Importing the package costs nothing; a name is loaded when it is first used.
+"""Ontune as a library: what `from ontune import ...` gives. Importing the package costs nothing; a name is
+loaded when it is first used.
 
     from ontune import Reasoner, load_target, load_workload
 
@@ -6,7 +7,8 @@
     plan = reasoner.plan(load_workload("mnist-cnn"), load_target("zen5-virtual"), framework="pytorch")
     plan.option("precision")
 
-Everything here is typed, prints nothing, and may be used from several threads. `docs/reference/python.md` describes it.
+Everything here is typed, prints nothing, and may be used from several threads. `docs/reference/python.md`
+describes it.
 """
 
 from __future__ import annotations

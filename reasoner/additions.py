@@ -1,7 +1,9 @@
 """Which of a user's additions can stand: a bad one is refused with its reason, and the rest stands.
 
-An addition is refused that cannot be read, that breaks a shape, whose rules cannot be run, that contradicts what is known, or with which planning no
-longer works: on every shipped target with every shipped workload, the rules are run and the choice is made once.
+An addition is refused that cannot be read, that breaks a shape, whose rules cannot be run, that contradicts
+what is known, or with which planning no
+longer works: on every shipped target with every shipped workload, the rules are run and the choice is made
+once.
 """
 
 from __future__ import annotations
@@ -27,15 +29,20 @@ if TYPE_CHECKING:
 _SHIPPED = """SELECT DISTINCT ?name ?kind WHERE {
   GRAPH ?file { ?thing a ?kind ; skos:notation ?name } FILTER(!STRSTARTS(STR(?file), "%sadditions/")) } ORDER BY ?name"""
 _OURS = "https://w3id.org/ontune"
-_REFER_ELSEWHERE = frozenset({PREFIXES["owl"] + "imports", PREFIXES["dct"] + "source", PREFIXES["prov"] + "wasDerivedFrom"})
+_REFER_ELSEWHERE = frozenset(
+    {PREFIXES["owl"] + "imports", PREFIXES["dct"] + "source", PREFIXES["prov"] + "wasDerivedFrom"}
+)
 UNFORESEEN = (LookupError, ValueError, ArithmeticError, TypeError, SyntaxError, RuntimeError)
 """What a store with meaningless facts may lead to; nothing of it may reach a plan."""
 
 Compile = Callable[[Sequence[Source]], KnowledgeStore]
 
 
-def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: Compile) -> tuple[KnowledgeStore, dict[Source, str]]:
-    """The shipped sources with as many additions as can stand beside them, and the additions refused, each with its reason behind its path.
+def compile_with(
+    shipped: Sequence[Source], added: Sequence[Source], compile_: Compile
+) -> tuple[KnowledgeStore, dict[Source, str]]:
+    """The shipped sources with as many additions as can stand beside them, and the additions refused, each
+    with its reason behind its path.
 
     Args:
         compile_: compiles sources; raises Unsound, or another OntuneError.
@@ -77,7 +84,9 @@ def compile_with(shipped: Sequence[Source], added: Sequence[Source], compile_: C
             except OntuneError as error:
                 reasons[source] = f"{source.path}: {error}"
         waiting = [source for source in waiting if source not in accepted] if accepted else []
-    return store, {source: reasons[source] for source in added if source in reasons and source not in standing}
+    return store, {
+        source: reasons[source] for source in added if source in reasons and source not in standing
+    }
 
 
 def _tried(compile_: Compile, shipped: Sequence[Source], added: Sequence[Source]) -> KnowledgeStore:
@@ -108,12 +117,17 @@ def plan_everywhere(store: KnowledgeStore, begun: Callable[[str], None]) -> None
             feasible = solve(problem.domains, [*problem.hard, *problem.soft]).feasible
         except TooWide as error:
             decisions = ", ".join(menu.name[decision] for decision in error.decisions)
-            about = [*error.decisions, *(option for decision in error.decisions for option in menu.options[decision])]
+            about = [
+                *error.decisions,
+                *(option for decision in error.decisions for option in menu.options[decision]),
+            ]
             about += [effect.iri for effect in menu.effects.values() if effect.option in about]
             said = f"the knowledge base: the decisions {decisions} interact in more than {error.max_rows} combinations"
             raise Unsound([(said, about)]) from error
         if not feasible:
-            clash = minimal_conflict(menu.options, [*hard_factors(problem, menu.options), *exclusion_factors(problem)])
+            clash = minimal_conflict(
+                menu.options, [*hard_factors(problem, menu.options), *exclusion_factors(problem)]
+            )
             causes = [factor.reason for factor in clash if isinstance(factor.reason, Cause)]
             about = [iri for cause in causes for iri in (*cause.ids, cause.option, *cause.others)]
             about += [decision for decision, options in menu.options.items() if not options]
@@ -128,14 +142,18 @@ def ask_everywhere(store: KnowledgeStore, begun: Callable[[str], None]) -> None:
     from reasoner.menu import Menu
     from reasoner.witnesses import grid
 
-    for _ in _distinct_problems(store, Menu(store), grid(store, _shipped(store, "Target"), _shipped(store, "Workload")), begun):
+    for _ in _distinct_problems(
+        store, Menu(store), grid(store, _shipped(store, "Target"), _shipped(store, "Workload")), begun
+    ):
         pass
 
 
 def _distinct_problems(
     store: KnowledgeStore, menu: Menu, requests: Mapping[str, Request], begun: Callable[[str], None]
 ) -> Iterator[tuple[Problem, str]]:
-    """Every choice problem that requests pose, once, with the name of the first; one at a time and as for a plan, for each may be large."""
+    """Every choice problem that requests pose, once, with the name of the first; one at a time and as for a
+    plan, for each may be large.
+    """
     from reasoner.derive import Deriver
     from reasoner.ground import ground
     from reasoner.request import resolve
@@ -159,8 +177,12 @@ def _shipped(store: KnowledgeStore, kind: str) -> list[str]:
 
 
 def _blamed(error: OntuneError, standing: Sequence[Source]) -> tuple[dict[Source, str], list[Source]]:
-    """The additions at fault with their reasons, and those of which it must be found out: several may speak of what is at fault, or none may."""
-    subjects, objects = ({source: _named(source, place) for source in standing} for place in ("subject", "object"))
+    """The additions at fault with their reasons, and those of which it must be found out: several may speak
+    of what is at fault, or none may.
+    """
+    subjects, objects = (
+        {source: _named(source, place) for source in standing} for place in ("subject", "object")
+    )
     at_fault: dict[Source, str] = {}
     in_doubt: list[Source] = []
     unspoken = False
@@ -187,18 +209,29 @@ def _named(source: Source, place: str) -> frozenset[str]:
 
 
 def dangling(store: KnowledgeStore) -> Iterator[tuple[str, Collection[str]]]:
-    """What additions name in the knowledge base's own namespaces although nothing is known of it: the problem, and what names it."""
+    """What additions name in the knowledge base's own namespaces although nothing is known of it: the
+    problem, and what names it.
+    """
     named = (quad for quad in store.store if str(quad.graph_name).startswith(f"<{overrides.ADDED}"))
     missing = {
         (_owner(store, quad.subject), quad.predicate.value, term.value)
         for quad in named
         for term in (quad.predicate, quad.object)
-        if isinstance(term, ox.NamedNode) and _is_unknown(store, term) and quad.predicate.value not in _REFER_ELSEWHERE
+        if isinstance(term, ox.NamedNode)
+        and _is_unknown(store, term)
+        and quad.predicate.value not in _REFER_ELSEWHERE
     }
     for owner, property_, iri in sorted(missing):
         name, by = prefixed(iri), "" if property_ == iri else f" ({prefixed(property_)})"
-        near = nearest(name, (prefixed(quad.subject.value) for quad in store.store if isinstance(quad.subject, ox.NamedNode)))
-        yield f"{prefixed(owner)}: nothing is known of {name}{by}" + (f"; did you mean '{near}'?" if near else ""), (owner,)
+        near = nearest(
+            name,
+            (prefixed(quad.subject.value) for quad in store.store if isinstance(quad.subject, ox.NamedNode)),
+        )
+        yield (
+            f"{prefixed(owner)}: nothing is known of {name}{by}"
+            + (f"; did you mean '{near}'?" if near else ""),
+            (owner,),
+        )
 
 
 def _is_unknown(store: KnowledgeStore, term: ox.NamedNode) -> bool:

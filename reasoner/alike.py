@@ -1,9 +1,10 @@
 """Options that nothing but their order tells apart: one of them stands for all in the search.
 
-A knowledge base has many releases, builds and images, and few differences between them that matter to a choice. Two options of a decision are alike
-when they need and provide the same, cost the same, and the same effects and conflicts are about them; the one that ties would be broken in favour of
-then stands for the others. A build needs its own release, so builds of two releases are never alike by themselves: a release is therefore compared
-together with the builds that need it, and nothing else may need it.
+A knowledge base has many releases, builds and images, and few differences between them that matter to a
+choice. Two options of a decision are alike when they need and provide the same, cost the same, and the same
+effects and conflicts are about them; the one that ties would be broken in favour of then stands for the
+others. A build needs its own release, so builds of two releases are never alike by themselves: a release is
+therefore compared together with the builds that need it, and nothing else may need it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 Merged = tuple[dict[str, list[str]], dict[str, str]]
 
 _REMEMBERED = 64
-"""Sets of excluded options after which what was found for them is dropped; of thousands of options, a megabyte each."""
+"""Sets of excluded options after which what was found for them is dropped; of thousands of options, a
+megabyte each.
+"""
 
 
 class Alike:
@@ -33,16 +36,20 @@ class Alike:
         about = self._statements()
         self._documented = frozenset(menu.default.values()).union(*menu.default_with.values())
         numbers: dict[Hashable, int] = {}
-        self._kind = {option: numbers.setdefault(self._traits(option, about), len(numbers)) for option in menu.info}
+        self._kind = {
+            option: numbers.setdefault(self._traits(option, about), len(numbers)) for option in menu.info
+        }
 
     def merged(self, excluded: frozenset[str], apart: frozenset[str]) -> Merged:
-        """The domains without options that are excluded, or that others stand for; remembered, since requests have much in common.
+        """The domains without options that are excluded, or that others stand for; remembered, since requests
+        have much in common.
 
         Args:
             apart: options that stand for themselves alone, such as those asked for.
 
         Returns:
-            the smaller domains, and for each option that was left out the one that stands for it; neither may be changed.
+            the smaller domains, and for each option that was left out the one that stands for it; neither may
+            be changed.
         """
         key = excluded, apart
         if key not in self._known:
@@ -68,15 +75,22 @@ class Alike:
                 if mine and not apart.isdisjoint(mine):
                     continue
                 kind = self._kind[option]
-                other = first.setdefault((kind, frozenset([self._kind[follower] for follower in mine])) if mine else kind, option)
+                other = first.setdefault(
+                    (kind, frozenset([self._kind[follower] for follower in mine])) if mine else kind, option
+                )
                 if other != option:
                     stands_for[option] = other
                     by_kind = {self._kind[follower]: follower for follower in reversed(followers[other])}
                     stands_for.update((follower, by_kind[self._kind[follower]]) for follower in mine)
-        return {decision: [option for option in options if option not in stands_for] for decision, options in domains.items()}, stands_for
+        return {
+            decision: [option for option in options if option not in stands_for]
+            for decision, options in domains.items()
+        }, stands_for
 
     def _leaders(self) -> Iterator[tuple[str, str]]:
-        """The options that go with one that they need by name: only options of one later decision need it, and nothing else provides it."""
+        """The options that go with one that they need by name: only options of one later decision need it,
+        and nothing else provides it.
+        """
         menu = self._menu
         place = {decision: i for i, decision in enumerate(self._decisions)}
         needed_by: dict[str, list[str]] = defaultdict(list)
@@ -86,10 +100,18 @@ class Alike:
                     needed_by[need].append(option)
         for leader, followers in needed_by.items():
             decisions = {menu.decision_of(follower) for follower in followers}
-            if len(decisions) == 1 and menu.providers[leader] == {leader} and place[menu.decision_of(leader)] < place[next(iter(decisions))]:
+            if (
+                len(decisions) == 1
+                and menu.providers[leader] == {leader}
+                and place[menu.decision_of(leader)] < place[next(iter(decisions))]
+            ):
                 if any(follower in needed_by for follower in followers):
                     continue
-                yield from ((follower, leader) for follower in followers if sum(need in menu.info for need in menu.needs[follower]) == 1)
+                yield from (
+                    (follower, leader)
+                    for follower in followers
+                    if sum(need in menu.info for need in menu.needs[follower]) == 1
+                )
 
     def _statements(self) -> Mapping[str, frozenset[str]]:
         """The effects and conflicts about each option, those of which it is only given apart from the others."""
@@ -106,7 +128,18 @@ class Alike:
         leader = self._leader.get(option)
         followers_alone = all(self._leader.get(other) == option for other in menu.needing.get(option, ()))
         itself = "" if followers_alone else option  # something else needs just this one
-        costs = tuple(sorted((criterion, amounts[option]) for criterion, amounts in menu.costs.items() if option in amounts))
+        costs = tuple(
+            sorted(
+                (criterion, amounts[option]) for criterion, amounts in menu.costs.items() if option in amounts
+            )
+        )
         needs = frozenset(menu.needs.get(option, ())) - {leader or ""}
         provides = frozenset(menu.provides.get(option, ()))
-        return menu.decision_of(option), needs, provides, about.get(option, frozenset()), costs, option if option in self._documented else itself
+        return (
+            menu.decision_of(option),
+            needs,
+            provides,
+            about.get(option, frozenset()),
+            costs,
+            option if option in self._documented else itself,
+        )

@@ -1,4 +1,6 @@
-"""Who puts an option into effect: the environment around the program, the image, the job, a program or module of Ontune's own, or the user."""
+"""Who puts an option into effect: the environment around the program, the image, the job, a program or module
+of Ontune's own, or the user.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ class Appliers:
         self._offered: dict[tuple[str, str], set[str]] = defaultdict(set)
         for row in store.select(_OFFERS):
             self._offered[row["kind"], row["framework"]].add(row["option"])
-        self._trained = {name for program in store.instances(on("ShippedProgram")) for name in store.objects(program, on("trains"))}
+        self._trained = {
+            name
+            for program in store.instances(on("ShippedProgram"))
+            for name in store.objects(program, on("trains"))
+        }
 
     def by(self, how: str, option: str, taken: Iterable[str], workload: Mapping[str, Any]) -> str:
         """The word for who applies an option; empty where nothing is known of that kind of application.

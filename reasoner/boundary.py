@@ -17,4 +17,6 @@ def beyond(derivation: Derivation, rules: Sequence[Rule]) -> str:
 def _said(derivation: Derivation, rules: Sequence[Rule]) -> Iterator[str]:
     concluded = {iri for iri, said in derivation.said.items() if on("outside") in said}
     for rule in (rule for rule in rules if rule.iri in concluded):
-        yield from (message(rule, dict(bindings)) for bindings in derivation.matches(rule, sorted(slots(rule))))
+        yield from (
+            message(rule, dict(bindings)) for bindings in derivation.matches(rule, sorted(slots(rule)))
+        )

@@ -1,7 +1,9 @@
-"""OWL 2 RL closure: the SPARQL Update files of `rules/closure/`, run to a fixpoint over the union of a store's graphs.
+"""OWL 2 RL closure: the SPARQL Update files of `rules/closure/`, run to a fixpoint over the union of a
+store's graphs.
 
-A rule runs again only when something was added that it reads. What it reads follows from its text and the axioms at hand: the rule for symmetric
-properties reads the values of those properties that are stated to be symmetric, and nothing else. Where there is no such axiom it sleeps.
+A rule runs again only when something was added that it reads. What it reads follows from its text and the
+axioms at hand: the rule for symmetric properties reads the values of those properties that are stated to be
+symmetric, and nothing else. Where there is no such axiom it sleeps.
 """
 
 from __future__ import annotations
@@ -38,12 +40,14 @@ class ClosureRule:
     """One file of closure rules.
 
     Attributes:
-        path: the file; its number orders it, and the number's first digit is 1 for the schema, 2 for assertions, 3 for inconsistencies.
+        path: the file; its number orders it, and the number's first digit is 1 for the schema, 2 for
+            assertions, 3 for inconsistencies.
         names: the rules of the OWL 2 RL specification that it states, such as `prp-spo1`.
         construct: its SPARQL text, as a query for what the update would insert.
         axioms: kinds of the axioms that it reads.
         patterns: what it reads about individuals.
-        select: the query for the properties and classes that `patterns` stand for; empty where none depends on an axiom.
+        select: the query for the properties and classes that `patterns` stand for; empty where none depends
+            on an axiom.
         settled: whether its own conclusions give it nothing new.
     """
 
@@ -73,7 +77,9 @@ class Inconsistency:
 
 @dataclass(frozen=True)
 class ClosureReport:
-    """What a closure did: how many triples it added, how often a rule ran and added something, and what contradicts itself."""
+    """What a closure did: how many triples it added, how often a rule ran and added something, and what
+    contradicts itself.
+    """
 
     added: int
     rounds: int
@@ -85,7 +91,8 @@ def closure_rules(folder: Path | None = None) -> tuple[ClosureRule, ...]:
     """The closure rules of a folder (default: the shipped ones) in the order of their numbers.
 
     Raises:
-        OntuneError: a file lacks its `# rule:` line or has another form than `INSERT { head } WHERE { body }`.
+        OntuneError: a file lacks its `# rule:` line or has another form than `INSERT { head } WHERE { body
+            }`.
     """
     from reasoner.readings import readings
 
@@ -97,14 +104,16 @@ def closure_rules(folder: Path | None = None) -> tuple[ClosureRule, ...]:
 def closure_texts(folder: Path | None = None) -> dict[Path, str]:
     """The files of closure rules of a folder (default: the shipped ones), each with its text as a query."""
     paths = sorted((folder or shipped("rules") / "closure").glob("*.ru"))
-    return {path: path.read_text(encoding="utf-8").replace("\nINSERT {", "\nCONSTRUCT {", 1) for path in paths}
+    return {
+        path: path.read_text(encoding="utf-8").replace("\nINSERT {", "\nCONSTRUCT {", 1) for path in paths
+    }
 
 
 def close(store: ox.Store, graph: ox.NamedNode, rules: Sequence[ClosureRule] | None = None) -> ClosureReport:
     """Add what follows by OWL 2 RL from the union of all graphs of `store` to its named graph `graph`.
 
-    Left out is what holds of everything: reflexive `owl:sameAs`, `rdfs:subClassOf` and `rdfs:subPropertyOf`, membership in `owl:Thing`, the types
-    of literals. Inconsistencies are reported, not inserted.
+    Left out is what holds of everything: reflexive `owl:sameAs`, `rdfs:subClassOf` and `rdfs:subPropertyOf`,
+    membership in `owl:Thing`, the types of literals. Inconsistencies are reported, not inserted.
 
     Raises:
         OntuneError: the rules do not come to a fixpoint.
@@ -138,13 +147,19 @@ def _saturate(store: ox.Store, graph: ox.NamedNode, rules: Sequence[ClosureRule]
             if rule.axioms & kinds:
                 reads.pop(other, None)
                 due.add(other)
-            elif other in reads and ((watched := reads[other]) is None or watched & kinds) and not (other == number and rule.settled):
+            elif (
+                other in reads
+                and ((watched := reads[other]) is None or watched & kinds)
+                and not (other == number and rule.settled)
+            ):
                 due.add(other)
     return rounds
 
 
 def _reads(store: ox.Store, rule: ClosureRule) -> frozenset[Kind] | None:
-    """The kinds of triples about individuals that a rule reads under the axioms at hand; None for all, empty where the rule cannot fire."""
+    """The kinds of triples about individuals that a rule reads under the axioms at hand; None for all, empty
+    where the rule cannot fire.
+    """
     kinds = {kind for pattern in rule.patterns if (kind := _kind(pattern)) is not None}
     if not rule.select:
         return frozenset(kinds | rule.axioms) if all(map(_kind, rule.patterns)) else None
@@ -155,7 +170,11 @@ def _reads(store: ox.Store, rule: ClosureRule) -> frozenset[Kind] | None:
     for pattern in rule.patterns:
         if _kind(pattern) is None:
             name = _variable(pattern)
-            values = {row[name].value for row in rows} if f"?{name}" in rule.select.partition("WHERE")[0].split() else None
+            values = (
+                {row[name].value for row in rows}
+                if f"?{name}" in rule.select.partition("WHERE")[0].split()
+                else None
+            )
             if values is None:
                 return None
             kinds |= {(RDF_TYPE, value) if _is_typing(pattern) else (value, "") for value in values}
@@ -168,7 +187,9 @@ def _run(store: ox.Store, rule: ClosureRule) -> list[ox.Triple]:
 
 
 def _kinds(triples: Iterable[ox.Triple]) -> set[Kind]:
-    """The kinds of some triples; a typing is also of the kind of all typings, which a rule reads where `rdf:type` itself has axioms."""
+    """The kinds of some triples; a typing is also of the kind of all typings, which a rule reads where
+    `rdf:type` itself has axioms.
+    """
     types = {triple.object for triple in triples if triple.predicate == _TYPE}
     kinds = {(predicate.value, "") for predicate in {triple.predicate for triple in triples}}
     return kinds | {(RDF_TYPE, term.value) for term in types if not isinstance(term, ox.Triple)}
@@ -187,7 +208,9 @@ def _inconsistencies(store: ox.Store, rules: Sequence[ClosureRule]) -> tuple[Inc
     concluded = ox.Store()
     for rule in rules:
         if _reads(store, rule) != frozenset():
-            concluded.extend(ox.Quad(triple.subject, triple.predicate, triple.object) for triple in _run(store, rule))
+            concluded.extend(
+                ox.Quad(triple.subject, triple.predicate, triple.object) for triple in _run(store, rule)
+            )
     premises: dict[tuple[str, str, str], list[ox.Triple]] = {}
     for row in _solutions(concluded, _INCONSISTENCIES):
         key = (row["found"].value, row["rule"].value, row["label"].value)
@@ -206,7 +229,9 @@ def _solutions(store: ox.Store, select: str) -> Any:
 
 
 def _readable(statement: ox.Triple) -> str:
-    return " ".join(local_name(term.value) if isinstance(term, ox.NamedNode) else str(term) for term in statement)
+    return " ".join(
+        local_name(term.value) if isinstance(term, ox.NamedNode) else str(term) for term in statement
+    )
 
 
 def _described(path: Path, construct: str, rule: RuleReading | str) -> ClosureRule:
@@ -215,7 +240,9 @@ def _described(path: Path, construct: str, rule: RuleReading | str) -> ClosureRu
     if isinstance(rule, str):
         raise OntuneError(f"{path}: a closure rule has the form INSERT {{ head }} WHERE {{ body }}: {rule}")
     if not named:
-        raise OntuneError(f"{path}: a closure rule says by '# rule: ...' which rules of the specification it states")
+        raise OntuneError(
+            f"{path}: a closure rule says by '# rule: ...' which rules of the specification it states"
+        )
     # what the head says is asked for only so that nothing is concluded twice: it wakes no rule
     head = {pattern.text for pattern in rule.head}
     body = [pattern for pattern in rule.body if pattern.text not in head]
@@ -224,14 +251,20 @@ def _described(path: Path, construct: str, rule: RuleReading | str) -> ClosureRu
     certain = [pattern for pattern in axioms if pattern.certain and not pattern.negated]
     bound = {term for pattern in certain for term in (pattern.subject, pattern.object)}
     asked = sorted({f"?{name}" for pattern in about if (name := _variable(pattern)) and f"?{name}" in bound})
-    select = f"SELECT DISTINCT {' '.join(asked) or '*'} WHERE {{ {' '.join(pattern.text for pattern in certain)} }}" if certain else ""
+    select = (
+        f"SELECT DISTINCT {' '.join(asked) or '*'} WHERE {{ {' '.join(pattern.text for pattern in certain)} }}"
+        if certain
+        else ""
+    )
     kinds = frozenset(kind for pattern in axioms for kind in _axiom_kinds(pattern))
     names = tuple(name.strip() for name in named.split(","))
     return ClosureRule(path, names, construct, kinds, about, select, settled="\n# settled: " in construct)
 
 
 def _is_axiom(pattern: Pattern) -> bool:
-    """Whether a pattern is about the vocabulary: its predicates are given, and it is no typing by a class that is not."""
+    """Whether a pattern is about the vocabulary: its predicates are given, and it is no typing by a class
+    that is not.
+    """
     if is_open(pattern.predicate) or iri_of(pattern.predicate) in _BETWEEN_INDIVIDUALS:
         return False
     return not _is_typing(pattern) or not is_open(pattern.object)
@@ -253,5 +286,7 @@ def _kind(pattern: Pattern) -> Kind | None:
 
 
 def _variable(pattern: Pattern) -> str:
-    """The variable that stands for a pattern's property, or for its class, without its mark; empty where there is none."""
+    """The variable that stands for a pattern's property, or for its class, without its mark; empty where
+    there is none.
+    """
     return name_of(pattern.object if _is_typing(pattern) else pattern.predicate) or ""

@@ -1,6 +1,7 @@
 """Compile the knowledge base: sources -> closure -> rules -> shapes -> snapshot.
 
-Shipped knowledge that breaks a shape is an error. A bad addition is refused with its reason, and the rest stands: see `reasoner.additions`.
+Shipped knowledge that breaks a shape is an error. A bad addition is refused with its reason, and the rest
+stands: see `reasoner.additions`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,16 @@ if TYPE_CHECKING:
 
 CLOSURE_GRAPH = FILE + "closure"
 SNAPSHOT = ox.NamedNode(FILE + "snapshot")
-_ONLY_FOR_READERS = {PREFIXES["skos"] + "definition", PREFIXES["rdfs"] + "comment", PREFIXES["dct"] + "description"}
-# Vocabularies of others decide nothing; what others have published decides through the effects that were learnt from it.
-_ONLY_FOR_QUERIES = tuple(FILE + folder for folder in ("ontology/vocabularies/", "kb/evidence/mlperf/", "kb/evidence/modak/"))
+_ONLY_FOR_READERS = {
+    PREFIXES["skos"] + "definition",
+    PREFIXES["rdfs"] + "comment",
+    PREFIXES["dct"] + "description",
+}
+# Vocabularies of others decide nothing; what others have published decides through the effects that were
+# learnt from it.
+_ONLY_FOR_QUERIES = tuple(
+    FILE + folder for folder in ("ontology/vocabularies/", "kb/evidence/mlperf/", "kb/evidence/modak/")
+)
 
 
 def compile_snapshot(additions: Sequence[Path] | None = None, needed: str = PLANNING) -> Snapshot:
@@ -46,7 +54,9 @@ def compile_snapshot(additions: Sequence[Path] | None = None, needed: str = PLAN
 
 
 def snapshot_of(shipped: Sequence[Source], added: Sequence[Source], needed: str = PLANNING) -> Snapshot:
-    """As `compile_snapshot`, of these sources; what they are found to be is kept by their names and contents, wherever they lie."""
+    """As `compile_snapshot`, of these sources; what they are found to be is kept by their names and contents,
+    wherever they lie.
+    """
     sha256 = content_hash([*shipped, *added])
     key = hashlib.sha256(f"{sha256} {__version__} {_code_hash()}".encode()).hexdigest()
 
@@ -57,7 +67,10 @@ def snapshot_of(shipped: Sequence[Source], added: Sequence[Source], needed: str 
         version = version_in(store.store)
         store.add(identity_quads(version, sha256))
         said = {source.name: text.removeprefix(str(source.path)) for source, text in refused.items()}
-        return SnapshotInfo(version, sha256, said), {FULL: store.dump(), PLANNING: _planning_part(store).dump()}
+        return SnapshotInfo(version, sha256, said), {
+            FULL: store.dump(),
+            PLANNING: _planning_part(store).dump(),
+        }
 
     return replace(obtain(key, build, needed), added=tuple(added))
 
@@ -70,7 +83,9 @@ def full_store(additions: Sequence[Path] | None = None) -> tuple[Snapshot, Knowl
 
 
 def identity_quads(version: str, sha256: str) -> list[ox.Quad]:
-    """What names the state of a knowledge base inside it, so that whoever reads it from elsewhere gives its plans the same name."""
+    """What names the state of a knowledge base inside it, so that whoever reads it from elsewhere gives its
+    plans the same name.
+    """
     return [
         ox.Quad(SNAPSHOT, ox.NamedNode(on("version")), ox.Literal(version), SNAPSHOT),
         ox.Quad(SNAPSHOT, ox.NamedNode(on("sourcesHash")), ox.Literal(sha256), SNAPSHOT),
@@ -80,14 +95,18 @@ def identity_quads(version: str, sha256: str) -> list[ox.Quad]:
 def identity_of(store: KnowledgeStore) -> dict[str, Any]:
     """`version` and `sha256` of a compiled knowledge base, and the version of the `program`.
 
-    Of one that was never compiled the hash is that of its triples. Where additions change what is shipped, also `overrides`.
+    Of one that was never compiled the hash is that of its triples. Where additions change what is shipped,
+    also `overrides`.
     """
     changes = {"overrides": found} if (found := overrides.overrides_in(store)) else {}
     return _identity_of(store) | {"program": __version__} | changes
 
 
 def _identity_of(store: KnowledgeStore) -> dict[str, str]:
-    found = {key: next(iter(store.objects(SNAPSHOT.value, on(name))), "") for key, name in (("version", "version"), ("sha256", "sourcesHash"))}
+    found = {
+        key: next(iter(store.objects(SNAPSHOT.value, on(name))), "")
+        for key, name in (("version", "version"), ("sha256", "sourcesHash"))
+    }
     if found["sha256"]:
         return found
     from kb.version import version_in
@@ -95,7 +114,9 @@ def _identity_of(store: KnowledgeStore) -> dict[str, str]:
     return {"version": version_in(store.store), "sha256": store.content_hash()}
 
 
-def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> tuple[KnowledgeStore, dict[Source, str]]:
+def compile_sources(
+    shipped: Sequence[Source], added: Sequence[Source] = ()
+) -> tuple[KnowledgeStore, dict[Source, str]]:
     """Compile sources in memory; returns the store and the additions refused, each with its reason.
 
     Raises:
@@ -106,8 +127,11 @@ def compile_sources(shipped: Sequence[Source], added: Sequence[Source] = ()) -> 
     return compile_with(shipped, added, compile_all)
 
 
-def compile_without(resources: Sequence[str], additions: Sequence[Path] | None = None, where: str = "without") -> KnowledgeStore:
-    """The knowledge base as it would be without some resources (rules, options, effects, facts), compiled in memory.
+def compile_without(
+    resources: Sequence[str], additions: Sequence[Path] | None = None, where: str = "without"
+) -> KnowledgeStore:
+    """The knowledge base as it would be without some resources (rules, options, effects, facts), compiled in
+    memory.
 
     Args:
         resources: prefixed names or IRIs, such as `rule:ended`.
@@ -123,8 +147,16 @@ def compile_without(resources: Sequence[str], additions: Sequence[Path] | None =
         subject = ox.NamedNode(expand(name)) if ":" in name else None
         gone = list(store.store.quads_for_pattern(subject, None, None, None)) if subject else []
         if not gone:
-            short = {prefixed(quad.subject.value) for quad in store.store if isinstance(quad.subject, ox.NamedNode)}
-            raise BadInput(where, f"unknown resource '{name}'", expected="a prefixed name, such as rule:NAME", given=name, known=short)
+            short = {
+                prefixed(quad.subject.value) for quad in store.store if isinstance(quad.subject, ox.NamedNode)
+            }
+            raise BadInput(
+                where,
+                f"unknown resource '{name}'",
+                expected="a prefixed name, such as rule:NAME",
+                given=name,
+                known=short,
+            )
         store.remove(gone)
     return _concluded(store)
 
@@ -147,7 +179,11 @@ def compile_all(sources: Sequence[Source]) -> KnowledgeStore:
         from reasoner.readings import unreadable_rules
 
         rules = (*unreadable_rules(store), *unknown_terms(store), *unbound_slots(store))
-        wrong = [*dangling(store), *_of_rules(rules), *((text, (term,)) for term, text in refusing(store) if ":" in term)]
+        wrong = [
+            *dangling(store),
+            *_of_rules(rules),
+            *((text, (term,)) for term, text in refusing(store) if ":" in term),
+        ]
         if wrong:
             raise Unsound(wrong)
     _concluded(store)
@@ -157,7 +193,9 @@ def compile_all(sources: Sequence[Source]) -> KnowledgeStore:
 
 
 def run_whatever_runs(sources: Sequence[Source]) -> KnowledgeStore:
-    """What follows from sources, sound or not, for those that can be read: to see what it costs. Raises BadInput where rules cannot be run."""
+    """What follows from sources, sound or not, for those that can be read: to see what it costs. Raises
+    BadInput where rules cannot be run.
+    """
     from reasoner.closure import close
     from reasoner.readings import keep_readable
     from reasoner.rules import load_rules, run_rules
@@ -170,7 +208,11 @@ def run_whatever_runs(sources: Sequence[Source]) -> KnowledgeStore:
 
 
 def _said_of(violation: Violation) -> str:
-    found = f" (found '{prefixed(violation.value)}')" if violation.value and violation.value != violation.focus else ""
+    found = (
+        f" (found '{prefixed(violation.value)}')"
+        if violation.value and violation.value != violation.focus
+        else ""
+    )
     path = f" ({prefixed(violation.path)})" if violation.path else ""
     return f"{prefixed(violation.focus)}: {violation.message}{found}{path}"
 
@@ -198,7 +240,12 @@ def _concluded(store: KnowledgeStore) -> KnowledgeStore:
 
     report = close(store.store, ox.NamedNode(CLOSURE_GRAPH))
     if report.inconsistencies:
-        raise Unsound([(f"the knowledge base: it contradicts itself: {found.message}", _named_in(found)) for found in report.inconsistencies])
+        raise Unsound(
+            [
+                (f"the knowledge base: it contradicts itself: {found.message}", _named_in(found))
+                for found in report.inconsistencies
+            ]
+        )
     if wrong := _of_rules(keep_readings(store)):
         raise Unsound(wrong)
     try:
@@ -222,13 +269,18 @@ def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
     """Without definitions, vocabularies and publications of others: none of them decides anything by itself."""
     part = KnowledgeStore()
     part.add(
-        quad for quad in store.store if quad.predicate.value not in _ONLY_FOR_READERS and not quad.graph_name.value.startswith(_ONLY_FOR_QUERIES)
+        quad
+        for quad in store.store
+        if quad.predicate.value not in _ONLY_FOR_READERS
+        and not quad.graph_name.value.startswith(_ONLY_FOR_QUERIES)
     )
     return part
 
 
 def _code_hash() -> str:
-    """Changes with the code that compiles, so that a checkout under work never reads a snapshot of older code."""
+    """Changes with the code that compiles, so that a checkout under work never reads a snapshot of older
+    code.
+    """
     digest = hashlib.sha256()
     reading = ("rules", "rule_algebra", "rule_limits", "rule_reading", "strata")
     for name in ("compile", "additions", "closure", "gate", "judging", "overrides", "shapes", *reading):

@@ -19,7 +19,8 @@ SolveAgain = Callable[[Derived], dict[str, str]]
 
 
 def awaiting_consent(menu: Menu, derived: Derived, consent_rules: Collection[str]) -> list[str]:
-    """The options that nothing but a missing consent excludes, no unmet need either, and of which an effect is known.
+    """The options that nothing but a missing consent excludes, no unmet need either, and of which an effect
+    is known.
 
     Args:
         consent_rules: IRIs of the conflict rules that a user's word lifts.
@@ -37,14 +38,20 @@ def awaiting_consent(menu: Menu, derived: Derived, consent_rules: Collection[str
 def ways_out_of_doubt(
     reasons: Reasons, facts: Sequence[ox.Quad], consent_rules: Collection[str], solve_again: SolveAgain
 ) -> Iterator[dict[str, Any]]:
-    """Where something was taken of which it is not known whether it works: the options without such a doubt that the user would have to accept."""
+    """Where something was taken of which it is not known whether it works: the options without such a doubt
+    that the user would have to accept.
+    """
     menu, derived = reasons.menu, reasons.derivation.derived
-    if not any(menu.doubt_rules.intersection(derived.rules_against(option)) for option in reasons.taken.values()):
+    if not any(
+        menu.doubt_rules.intersection(derived.rules_against(option)) for option in reasons.taken.values()
+    ):
         return
     lifted, standing = set[str](), set[str]()
     for rule, options in derived.excluded_by.items():
         (lifted if rule in consent_rules else standing).update(options)
-    missing = {option for option, needs in menu.needs_unsupplied.items() if not derived.provides.issuperset(needs)}
+    missing = {
+        option for option, needs in menu.needs_unsupplied.items() if not derived.provides.issuperset(needs)
+    }
     for option in sorted((lifted - standing - missing) & menu.info.keys()):
         allowed = ox.Quad(REQUEST, ox.NamedNode(on("allows")), ox.NamedNode(option), REQUEST_GRAPH)
         better = solve_again(reasons.derivation.vary([*facts, allowed]))
@@ -53,11 +60,15 @@ def ways_out_of_doubt(
             yield _offer(menu, option, ratio)
 
 
-def on_request(reasons: Reasons, options: Collection[str], solve_again: SolveAgain) -> Iterator[dict[str, Any]]:
-    """For each option that the user would have to accept and that would make the plan better: `{decision, option, vs_best, accept}`.
+def on_request(
+    reasons: Reasons, options: Collection[str], solve_again: SolveAgain
+) -> Iterator[dict[str, Any]]:
+    """For each option that the user would have to accept and that would make the plan better: `{decision,
+    option, vs_best, accept}`.
 
     Args:
-        solve_again: solves the problem in which an option is accepted, where the solution at hand does not tell.
+        solve_again: solves the problem in which an option is accepted, where the solution at hand does not
+            tell.
     """
     problem, menu = reasons.problem, reasons.menu
     criterion = next(iter(problem.terms))
@@ -73,4 +84,9 @@ def on_request(reasons: Reasons, options: Collection[str], solve_again: SolveAga
 
 def _offer(menu: Menu, option: str, ratio: Ratio) -> dict[str, Any]:
     decision = menu.name[menu.decision_of(option)]
-    return {"decision": decision, "option": menu.name[option], "vs_best": rounded(ratio), "accept": f"--allow {decision}={menu.name[option]}"}
+    return {
+        "decision": decision,
+        "option": menu.name[option],
+        "vs_best": rounded(ratio),
+        "accept": f"--allow {decision}={menu.name[option]}",
+    }

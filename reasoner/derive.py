@@ -1,8 +1,9 @@
-"""What the rules conclude for one request: capabilities, situations, exclusions, and the effects and conflicts that apply.
+"""What the rules conclude for one request: capabilities, situations, exclusions, and the effects and
+conflicts that apply.
 
-What a rule concludes depends on what the knowledge base says, which is fixed, and on those facts of the request that it can read. A rule that has
-seen the same facts before is therefore not asked again, whichever request they came with; and the request enters the store only when a rule has to be
-asked.
+What a rule concludes depends on what the knowledge base says, which is fixed, and on those facts of the
+request that it can read. A rule that has seen the same facts before is therefore not asked again, whichever
+request they came with; and the request enters the store only when a rule has to be asked.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ class Derived:
 
     def without(self, rules: Collection[str]) -> Derived:
         """The same, had some rules excluded nothing."""
-        return replace(self, excluded_by={rule: options for rule, options in self.excluded_by.items() if rule not in rules})
+        return replace(
+            self,
+            excluded_by={rule: options for rule, options in self.excluded_by.items() if rule not in rules},
+        )
 
     @cached_property
     def excludes(self) -> dict[str, tuple[str, ...]]:
@@ -78,7 +82,8 @@ class _Conclusions:
     """What one rule concludes from some facts.
 
     Attributes:
-        number: stands for what rules can read of these conclusions, whatever facts they follow from, and for nothing else.
+        number: stands for what rules can read of these conclusions, whatever facts they follow from, and for
+            nothing else.
         quads: in the graph of the rule.
         readable: those that some rule reads; what is excluded, of thousands of options, none does.
         reads: those of the rules' reads that can match them.
@@ -106,7 +111,14 @@ class _Stratum:
 
     def awake(self, seen: Mapping[Read, object]) -> list[Rule]:
         """The rules that may fire."""
-        return [*self._always, *(rule for trigger in self._by_trigger.keys() & seen.keys() for rule in self._by_trigger[trigger])]
+        return [
+            *self._always,
+            *(
+                rule
+                for trigger in self._by_trigger.keys() & seen.keys()
+                for rule in self._by_trigger[trigger]
+            ),
+        ]
 
 
 class Deriver:
@@ -119,15 +131,21 @@ class Deriver:
 
     def __init__(self, store: KnowledgeStore, rules: Sequence[Rule]) -> None:
         self.store = store
-        self.strata = [_Stratum(list(group)) for _, group in itertools.groupby(rules, key=lambda rule: rule.order)]
-        self.reads: dict[str, list[Read]] = {rule.iri: [(read.predicate, read.object) for read in rule.distinct_reads] for rule in rules}
+        self.strata = [
+            _Stratum(list(group)) for _, group in itertools.groupby(rules, key=lambda rule: rule.order)
+        ]
+        self.reads: dict[str, list[Read]] = {
+            rule.iri: [(read.predicate, read.object) for read in rule.distinct_reads] for rule in rules
+        }
         self._read_by_any = frozenset(read for reads in self.reads.values() for read in reads)
         self._concluded: dict[Hashable, _Conclusions] = {}
         self._matched: dict[Hashable, list[dict[str, Term]]] = {}
         self._numbers: dict[frozenset[ox.Quad], int] = {}
         self._lent: set[ox.Quad] = set()
         with store.lock:  # no request's facts are in it as long as nobody else holds it
-            self._divisions = {rule.iri: division for rule in rules if (division := divide(store, rule, REQUEST))}
+            self._divisions = {
+                rule.iri: division for rule in rules if (division := divide(store, rule, REQUEST))
+            }
 
     @contextmanager
     def at(self, facts: Sequence[ox.Quad]) -> Iterator[Derivation]:
@@ -157,12 +175,17 @@ class Deriver:
             return derivation.derived
 
     def given(self, facts: Sequence[ox.Quad]) -> dict[Read, int]:
-        """For everything that rules read, a number that stands for the facts that it matches, and for no others."""
+        """For everything that rules read, a number that stands for the facts that it matches, and for no
+        others.
+        """
         found: dict[Read, list[ox.Quad]] = defaultdict(list)
         for quad in facts:
             for read in self._reads_of(quad):
                 found[read].append(quad)
-        return {read: self._numbers.setdefault(frozenset(quads), len(self._numbers)) for read, quads in found.items()}
+        return {
+            read: self._numbers.setdefault(frozenset(quads), len(self._numbers))
+            for read, quads in found.items()
+        }
 
     def conclusions(self, rule: Rule, key: Hashable, derivation: Derivation) -> _Conclusions:
         """What a rule concludes; `key` stands for all that it can read."""
@@ -172,15 +195,25 @@ class Deriver:
             reads = {quad: of_quad for quad in quads if (of_quad := self._reads_of(quad))}
             readable = frozenset(reads)
             number = self._numbers.setdefault(readable, len(self._numbers))
-            found = _Conclusions(number, quads, readable, frozenset(itertools.chain.from_iterable(reads.values())), _said(quads))
+            found = _Conclusions(
+                number,
+                quads,
+                readable,
+                frozenset(itertools.chain.from_iterable(reads.values())),
+                _said(quads),
+            )
             self._concluded[key] = found
         return found
 
-    def matches(self, rule: Rule, key: Hashable, variables: Sequence[str], derivation: Derivation) -> Sequence[Mapping[str, Term]]:
+    def matches(
+        self, rule: Rule, key: Hashable, variables: Sequence[str], derivation: Derivation
+    ) -> Sequence[Mapping[str, Term]]:
         """What a rule fires on; `key` stands for all that it can read."""
         found = self._matched.get((key, *variables))
         if found is None:
-            found = self._matched[(key, *variables)] = matches(derivation.for_rules(), rule, REQUEST, variables=variables)
+            found = self._matched[(key, *variables)] = matches(
+                derivation.for_rules(), rule, REQUEST, variables=variables
+            )
         return found
 
     def lend(self, quads: set[ox.Quad]) -> None:
@@ -196,7 +229,11 @@ class Deriver:
         if division and not derivation.says_any(division.fixed):
             return division.conclusions(store, REQUEST)
         found = conclusions(store, rule, REQUEST, derivation.focus_of(rule))
-        return found if rule.per_request else [quad for quad in found if quad.subject in derivation.nodes or not self._known(quad)]
+        return (
+            found
+            if rule.per_request
+            else [quad for quad in found if quad.subject in derivation.nodes or not self._known(quad)]
+        )
 
     def _known(self, quad: ox.Quad) -> bool:
         """Whether the knowledge base says it without a request."""
@@ -204,7 +241,11 @@ class Deriver:
 
     def _reads_of(self, quad: ox.Quad) -> list[Read]:
         predicate, value = quad.predicate.value, quad.object
-        possible = ((predicate, None), (predicate, value.value if isinstance(value, ox.NamedNode) else ""), (None, None))
+        possible = (
+            (predicate, None),
+            (predicate, value.value if isinstance(value, ox.NamedNode) else ""),
+            (None, None),
+        )
         return [read for read in possible if read in self._read_by_any]
 
 
@@ -213,7 +254,8 @@ class Derivation:
 
     Attributes:
         derived: what holds for the request.
-        said: for each rule that concluded something of the request, what it says of it: by predicate the resources that are objects.
+        said: for each rule that concluded something of the request, what it says of it: by predicate the
+            resources that are objects.
         nodes: those that came with the request.
     """
 
@@ -224,7 +266,9 @@ class Derivation:
         self.nodes = {quad.subject: None for quad in facts if isinstance(quad.subject, ox.NamedNode)}
         self._focus = focus_values(self.nodes)
         self._beyond = False
-        self._seen: dict[Read, tuple[int, ...]] = {read: (number,) for read, number in deriver.given(facts).items()}
+        self._seen: dict[Read, tuple[int, ...]] = {
+            read: (number,) for read, number in deriver.given(facts).items()
+        }
         self._concluded: dict[str, _Conclusions] = {}
         for stratum in deriver.strata:
             waiting = stratum.awake(self._seen)
@@ -233,13 +277,25 @@ class Derivation:
                 new: set[Read] = set()
                 for rule, concluded in found:
                     before = self._concluded.get(rule)
-                    if concluded.quads and concluded is not before and not (before and concluded.quads <= before.quads):
+                    if (
+                        concluded.quads
+                        and concluded is not before
+                        and not (before and concluded.quads <= before.quads)
+                    ):
                         self._concluded[rule] = concluded
                         new |= concluded.reads
                         self._beyond |= any(quad.subject not in self.nodes for quad in concluded.quads)
                         for read in concluded.reads:
                             self._seen[read] = (*self._seen.get(read, ()), concluded.number)
-                waiting = [rule for rule in stratum.awake(self._seen) if not new.isdisjoint(deriver.reads[rule.iri])] if new else []
+                waiting = (
+                    [
+                        rule
+                        for rule in stratum.awake(self._seen)
+                        if not new.isdisjoint(deriver.reads[rule.iri])
+                    ]
+                    if new
+                    else []
+                )
         self.said = {rule: concluded.said for rule, concluded in self._concluded.items() if concluded.said}
         self.derived = _derived({REQUEST_GRAPH.value: _said(facts)} | self.said)
 
@@ -256,27 +312,42 @@ class Derivation:
         return not self._seen.keys().isdisjoint(reads)
 
     def focus_of(self, rule: Rule) -> str:
-        """SPARQL that narrows a rule that asks no request to the nodes that came with one; empty where it may conclude more of others."""
-        comes = any(all(any((read.predicate, read.object) in self._seen for read in reads) for reads in way) for way in rule.against)
+        """SPARQL that narrows a rule that asks no request to the nodes that came with one; empty where it may
+        conclude more of others.
+        """
+        comes = any(
+            all(any((read.predicate, read.object) in self._seen for read in reads) for reads in way)
+            for way in rule.against
+        )
         return "" if comes or self._beyond else self._focus
 
     def for_rules(self) -> KnowledgeStore:
-        """The knowledge base with those of the request's facts and conclusions in it that rules read; with all once `in_store` was asked for."""
+        """The knowledge base with those of the request's facts and conclusions in it that rules read; with
+        all once `in_store` was asked for.
+        """
         if self._whole:
             return self.in_store()
-        self._deriver.lend(set(self._facts).union(*(concluded.readable for concluded in self._concluded.values())))
+        self._deriver.lend(
+            set(self._facts).union(*(concluded.readable for concluded in self._concluded.values()))
+        )
         return self._deriver.store
 
     def in_store(self) -> KnowledgeStore:
         """The knowledge base with all of the request's facts and conclusions in it."""
         self._whole = True
-        self._deriver.lend(set(self._facts).union(*(concluded.quads for concluded in self._concluded.values())))
+        self._deriver.lend(
+            set(self._facts).union(*(concluded.quads for concluded in self._concluded.values()))
+        )
         return self._deriver.store
 
     def _key(self, rule: Rule) -> Hashable:
         """What decides the conclusions of a rule: itself, and the facts that it can read."""
         seen = self._seen
-        return rule.iri, "" if rule.per_request else self.focus_of(rule), *[seen.get(read) for read in self._deriver.reads[rule.iri]]
+        return (
+            rule.iri,
+            "" if rule.per_request else self.focus_of(rule),
+            *[seen.get(read) for read in self._deriver.reads[rule.iri]],
+        )
 
 
 def _said(quads: Iterable[ox.Quad]) -> dict[str, frozenset[str]]:
@@ -284,7 +355,9 @@ def _said(quads: Iterable[ox.Quad]) -> dict[str, frozenset[str]]:
     said: dict[str, set[str]] = defaultdict(set)
     for quad in quads:
         if quad.subject == REQUEST:
-            said[quad.predicate.value].update([quad.object.value] if isinstance(quad.object, ox.NamedNode) else ())
+            said[quad.predicate.value].update(
+                [quad.object.value] if isinstance(quad.object, ox.NamedNode) else ()
+            )
     return {predicate: frozenset(values) for predicate, values in said.items()}
 
 
@@ -292,7 +365,13 @@ def _derived(said: Mapping[str, Mapping[str, frozenset[str]]]) -> Derived:
     """What holds for a request, by what each graph says of it."""
 
     def every(predicate: str) -> frozenset[str]:
-        return frozenset().union(*(by_predicate[predicate] for by_predicate in said.values() if predicate in by_predicate))
+        return frozenset().union(
+            *(by_predicate[predicate] for by_predicate in said.values() if predicate in by_predicate)
+        )
 
-    excluded_by = {graph: by_predicate[on("excludes")] for graph, by_predicate in said.items() if on("excludes") in by_predicate}
+    excluded_by = {
+        graph: by_predicate[on("excludes")]
+        for graph, by_predicate in said.items()
+        if on("excludes") in by_predicate
+    }
     return Derived(every(on("provides")), every(RDF_TYPE), every(on("applies")), excluded_by)

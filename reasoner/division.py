@@ -1,9 +1,12 @@
 """Rules that conclude everything of which all that it asks for holds: effects whose situations all hold, say.
 
-SPARQL says "all" as "there is none that is missing", and a store answers that by going through everything again for each request. What things ask
-for is fixed with the knowledge base, so it is looked up once: things that ask for the same are kept together, and what holds for a request is
-compared with that. It is the division of relational algebra (E. F. Codd, Relational completeness of data base sublanguages, 1972). The rule's text
-remains its meaning: other engines run it as it stands, and so does this one wherever a request says something itself of what is divided.
+SPARQL says "all" as "there is none that is missing", and a store answers that by going through everything
+again for each request. What things ask for is fixed with the knowledge base, so it is looked up once: things
+that ask for the same are kept together, and what holds for a request is compared with that. It is the
+division of relational algebra (E. F. Codd, Relational completeness of data base sublanguages, 1972). The
+rule's text
+remains its meaning: other engines run it as it stands, and so does this one wherever a request says something
+itself of what is divided.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ class Division:
 
     Attributes:
         holds: the predicate of what holds for a request.
-        fixed: what else the rule reads, as predicate and object; where a request says such a thing, the rule must be run as it stands.
+        fixed: what else the rule reads, as predicate and object; where a request says such a thing, the rule
+            must be run as it stands.
         things: for each set of what is asked for, the conclusions about the things that ask for just that.
     """
 
@@ -39,7 +43,9 @@ class Division:
 
 
 def divide(store: KnowledgeStore, rule: Rule, request: ox.NamedNode) -> Division | None:
-    """The division that a rule of the request is, over a knowledge base without a request; None where its text has another form."""
+    """The division that a rule of the request is, over a knowledge base without a request; None where its
+    text has another form.
+    """
     form = rule.reading.division if rule.per_request else None
     if form is None:
         return None
@@ -48,6 +54,12 @@ def divide(store: KnowledgeStore, rule: Rule, request: ox.NamedNode) -> Division
         asked[row[form.thing]].update([row[form.asked]] if form.asked in row else ())
     things: dict[frozenset[Term], list[ox.Quad]] = defaultdict(list)
     for thing, all_asked in asked.items():
-        things[frozenset(all_asked)].append(ox.Quad(request, ox.NamedNode(form.concludes), thing, ox.NamedNode(rule.iri)))
-    fixed = {(read.predicate, read.object) for read in signatures_of(rule.reading.body)} - {(form.holds, None)}
-    return Division(ox.NamedNode(form.holds), frozenset(fixed), {key: tuple(quads) for key, quads in things.items()})
+        things[frozenset(all_asked)].append(
+            ox.Quad(request, ox.NamedNode(form.concludes), thing, ox.NamedNode(rule.iri))
+        )
+    fixed = {(read.predicate, read.object) for read in signatures_of(rule.reading.body)} - {
+        (form.holds, None)
+    }
+    return Division(
+        ox.NamedNode(form.holds), frozenset(fixed), {key: tuple(quads) for key, quads in things.items()}
+    )

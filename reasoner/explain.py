@@ -1,7 +1,9 @@
-"""Proof trees: from a decision to its effects, to the rules that made them apply, to the facts, to their sources.
+"""Proof trees: from a decision to its effects, to the rules that made them apply, to the facts, to their
+sources.
 
-Every triple in the store tells by its named graph whether it was stated (in which file) or concluded (by which rule). The proof of a concluded triple
-is found by matching the rule's body once more, with its head bound to that triple.
+Every triple in the store tells by its named graph whether it was stated (in which file) or concluded (by
+which rule). The proof of a concluded triple is found by matching the rule's body once more, with its head
+bound to that triple.
 """
 
 from __future__ import annotations
@@ -53,14 +55,22 @@ class Prover:
         if REQUEST_GRAPH.value in graphs:
             return {
                 "conclusion": conclusion,
-                "by": {"kind": "request" if triple.subject == REQUEST else "fact", "id": "probe or request", "sources": []},
+                "by": {
+                    "kind": "request" if triple.subject == REQUEST else "fact",
+                    "id": "probe or request",
+                    "sources": [],
+                },
                 "premises": [],
             }
         name = graphs[0].removeprefix(FILE) if graphs else "not stated"
         subject = triple.subject.value if isinstance(triple.subject, ox.NamedNode) else ""
         return {
             "conclusion": conclusion,
-            "by": {"kind": "fact", "id": name, "sources": list(self.store.sources_of(subject)) if subject else []},
+            "by": {
+                "kind": "fact",
+                "id": name,
+                "sources": list(self.store.sources_of(subject)) if subject else [],
+            },
             "premises": [],
         }
 
@@ -79,12 +89,21 @@ class Prover:
         return readable(term) if isinstance(term, ox.Literal) else "something"
 
     def _by_rule(self, rule: Rule, triple: ox.Triple, depth: int) -> Proof:
-        by = {"kind": "rule", "id": local_name(rule.iri), "text": rule.label, "sources": list(self.store.sources_of(rule.iri))}
+        by = {
+            "kind": "rule",
+            "id": local_name(rule.iri),
+            "text": rule.label,
+            "sources": list(self.store.sources_of(rule.iri)),
+        }
         bindings = self._bindings(rule, triple)
         if bindings is None or depth == 0:
             return {"by": by, "premises": []}
         by["text"] = message(rule, {name: ox.Literal(self._named(term)) for name, term in bindings.items()})
-        found = [premise for pattern in rule.reading.premises if (premise := _instance(pattern, bindings)) is not None and premise != triple]
+        found = [
+            premise
+            for pattern in rule.reading.premises
+            if (premise := _instance(pattern, bindings)) is not None and premise != triple
+        ]
         return {"by": by, "premises": [self.prove(premise, depth - 1) for premise in dict.fromkeys(found)]}
 
     def _bindings(self, rule: Rule, triple: ox.Triple) -> dict[str, Term] | None:
@@ -109,8 +128,15 @@ def _of_option(reasons: Reasons, prover: Prover, option: str) -> Proof:
     for criterion in problem.terms:
         for term in problem.counted(configuration, criterion):
             if term.effect.option == option:
-                by = {"kind": "effect", "id": local_name(term.effect.iri), "sources": list(reasons.sources(term.effect.iri))}
-                held = [prover.prove(ox.Triple(REQUEST, ox.NamedNode(RDF_TYPE), ox.NamedNode(situation))) for situation in sorted(term.effect.when)]
+                by = {
+                    "kind": "effect",
+                    "id": local_name(term.effect.iri),
+                    "sources": list(reasons.sources(term.effect.iri)),
+                }
+                held = [
+                    prover.prove(ox.Triple(REQUEST, ox.NamedNode(RDF_TYPE), ox.NamedNode(situation)))
+                    for situation in sorted(term.effect.when)
+                ]
                 premises.append({"conclusion": reasons.effect_text(term.effect), "by": by, "premises": held})
     for other in menu.options[decision]:
         if other in problem.excluded and (other == option or (taken and other == menu.default[decision])):
@@ -129,12 +155,20 @@ def _of_cause(reasons: Reasons, prover: Prover, cause: Cause) -> Proof:
     if cause.kind == "rule":
         return prover.prove(ox.Triple(REQUEST, ox.NamedNode(on("excludes")), ox.NamedNode(cause.option)))
     reason = reasons.cause(cause)[0]
-    return {"conclusion": reason.text, "by": {"kind": reason.kind, "id": reason.id, "sources": list(reason.sources)}, "premises": []}
+    return {
+        "conclusion": reason.text,
+        "by": {"kind": reason.kind, "id": reason.id, "sources": list(reason.sources)},
+        "premises": [],
+    }
 
 
 def _unify(pattern: Pattern, triple: ox.Triple) -> dict[str, Term] | None:
     bound: dict[str, Term] = {}
-    for token, term in ((pattern.subject, triple.subject), (pattern.predicate, triple.predicate), (pattern.object, triple.object)):
+    for token, term in (
+        (pattern.subject, triple.subject),
+        (pattern.predicate, triple.predicate),
+        (pattern.object, triple.object),
+    ):
         if isinstance(term, ox.Triple):
             return None
         if name := name_of(token):

@@ -1,9 +1,11 @@
-"""Further wishes on top of those of a plan: a later word takes the place of an earlier one where both cannot hold, and else stands beside it.
+"""Further wishes on top of those of a plan: a later word takes the place of an earlier one where both cannot
+hold, and else stands beside it.
 
 | a later wish | with the plan's |
 |---|---|
 | workload, target, site, framework, objective, numerics, top | takes the place of the plan's |
-| a pin | takes the place of the plan's pin of that decision, and of the plan's wish that the option be never taken |
+| a pin | takes the place of the plan's pin of that decision, and of the plan's wish that the option be never
+taken |
 | forbid | stands beside the plan's, and takes the place of the plan's pin of that option |
 | allow | stands beside the plan's |
 | drop | leaves a wish of the plan out, before anything else is looked at |
@@ -41,8 +43,9 @@ def on_top(
 
     Args:
         plans: the request that the plan answers.
-        given: the further wishes, in the form that a request has them in, with their `places`; what is not given is not there. `drop` is what of
-            the plan's is left out: `framework`, `numerics`, `objective`, `site`, `pin=DECISION`, `forbid=OPTION`, `allow=OPTION`.
+        given: the further wishes, in the form that a request has them in, with their `places`; what is not
+            given is not there. `drop` is what of the plan's is left out: `framework`, `numerics`,
+            `objective`, `site`, `pin=DECISION`, `forbid=OPTION`, `allow=OPTION`.
         workload, target: what takes the place of the plan's.
 
     Raises:
@@ -52,7 +55,11 @@ def on_top(
     start = _without(with_names(plans, menu, names), given.get(_DROP, ()), menu, places.get(_DROP, _DROP))
     wishes = {key: value for key, value in given.items() if key != _DROP}
     more = with_names(Request(plans.workload, plans.target, **wishes), menu, names)
-    pins = {decision: option for decision, option in start.pins.items() if decision not in more.pins and f"{decision}={option}" not in more.forbid}
+    pins = {
+        decision: option
+        for decision, option in start.pins.items()
+        if decision not in more.pins and f"{decision}={option}" not in more.forbid
+    }
     framework = start.framework if f"{FRAMEWORK}={start.framework}" not in more.forbid else None
     made = replace(
         start,
@@ -60,7 +67,8 @@ def on_top(
         target=target or start.target,
         framework=more.framework or framework,
         pins=pins | dict(more.pins),
-        numbers={decision: number for decision, number in start.numbers.items() if decision in pins} | dict(more.numbers),
+        numbers={decision: number for decision, number in start.numbers.items() if decision in pins}
+        | dict(more.numbers),
         forbid=tuple(sorted({*start.forbid} - more.wishes() | {*more.forbid})),
         allow=tuple(sorted({*start.allow, *more.allow})),
         places=places,
@@ -93,7 +101,13 @@ def _dropped(request: Request, text: str, menu: Menu, where: str) -> dict[str, A
             return {kind: _but(getattr(request, kind), name) for kind in ("pins", "numbers")}
     known = list(_droppable(request))
     problem = f"'{text}' is no wish of the plan"
-    raise BadInput(where, problem, expected=listed(known) if known else "nothing: the plan has none to leave out", given=text, known=known)
+    raise BadInput(
+        where,
+        problem,
+        expected=listed(known) if known else "nothing: the plan has none to leave out",
+        given=text,
+        known=known,
+    )
 
 
 def _but(wishes: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The gate: what an added file may not hold, whatever else is known. It is judged before anything is made of the file.
+"""The gate: what an added file may not hold, whatever else is known. It is judged before anything is made of
+the file.
 
 Whoever adds knowledge comes through here, by `ontune kb add`, by a folder, or to be checked.
 """
@@ -72,23 +73,39 @@ class Gate:
 
     @cached_property
     def _nameless_properties(self) -> frozenset[str]:
-        """Our properties that shipped knowledge gives nodes without a name, and those that descriptions of machines and sites do."""
+        """Our properties that shipped knowledge gives nodes without a name, and those that descriptions of
+        machines and sites do.
+        """
         shipped = self._shipped.store
         used = {quad.predicate.value for quad in shipped if isinstance(quad.object, ox.BlankNode)}
         return frozenset(used | {property for property, _ in self._described_without_names})
 
     @cached_property
     def _described_without_names(self) -> frozenset[tuple[str, str]]:
-        """Properties by which a description holds objects, such as the partitions of a site, with the classes of these."""
+        """Properties by which a description holds objects, such as the partitions of a site, with the classes
+        of these.
+        """
         return frozenset((row["property"], row["class"]) for row in self._shipped.select(_OBJECTS))
 
     @cached_property
     def _nameless_classes(self) -> frozenset[str]:
         """Our classes of such nodes, and those that are of the same kind."""
         typed = self._shipped.store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), None, None)
-        classes = {quad.object for quad in typed if isinstance(quad.subject, ox.BlankNode) and isinstance(quad.object, ox.NamedNode)}
-        above = {kind.object for one in classes for kind in self._shipped.store.quads_for_pattern(one, _SUBCLASS, None, None)}
-        below = {kind.subject for one in above for kind in self._shipped.store.quads_for_pattern(None, _SUBCLASS, one, None)}
+        classes = {
+            quad.object
+            for quad in typed
+            if isinstance(quad.subject, ox.BlankNode) and isinstance(quad.object, ox.NamedNode)
+        }
+        above = {
+            kind.object
+            for one in classes
+            for kind in self._shipped.store.quads_for_pattern(one, _SUBCLASS, None, None)
+        }
+        below = {
+            kind.subject
+            for one in above
+            for kind in self._shipped.store.quads_for_pattern(None, _SUBCLASS, one, None)
+        }
         named = {one.value for one in classes | below if isinstance(one, ox.NamedNode)}
         return frozenset(named | {kind for _, kind in self._described_without_names})
 
@@ -96,14 +113,22 @@ class Gate:
         """Blank nodes where a resource is needed that can be spoken of."""
         named = "is a blank node ([ ... ] or _:name), and needs a name such as kb:NAME"
         for quad in own.store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), None, None):
-            kind = quad.object.value if isinstance(quad.subject, ox.BlankNode) and isinstance(quad.object, ox.NamedNode) else ""
+            kind = (
+                quad.object.value
+                if isinstance(quad.subject, ox.BlankNode) and isinstance(quad.object, ox.NamedNode)
+                else ""
+            )
             if self._must_be_named(kind, self._nameless_classes):
                 yield f"a {prefixed(kind)} {named}"
         for quad in own.store:
             place = prefixed(quad.predicate.value)
-            if isinstance(quad.object, ox.BlankNode) and self._must_be_named(quad.predicate.value, self._nameless_properties):
+            if isinstance(quad.object, ox.BlankNode) and self._must_be_named(
+                quad.predicate.value, self._nameless_properties
+            ):
                 yield f"{_said(quad.subject)}: its {place} {named}"
-            lonely = isinstance(quad.subject, ox.BlankNode) and not any(own.store.quads_for_pattern(None, None, quad.subject, None))
+            lonely = isinstance(quad.subject, ox.BlankNode) and not any(
+                own.store.quads_for_pattern(None, None, quad.subject, None)
+            )
             if lonely and not quad.predicate.value.startswith(_STRUCTURE):
                 yield f"what has {place} {quad.object} {named}; nothing refers to it"
 

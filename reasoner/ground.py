@@ -1,9 +1,10 @@
 """From what is known of a request to a choice problem: domains and factors.
 
-Two things come out of the rules: *conflicts*, which are hard factors with the cause that they carry, and *effects*, which are soft factors. The
-reading of effects is log-linear. Statements about one option with the same `given` are one statement: that of the most specific situation, then the
-one with the narrowest interval. A statement whose `given` lies within another's replaces it: its term is their quotient. Statements whose `given`
-merely overlap multiply.
+Two things come out of the rules: *conflicts*, which are hard factors with the cause that they carry, and
+*effects*, which are soft factors. The reading of effects is log-linear. Statements about one option with the
+same `given` are one statement: that of the most specific situation, then the one with the narrowest interval.
+A statement whose `given` lies within another's replaces it: its term is their quotient. Statements whose
+`given` merely overlap multiply.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class Cause:
     """Why a hard factor is there.
 
     Attributes:
-        kind: `rule` (rules exclude the option), `needs` (nothing provides the capability), `conflict`, `supply` (what an option needs of another
-            decision), `pin` or `forbid`.
+        kind: `rule` (rules exclude the option), `needs` (nothing provides the capability), `conflict`,
+            `supply` (what an option needs of another decision), `pin` or `forbid`.
         option: the option concerned; empty where a whole decision is.
         ids: rules, conflicts or capabilities.
         others: further options of the decision that the same thing excludes.
@@ -51,14 +52,17 @@ class Problem:
     """The choice problem of one request.
 
     Attributes:
-        domains: for each decision the options that nothing excludes alone, without those that another one stands for.
+        domains: for each decision the options that nothing excludes alone, without those that another one
+            stands for.
         hard: factors that forbid combinations, each with its `Cause`.
         soft: what is maximised, with the tie-breaks packed below it.
         terms: the effects that count, by criterion.
         unit: one unit of weight of the first criterion in the packed sum.
-        tentative: excluded options that are in the domains all the same, so that one solution tells what they would be worth.
+        tentative: excluded options that are in the domains all the same, so that one solution tells what they
+            would be worth.
         penalty: what each of them costs, which is more than everything else can differ.
-        stands_for: for each option that was left out because nothing but its order tells it from another one, that one.
+        stands_for: for each option that was left out because nothing but its order tells it from another one,
+            that one.
     """
 
     menu: Menu
@@ -77,13 +81,21 @@ class Problem:
     def causes(self, option: str) -> list[Cause]:
         """What excludes an option alone: rules, and needs that nothing here meets."""
         rules = self.derived.rules_against(option)
-        missing = tuple(need for need in self.menu.needs_unsupplied.get(option, ()) if need not in self.derived.provides)
-        return [Cause("rule", option, rules)] * bool(rules) + [Cause("needs", option, missing)] * bool(missing)
+        missing = tuple(
+            need for need in self.menu.needs_unsupplied.get(option, ()) if need not in self.derived.provides
+        )
+        return [Cause("rule", option, rules)] * bool(rules) + [Cause("needs", option, missing)] * bool(
+            missing
+        )
 
     @cached_property
     def excluded(self) -> dict[str, list[Cause]]:
         """For each excluded option, why."""
-        return {option: self.causes(option) for option in sorted(_excluded(self.menu, self.derived)) if option in self.menu.info}
+        return {
+            option: self.causes(option)
+            for option in sorted(_excluded(self.menu, self.derived))
+            if option in self.menu.info
+        }
 
     def weight(self, configuration: dict[str, str], criterion: str) -> int:
         """The sum of the terms of a criterion for a configuration (decision to option)."""
@@ -91,11 +103,17 @@ class Problem:
 
     def counted(self, configuration: dict[str, str], criterion: str) -> list[Term]:
         """The terms that count for a configuration."""
-        return [term for option in configuration.values() for term in self.counted_of(option, configuration, criterion)]
+        return [
+            term
+            for option in configuration.values()
+            for term in self.counted_of(option, configuration, criterion)
+        ]
 
     def counted_of(self, option: str, configuration: Mapping[str, str], criterion: str) -> list[Term]:
         """The terms of an option that count for it beside the other options of a configuration."""
-        return [term for term in self._terms_of[criterion].get(option, ()) if term.effect.holds(configuration)]
+        return [
+            term for term in self._terms_of[criterion].get(option, ()) if term.effect.holds(configuration)
+        ]
 
     @cached_property
     def _terms_of(self) -> dict[str, dict[str, list[Term]]]:
@@ -125,7 +143,8 @@ def ground(
         pins: decision to option, as asked by the user.
         forbid: options that the user does not want.
         tentative: excluded options of which one solution shall tell, too, what they would be worth.
-        every_option: whether options stay that nothing but their order tells from others, so that all configurations can be ranked.
+        every_option: whether options stay that nothing but their order tells from others, so that all
+            configurations can be ranked.
     """
     weighed, forbidden = frozenset(tentative), frozenset(forbid)
     excluded = frozenset(_excluded(menu, derived) - weighed)
@@ -135,7 +154,9 @@ def ground(
     else:
         domains, stands_for = menu.alike.merged(excluded, weighed.union(forbidden, pins.values()))
     terms = {criterion: list(_terms(menu, derived, criterion)) for criterion in criteria}
-    problem = Problem(menu, derived, domains, [], [], terms, 1, dict(pins), forbidden, weighed, stands_for=stands_for)
+    problem = Problem(
+        menu, derived, domains, [], [], terms, 1, dict(pins), forbidden, weighed, stands_for=stands_for
+    )
     problem.hard = list(hard_factors(problem, domains))
     _add_soft_factors(problem, criteria)
     return problem
@@ -162,12 +183,18 @@ def hard_factors(problem: Problem, domains: Mapping[str, list[str]]) -> Iterator
         conflict = menu.conflicts[iri]
         others = [decision for decision, _ in conflict.given]
         combinations = itertools.product(*(sorted(options) for _, options in conflict.given))
-        table: dict[tuple[str, ...], int | None] = {(conflict.option, *combination): None for combination in combinations}
-        yield Factor((menu.decision_of(conflict.option), *others), table, 0, Cause("conflict", conflict.option, (iri,)))
+        table: dict[tuple[str, ...], int | None] = {
+            (conflict.option, *combination): None for combination in combinations
+        }
+        yield Factor(
+            (menu.decision_of(conflict.option), *others), table, 0, Cause("conflict", conflict.option, (iri,))
+        )
 
 
 def exclusion_factors(problem: Problem) -> Iterator[Factor]:
-    """The exclusions of single options as factors, for explanations over the full domains: one for what a rule or a need excludes of a decision."""
+    """The exclusions of single options as factors, for explanations over the full domains: one for what a
+    rule or a need excludes of a decision.
+    """
     options: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for option, causes in problem.excluded.items():
         for cause in causes:
@@ -176,34 +203,59 @@ def exclusion_factors(problem: Problem) -> Iterator[Factor]:
     asked = set(problem.pins.values())
     for (decision, kind, iri), excluded in options.items():
         # The message is about what the user asked for, else about what least else speaks against.
-        first, *others = sorted(excluded, key=lambda option: (option not in asked, sum(len(cause.ids) for cause in problem.excluded[option]), option))
+        first, *others = sorted(
+            excluded,
+            key=lambda option: (
+                option not in asked,
+                sum(len(cause.ids) for cause in problem.excluded[option]),
+                option,
+            ),
+        )
         table: dict[tuple[str, ...], int | None] = {(option,): None for option in excluded}
         yield Factor((decision,), table, 0, Cause(kind, first, (iri,), tuple(others)))
 
 
 def _supply_factors(problem: Problem, domains: Mapping[str, Sequence[str]]) -> Iterator[Factor]:
-    """What the options of a decision need of the options of others, as what is allowed or as what is forbidden, whichever is shorter."""
+    """What the options of a decision need of the options of others, as what is allowed or as what is
+    forbidden, whichever is shorter.
+    """
     live = {decision: frozenset(options) for decision, options in domains.items()}
     for supply in problem.menu.supplies.given(problem.derived.provides):
         options, peers = domains[supply.decision], [domains[other] for other in supply.others]
         live_peers = [live[other] for other in supply.others]
-        fitting = {option: supply.allowed(option, live_peers) for option in options if supply.wanted_by(option)}
+        fitting = {
+            option: supply.allowed(option, live_peers) for option in options if supply.wanted_by(option)
+        }
         combinations = math.prod(map(len, peers))
         allowed = sum(map(len, fitting.values())) + (len(options) - len(fitting)) * combinations
         cause = Cause("supply", "", supply.needs)
         rows: dict[tuple[str, ...], int | None]
         if 2 * allowed < len(options) * combinations:
             rows = {(option, *taken): 0 for option, fits in fitting.items() for taken in fits}
-            rows |= {(option, *taken): 0 for option in options if option not in fitting for taken in itertools.product(*peers)}
+            rows |= {
+                (option, *taken): 0
+                for option in options
+                if option not in fitting
+                for taken in itertools.product(*peers)
+            }
             yield Factor(supply.scope, rows, None, cause)
         elif allowed < len(options) * combinations:
-            rows = {(option, *taken): None for option, fits in fitting.items() for taken in itertools.product(*peers) if taken not in fits}
+            rows = {
+                (option, *taken): None
+                for option, fits in fitting.items()
+                for taken in itertools.product(*peers)
+                if taken not in fits
+            }
             yield Factor(supply.scope, rows, 0, cause)
 
 
 def _terms(menu: Menu, derived: Derived, criterion: str) -> Iterator[Term]:
     stated: dict[str, dict[frozenset[tuple[str, frozenset[str]]], Effect]] = defaultdict(dict)
-    applying = [menu.effects[iri] for iri in derived.applies & menu.effects.keys() if menu.effects[iri].criterion == criterion]
+    applying = [
+        menu.effects[iri]
+        for iri in derived.applies & menu.effects.keys()
+        if menu.effects[iri].criterion == criterion
+    ]
     for effect in sorted(applying, key=_foremost_first):
         stated[effect.option].setdefault(frozenset(effect.given), effect)
     for effects in stated.values():
@@ -215,7 +267,9 @@ def _terms(menu: Menu, derived: Derived, criterion: str) -> Iterator[Term]:
 
 
 def _foremost_first(effect: Effect) -> tuple[bool, int, float, str]:
-    """Of statements about the same options, first what was learnt from rows, then what is said of the narrowest situation."""
+    """Of statements about the same options, first what was learnt from rows, then what is said of the
+    narrowest situation.
+    """
     return not effect.learnt, -len(effect.when), effect.width, effect.iri
 
 
@@ -231,12 +285,16 @@ def within(narrow: Effect, wide: Effect) -> bool:
 
 
 class _Sum:
-    """Weights of options alone and of combinations, added up: one factor for each set of decisions in the end."""
+    """Weights of options alone and of combinations, added up: one factor for each set of decisions in the
+    end.
+    """
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._position = {decision: i for i, decision in enumerate(problem.domains)}
-        self._tables: dict[tuple[str, ...], dict[tuple[str, ...], int]] = {(decision,): {} for decision in problem.domains}
+        self._tables: dict[tuple[str, ...], dict[tuple[str, ...], int]] = {
+            (decision,): {} for decision in problem.domains
+        }
 
     def add(self, scope: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...], int]], unit: int) -> None:
         """Add weights, in a unit; combinations with options outside the domains may be among them."""
@@ -254,7 +312,9 @@ class _Sum:
 
 
 def _add_soft_factors(problem: Problem, criteria: tuple[str, ...]) -> None:
-    """The criteria, the most important first, then the fewest departures from defaults, then the order of the options, packed into one sum."""
+    """The criteria, the most important first, then the fewest departures from defaults, then the order of the
+    options, packed into one sum.
+    """
     total = _Sum(problem)
     units = _tie_break_units(problem)
     for (decision, options), step in zip(problem.domains.items(), units[1:], strict=True):
@@ -276,7 +336,9 @@ def _add_soft_factors(problem: Problem, criteria: tuple[str, ...]) -> None:
 
 
 def _departures(problem: Problem) -> Iterator[tuple[tuple[str, ...], Iterable[tuple[tuple[str, ...], int]]]]:
-    """What departing from its default costs each decision; which option that is may depend on the framework taken."""
+    """What departing from its default costs each decision; which option that is may depend on the framework
+    taken.
+    """
     menu = problem.menu
     for decision, options in problem.domains.items():
         default, cost = menu.default[decision], menu.departure_cost[decision]
@@ -286,16 +348,23 @@ def _departures(problem: Problem) -> Iterator[tuple[tuple[str, ...], Iterable[tu
             continue
         other = menu.decision_of(next(iter(documented)))
         pairs = itertools.product(options, problem.domains[other])
-        yield (decision, other), [((option, taken), -cost) for option, taken in pairs if option != documented.get(taken, default)]
+        yield (
+            (decision, other),
+            [((option, taken), -cost) for option, taken in pairs if option != documented.get(taken, default)],
+        )
 
 
 def _tie_break_units(problem: Problem) -> list[int]:
-    """For the number of departures, then for each decision, the weight of one step, so that no sum of later steps reaches an earlier one."""
+    """For the number of departures, then for each decision, the weight of one step, so that no sum of later
+    steps reaches an earlier one.
+    """
     sizes = [len(options) + 1 for options in problem.domains.values()]
     return list(itertools.accumulate(reversed(sizes), lambda product, size: product * size, initial=1))[::-1]
 
 
-def _criterion_tables(problem: Problem, criterion: str) -> Iterator[tuple[tuple[str, ...], dict[tuple[str, ...], int]]]:
+def _criterion_tables(
+    problem: Problem, criterion: str
+) -> Iterator[tuple[tuple[str, ...], dict[tuple[str, ...], int]]]:
     """What a criterion makes of options and combinations."""
     menu = problem.menu
     for term in problem.terms[criterion]:
@@ -305,6 +374,8 @@ def _criterion_tables(problem: Problem, criterion: str) -> Iterator[tuple[tuple[
         yield scope, {(effect.option, *combination): term.weight for combination in combinations}
     amounts = menu.costs.get(criterion, {})
     for decision, options in problem.domains.items() if amounts else ():
-        table: dict[tuple[str, ...], int] = {(option,): -round(SCALE * amounts[option]) for option in options if option in amounts}
+        table: dict[tuple[str, ...], int] = {
+            (option,): -round(SCALE * amounts[option]) for option in options if option in amounts
+        }
         if table:
             yield (decision,), table

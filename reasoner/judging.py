@@ -1,7 +1,9 @@
-"""Additions are compiled and tried by a process that can be killed: a rule of theirs may cost whatever its author likes.
+"""Additions are compiled and tried by a process that can be killed: a rule of theirs may cost whatever its
+author likes.
 
-The process may spend some seconds of processor time on one rule for one request, and some minutes and GiB on everything; whoever passes that is ended
-by the kernel, and what it was at is named. What was found sound is compiled, and kept, so that nobody pays for it again; planning leaves no rule out.
+The process may spend some seconds of processor time on one rule for one request, and some minutes and GiB on
+everything; whoever passes that is ended by the kernel, and what it was at is named. What was found sound is
+compiled, and kept, so that nobody pays for it again; planning leaves no rule out.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ def judge(shipped: Sequence[Source], added: Sequence[Source], *, only_cost: bool
     """The knowledge compiled from all of these sources, with which planning works.
 
     Args:
-        only_cost: run the rules, whatever else is wrong; nothing is compiled then, and nothing but `TooDear` is raised.
+        only_cost: run the rules, whatever else is wrong; nothing is compiled then, and nothing but `TooDear`
+            is raised.
 
     Raises:
         TooDear: a rule, or everything, costs too much.
@@ -49,14 +52,22 @@ def judge(shipped: Sequence[Source], added: Sequence[Source], *, only_cost: bool
     with tempfile.TemporaryDirectory(prefix="ontune-judge-") as folder:
         sources = [[str(source.path), source.name, source.added] for source in (*shipped, *added)]
         result = Path(folder, "compiled.nq")
-        task = {"sources": sources, "seconds": SECONDS_FOR_A_RULE, "result": str(result), "only_cost": only_cost}
+        task = {
+            "sources": sources,
+            "seconds": SECONDS_FOR_A_RULE,
+            "result": str(result),
+            "only_cost": only_cost,
+        }
         root = str(Path(__file__).resolve().parent.parent)
         ended = subprocess.run(
             [sys.executable, "-P", "-m", "reasoner.judging"],
             input=json.dumps(task).encode(),
             capture_output=True,
             check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
+            },
         )
         last = ended.stdout.splitlines()[-1] if ended.stdout else b""
         if ended.returncode != 0:
@@ -76,18 +87,32 @@ def judge(shipped: Sequence[Source], added: Sequence[Source], *, only_cost: bool
 def _killed(code: int, step: str, said: str) -> OntuneError:
     """What is said of a process that did not come to its end, by the step that it was at."""
     rule, _, request = step.partition("\t")
-    spent = {-signal.SIGPROF: f"took more than {SECONDS_FOR_A_RULE} s", -signal.SIGXCPU: f"took more than {_SECONDS} s"}
-    why = spent.get(code, f"needed more than {_BYTES >> 30} GiB of memory" if code < 0 or "MemoryError" in said else "")
+    spent = {
+        -signal.SIGPROF: f"took more than {SECONDS_FOR_A_RULE} s",
+        -signal.SIGXCPU: f"took more than {_SECONDS} s",
+    }
+    why = spent.get(
+        code, f"needed more than {_BYTES >> 30} GiB of memory" if code < 0 or "MemoryError" in said else ""
+    )
     if not why:
         return OntuneError(f"the knowledge base cannot be tried: {' '.join(said.split())[-500:]}")
     if rule in ("", _EVERYTHING):
         return TooDear([(f"the knowledge base: compiling and trying it {why}", ())])
     place = f" on {request}" if request else " when the knowledge base was compiled"
-    return TooDear([(f"rule {local_name(rule)}: {why}{place}; ask for less at once: patterns that share no variable are all combined", (rule,))])
+    return TooDear(
+        [
+            (
+                f"rule {local_name(rule)}: {why}{place}; ask for less at once: patterns that share no variable are all combined",
+                (rule,),
+            )
+        ]
+    )
 
 
 def _serve() -> None:
-    """The process: compiles and tries the sources that its standard input names, and writes what it is at, then its verdict."""
+    """The process: compiles and tries the sources that its standard input names, and writes what it is at,
+    then its verdict.
+    """
     task = json.loads(sys.stdin.buffer.read())
     resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
@@ -125,7 +150,11 @@ def _verdict(task: dict[str, Any]) -> dict[str, Any]:
     except MemoryError:
         raise
     except additions.UNFORESEEN as error:
-        return {"problems": [[f"the knowledge base: planning fails with it ({type(error).__name__}: {error})", []]]}
+        return {
+            "problems": [
+                [f"the knowledge base: planning fails with it ({type(error).__name__}: {error})", []]
+            ]
+        }
     Path(task["result"]).write_bytes(store.dump())
     return {}
 

@@ -1,7 +1,8 @@
-"""What texts of rules say, kept by what they are: the readings of the shipped rules come with the package, others lie in the user's cache.
+"""What texts of rules say, kept by what they are: the readings of the shipped rules come with the package,
+others lie in the user's cache.
 
-A reading belongs to one text and to one state of the code that reads. A shipped rule that was changed is therefore another text, which has no reading
-here and is read; and of other code's readings none is used.
+A reading belongs to one text and to one state of the code that reads. A shipped rule that was changed is
+therefore another text, which has no reading here and is read; and of other code's readings none is used.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def keep(new: Mapping[str, str]) -> None:
 
 
 def shipped(file: Path = SHIPPED) -> dict[str, str]:
-    """The readings that come with the package; none where it was built without, is damaged, or was read by other code than what is here."""
+    """The readings that come with the package; none where it was built without, is damaged, or was read by
+    other code than what is here.
+    """
     try:
         return _unsealed(file.read_bytes())
     except OSError:

@@ -1,4 +1,6 @@
-"""The static part of every choice: decisions, options, needs, effects, conflicts, behaviours and criteria, read once from a snapshot."""
+"""The static part of every choice: decisions, options, needs, effects, conflicts, behaviours and criteria,
+read once from a snapshot.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from reasoner.alike import Alike
 from reasoner.supply import Supplies
 
 SCALE = 10_000
-"""Weights are integers: the logarithm of a ratio in units of 1/10,000, so that sums are exact and every engine agrees."""
+"""Weights are integers: the logarithm of a ratio in units of 1/10,000, so that sums are exact and every
+engine agrees.
+"""
 
 _DECISIONS = """SELECT ?d ?name ?default ?cost WHERE { ?d a on:Decision ; on:default ?default ; sh:order ?order .
   OPTIONAL { ?d skos:notation ?name } OPTIONAL { ?d on:departureCost ?cost } }
@@ -34,7 +38,8 @@ _EFFECTS = """SELECT ?e ?o ?ratio ?low ?high ?criterion ?meanLow ?meanHigh WHERE
 
 @dataclass(frozen=True)
 class Statement:
-    """An option, the options that must stand beside it, and the situations in which this is said: what effects, conflicts and behaviours share.
+    """An option, the options that must stand beside it, and the situations in which this is said: what
+    effects, conflicts and behaviours share.
 
     Attributes:
         given: for each other decision named, the options any of which will do.
@@ -78,7 +83,9 @@ class Effect(Statement):
 
     @property
     def weight(self) -> int:
-        """The logarithm of the ratio, scaled; zero when the interval of the mean, or where that is not known the interval, crosses 1."""
+        """The logarithm of the ratio, scaled; zero when the interval of the mean, or where that is not known
+        the interval, crosses 1.
+        """
         low, high = self.mean or (self.low, self.high)
         return 0 if low <= 1 <= high and low != high else round(SCALE * math.log(self.ratio))
 
@@ -118,11 +125,18 @@ class OptionInfo:
 
     def applied(self, taken: Set[str]) -> Iterator[tuple[str, str, str, str]]:
         """The applications that hold beside the options that are taken."""
-        return (one for one in self.applications if one not in self.beside or not self.beside[one].isdisjoint(taken))
+        return (
+            one
+            for one in self.applications
+            if one not in self.beside or not self.beside[one].isdisjoint(taken)
+        )
 
 
 class Menu:
-    """Everything about decisions that does not depend on the request. Decisions and options are IRIs; `name` gives what people type."""
+    """Everything about decisions that does not depend on the request.
+
+    Decisions and options are IRIs; `name` gives what people type.
+    """
 
     def __init__(self, store: KnowledgeStore) -> None:
         self._names = store.names
@@ -146,7 +160,10 @@ class Menu:
         for option in self.info:
             for capability in (option, *self.provides.get(option, ())):
                 self.providers[capability].add(option)
-        alone = {option: tuple(need for need in needs if not self.providers.get(need)) for option, needs in self.needs_in_order.items()}
+        alone = {
+            option: tuple(need for need in needs if not self.providers.get(need))
+            for option, needs in self.needs_in_order.items()
+        }
         self.needs_unsupplied = {option: needs for option, needs in alone.items() if needs}
         self.unsupplied: dict[tuple[str, ...], frozenset[str]] = _grouped(self.needs_unsupplied)
         self.waiting_for: dict[str, list[str]] = defaultdict(list)
@@ -157,23 +174,38 @@ class Menu:
         self.costs = self._read_costs(store)
         self.ranges = {row["o"]: (int(row["least"]), int(row["most"])) for row in store.select(_RANGES)}
         self.doubt_rules = frozenset(store.instances(on("DoubtRule")))
-        self.rate_of = {row["c"]: row["rate"] for row in store.select("SELECT ?c ?rate WHERE { ?c a on:Criterion ; on:over ?rate }")}
+        self.rate_of = {
+            row["c"]: row["rate"]
+            for row in store.select("SELECT ?c ?rate WHERE { ?c a on:Criterion ; on:over ?rate }")
+        }
 
     def decision_of(self, option: str) -> str:
         """The decision that an option takes."""
         return self.info[option].decision
 
     def default_beside(self, decision: str, taken: Mapping[str, str]) -> str:
-        """The default of a decision beside other options taken: a framework may document another one than what holds without it."""
-        documented = (option for other in taken.values() for option in self.default_with.get(other, ()) if self.decision_of(option) == decision)
+        """The default of a decision beside other options taken: a framework may document another one than
+        what holds without it.
+        """
+        documented = (
+            option
+            for other in taken.values()
+            for option in self.default_with.get(other, ())
+            if self.decision_of(option) == decision
+        )
         return next(documented, self.default[decision])
 
     def without(self, excluded: Set[str]) -> dict[str, list[str]]:
         """For each decision the options that are left without some."""
-        return {decision: [option for option in options if option not in excluded] for decision, options in self.options.items()}
+        return {
+            decision: [option for option in options if option not in excluded]
+            for decision, options in self.options.items()
+        }
 
     def suppliers(self, need: str) -> dict[str, frozenset[str]]:
-        """The options that provide something, by the decisions that they take, in the order of the decisions' IRIs."""
+        """The options that provide something, by the decisions that they take, in the order of the decisions'
+        IRIs.
+        """
         if need not in self._suppliers:
             found: dict[str, set[str]] = defaultdict(set)
             for option in self.providers.get(need, ()):
@@ -184,11 +216,15 @@ class Menu:
     @cached_property
     def criteria(self) -> tuple[str, ...]:
         """Every criterion that effects speak of, throughput first."""
-        return tuple(dict.fromkeys((on("throughput"), *sorted({effect.criterion for effect in self.effects.values()}))))
+        return tuple(
+            dict.fromkeys((on("throughput"), *sorted({effect.criterion for effect in self.effects.values()})))
+        )
 
     @cached_property
     def documented_defaults(self) -> dict[str, dict[str, str]]:
-        """For each decision of which another option than the default is documented as default beside some options: by those, that option."""
+        """For each decision of which another option than the default is documented as default beside some
+        options: by those, that option.
+        """
         found: dict[str, dict[str, str]] = defaultdict(dict)
         for taken, defaults in self.default_with.items():
             for option in defaults:
@@ -227,7 +263,9 @@ class Menu:
     def option_names(self, decision: str) -> Vocabulary:
         """The options of a decision by their names."""
         if decision not in self._options_by_decision:
-            self._options_by_decision[decision] = Vocabulary(self._names.entry(option) for option in self.options[decision])
+            self._options_by_decision[decision] = Vocabulary(
+                self._names.entry(option) for option in self.options[decision]
+            )
         return self._options_by_decision[decision]
 
     @cached_property
@@ -254,7 +292,9 @@ class Menu:
             if option in self.info or decision not in self.options:
                 continue
             name = row.get("name", local_name(option))
-            self.info[option] = OptionInfo(option, decision, name, row.get("label", name), tuple(applications[option]), beside[option])
+            self.info[option] = OptionInfo(
+                option, decision, name, row.get("label", name), tuple(applications[option]), beside[option]
+            )
             self.name[option] = name
             self.options[decision].append(option)
             keys[option] = row.get("key", "")
@@ -283,20 +323,32 @@ class Menu:
                 criterion = row.get("criterion", on("throughput"))
                 mean = (float(row["meanLow"]), float(row["meanHigh"])) if "meanLow" in row else None
                 situations = frozenset(when.get(row["e"], ()))
-                self.effects[row["e"]] = Effect(row["e"], row["o"], context(row["e"]), situations, criterion, ratio, *bounds, mean)
+                self.effects[row["e"]] = Effect(
+                    row["e"], row["o"], context(row["e"]), situations, criterion, ratio, *bounds, mean
+                )
         self.conflicts: dict[str, Conflict] = {}
-        for row in store.select("SELECT ?e ?o WHERE { ?e a on:Conflict ; on:option ?o FILTER NOT EXISTS { ?e on:unverified true } }"):
+        for row in store.select(
+            "SELECT ?e ?o WHERE { ?e a on:Conflict ; on:option ?o FILTER NOT EXISTS { ?e on:unverified true } }"
+        ):
             if row["o"] in self.info:
-                self.conflicts[row["e"]] = Conflict(row["e"], row["o"], context(row["e"]), frozenset(when.get(row["e"], ())))
+                self.conflicts[row["e"]] = Conflict(
+                    row["e"], row["o"], context(row["e"]), frozenset(when.get(row["e"], ()))
+                )
         self.behaviours: dict[str, Behaviour] = {}
-        for row in store.select("SELECT ?e ?o ?becomes WHERE { ?e a on:Behaviour ; on:option ?o ; on:becomes ?becomes }"):
+        for row in store.select(
+            "SELECT ?e ?o ?becomes WHERE { ?e a on:Behaviour ; on:option ?o ; on:becomes ?becomes }"
+        ):
             if row["o"] in self.info:
-                self.behaviours[row["e"]] = Behaviour(row["e"], row["o"], context(row["e"]), frozenset(when.get(row["e"], ())), row["becomes"])
+                self.behaviours[row["e"]] = Behaviour(
+                    row["e"], row["o"], context(row["e"]), frozenset(when.get(row["e"], ())), row["becomes"]
+                )
 
     def _read_costs(self, store: KnowledgeStore) -> dict[str, dict[str, float]]:
         """For each criterion that sums a property of the chosen options (less is better), the amounts."""
         costs: dict[str, dict[str, float]] = defaultdict(dict)
-        for row in store.select("SELECT ?c ?o ?amount WHERE { ?c a on:Criterion ; on:sums ?p . ?o on:optionOf ?d ; ?p ?amount }"):
+        for row in store.select(
+            "SELECT ?c ?o ?amount WHERE { ?c a on:Criterion ; on:sums ?p . ?o on:optionOf ?d ; ?p ?amount }"
+        ):
             costs[row["c"]][row["o"]] = float(row["amount"])
         return dict(costs)
 

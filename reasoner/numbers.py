@@ -1,7 +1,8 @@
 """Options that are numbers: made for the request that asks for one, never a list by hand.
 
-The knowledge base declares one option for all numbers of a decision (`on:NumberedOption`), with the range that makes sense; `{number}` in how it is
-applied is the number. A request that asks for `threads=64` takes that option, with a fact that says which number is meant, which rules read.
+The knowledge base declares one option for all numbers of a decision (`on:NumberedOption`), with the range
+that makes sense; `{number}` in how it is applied is the number. A request that asks for `threads=64` takes
+that option, with a fact that says which number is meant, which rules read.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from kb.terms import RDF_TYPE, on
 from reasoner.menu import Menu
 
 Numbers = Mapping[str, int]
-"""The numbers that a request asks for, by the option (its IRI) that stands for all numbers of the decision."""
+"""The numbers that a request asks for, by the option (its IRI) that stands for all numbers of the decision.
+"""
 
 XSD_INTEGER = ox.NamedNode("http://www.w3.org/2001/XMLSchema#integer")
 
 
 def numbered(menu: Menu, decision: str, text: str, where: str) -> tuple[str, int] | None:
-    """The option that stands for the numbers of a decision, and the number that a text names: `64`, or the option's own name, `threads-64`.
+    """The option that stands for the numbers of a decision, and the number that a text names: `64`, or the
+    option's own name, `threads-64`.
 
     Args:
         decision: as people write it.
@@ -45,7 +48,12 @@ def numbered(menu: Menu, decision: str, text: str, where: str) -> tuple[str, int
         return None
     least, most = menu.ranges[option]
     if not least <= number <= most:
-        raise BadInput(where, f"{decision}={text} makes no sense", expected=f"a number from {least} to {most}", given=text)
+        raise BadInput(
+            where,
+            f"{decision}={text} makes no sense",
+            expected=f"a number from {least} to {most}",
+            given=text,
+        )
     return option, number
 
 
@@ -85,7 +93,12 @@ def with_numbers(menu: Menu, asked: Mapping[str, int]) -> Menu:
     for option, number in numbers.items():
         info = menu.info[option]
         name = f"{menu.name[info.decision]}-{number}"
-        applied = tuple((how, manager, key, value.replace("{number}", str(number))) for how, manager, key, value in info.applications)
+        applied = tuple(
+            (how, manager, key, value.replace("{number}", str(number)))
+            for how, manager, key, value in info.applications
+        )
         other.name[option] = name
-        other.info[option] = replace(info, name=name, label=info.label.replace("{number}", str(number)), applications=applied)
+        other.info[option] = replace(
+            info, name=name, label=info.label.replace("{number}", str(number)), applications=applied
+        )
     return other

@@ -1,4 +1,6 @@
-"""What configurations do to the numbers: the classes, their order, and the class of a whole configuration, defaults included."""
+"""What configurations do to the numbers: the classes, their order, and the class of a whole configuration,
+defaults included.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Numerics:
         self._menu = menu
 
     def keeps_bits(self, name: str | None) -> bool:
-        """Whether a class, which nothing is stricter than, promises the bits of what stands, and nothing of its formats."""
+        """Whether a class, which nothing is stricter than, promises the bits of what stands, and nothing of
+        its formats.
+        """
         return name is not None and name == next(iter(self.names), None)
 
     def note(self, name: str | None) -> str:
@@ -46,7 +50,8 @@ class Numerics:
         return self._rank[self._iri[name]] > self._rank[self._iri[other]]
 
     def of(self, taken: Mapping[str, str], derived: Derived, standing: Container[str] = ()) -> str:
-        """The class of a configuration: the loosest of its options, and of what they are on the machine at hand; empty where no class is known.
+        """The class of a configuration: the loosest of its options, and of what they are on the machine at
+        hand; empty where no class is known.
 
         Args:
             taken: decision to option.
@@ -63,5 +68,9 @@ class Numerics:
                 yield self._class_of[option]
         for iri in derived.applies & self._menu.behaviours.keys():
             behaviour = self._menu.behaviours[iri]
-            if behaviour.option in taken.values() and behaviour.option not in standing and behaviour.holds(taken):
+            if (
+                behaviour.option in taken.values()
+                and behaviour.option not in standing
+                and behaviour.holds(taken)
+            ):
                 yield behaviour.becomes

@@ -1,8 +1,8 @@
 """What is best under an objective that is no sum of effects: the time to a number of samples.
 
-The time of a configuration is the sum of its options' set-up times plus its samples over its rate. Among configurations with equal set-up times the
-fastest is the best one, so the problem is solved once for each combination of set-up times that the options allow; there are few, because few options
-take any.
+The time of a configuration is the sum of its options' set-up times plus its samples over its rate. Among
+configurations with equal set-up times the fastest is the best one, so the problem is solved once for each
+combination of set-up times that the options allow; there are few, because few options take any.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class Solved(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """How many samples are to be trained, and a configuration of known rate (samples per second) to count from."""
+    """How many samples are to be trained, and a configuration of known rate (samples per second) to count
+    from.
+    """
 
     samples: float
     configuration: Mapping[str, str]
@@ -44,7 +46,8 @@ class Job:
 
 
 class ShortestTime:
-    """The configuration that trains a number of samples in the shortest time; values are `-log(seconds)`, in the units of `Problem.unit`.
+    """The configuration that trains a number of samples in the shortest time; values are `-log(seconds)`, in
+    the units of `Problem.unit`.
 
     Args:
         problem: grounded with the rate as its first criterion.
@@ -57,20 +60,26 @@ class ShortestTime:
         self._rate = next(iter(problem.terms))
         self._cases = list(self._solve_cases(setup))
         self.feasible = bool(self._cases)
-        self.value = max((self._value(seconds, solution.value) for seconds, solution in self._cases), default=0)
+        self.value = max(
+            (self._value(seconds, solution.value) for seconds, solution in self._cases), default=0
+        )
 
     def best(self) -> dict[str, str]:
         """The configuration of the shortest time."""
         return max(self._cases, key=lambda case: self._value(case[0], case[1].value))[1].best()
 
     def marginals(self) -> dict[str, dict[str, int]]:
-        """For each decision the value of the best configuration with each option; an option that no feasible configuration has is absent."""
+        """For each decision the value of the best configuration with each option; an option that no feasible
+        configuration has is absent.
+        """
         found: dict[str, dict[str, int]] = {}
         for seconds, solution in self._cases:
             for decision, values in solution.marginals().items():
                 best = found.setdefault(decision, {})
                 for option, value in values.items():
-                    best[option] = max(best.get(option, -self._problem.unit << 62), self._value(seconds, value))
+                    best[option] = max(
+                        best.get(option, -self._problem.unit << 62), self._value(seconds, value)
+                    )
         return found
 
     def best_with(self, decision: str, option: str) -> dict[str, str]:
@@ -103,7 +112,9 @@ class ShortestTime:
                 yield sum(seconds for _, seconds, _ in case), solution
 
     def _value(self, setup_seconds: float, packed: int) -> int:
-        """From set-up time and packed value of a rate to the packed value of the time; tie-breaks, below one unit, are kept."""
+        """From set-up time and packed value of a rate to the packed value of the time; tie-breaks, below one
+        unit, are kept.
+        """
         unit = self._problem.unit
         weight, tie_break = divmod(packed + unit - 1, unit)
         gain = (weight - self._problem.weight(dict(self._job.configuration), self._rate)) / SCALE

@@ -22,7 +22,9 @@ SELECT ?obs ?workload ?throughput ?uarch ?cores ?decision ?option WHERE {
 
 @dataclass(frozen=True)
 class Start:
-    """A measured configuration (decision to option, by IRI), its throughput in samples per second, and the observation."""
+    """A measured configuration (decision to option, by IRI), its throughput in samples per second, and the
+    observation.
+    """
 
     id: str
     configuration: dict[str, str]
@@ -48,9 +50,11 @@ class Observed:
             self._shipped[measured.microarchitecture, measured.cores].append(measured)
 
     def nearest(self, request: Request, taken: Mapping[str, str]) -> Start | None:
-        """The run of the same job, on the same microarchitecture with as many cores, that differs in the fewest options from `taken`.
+        """The run of the same job, on the same microarchitecture with as many cores, that differs in the
+        fewest options from `taken`.
 
-        A job is the same by what is stated of it. A run of which only the workload's name is told, such as a shipped one, was of what the knowledge
+        A job is the same by what is stated of it. A run of which only the workload's name is told, such as a
+        shipped one, was of what the knowledge
         base knows by that name: a job of that name with another batch is another one.
         """
         cpu = request.target.facts.get("cpu") or {}
@@ -58,22 +62,39 @@ class Observed:
         if microarchitecture is None or cores is None:
             return None
         job, what = request.workload, request.workload.what
-        runs = [*self._own.at(job.name, what, microarchitecture, cores), *self._shipped.get((microarchitecture, cores), ())]
+        runs = [
+            *self._own.at(job.name, what, microarchitecture, cores),
+            *self._shipped.get((microarchitecture, cores), ()),
+        ]
         near = [self._start(run) for run in runs if (run.what or self._known_as(run.workload)) == what]
-        return min(near, key=lambda start: sum(option != taken[decision] for decision, option in start.configuration.items()), default=None)
+        return min(
+            near,
+            key=lambda start: sum(
+                option != taken[decision] for decision, option in start.configuration.items()
+            ),
+            default=None,
+        )
 
     def _known_as(self, name: str) -> str:
         """What the knowledge base knows by a workload's name; empty where it knows none."""
         if name not in self._named:
             try:
-                self._named[name] = load_workload(name, self._store).what if name in workload_names(self._store) else ""
+                self._named[name] = (
+                    load_workload(name, self._store).what if name in workload_names(self._store) else ""
+                )
             except BadInput:  # an addition that is none
                 self._named[name] = ""
         return self._named[name]
 
     def _start(self, measured: Measured) -> Start:
-        """With IRIs for names; what a run does not tell, or names that are known no longer, count as defaults."""
-        took = {self._decisions[name]: self._options[name, option] for name, option in measured.options.items() if (name, option) in self._options}
+        """With IRIs for names; what a run does not tell, or names that are known no longer, count as
+        defaults.
+        """
+        took = {
+            self._decisions[name]: self._options[name, option]
+            for name, option in measured.options.items()
+            if (name, option) in self._options
+        }
         return Start(measured.id, {**self._menu.default, **took}, measured.throughput)
 
 
@@ -84,6 +105,8 @@ def _shipped(store: KnowledgeStore) -> list[Measured]:
         options[row["obs"]][row["decision"]] = row["option"]
         rows[row["obs"]] = row
     return [
-        Measured(iri, row["workload"], "", row["uarch"], int(row["cores"]), options[iri], float(row["throughput"]))
+        Measured(
+            iri, row["workload"], "", row["uarch"], int(row["cores"]), options[iri], float(row["throughput"])
+        )
         for iri, row in sorted(rows.items())
     ]

@@ -1,7 +1,9 @@
-"""Changes of shipped resources, each said aloud: an `on:Override` in a file names the resource, the properties, and why.
+"""Changes of shipped resources, each said aloud: an `on:Override` in a file names the resource, the
+properties, and why.
 
-What is shipped is a whole: a second description of one of its resources would merge with the first in silence, and every plan would rest on both.
-So a file states nothing of a shipped resource but what its overrides name: of `on:replaces` the shipped values go, beside `on:adds` they stay.
+What is shipped is a whole: a second description of one of its resources would merge with the first in
+silence, and every plan would rest on both. So a file states nothing of a shipped resource but what its
+overrides name: of `on:replaces` the shipped values go, beside `on:adds` they stay.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ def undeclared(own: KnowledgeStore, shipped: Mapping[str, frozenset[tuple[str, A
         and quad.predicate.value not in _OPEN
         and (quad.predicate.value, quad.object) not in shipped[quad.subject.value]
     }
-    for resource, statements in itertools.groupby(sorted(changed - named), key=lambda statement: statement[0]):
+    for resource, statements in itertools.groupby(
+        sorted(changed - named), key=lambda statement: statement[0]
+    ):
         what, which = prefixed(resource), " , ".join(prefixed(property_) for _, property_ in statements)
         aloud = f'kb:NAME a on:Override ; on:overrides {what} ; on:replaces {which} ; rdfs:label "why" (on:adds, where the shipped values stay)'
         yield f"{what}: it is shipped, and this states its {which}; give what is yours a name of its own, or say the change aloud: {aloud}"
@@ -59,8 +63,12 @@ def undeclared(own: KnowledgeStore, shipped: Mapping[str, frozenset[tuple[str, A
 def apply(store: KnowledgeStore) -> None:
     """Take out of the shipped sources what the added ones replace, and with a version its sort key."""
     for row in store.select(_OVERRIDES):
-        for property_ in [row["replaced"], *store.objects(row["replaced"], on("sortedBy"))] if "replaced" in row else ():
-            quads = store.store.quads_for_pattern(ox.NamedNode(row["resource"]), ox.NamedNode(property_), None, None)
+        for property_ in (
+            [row["replaced"], *store.objects(row["replaced"], on("sortedBy"))] if "replaced" in row else ()
+        ):
+            quads = store.store.quads_for_pattern(
+                ox.NamedNode(row["resource"]), ox.NamedNode(property_), None, None
+            )
             store.remove([quad for quad in quads if not str(quad.graph_name).startswith(f"<{ADDED}")])
 
 

@@ -1,5 +1,6 @@
-"""What is known of the packages that a script requires: names of other software, releases that go with one release
-of a framework, packages that are compiled where they are used, and names that only look like one that is meant."""
+"""What is known of the packages that a script requires: names of other software, releases that go with one
+release of a framework, packages that are compiled where they are used, and names that only look like one that
+is meant."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 _MISLEADING = """SELECT ?name ?meant ?until ?fails WHERE { ?m a on:MisleadingName ; skos:notation ?name ; on:meant ?meant .
   OPTIONAL { ?m on:genuineBeforeKey ?until } OPTIONAL { ?m on:onlyFails ?fails } }"""
-_GOES_WITH = "SELECT ?release ?range WHERE { ?r a on:PackageRelease ; skos:notation ?release ; on:goesWith ?range }"
+_GOES_WITH = (
+    "SELECT ?release ?range WHERE { ?r a on:PackageRelease ; skos:notation ?release ; on:goesWith ?range }"
+)
 _COMPILED = """SELECT ?name ?caution ?needed ?provider WHERE { ?p a on:CompiledPackage ; skos:notation ?name ; on:caution ?caution .
   OPTIONAL { ?p on:compiledWith ?needed . OPTIONAL { ?provider on:provides ?needed } } }"""
 _SHORTEST = 4  # letters of a name of which a slip is looked for
@@ -25,7 +28,9 @@ _SHORTEST = 4  # letters of a name of which a slip is looked for
 
 @dataclass(frozen=True)
 class Misleading:
-    """A name of other software: what people mean by it, from which version on (as a sort key), and whether it only fails."""
+    """A name of other software: what people mean by it, from which version on (as a sort key), and whether it
+    only fails.
+    """
 
     meant: str
     genuine_before: str
@@ -39,8 +44,8 @@ class PackageKnowledge:
     Attributes:
         misleading: names of other software than people mean.
         goes_with: for `name==version` the requirement on a framework that its metadata states.
-        compiled: for a name what is to be said, and the options that bring what it is compiled with, as IRIs; where
-            none does, it is said of every plan.
+        compiled: for a name what is to be said, and the options that bring what it is compiled with, as IRIs;
+            where none does, it is said of every plan.
         needs: for a name the capability that it is compiled with, by its short name.
     """
 
@@ -55,17 +60,26 @@ class PackageKnowledge:
         if known and known.only_fails:
             problem = f"{requirement.asked}: the package {requirement.name} only fails when it is installed"
             meant = dataclasses.replace(requirement, name=known.meant)
-            raise BadInput(requirement.where or "requires", problem, expected=f"{meant.name}{requirement.versions}")
+            raise BadInput(
+                requirement.where or "requires", problem, expected=f"{meant.name}{requirement.versions}"
+            )
 
     def implied(self, requirement: Requirement) -> Iterator[Requirement]:
         """What a pinned package asks of a framework itself."""
         from kb.requirements import parsed
 
         for specifier in requirement.versions:
-            taken = self.goes_with.get(f"{requirement.name}=={specifier.version}") if specifier.operator == "==" else None
+            taken = (
+                self.goes_with.get(f"{requirement.name}=={specifier.version}")
+                if specifier.operator == "=="
+                else None
+            )
             if taken:
                 yield dataclasses.replace(
-                    parsed(taken), asked=f"{taken}, which {requirement.asked} takes", where=requirement.where, marker=requirement.marker
+                    parsed(taken),
+                    asked=f"{taken}, which {requirement.asked} takes",
+                    where=requirement.where,
+                    marker=requirement.marker,
                 )
 
     def remark(self, requirement: Requirement, taken: Collection[str], known: Collection[str]) -> str:
@@ -80,7 +94,11 @@ class PackageKnowledge:
             return f"the package {requirement.name} is another one than its name suggests; meant is {misleads.meant}"
         caution, providers = self.compiled.get(requirement.name, ("", frozenset()))
         if caution and not providers & set(taken):
-            asking = f"ontune query providers --param capability={self.needs[requirement.name]}" if providers else ""
+            asking = (
+                f"ontune query providers --param capability={self.needs[requirement.name]}"
+                if providers
+                else ""
+            )
             return caution + (f"; nothing of this plan brings that ({asking})" if asking else "")
         if near := slip_of(requirement.name, {*known, *self.misleading, *self.compiled}):
             meant = self.misleading[near].meant if near in self.misleading else near
@@ -90,7 +108,11 @@ class PackageKnowledge:
     def _misleads(self, requirement: Requirement) -> Misleading | None:
         known = self.misleading.get(requirement.name)
         if known and known.genuine_before:
-            bounds = [version_key(one.version) for one in requirement.versions if one.operator in ("==", "<", "<=", "~=")]
+            bounds = [
+                version_key(one.version)
+                for one in requirement.versions
+                if one.operator in ("==", "<", "<=", "~=")
+            ]
             if any(bound <= known.genuine_before for bound in bounds):
                 return None
         return known
@@ -99,18 +121,25 @@ class PackageKnowledge:
 def package_knowledge(store: KnowledgeStore) -> PackageKnowledge:
     """Read it of a knowledge base."""
     misleading = {
-        row["name"]: Misleading(row["meant"], row.get("until") or "", row.get("fails") == "true") for row in store.select(_MISLEADING)
+        row["name"]: Misleading(row["meant"], row.get("until") or "", row.get("fails") == "true")
+        for row in store.select(_MISLEADING)
     }
     compiled: dict[str, tuple[str, frozenset[str]]] = {}
     for row in store.select(_COMPILED):
         _, providers = compiled.get(row["name"], ("", frozenset()))
-        compiled[row["name"]] = (row["caution"], providers | {provider for provider in (row.get("provider"),) if provider})
+        compiled[row["name"]] = (
+            row["caution"],
+            providers | {provider for provider in (row.get("provider"),) if provider},
+        )
     needs = {row["name"]: local_name(row["needed"]) for row in store.select(_COMPILED) if row.get("needed")}
-    return PackageKnowledge(misleading, {row["release"]: row["range"] for row in store.select(_GOES_WITH)}, compiled, needs)
+    return PackageKnowledge(
+        misleading, {row["release"]: row["range"] for row in store.select(_GOES_WITH)}, compiled, needs
+    )
 
 
 def slip_of(name: str, known: Collection[str]) -> str:
-    """The known name of which this one is a slip of the pen: a letter left out, or two that have changed places; else empty.
+    """The known name of which this one is a slip of the pen: a letter left out, or two that have changed
+    places; else empty.
 
     A letter more or another one may as well be the name of another package (torchx).
     """

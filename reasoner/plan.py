@@ -1,7 +1,7 @@
 """The Plan: the chosen configuration with its reasons, its rejected options and its prediction.
 
-`Plan.to_json` gives the object that `ontune plan --format json` prints and a bundle's `plan.json` holds; `Plan.from_json` reads it back and refuses
-everything that is not exactly such an object.
+`Plan.to_json` gives the object that `ontune plan --format json` prints and a bundle's `plan.json` holds;
+`Plan.from_json` reads it back and refuses everything that is not exactly such an object.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ T = TypeVar("T")
 
 
 class Later(Sequence[T]):
-    """A sequence that is worked out when somebody looks into it: few who plan ask about every option that was not taken.
+    """A sequence that is worked out when somebody looks into it: few who plan ask about every option that was
+    not taken.
 
     Args:
         work_out: gives the elements; asked once at the most.
@@ -78,7 +79,8 @@ class Reason:
     """Why something was concluded.
 
     Attributes:
-        kind: what spoke: a rule, an effect, an observation, a decision's default, the request, the site or a fact.
+        kind: what spoke: a rule, an effect, an observation, a decision's default, the request, the site or a
+            fact.
         id: the identifier of what spoke.
         text: one sentence for the user.
         sources: where the knowledge comes from: addresses or package names.
@@ -97,7 +99,8 @@ class Rejected:
     Attributes:
         option: its name.
         reasons: what speaks against it.
-        vs_best: `value`, what the best configuration with it reaches of the plan; empty where none is possible, or nothing known tells them apart.
+        vs_best: `value`, what the best configuration with it reaches of the plan; empty where none is
+            possible, or nothing known tells them apart.
     """
 
     option: str
@@ -113,9 +116,11 @@ class Application:
         how: the kind of change.
         name: variable, package, header key, setting, flag or launcher.
         value: its value; `{cores}` stands for the usable cores at run time.
-        manager: for packages, who installs them; `index` names a further wheel index. Empty for everything else.
-        by: who puts it into effect: `outside` of the program, the `image`, the `job`, the shipped `script`, the `hook` that a script of the user's
-            own calls (`ontune_settings.apply`), or the `user` in that script. Empty in plans of older versions.
+        manager: for packages, who installs them; `index` names a further wheel index. Empty for everything
+            else.
+        by: who puts it into effect: `outside` of the program, the `image`, the `job`, the shipped `script`,
+            the `hook` that a script of the user's own calls (`ontune_settings.apply`), or the `user` in that
+            script. Empty in plans of older versions.
     """
 
     how: How
@@ -127,7 +132,9 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class DecisionTaken:
-    """A decision with the option taken; `how` is the main way in which it is applied, empty where nothing needs to be done."""
+    """A decision with the option taken; `how` is the main way in which it is applied, empty where nothing
+    needs to be done.
+    """
 
     decision: str
     option: str
@@ -147,22 +154,30 @@ class Plan:
         workload: the workload's description, as in a workload file.
         target: the target's facts, as `ontune probe` prints them.
         objective: what was maximised.
-        numerics: the class of what the whole configuration may do to the numbers, defaults included: bitwise, exact, mixed or lossy.
+        numerics: the class of what the whole configuration may do to the numbers, defaults included: bitwise,
+            exact, mixed or lossy.
         decisions: one for every decision, in a stable order.
-        prediction: `throughput {value, unit, low, high}` and `vs_default {value, low, high}`, with the observations behind them; null is unknown.
-            `vs_default` also has `parts` (what each option brings), `default` (what is compared with) and `reason` (why it is null).
+        prediction: `throughput {value, unit, low, high}` and `vs_default {value, low, high}`, with the
+            observations behind them; null is unknown. `vs_default` also has `parts` (what each option
+            brings), `default` (what is compared with) and `reason` (why it is null).
         alternatives: the best plan for each other option: `{rank, options, vs_best}`.
         unknowns: facts that would change the plan: `{fact, would_change, probe}`.
         knowledge: `version` and `sha256` of the knowledge base.
         site: the place's conditions, as in a site file; empty where none was named.
-        not_measured: options that measurements speak of with another framework only: `{decision, option, known_with}`.
+        not_measured: options that measurements speak of with another framework only: `{decision, option,
+            known_with}`.
         asked_numerics: the class that was asked for; empty where the evidence decided.
-        numerics_note: what the class that was asked for does not promise; empty where there is nothing to say.
+        numerics_note: what the class that was asked for does not promise; empty where there is nothing to
+            say.
         idle: what of the target the plan leaves unused, a sentence each.
-        on_request: what would gain more if the user accepted it (other numerics, unsupported hacks): `{decision, option, vs_best, accept}`.
-        requirements: what became of each of the script's own requirements: `{asked, where, written, because, remark}`.
-        request: the whole question that the plan answers (see `kb.request.Request.to_json`); empty where it was
-            not kept: older versions kept none, and a plan for what MPI starts is asked for by a request to MODAK.
+        on_request: what would gain more if the user accepted it (other numerics, unsupported hacks):
+            `{decision, option, vs_best, accept}`.
+        requirements: what became of each of the script's own requirements: `{asked, where, written, because,
+            remark}`.
+        request: the whole question that the plan answers (see `kb.request.Request.to_json`); empty where it
+            was
+            not kept: older versions kept none, and a plan for what MPI starts is asked for by a request to
+            MODAK.
     """
 
     plan_id: str
@@ -198,7 +213,12 @@ class Plan:
         for taken in self.decisions:
             if taken.decision == decision:
                 return taken
-        raise BadInput("plan", f"it takes no decision '{decision}'", given=decision, known=[taken.decision for taken in self.decisions])
+        raise BadInput(
+            "plan",
+            f"it takes no decision '{decision}'",
+            given=decision,
+            known=[taken.decision for taken in self.decisions],
+        )
 
     def applied(self, how: How, manager: Manager | None = None) -> tuple[Application, ...]:
         """Every application of a kind (and of a package manager, if given), in the order of the decisions."""
@@ -222,8 +242,8 @@ class Plan:
             where: the file, or another name for the place that `obj` comes from; it begins every message.
 
         Raises:
-            BadInput: a key is missing or unknown, or a value is of the wrong kind (the message names the path to the key), or what is said of the
-                question is no longer what the plan was made for.
+            BadInput: a key is missing or unknown, or a value is of the wrong kind (the message names the path
+                to the key), or what is said of the question is no longer what the plan was made for.
         """
         plan = _decode(cls, obj, where)
         refuse_credentials(obj, where)
@@ -242,11 +262,16 @@ class Plan:
         """
         if not self.request:
             problem = "the plan does not keep what was asked for (an older version wrote it, or it is for MPI): its wishes are not known"
-            raise BadInput(f"{where}: request", problem, expected="a plan made anew by `ontune plan`, or -w, -t and the wishes in its place")
+            raise BadInput(
+                f"{where}: request",
+                problem,
+                expected="a plan made anew by `ontune plan`, or -w, -t and the wishes in its place",
+            )
         return Request.from_json(self.request, f"{where}: request")
 
     def situation(self, where: str = "plan") -> Request:
-        """What every plan says of its question, whichever version wrote it: workload, target and site, without a wish.
+        """What every plan says of its question, whichever version wrote it: workload, target and site,
+        without a wish.
 
         Raises:
             BadInput: one of them cannot be read.
@@ -270,9 +295,15 @@ def _check_request(plan: Plan, where: str) -> None:
     }  # fmt: skip
     for key, value in said.items():
         if getattr(plan, key) != value:
-            raise BadInput(f"{where}: {key}", "is not what the plan's request says: the file was edited", expected=expected)
+            raise BadInput(
+                f"{where}: {key}",
+                "is not what the plan's request says: the file was edited",
+                expected=expected,
+            )
     if not isinstance(plan.knowledge.get("sha256"), str):
-        raise BadInput(f"{where}: knowledge: sha256", "missing or no text", expected="the hash of the knowledge base")
+        raise BadInput(
+            f"{where}: knowledge: sha256", "missing or no text", expected="the hash of the knowledge base"
+        )
     if (found := plan_id(asked, plan.knowledge)) != plan.plan_id:
         problem = f"is '{plan.plan_id:.40}', and that of its request is '{found}': the file was edited"
         raise BadInput(f"{where}: plan_id", problem, expected=expected)
@@ -283,7 +314,11 @@ def idle(plan: Plan) -> Iterator[str]:
     there, used = len(plan.target.get("gpus") or ()), plan.devices
     if 0 < used < there:
         own = plan.workload.get("script") or plan.workload.get("command")
-        why = f"the plan takes {used} for your program (--ask gpus={there} asks for all)" if own else "nothing that this program does uses them"
+        why = (
+            f"the plan takes {used} for your program (--ask gpus={there} asks for all)"
+            if own
+            else "nothing that this program does uses them"
+        )
         yield f"{there - used} of {there} accelerators idle: {why}"
 
 
@@ -310,7 +345,10 @@ def _fields(kind: Hashable) -> dict[str, tuple[Any, bool]]:
     """For every field of a dataclass, its type and whether it must be given."""
     dataclass_type = typing.cast(Any, kind)
     hints = typing.get_type_hints(dataclass_type)
-    required = {field.name: field.default is field.default_factory is dataclasses.MISSING for field in dataclasses.fields(dataclass_type)}
+    required = {
+        field.name: field.default is field.default_factory is dataclasses.MISSING
+        for field in dataclasses.fields(dataclass_type)
+    }
     return {name: (hints[name], must) for name, must in required.items()}
 
 
@@ -352,10 +390,22 @@ def _value(hint: Any, item: object, where: str) -> Any:
 def _words(hint: Any) -> list[str]:
     """The texts that a union of literals allows."""
     arguments = typing.get_args(hint)
-    return list(arguments) if typing.get_origin(hint) is Literal else [word for part in arguments for word in _words(part)]
+    return (
+        list(arguments)
+        if typing.get_origin(hint) is Literal
+        else [word for part in arguments for word in _words(part)]
+    )
 
 
 def _described(item: object) -> str:
-    names = {str: "text", bool: "a truth value", int: "a number", float: "a number", list: "a list", dict: "an object", type(None): "nothing"}
+    names = {
+        str: "text",
+        bool: "a truth value",
+        int: "a number",
+        float: "a number",
+        list: "a list",
+        dict: "an object",
+        type(None): "nothing",
+    }
     described = names.get(type(item), type(item).__name__)
     return f"{described} {item!r:.40}" if isinstance(item, str | int | float) else described

@@ -1,6 +1,7 @@
 """What a plan is expected to reach, and what the best other plans would.
 
-A configuration's throughput is a baseline, measured or None, times the product of its effects. The interval of a product of ratios is that of a sum
+A configuration's throughput is a baseline, measured or None, times the product of its effects. The interval
+of a product of ratios is that of a sum
 of independent logarithms: what each may lie below its value adds in quadrature, and what it may lie above.
 """
 
@@ -19,28 +20,40 @@ from reasoner.reasons import Reasons
 from reasoner.request import Resolved
 
 Ratio = dict[str, float | None]
-"""A ratio with its interval: `value`, `low`, `high`; all null where nothing known tells the two sides apart."""
+"""A ratio with its interval: `value`, `low`, `high`; all null where nothing known tells the two sides apart.
+"""
 
 
-def prediction(observed: Observed, problem: Problem, taken: dict[str, str], resolved: Resolved, request: Request) -> dict[str, Any]:
-    """The `prediction` of a plan: throughput in samples/s (null where nothing near was measured), and the ratio to the default configuration.
+def prediction(
+    observed: Observed, problem: Problem, taken: dict[str, str], resolved: Resolved, request: Request
+) -> dict[str, Any]:
+    """The `prediction` of a plan: throughput in samples/s (null where nothing near was measured), and the
+    ratio to the default configuration.
 
-    The ratio names its `parts` (what the option of each decision brings; their product is the ratio), the `default` (those of its options that the
-    plan departs from), and where it is null the `reason`.
+    The ratio names its `parts` (what the option of each decision brings; their product is the ratio), the
+    `default` (those of its options that the plan departs from), and where it is null the `reason`.
     """
     criterion = resolved.criteria[-1]
     default = default_configuration(problem, resolved.pins)
     measured = observed.nearest(request, taken)
     throughput: dict[str, Any] = {"value": None, "unit": "samples/s", "low": None, "high": None}
     if measured is not None:
-        throughput |= _scaled(measured.throughput, compare(problem, criterion, taken, measured.configuration), taken == measured.configuration)
+        throughput |= _scaled(
+            measured.throughput,
+            compare(problem, criterion, taken, measured.configuration),
+            taken == measured.configuration,
+        )
     ratio: dict[str, Any] = dict(rounded(compare(problem, criterion, taken, default)))
     ratio["parts"] = list(_parts(problem, criterion, taken, default))
     names = problem.menu.name
-    ratio["default"] = {names[decision]: names[option] for decision, option in default.items() if option != taken[decision]}
+    ratio["default"] = {
+        names[decision]: names[option] for decision, option in default.items() if option != taken[decision]
+    }
     ratio["reason"] = None
     if ratio["value"] is None:
-        ratio["reason"] = "nothing known tells it from the default" if ratio["default"] else "it is the default itself"
+        ratio["reason"] = (
+            "nothing known tells it from the default" if ratio["default"] else "it is the default itself"
+        )
     return {"throughput": throughput, "vs_default": ratio, "observations": [measured.id] if measured else []}
 
 
@@ -52,17 +65,27 @@ def rounded(ratio: Ratio) -> Ratio:
 def _scaled(rate: float, ratio: Ratio, same: bool) -> Ratio:
     """A measured rate times a ratio; where nothing is known of what differs, the rate without an interval."""
     if ratio["value"] is None:
-        return {"value": round(rate, 1), "low": round(rate, 1) if same else None, "high": round(rate, 1) if same else None}
+        return {
+            "value": round(rate, 1),
+            "low": round(rate, 1) if same else None,
+            "high": round(rate, 1) if same else None,
+        }
     return {key: round(rate * (value or 0.0), 1) for key, value in ratio.items()}
 
 
-def _parts(problem: Problem, criterion: str, taken: dict[str, str], default: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """What each decision brings to the ratio by what was taken in the place of its default, the greatest gain first."""
+def _parts(
+    problem: Problem, criterion: str, taken: dict[str, str], default: dict[str, str]
+) -> Iterator[dict[str, Any]]:
+    """What each decision brings to the ratio by what was taken in the place of its default, the greatest gain
+    first.
+    """
     menu = problem.menu
     by_decision: dict[str, tuple[list[Term], list[Term]]] = defaultdict(lambda: ([], []))
     for side, terms in enumerate(_differing(problem, criterion, taken, default)):
         for term in terms:
-            by_decision[_answerable(term, menu.decision_of(term.effect.option), taken, default)][side].append(term)
+            by_decision[_answerable(term, menu.decision_of(term.effect.option), taken, default)][side].append(
+                term
+            )
     parts = []
     for decision, (brought, left) in by_decision.items():
         log_ratio = (sum(term.weight for term in brought) - sum(term.weight for term in left)) / SCALE
@@ -72,14 +95,25 @@ def _parts(problem: Problem, criterion: str, taken: dict[str, str], default: dic
 
 
 def _answerable(term: Term, decision: str, taken: Mapping[str, str], default: Mapping[str, str]) -> str:
-    """The decision that makes a term count on one side only: its own, or where that stays at its default, the one beside which it holds."""
+    """The decision that makes a term count on one side only: its own, or where that stays at its default, the
+    one beside which it holds.
+    """
     if taken[decision] != default[decision]:
         return decision
-    return next((beside for beside, options in term.effect.given if (taken[beside] in options) != (default[beside] in options)), decision)
+    return next(
+        (
+            beside
+            for beside, options in term.effect.given
+            if (taken[beside] in options) != (default[beside] in options)
+        ),
+        decision,
+    )
 
 
 def default_configuration(problem: Problem, pins: Mapping[str, str]) -> dict[str, str]:
-    """What a user has who decides nothing: every default; with a framework asked for, that framework and what is documented as its default."""
+    """What a user has who decides nothing: every default; with a framework asked for, that framework and what
+    is documented as its default.
+    """
     menu = problem.menu
     default = dict(menu.default)
     for decision, option in pins.items():
@@ -90,7 +124,9 @@ def default_configuration(problem: Problem, pins: Mapping[str, str]) -> dict[str
 
 
 def compare(problem: Problem, criterion: str, one: dict[str, str], other: dict[str, str]) -> Ratio:
-    """The ratio of a criterion between two configurations, with its interval; null where no effect tells them apart."""
+    """The ratio of a criterion between two configurations, with its interval; null where no effect tells them
+    apart.
+    """
     first, second = _differing(problem, criterion, one, other)
     if not first and not second:
         return {"value": None, "low": None, "high": None}
@@ -103,28 +139,43 @@ def _around(log_ratio: float, down: float, up: float) -> Ratio:
 
 
 def _spread(above: Sequence[Term], below: Sequence[Term]) -> tuple[float, float]:
-    """How far the logarithm of a quotient may lie below and above its value: statements that a narrower one replaces count no more."""
-    bounds = [(centre - math.log(effect.low), math.log(effect.high) - centre) for effect, centre in _standing(above)]
-    bounds += [(math.log(effect.high) - centre, centre - math.log(effect.low)) for effect, centre in _standing(below)]
+    """How far the logarithm of a quotient may lie below and above its value: statements that a narrower one
+    replaces count no more.
+    """
+    bounds = [
+        (centre - math.log(effect.low), math.log(effect.high) - centre) for effect, centre in _standing(above)
+    ]
+    bounds += [
+        (math.log(effect.high) - centre, centre - math.log(effect.low)) for effect, centre in _standing(below)
+    ]
     return math.hypot(*(down for down, _ in bounds)), math.hypot(*(up for _, up in bounds))
 
 
 def _standing(terms: Sequence[Term]) -> Iterator[tuple[Effect, float]]:
     for term in terms:
         effect = term.effect
-        if not any(other is not term and other.effect.option == effect.option and within(other.effect, effect) for other in terms):
+        if not any(
+            other is not term and other.effect.option == effect.option and within(other.effect, effect)
+            for other in terms
+        ):
             yield effect, effect.weight / SCALE
 
 
-def _differing(problem: Problem, criterion: str, one: dict[str, str], other: dict[str, str]) -> tuple[list[Term], list[Term]]:
+def _differing(
+    problem: Problem, criterion: str, one: dict[str, str], other: dict[str, str]
+) -> tuple[list[Term], list[Term]]:
     """The terms that count for one configuration and not for the other, and the other way round."""
     first = {term.effect.iri: term for term in problem.counted(one, criterion)}
     second = {term.effect.iri: term for term in problem.counted(other, criterion)}
-    return [first[iri] for iri in first.keys() - second.keys()], [second[iri] for iri in second.keys() - first.keys()]
+    return [first[iri] for iri in first.keys() - second.keys()], [
+        second[iri] for iri in second.keys() - first.keys()
+    ]
 
 
 def alternatives(reasons: Reasons, top: int) -> Iterator[dict[str, Any]]:
-    """The best plans with another option, best first: at most one for each decision, and none that only adds idle changes to a better one."""
+    """The best plans with another option, best first: at most one for each decision, and none that only adds
+    idle changes to a better one.
+    """
     problem, menu = reasons.problem, reasons.menu
     rivals: list[tuple[int, str]] = []
     for decision, values in reasons.marginals.items():
@@ -139,7 +190,11 @@ def alternatives(reasons: Reasons, top: int) -> Iterator[dict[str, Any]]:
             continue
         rank, last = rank + 1, value
         best = reasons.best_with(option)
-        changed = {menu.name[decision]: menu.name[other] for decision, other in best.items() if other != reasons.taken[decision]}
+        changed = {
+            menu.name[decision]: menu.name[other]
+            for decision, other in best.items()
+            if other != reasons.taken[decision]
+        }
         ratio = compare(problem, criterion, best, reasons.taken)
         yield {"rank": rank, "options": changed, "vs_best": rounded(ratio)}
 

@@ -14,7 +14,9 @@ Proof = dict[str, Any]
 
 
 def to_turtle(proof: Proof) -> str:
-    """Each conclusion is a `prov:Entity`; what concluded it is the `prov:Activity` that generated it and used its premises."""
+    """Each conclusion is a `prov:Entity`; what concluded it is the `prov:Activity` that generated it and used
+    its premises.
+    """
     triples = list(_provenance(proof, ox.BlankNode()))
     used = {name: PREFIXES[name] for name in ("prov", "rdfs", "dct")}
     written = ox.serialize(triples, format=ox.RdfFormat.TURTLE, prefixes=used)
@@ -23,7 +25,15 @@ def to_turtle(proof: Proof) -> str:
 
 def to_dot(proof: Proof) -> str:
     """A directed graph from premises to conclusion, in Graphviz's language."""
-    return "\n".join(["digraph proof {", '  rankdir="BT"; node [shape=box, fontname="sans-serif"];', *_drawn(proof, "n"), "}", ""])
+    return "\n".join(
+        [
+            "digraph proof {",
+            '  rankdir="BT"; node [shape=box, fontname="sans-serif"];',
+            *_drawn(proof, "n"),
+            "}",
+            "",
+        ]
+    )
 
 
 def _provenance(proof: Proof, entity: ox.BlankNode) -> Iterator[ox.Triple]:
@@ -34,14 +44,20 @@ def _provenance(proof: Proof, entity: ox.BlankNode) -> Iterator[ox.Triple]:
     yield _triple(activity, RDF_TYPE, ox.NamedNode(PREFIXES["prov"] + "Activity"))
     yield _triple(activity, PREFIXES["rdfs"] + "label", ox.Literal(_by(proof)))
     for source in proof["by"].get("sources", ()):
-        yield _triple(activity, PREFIXES["dct"] + "source", ox.NamedNode(source) if ":" in source else ox.Literal(source))
+        yield _triple(
+            activity,
+            PREFIXES["dct"] + "source",
+            ox.NamedNode(source) if ":" in source else ox.Literal(source),
+        )
     for premise in proof["premises"]:
         used = ox.BlankNode()
         yield _triple(activity, PREFIXES["prov"] + "used", used)
         yield from _provenance(premise, used)
 
 
-def _triple(subject: ox.BlankNode, predicate: str, value: ox.NamedNode | ox.BlankNode | ox.Literal) -> ox.Triple:
+def _triple(
+    subject: ox.BlankNode, predicate: str, value: ox.NamedNode | ox.BlankNode | ox.Literal
+) -> ox.Triple:
     return ox.Triple(subject, ox.NamedNode(predicate), value)
 
 

@@ -1,7 +1,9 @@
-"""The readings of many rules at once: what was read before is kept (`reasoner.kept_readings`), the rest is read by processes of their own.
+"""The readings of many rules at once: what was read before is kept (`reasoner.kept_readings`), the rest is
+read by processes of their own.
 
-Reading takes some hundredths of a second for a rule, and rdflib, which nothing but compiling needs. A text that somebody wrote who means no good may
-also take for ever, or end the process that reads it: so it is another one, which can be killed.
+Reading takes some hundredths of a second for a rule, and rdflib, which nothing but compiling needs. A text
+that somebody wrote who means no good may also take for ever, or end the process that reads it: so it is
+another one, which can be killed.
 """
 
 from __future__ import annotations
@@ -47,19 +49,26 @@ def rule_texts(store: KnowledgeStore) -> list[tuple[str, str]]:
 
 
 def keep_readings(store: KnowledgeStore) -> list[tuple[str, str]]:
-    """Add to a store, as data, what each of its rules says; gives the rules that rules may not be, with the problem."""
+    """Add to a store, as data, what each of its rules says; gives the rules that rules may not be, with the
+    problem.
+    """
     rules = rule_texts(store)
     found = readings({text for _, text in rules})
     good = [(rule, reading) for rule, text in rules if isinstance(reading := found[text], RuleReading)]
     graph = ox.NamedNode(READINGS)
-    store.add(ox.Quad(ox.NamedNode(rule), ox.NamedNode(on("reading")), ox.Literal(reading.to_json()), graph) for rule, reading in good)
+    store.add(
+        ox.Quad(ox.NamedNode(rule), ox.NamedNode(on("reading")), ox.Literal(reading.to_json()), graph)
+        for rule, reading in good
+    )
     return _problems(rules, found)
 
 
 def keep_readable(store: KnowledgeStore) -> None:
     """As `keep_readings`; rules that rules may not be lose their text, so that the others can be run."""
     for rule, _ in keep_readings(store):
-        store.remove(list(store.store.quads_for_pattern(ox.NamedNode(rule), ox.NamedNode(_CONSTRUCT), None, None)))
+        store.remove(
+            list(store.store.quads_for_pattern(ox.NamedNode(rule), ox.NamedNode(_CONSTRUCT), None, None))
+        )
 
 
 def unreadable_rules(store: KnowledgeStore) -> list[tuple[str, str]]:
@@ -78,7 +87,9 @@ def readings(texts: Collection[str], kind: Kind = "rule") -> dict[str, Read]:
         read = _by_processes(missing, kind)
         found |= read
         # What ended its process may have been ended by something else: it is read again the next time.
-        kept_readings.keep({keys[text]: _to_line(reading) for text, reading in read.items() if reading != _UNREAD})
+        kept_readings.keep(
+            {keys[text]: _to_line(reading) for text, reading in read.items() if reading != _UNREAD}
+        )
     return found
 
 
@@ -111,11 +122,17 @@ def _by_processes(texts: Sequence[str], kind: Kind) -> dict[str, Read]:
     processes = max(1, min(len(os.sched_getaffinity(0)), round(len(texts) / _FOR_ONE)))
     with ThreadPoolExecutor(processes) as pool:
         shares = [texts[number::processes] for number in range(processes)]
-        return {text: read for share in pool.map(lambda some: dict(_by_process(some, kind)), shares) for text, read in share.items()}
+        return {
+            text: read
+            for share in pool.map(lambda some: dict(_by_process(some, kind)), shares)
+            for text, read in share.items()
+        }
 
 
 def _by_process(texts: Sequence[str], kind: Kind) -> Iterator[tuple[str, Read]]:
-    """Read texts in a process of its own, one after the other; what ends it, or takes too long, is what is wrong with a text."""
+    """Read texts in a process of its own, one after the other; what ends it, or takes too long, is what is
+    wrong with a text.
+    """
     left = list(texts)
     while left:
         with tempfile.TemporaryFile() as given:
@@ -136,7 +153,12 @@ def _by_process(texts: Sequence[str], kind: Kind) -> Iterator[tuple[str, Read]]:
 
 
 def _started(given: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-P", "-c", _SERVER, _ROOT], stdin=given, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _SERVER, _ROOT],
+        stdin=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def serve() -> None:
@@ -151,4 +173,3 @@ def serve() -> None:
         except ValueError as error:
             read = str(error)
         print(json.dumps(_to_line(read)), flush=True)
-

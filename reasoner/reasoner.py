@@ -71,17 +71,21 @@ class _Answered(NamedTuple):
 
 
 class Reasoner:
-    """Plans for workloads on targets, from one state of the knowledge base. May be used from several threads; prints nothing.
+    """Plans for workloads on targets, from one state of the knowledge base. May be used from several threads;
+    prints nothing.
 
     Args:
-        additions: folders of Turtle that overlay the shipped knowledge; None takes the user's own (see `kb.paths.additions`).
+        additions: folders of Turtle that overlay the shipped knowledge; None takes the user's own (see
+            `kb.paths.additions`).
         store: a compiled knowledge base to use instead of the snapshot on disk.
 
     Raises:
         BadInput: the shipped knowledge is broken, or the cache folder cannot be written.
     """
 
-    def __init__(self, additions: Sequence[Path] | None = None, *, store: KnowledgeStore | None = None) -> None:
+    def __init__(
+        self, additions: Sequence[Path] | None = None, *, store: KnowledgeStore | None = None
+    ) -> None:
         self._additions = additions
         self.snapshot: Snapshot | None = None
         self.refused: tuple[str, ...] = ()
@@ -146,7 +150,8 @@ class Reasoner:
         """Every triple of the knowledge base, for queries and explanations.
 
         Raises:
-            BadInput: it was dropped from the cache after others were compiled, and its sources have changed since.
+            BadInput: it was dropped from the cache after others were compiled, and its sources have changed
+                since.
         """
         if self.snapshot is None:
             return self.store
@@ -154,13 +159,22 @@ class Reasoner:
         if (quads := self.snapshot.part(FULL)) is None:
             snapshot, store = full_store(self._additions)
             if snapshot.info.sha256 != self.snapshot.info.sha256:
-                raise BadInput("the knowledge base", "it has changed since this reasoner read it", expected="a new reasoner")
+                raise BadInput(
+                    "the knowledge base",
+                    "it has changed since this reasoner read it",
+                    expected="a new reasoner",
+                )
         else:
             store.load_quads(quads)
         return store
 
     def request(
-        self, asked: Asked, target: Target | None = None, *, workload: Workload | None = None, **choices: Unpack[Wishes]
+        self,
+        asked: Asked,
+        target: Target | None = None,
+        *,
+        workload: Workload | None = None,
+        **choices: Unpack[Wishes],
     ) -> Request:
         """The question that the other methods are asked with the same arguments.
 
@@ -168,24 +182,43 @@ class Reasoner:
             asked: what is trained; or a plan, or the request of one, whose question is taken up.
             target: where; with a plan, in the place of its target.
             workload: with a plan, what is trained in the place of its workload.
-            choices: what else is asked for, as the table `kb.request_fields.WISHES` says: `site`, `framework`, `pins`, `forbid`, `objective`,
-                `numerics`, `allow`, `top`; with a plan they go on top of its own (`reasoner.further`), of which `drop` leaves some out.
+            choices: what else is asked for, as the table `kb.request_fields.WISHES` says: `site`,
+                `framework`, `pins`, `forbid`, `objective`, `numerics`, `allow`, `top`; with a plan they go on
+                top of its own (`reasoner.further`), of which `drop` leaves some out.
 
         Raises:
-            BadInput: an argument is unknown or of the wrong kind, a plan keeps no request, or a name on top of it is unknown.
+            BadInput: an argument is unknown or of the wrong kind, a plan keeps no request, or a name on top
+                of it is unknown.
         """
         if isinstance(asked, Workload):
             if target is None or workload is not None:
-                raise BadInput("target", "nothing is said of where it is trained", expected="a workload and a target, or a plan")
+                raise BadInput(
+                    "target",
+                    "nothing is said of where it is trained",
+                    expected="a workload and a target, or a plan",
+                )
             if not isinstance(target, Target):
-                raise BadInput("target", f"{target!r:.60} is none", expected="a target, as load_target gives it")
+                raise BadInput(
+                    "target", f"{target!r:.60} is none", expected="a target, as load_target gives it"
+                )
             return make_request(asked, target, **choices)
         if not isinstance(asked, Plan | Request):
-            raise BadInput("workload", f"{asked!r:.60} is none", expected="a workload, as load_workload gives it, or a plan")
+            raise BadInput(
+                "workload",
+                f"{asked!r:.60} is none",
+                expected="a workload, as load_workload gives it, or a plan",
+            )
         plans = asked.asked() if isinstance(asked, Plan) else asked
         if not choices and target is None and workload is None:
             return plans
-        return on_top(plans, self.menu, self.store.names, checked_wishes(choices, DROP.name), workload=workload, target=target)
+        return on_top(
+            plans,
+            self.menu,
+            self.store.names,
+            checked_wishes(choices, DROP.name),
+            workload=workload,
+            target=target,
+        )
 
     def plan(self, asked: Asked, target: Target | None = None, **choices: Unpack[Wishes]) -> Plan:
         """The best configuration for a workload on a target, with its reasons.
@@ -208,9 +241,17 @@ class Reasoner:
                 return solution.best() if solution.feasible else {}
 
             request = resolved.request
-            decisions = tuple(self._decision(decision, reasons, request.workload.facts) for decision in self.menu.options)
+            decisions = tuple(
+                self._decision(decision, reasons, request.workload.facts) for decision in self.menu.options
+            )
             requires = request.workload.facts.get("requires") or ()
-            beside = settled(requires, decisions, reasons.taken, self.store, str(request.target.facts["cpu"].get("isa_level") or ""))
+            beside = settled(
+                requires,
+                decisions,
+                reasons.taken,
+                self.store,
+                str(request.target.facts["cpu"].get("isa_level") or ""),
+            )
             plan = Plan(
                 plan_id=request.identity(self.knowledge["sha256"]),
                 workload=request.workload.to_json(),
@@ -223,7 +264,11 @@ class Reasoner:
                 unknowns=(*doubts(reasons), *changes(reasons, guesses, solve_again)),
                 knowledge=self.knowledge,
                 on_request=(
-                    *on_request(reasons, awaiting_consent(self.menu, reasons.problem.derived, self._consent_rules), solve_again),
+                    *on_request(
+                        reasons,
+                        awaiting_consent(self.menu, reasons.problem.derived, self._consent_rules),
+                        solve_again,
+                    ),
                     *ways_out_of_doubt(reasons, resolved.facts, self._consent_rules, solve_again),
                 ),
                 site=request.site.to_json() if request.site else {},
@@ -235,8 +280,11 @@ class Reasoner:
             )
         return replace(plan, idle=tuple(idle(plan)))
 
-    def why_not(self, option: str, asked: Asked, target: Target | None = None, **choices: Unpack[Wishes]) -> dict[str, Any]:
-        """Why a plan does not take an option: `decision`, `option`, `status` (chosen, conflict or beaten), `reasons`, `repair [{change, then}]`.
+    def why_not(
+        self, option: str, asked: Asked, target: Target | None = None, **choices: Unpack[Wishes]
+    ) -> dict[str, Any]:
+        """Why a plan does not take an option: `decision`, `option`, `status` (chosen, conflict or beaten),
+        `reasons`, `repair [{change, then}]`.
 
         Args:
             option: `decision=option`, or the bare option where that is unique.
@@ -256,8 +304,11 @@ class Reasoner:
         with self._reasoned(request) as (reasons, resolved, _):
             return why_not(reasons, wanted, resolved.request, self._trials(reasons.derivation))
 
-    def explain(self, subject: str, asked: Asked, target: Target | None = None, **choices: Unpack[Wishes]) -> dict[str, Any]:
-        """A proof tree for a decision or an option of the plan: `conclusion`, `by`, `premises [...]`, down to facts and their sources.
+    def explain(
+        self, subject: str, asked: Asked, target: Target | None = None, **choices: Unpack[Wishes]
+    ) -> dict[str, Any]:
+        """A proof tree for a decision or an option of the plan: `conclusion`, `by`, `premises [...]`, down to
+        facts and their sources.
 
         Args:
             subject: a decision, `decision=option`, or an option.
@@ -271,9 +322,16 @@ class Reasoner:
             return explain(reasons, self.rules, subject)
 
     def what_if(
-        self, changed: Mapping[str, Any], asked: Asked, target: Target | None = None, *, without: Sequence[str] = (), **choices: Unpack[Wishes]
+        self,
+        changed: Mapping[str, Any],
+        asked: Asked,
+        target: Target | None = None,
+        *,
+        without: Sequence[str] = (),
+        **choices: Unpack[Wishes],
     ) -> dict[str, Any]:
-        """The plan with some facts of the target changed, or some knowledge gone, as a difference: `before`, `after`, `changes`.
+        """The plan with some facts of the target changed, or some knowledge gone, as a difference: `before`,
+        `after`, `changes`.
 
         Args:
             changed: fact keys (as in the answer of the probe) to new values.
@@ -285,42 +343,69 @@ class Reasoner:
             NoFeasiblePlan: nothing is feasible before or after.
         """
         before = self.request(asked, target, **choices)
-        after = replace(before, target=before.target.with_overrides(changed).checked(before.places.get("changes", "what-if")))
+        after = replace(
+            before,
+            target=before.target.with_overrides(changed).checked(before.places.get("changes", "what-if")),
+        )
         where = before.places.get("without", "without")
         other = Reasoner(store=compile_without(without, self._additions, where)) if without else self
         return difference(self.plan_request(before), other.plan_request(after))
 
-    def baseline(self, name: str, asked: Asked, target: Target | None = None, **choices: Unpack[Wishes]) -> Plan:
-        """The plan of a named baseline (a user without advice, a tuning guide followed ...): its options taken, everything else left alone.
+    def baseline(
+        self, name: str, asked: Asked, target: Target | None = None, **choices: Unpack[Wishes]
+    ) -> Plan:
+        """The plan of a named baseline (a user without advice, a tuning guide followed ...): its options
+        taken, everything else left alone.
 
         Args:
-            asked, target, choices: the question, as `request` takes it. Of its wishes the site counts, what is never
-                to be taken, and what is accepted.
+            asked, target, choices: the question, as `request` takes it. Of its wishes the site counts, what
+                is never to be taken, and what is accepted.
 
         Raises:
             BadInput: no baseline has that name.
         """
         named = self.store.names.find(on("Baseline"), name, "baseline")
-        options = {self.menu.decision_of(option): option for option in self.store.objects(named.iri, on("takes"))}
+        options = {
+            self.menu.decision_of(option): option for option in self.store.objects(named.iri, on("takes"))
+        }
         if isinstance(asked, Plan) and not asked.request:
             asked = asked.situation()
         given = with_names(self.request(asked, target, **choices), self.menu, self.store.names)
-        request = Request(given.workload, given.target, given.site, forbid=given.forbid, numerics=self.numerics[-1], allow=given.allow)
+        request = Request(
+            given.workload,
+            given.target,
+            given.site,
+            forbid=given.forbid,
+            numerics=self.numerics[-1],
+            allow=given.allow,
+        )
         takes = self._possible(options, {}, request)
         pins = self._possible(self.menu.default, takes, request) | takes
         wanted = {self.menu.name[decision]: self.menu.name[option] for decision, option in pins.items()}
         taken = {option_name(self.menu, option) for option in pins.values()}
-        return self.plan_request(replace(request, pins=wanted, forbid=tuple(option for option in request.forbid if option not in taken)))
+        return self.plan_request(
+            replace(
+                request, pins=wanted, forbid=tuple(option for option in request.forbid if option not in taken)
+            )
+        )
 
-    def _possible(self, wished: Mapping[str, str], given: Mapping[str, str], request: Request) -> dict[str, str]:
-        """Those of the wished options that can be taken together with the given ones; a baseline leaves the others to the planner.
+    def _possible(
+        self, wished: Mapping[str, str], given: Mapping[str, str], request: Request
+    ) -> dict[str, str]:
+        """Those of the wished options that can be taken together with the given ones; a baseline leaves the
+        others to the planner.
 
-        A wheel that cannot be installed here is none of them, nor is the default release of another framework than the one given.
+        A wheel that cannot be installed here is none of them, nor is the default release of another framework
+        than the one given.
         """
         resolved = resolve(request, self.menu, self.store)
-        problem = ground(self.menu, self._deriver.derive(resolved.facts), resolved.criteria, given, every_option=True)
+        problem = ground(
+            self.menu, self._deriver.derive(resolved.facts), resolved.criteria, given, every_option=True
+        )
         marginals = solve(problem.domains, problem.hard).marginals()
-        return {decision: option for decision, option in wished.items() if option in marginals.get(decision, {})}
+        return {
+            decision: option for decision, option in wished.items() if option in marginals.get(decision, {})
+        }
 
     @contextmanager
     def _reasoned(self, request: Request) -> Iterator[tuple[Reasons, Resolved, list[Guess]]]:
@@ -338,7 +423,12 @@ class Reasoner:
             reasons = Reasons(self.store, self.rules, derivation, problem, solution, taken, self._sources)
             if not answered.stands:
                 trials, refused = self._trials(derivation), resolved.request
-                raise refusal(reasons, refused, trials, self._guesses.settled(refused, lambda other: trials.plan(other) is not None))
+                raise refusal(
+                    reasons,
+                    refused,
+                    trials,
+                    self._guesses.settled(refused, lambda other: trials.plan(other) is not None),
+                )
             yield reasons, resolved, guesses
 
     def _trials(self, derivation: Derivation) -> Trials:
@@ -351,7 +441,13 @@ class Reasoner:
 
         def derive(request: Request) -> Derived:
             resolved = resolved_of(request)
-            wishes = request.allow, request.numerics, resolved.standing, str(request.target.facts), *sorted(resolved.request.numbers.items())
+            wishes = (
+                request.allow,
+                request.numerics,
+                resolved.standing,
+                str(request.target.facts),
+                *sorted(resolved.request.numbers.items()),
+            )
             if wishes not in derived:
                 derived[wishes] = derivation.vary(resolved.facts)
             return derived[wishes]
@@ -361,25 +457,37 @@ class Reasoner:
 
         def answer(request: Request, derived: Derived, tentative: Collection[str]) -> Outcome | None:
             try:
-                answered = self._least_in_doubt(resolved_of(request), derived, tentative, lambda one: one.feasible)
+                answered = self._least_in_doubt(
+                    resolved_of(request), derived, tentative, lambda one: one.feasible
+                )
             except TooWide:  # too much is supposed at once to be tried; what was not tried is not promised
                 return None
             problem, solution = answered
-            return Outcome(solution.best(), round(solution.value / problem.unit)) if solution.feasible else None
+            return (
+                Outcome(solution.best(), round(solution.value / problem.unit)) if solution.feasible else None
+            )
 
         return Trials(derive, pose, answer)
 
     def _least_in_doubt(
-        self, resolved: Resolved, derived: Derived, tentative: Collection[str], will_do: Callable[[_Answered], bool]
+        self,
+        resolved: Resolved,
+        derived: Derived,
+        tentative: Collection[str],
+        will_do: Callable[[_Answered], bool],
     ) -> _Answered:
-        """The best configuration of which all is known; where none will do, that with the fewest rules' doubts about its options."""
+        """The best configuration of which all is known; where none will do, that with the fewest rules'
+        doubts about its options.
+        """
         doubts = sorted(rule for rule in derived.excluded_by if rule in self.menu.doubt_rules)
         certain = self._answered(resolved, derived, tentative)
         if will_do(certain) or not doubts:
             return certain
         daring = self._answered(resolved, derived.without(doubts), tentative)
         if will_do(daring):
-            fewer = itertools.chain.from_iterable(itertools.combinations(doubts, count) for count in range(1, len(doubts)))
+            fewer = itertools.chain.from_iterable(
+                itertools.combinations(doubts, count) for count in range(1, len(doubts))
+            )
             tried = (self._answered(resolved, derived.without(lifted), tentative) for lifted in fewer)
             return next(filter(will_do, tried), daring)
         return daring
@@ -389,7 +497,14 @@ class Reasoner:
         return _Answered(problem, self._solve(resolved, problem))
 
     def _ground(self, resolved: Resolved, derived: Derived, tentative: Iterable[str] = ()) -> Problem:
-        return ground(with_numbers(self.menu, resolved.request.numbers), derived, resolved.criteria, resolved.pins, resolved.forbid, tentative)
+        return ground(
+            with_numbers(self.menu, resolved.request.numbers),
+            derived,
+            resolved.criteria,
+            resolved.pins,
+            resolved.forbid,
+            tentative,
+        )
 
     def _solve(self, resolved: Resolved, problem: Problem) -> Solved:
         request = resolved.request
@@ -398,9 +513,17 @@ class Reasoner:
         start = self._observed.nearest(request, default_configuration(problem, resolved.pins))
         samples = request.workload.facts.get("samples")
         if start is None or not samples:
-            missing = "a measured throughput of this workload on this machine: run `ontune bench` first" if samples else "`samples` in the workload"
-            raise BadInput(request.place("objective"), f"'{request.objective}' cannot be reckoned here", expected=missing)
-        job = Job(samples * (request.workload.facts.get("epochs") or 1), start.configuration, start.throughput)
+            missing = (
+                "a measured throughput of this workload on this machine: run `ontune bench` first"
+                if samples
+                else "`samples` in the workload"
+            )
+            raise BadInput(
+                request.place("objective"), f"'{request.objective}' cannot be reckoned here", expected=missing
+            )
+        job = Job(
+            samples * (request.workload.facts.get("epochs") or 1), start.configuration, start.throughput
+        )
         return ShortestTime(problem, resolved.setup, job)
 
     def _decision(self, decision: str, reasons: Reasons, workload: Mapping[str, Any]) -> DecisionTaken:
@@ -413,7 +536,9 @@ class Reasoner:
         ways = {application.how for application in apply}
         main: How | Literal[""] = next((way for way in _MAIN_WAY if way in ways), "")
         rejected = self._rejected(decision, reasons)
-        return DecisionTaken(self.menu.name[decision], info.name, info.label, main, apply, reasons.chosen(decision), rejected)
+        return DecisionTaken(
+            self.menu.name[decision], info.name, info.label, main, apply, reasons.chosen(decision), rejected
+        )
 
     def _rejected(self, decision: str, reasons: Reasons) -> Later[Rejected]:
         def work_out() -> tuple[Rejected, ...]:
@@ -433,7 +558,8 @@ def make_request(workload: Workload, target: Target, **choices: Unpack[Wishes]) 
 
 
 def checked_wishes(choices: Wishes, *further: str) -> dict[str, Any]:
-    """Those of the wishes that are given (are not None), each in the form that a request has it in, with what the asker calls them.
+    """Those of the wishes that are given (are not None), each in the form that a request has it in, with what
+    the asker calls them.
 
     Args:
         further: what else of the table may be given.
@@ -445,8 +571,20 @@ def checked_wishes(choices: Wishes, *further: str) -> dict[str, Any]:
     places: Mapping[str, str] = choices.get("places") or {}
     known = {wish.name: wish for wish in WISHES} | {name: FIELDS[name] for name in further}
     for key in given.keys() - known.keys() - {"places"}:
-        raise BadInput(places.get(key, key), "unknown argument of a request", expected=", ".join(sorted(known)), given=key, known=known)
+        raise BadInput(
+            places.get(key, key),
+            "unknown argument of a request",
+            expected=", ".join(sorted(known)),
+            given=key,
+            known=known,
+        )
     if not isinstance(choices.get("site"), Site | None):
-        raise BadInput(places.get("site", "site"), "is no site", expected="what `load_site` or `complete_site` gives")
-    checked = {name: wish.checked(given[name], places.get(name, name)) for name, wish in known.items() if given.get(name) is not None}
+        raise BadInput(
+            places.get("site", "site"), "is no site", expected="what `load_site` or `complete_site` gives"
+        )
+    checked = {
+        name: wish.checked(given[name], places.get(name, name))
+        for name, wish in known.items()
+        if given.get(name) is not None
+    }
     return checked | {"places": places}

@@ -1,4 +1,6 @@
-"""Why an option was taken, and why every other one was not: reasons with their sources, for one solved request."""
+"""Why an option was taken, and why every other one was not: reasons with their sources, for one solved
+request.
+"""
 
 from __future__ import annotations
 
@@ -54,14 +56,20 @@ class Reasons:
 
     @cached_property
     def marginals(self) -> dict[str, dict[str, int]]:
-        """For every option of the problem that some feasible configuration has, the value of the best one; none of them holds a tentative option."""
+        """For every option of the problem that some feasible configuration has, the value of the best one;
+        none of them holds a tentative option.
+        """
         return {
-            decision: {option: value for option, value in values.items() if value > -self.problem.penalty // 2}
+            decision: {
+                option: value for option, value in values.items() if value > -self.problem.penalty // 2
+            }
             for decision, values in self._every_marginal.items()
         }
 
     def worth(self, option: str) -> int | None:
-        """The value of the best feasible configuration with an option; that of the option that stands for it, where one does."""
+        """The value of the best feasible configuration with an option; that of the option that stands for it,
+        where one does.
+        """
         return self.marginals[self.menu.decision_of(option)].get(self.problem.stands_for.get(option, option))
 
     @cached_property
@@ -80,7 +88,12 @@ class Reasons:
         if decision in self.problem.pins:
             wish = Reason("request", self.menu.name[decision], "you asked for it", self.sources(option))
             known = [self._effect(term) for term in terms]
-            unknown = Reason("fact", self.menu.name[option], "nothing known tells what it brings or costs here", self.sources(option))
+            unknown = Reason(
+                "fact",
+                self.menu.name[option],
+                "nothing known tells what it brings or costs here",
+                self.sources(option),
+            )
             return wish, *(known or [unknown]), *self._behaviours(option)
         reasons = [self._effect(term) for term in terms if term.weight]
         if not any(term.weight > 0 for term in terms):
@@ -90,7 +103,9 @@ class Reasons:
     def rejected(self, decision: str) -> tuple[Rejected, ...]:
         """Every other option of a decision, with what speaks against it."""
         others = [option for option in self.menu.options[decision] if option != self.taken[decision]]
-        return tuple(Rejected(self.menu.name[option], self.against(option), self._reach(option)) for option in others)
+        return tuple(
+            Rejected(self.menu.name[option], self.against(option), self._reach(option)) for option in others
+        )
 
     def _reach(self, option: str) -> dict[str, float]:
         """What the best configuration with an option reaches of the chosen one, where that is told apart."""
@@ -105,13 +120,21 @@ class Reasons:
         if causes := self.problem.causes(option):
             # What no word of the user lifts is the stronger reason, and comes first.
             said = [reason for cause in causes for reason in self.cause(cause)]
-            return tuple(sorted(said, key=lambda reason: reason.kind == "rule" and reason.id in self._consent))
+            return tuple(
+                sorted(said, key=lambda reason: reason.kind == "rule" and reason.id in self._consent)
+            )
         if self.worth(option) is None:
-            return self._blocked(option) or (Reason("fact", self.menu.name[option], "no feasible configuration has it", self.sources(option)),)
+            return self._blocked(option) or (
+                Reason(
+                    "fact", self.menu.name[option], "no feasible configuration has it", self.sources(option)
+                ),
+            )
         return self._beaten(option)
 
     def ratio(self, option: str) -> float | None:
-        """The best configuration with an option, as a ratio of the first criterion to the chosen one; None where none is feasible."""
+        """The best configuration with an option, as a ratio of the first criterion to the chosen one; None
+        where none is feasible.
+        """
         value = self.worth(option)
         return None if value is None else math.exp(round((value - self.best) / self.problem.unit) / SCALE)
 
@@ -125,10 +148,15 @@ class Reasons:
         return self._solution.best_with(self.menu.decision_of(option), option)
 
     def better_with(self, tentative: Collection[str]) -> dict[str, str] | None:
-        """The best configuration with one of some tentative options, all of one decision, where it is better than what was taken."""
+        """The best configuration with one of some tentative options, all of one decision, where it is better
+        than what was taken.
+        """
         decision = next((self.menu.decision_of(option) for option in tentative), "")
         worth = self._every_marginal.get(decision, {})
-        value, option = max(((worth[option] + self.problem.penalty, option) for option in tentative if option in worth), default=(self.best, ""))
+        value, option = max(
+            ((worth[option] + self.problem.penalty, option) for option in tentative if option in worth),
+            default=(self.best, ""),
+        )
         return self._solution.best_with(decision, option) if value > self.best else None
 
     def cause(self, cause: Cause) -> list[Reason]:
@@ -136,7 +164,10 @@ class Reasons:
         name = self.menu.name.get(cause.option, "")
         if cause.kind == "rule":
             more = f" (and {len(cause.others)} more)" if cause.others else ""
-            return [Reason("rule", local_name(rule), self._said_by(rule, cause.option) + more, self.sources(rule)) for rule in cause.ids]
+            return [
+                Reason("rule", local_name(rule), self._said_by(rule, cause.option) + more, self.sources(rule))
+                for rule in cause.ids
+            ]
         if cause.kind == "needs":
             return [
                 Reason(
@@ -148,17 +179,27 @@ class Reasons:
                 for need in cause.ids
             ]
         if cause.kind == "conflict":
-            return [Reason("rule", local_name(iri), self._conflict(iri), self.sources(iri)) for iri in cause.ids]
+            return [
+                Reason("rule", local_name(iri), self._conflict(iri), self.sources(iri)) for iri in cause.ids
+            ]
         if cause.kind == "supply":
             return [
-                Reason("fact", local_name(need), f"{name} needs {self._named(need)}", self.sources(need) or self.sources(cause.option))
+                Reason(
+                    "fact",
+                    local_name(need),
+                    f"{name} needs {self._named(need)}",
+                    self.sources(need) or self.sources(cause.option),
+                )
                 for need in cause.ids
             ]
         return [Reason("request", name, f"you {'asked for' if cause.kind == 'pin' else 'ruled out'} {name}")]
 
     def settling(self, rule: str, option: str) -> str:
         """What a person does who wants to know what a doubt rule says is not known of an option."""
-        how, bindings = next(iter(self.store.objects(rule, on("settledBy"))), ""), self._fired_on(rule, option) or {}
+        how, bindings = (
+            next(iter(self.store.objects(rule, on("settledBy"))), ""),
+            self._fired_on(rule, option) or {},
+        )
         return filled(how, {variable: self._by_name(term) for variable, term in bindings.items()})
 
     def sources(self, iri: str) -> tuple[str, ...]:
@@ -169,19 +210,36 @@ class Reasons:
 
     def effect_text(self, effect: Effect) -> str:
         """A statement of an effect in words, with its numbers."""
-        beside = " and ".join("/".join(sorted(self.menu.name[option] for option in options)) for _, options in effect.given)
+        beside = " and ".join(
+            "/".join(sorted(self.menu.name[option] for option in options)) for _, options in effect.given
+        )
         interval = f" ({effect.low:g} to {effect.high:g})" if effect.low != effect.high else ""
         label = self.store.label(effect.iri)
         said = f"{self.menu.name[effect.option]}{' with ' + beside if beside else ''}: {local_name(effect.criterion)} x{effect.ratio:g}{interval}"
-        counted = " (its interval crosses 1, so it counts for nothing)" if not effect.weight and effect.low != effect.high else ""
+        counted = (
+            " (its interval crosses 1, so it counts for nothing)"
+            if not effect.weight and effect.low != effect.high
+            else ""
+        )
         return f"{said}{counted}; {label}" if label else f"{said}{counted}"
 
     def _effect(self, term: Term) -> Reason:
-        return Reason("effect", local_name(term.effect.iri), self.effect_text(term.effect), self.sources(term.effect.iri))
+        return Reason(
+            "effect",
+            local_name(term.effect.iri),
+            self.effect_text(term.effect),
+            self.sources(term.effect.iri),
+        )
 
     def _terms_of(self, option: str) -> list[Term]:
-        """The terms that count for an option beside the other options taken, those of the first criterion first."""
-        return [term for criterion in self.problem.terms for term in self.problem.counted_of(option, self.taken, criterion)]
+        """The terms that count for an option beside the other options taken, those of the first criterion
+        first.
+        """
+        return [
+            term
+            for criterion in self.problem.terms
+            for term in self.problem.counted_of(option, self.taken, criterion)
+        ]
 
     def _behaviours(self, option: str) -> Iterator[Reason]:
         """What a chosen option does to the numbers on the machine at hand, beside the other options taken."""
@@ -197,7 +255,11 @@ class Reasons:
         found = []
         for other in self.taken.values() if given else ():
             for need in sorted(self.menu.needs.get(other, set()) & given):
-                if not any(need in {*self.menu.provides.get(peer, ()), peer} for peer in self.taken.values() if peer != option):
+                if not any(
+                    need in {*self.menu.provides.get(peer, ()), peer}
+                    for peer in self.taken.values()
+                    if peer != option
+                ):
                     text = f"{self.menu.name[other]} needs {self._named(need)}, which {self.menu.name[option]} provides"
                     found.append(Reason("fact", local_name(need), text, self.sources(other)))
         return found[:3]
@@ -205,16 +267,28 @@ class Reasons:
     @cached_property
     def _needed(self) -> frozenset[str]:
         """What the chosen options need of one another."""
-        return frozenset().union(*(self.menu.needs.get(option, ()) for option in self.taken.values())) - self.problem.derived.provides
+        return (
+            frozenset().union(*(self.menu.needs.get(option, ()) for option in self.taken.values()))
+            - self.problem.derived.provides
+        )
 
     def _default(self, decision: str, option: str) -> list[Reason]:
         default = self.menu.default_beside(decision, self.taken)
         if option == default:
-            return [Reason("default", self.menu.name[decision], "the default: nothing known is better here", self.sources(option))]
+            return [
+                Reason(
+                    "default",
+                    self.menu.name[decision],
+                    "the default: nothing known is better here",
+                    self.sources(option),
+                )
+            ]
         ratio = self.ratio(default)
         if ratio is None:
             first = next(iter(self.against(default)), None)
-            text = f"the default {self.menu.name[default]} is not possible" + (f": {first.text}" if first else "")
+            text = f"the default {self.menu.name[default]} is not possible" + (
+                f": {first.text}" if first else ""
+            )
             return [
                 Reason(
                     first.kind if first else "fact",
@@ -225,30 +299,59 @@ class Reasons:
             ]
         if ratio < 1 - _NEARLY_EQUAL:
             against = [self._effect(term) for term in self._terms_of(default) if term.weight]
-            counted = [term for criterion in self.problem.terms for term in self.problem.counted(self.taken, criterion) if term.weight > 0]
+            counted = [
+                term
+                for criterion in self.problem.terms
+                for term in self.problem.counted(self.taken, criterion)
+                if term.weight > 0
+            ]
             origin = [source for reason in against for source in reason.sources]
             origin += [source for term in counted for source in self.sources(term.effect.iri)]
             text = f"the best configuration with the default {self.menu.name[default]} reaches {ratio:.2f} of this one"
-            return [Reason("effect", self.menu.name[option], text, tuple(dict.fromkeys(origin)) or self.sources(option)), *against]
-        return [Reason("fact", self.menu.name[option], "equal in every criterion, and newer", self.sources(option))]
+            return [
+                Reason(
+                    "effect",
+                    self.menu.name[option],
+                    text,
+                    tuple(dict.fromkeys(origin)) or self.sources(option),
+                ),
+                *against,
+            ]
+        return [
+            Reason(
+                "fact", self.menu.name[option], "equal in every criterion, and newer", self.sources(option)
+            )
+        ]
 
     def _beaten(self, option: str) -> tuple[Reason, ...]:
         ratio = self.ratio(option) or 0.0
-        speaking = [self._effect(term) for term in self._terms_of(option) if term.effect.weight or term.effect.low != term.effect.high]
+        speaking = [
+            self._effect(term)
+            for term in self._terms_of(option)
+            if term.effect.weight or term.effect.low != term.effect.high
+        ]
         if ratio < 1 - _NEARLY_EQUAL:
-            text = f"the best configuration with {self.menu.name[option]} reaches {ratio:.2f} of the chosen one"
+            text = (
+                f"the best configuration with {self.menu.name[option]} reaches {ratio:.2f} of the chosen one"
+            )
         else:
             winner = self.taken[self.menu.decision_of(option)]
-            preferred = "the default" if winner in self.menu.default.values() else "closer to the defaults, or newer"
+            preferred = (
+                "the default" if winner in self.menu.default.values() else "closer to the defaults, or newer"
+            )
             known = "no more than chance" if speaking else "nothing known"
             text = f"{known} tells it from {self.menu.name[winner]}, which is {preferred}"
-        origin = tuple(dict.fromkeys(source for reason in speaking for source in reason.sources)) or self.sources(option)
+        origin = tuple(
+            dict.fromkeys(source for reason in speaking for source in reason.sources)
+        ) or self.sources(option)
         clashes = tuple(self._clashes(option))
         said = Reason("effect" if speaking else "default", self.menu.name[option], text, origin)
         return (*clashes, said, *speaking)
 
     def _clashes(self, option: str) -> Iterator[Reason]:
-        """The conflicts that keep an option from standing beside the others taken: why the best configuration with it is another one."""
+        """The conflicts that keep an option from standing beside the others taken: why the best configuration
+        with it is another one.
+        """
         beside = {**self.taken, self.menu.decision_of(option): option}
         for iri in sorted(self.problem.derived.applies & self.menu.conflicts.keys()):
             conflict = self.menu.conflicts[iri]
@@ -256,32 +359,46 @@ class Reasons:
                 yield from self.cause(Cause("conflict", option, (iri,)))
 
     def _blocked(self, option: str) -> tuple[Reason, ...]:
-        """For an option that no feasible configuration has: what must be supplied, of which every supplier is impossible, and why those are."""
+        """For an option that no feasible configuration has: what must be supplied, of which every supplier is
+        impossible, and why those are.
+        """
         decision = self.menu.decision_of(option)
         pinned = self.problem.pins.get(decision, option)
         if pinned != option:
             return tuple(self.cause(Cause("pin", pinned)))
         if option in self.problem.forbid:
             return tuple(self.cause(Cause("forbid", option)))
-        if alone := [iri for iri in self._conflicts_about.get(option, ()) if not self.menu.conflicts[iri].given]:
+        if alone := [
+            iri for iri in self._conflicts_about.get(option, ()) if not self.menu.conflicts[iri].given
+        ]:
             return tuple(self.cause(Cause("conflict", option, (alone[0],))))
         for supply in self._supplies_about.get(decision, ()):
             if supply.is_met(decision, option, self._possible):
                 continue
             rows = supply.rows_with(decision, option)
-            found = list(itertools.islice((reason for peer in self._culprits(option, rows) for reason in self._first(peer)), 3))
+            found = list(
+                itertools.islice(
+                    (reason for peer in self._culprits(option, rows) for reason in self._first(peer)), 3
+                )
+            )
             if found:
                 return self._lacking(option) or self._no_partner(option, supply), *found
         return ()
 
     def _no_partner(self, option: str, supply: Supply) -> Reason:
         others = [one for one in supply.scope if one != self.menu.decision_of(option)]
-        text = f"no option of {', '.join(self.menu.name[one] for one in others)} that goes with it is possible"
+        text = (
+            f"no option of {', '.join(self.menu.name[one] for one in others)} that goes with it is possible"
+        )
         return Reason("fact", self.menu.name[option], text, self.sources(option))
 
     def lacking(self, option: str) -> Cause | None:
-        """The first capability that an option needs although no option can give it, with those that would; None where there is none."""
-        for need in sorted(self.menu.needs.get(option, set()) - self.problem.derived.provides - self.menu.name.keys()):
+        """The first capability that an option needs although no option can give it, with those that would;
+        None where there is none.
+        """
+        for need in sorted(
+            self.menu.needs.get(option, set()) - self.problem.derived.provides - self.menu.name.keys()
+        ):
             providers = sorted(other for other, given in self.menu.provides.items() if need in given)
             if not any(self.worth(other) is not None for other in providers):
                 return Cause("needs", option, (need,), tuple(providers))
@@ -292,12 +409,18 @@ class Reasons:
             return None
         [need], names = cause.ids, [self.menu.name[other] for other in cause.others]
         named = f"which here only {' or '.join(names)} would provide"
-        lacking = named if len(names) <= _NAMED_WHOLE else f"and none of the {len(names)} options that provide it is possible here"
+        lacking = (
+            named
+            if len(names) <= _NAMED_WHOLE
+            else f"and none of the {len(names)} options that provide it is possible here"
+        )
         text = f"{self.menu.name[option]} needs {self._named(need)}, {lacking}"
         return Reason("fact", local_name(need), text, self.sources(need) or self.sources(option))
 
     def _culprits(self, option: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-        """The impossible options that stand beside an option in some combinations, each once; as few as are asked for, of thousands."""
+        """The impossible options that stand beside an option in some combinations, each once; as few as are
+        asked for, of thousands.
+        """
         seen = {option}
         for peer in itertools.chain.from_iterable(rows):
             if peer not in seen:
@@ -309,7 +432,10 @@ class Reasons:
     def _possible(self) -> dict[str, Set[str]]:
         """The options that some feasible configuration has, by decision."""
         every = self.menu.options.items()
-        return {decision: frozenset(option for option in options if self.worth(option) is not None) for decision, options in every}
+        return {
+            decision: frozenset(option for option in options if self.worth(option) is not None)
+            for decision, options in every
+        }
 
     @cached_property
     def _conflicts_about(self) -> dict[str, list[str]]:
@@ -321,7 +447,9 @@ class Reasons:
 
     @cached_property
     def _supplies_about(self) -> dict[str, list[Supply]]:
-        """For each decision what options of it need, or can be needed for; over all options, so that nothing is left out in silence."""
+        """For each decision what options of it need, or can be needed for; over all options, so that nothing
+        is left out in silence.
+        """
         found: dict[str, list[Supply]] = defaultdict(list)
         for supply in self.menu.supplies.given(self.problem.derived.provides):
             for decision in supply.scope:
@@ -336,25 +464,37 @@ class Reasons:
         if causes:
             return self.cause(causes[0])[:1]
         pinned = self.problem.pins.get(self.menu.decision_of(option))
-        return [Reason("request", self.menu.name[option], f"you asked for {self.menu.name[pinned]}")] if pinned and pinned != option else []
+        return (
+            [Reason("request", self.menu.name[option], f"you asked for {self.menu.name[pinned]}")]
+            if pinned and pinned != option
+            else []
+        )
 
     def _said_by(self, rule: str, option: str) -> str:
         """The message of an exclusion rule for one option, with the bindings that it fired on."""
         bindings = self._fired_on(rule, option)
         if bindings is None:
             return self.store.label(rule)
-        return message(self._rules[rule], {variable: self._by_name(term) for variable, term in bindings.items()})
+        return message(
+            self._rules[rule], {variable: self._by_name(term) for variable, term in bindings.items()}
+        )
 
     def _by_name(self, term: Node) -> Node:
         """An option by what people call it; another term as it is."""
-        return ox.Literal(self.menu.name[term.value]) if isinstance(term, ox.NamedNode) and term.value in self.menu.name else term
+        return (
+            ox.Literal(self.menu.name[term.value])
+            if isinstance(term, ox.NamedNode) and term.value in self.menu.name
+            else term
+        )
 
     def _fired_on(self, iri: str, option: str) -> Mapping[str, Node] | None:
         """The values of a rule's variables, those of its message at least, with which it excludes an option."""
         rule = self._rules.get(iri)
         if rule is None:
             return None
-        heads = [pattern.object for pattern in rule.reading.head if iri_of(pattern.predicate) == on("excludes")]
+        heads = [
+            pattern.object for pattern in rule.reading.head if iri_of(pattern.predicate) == on("excludes")
+        ]
         if heads and (only := name_of(heads[0])) and slots(rule) <= {only}:
             return {only: ox.NamedNode(option)}
         if iri not in self._fired:

@@ -1,4 +1,6 @@
-"""Ways out of a refusal: what a user could ask for instead. Each is planned before it is said, so that it does what it promises."""
+"""Ways out of a refusal: what a user could ask for instead. Each is planned before it is said, so that it
+does what it promises.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ class Trials:
     Attributes:
         derive: what follows from a request.
         ground: the choice problem of a request, given what follows.
-        solve: its best configuration, with as few of some excluded options as can be; None where nothing is feasible.
+        solve: its best configuration, with as few of some excluded options as can be; None where nothing is
+            feasible.
     """
 
     derive: Callable[[Request], Derived]
@@ -56,7 +59,10 @@ class Way:
     outcome: Outcome
 
     def added(self, before: Request) -> list[str]:
-        """What to type behind the command. Wishes of a plan are left out by a word of their own, where no other takes their place."""
+        """What to type behind the command.
+
+        Wishes of a plan are left out by a word of their own, where no other takes their place.
+        """
         words: list[str] = []
         for decision, option in self.request.pins.items():
             words += ["--pin", f"{decision}={option}"] if before.pins.get(decision) != option else []
@@ -69,11 +75,17 @@ class Way:
                 words += ["--drop", decision if decision == FRAMEWORK else f"pin={decision}"]
         pinned = {f"{decision}={option}" for decision, option in self.request.pins.items()}
         for option in self._forbids_gone(before):
-            words += ["--drop", f"forbid={option}"] if f"forbid={option}" in before.of_plan and option not in pinned else []
+            words += (
+                ["--drop", f"forbid={option}"]
+                if f"forbid={option}" in before.of_plan and option not in pinned
+                else []
+            )
         return words
 
     def dropped(self, before: Request) -> list[str]:
-        """What to leave out of the command; a framework that the workload's file names is overruled by the pin and stays."""
+        """What to leave out of the command; a framework that the workload's file names is overruled by the
+        pin and stays.
+        """
         words: list[str] = []
         for decision, option in self._pins_gone(before):
             if decision != FRAMEWORK or not before.workload.facts.get("framework"):
@@ -85,7 +97,11 @@ class Way:
         return words
 
     def _pins_gone(self, before: Request) -> list[tuple[str, str]]:
-        return [(decision, option) for decision, option in before.pins.items() if self.request.pins.get(decision) != option]
+        return [
+            (decision, option)
+            for decision, option in before.pins.items()
+            if self.request.pins.get(decision) != option
+        ]
 
     def _forbids_gone(self, before: Request) -> list[str]:
         return [option for option in before.forbid if option not in self.request.forbid]
@@ -97,7 +113,9 @@ class Way:
 
 
 def repair(before: Request, way: Way, then: str) -> dict[str, Any]:
-    """A way as the answers hold it: `change` and `then` in words; `add` and `drop` as arguments of the command."""
+    """A way as the answers hold it: `change` and `then` in words; `add` and `drop` as arguments of the
+    command.
+    """
     return {"change": way.said(before), "then": then, "add": way.added(before), "drop": way.dropped(before)}
 
 
@@ -135,7 +153,9 @@ class WaysOut:
         self._reasons, self._menu, self._request, self._trials = reasons, reasons.menu, request, trials
 
     def to(self, option: str) -> Iterator[Way]:
-        """Requests that take an option: the fewest consents beside the pin, else without the fewest of the user's other wishes as well."""
+        """Requests that take an option: the fewest consents beside the pin, else without the fewest of the
+        user's other wishes as well.
+        """
         asked = self._pinned(self._request, option)
         if (found := self._admitted(asked)) is not None:
             yield found
@@ -175,29 +195,49 @@ class WaysOut:
         return None
 
     def _rungs(self, request: Request) -> Iterator[tuple[Request, frozenset[str], frozenset[str]]]:
-        """The request as it is, then with each other numerics class, the strictest first; what is excluded, and which of that a consent admits."""
+        """The request as it is, then with each other numerics class, the strictest first; what is excluded,
+        and which of that a consent admits.
+        """
         yield self._rung(request)
         store = self._reasons.store
-        classes = [name for iri in store.instances(on("Numerics")) for name in store.objects(iri, PREFIXES["skos"] + "notation")]
+        classes = [
+            name
+            for iri in store.instances(on("Numerics"))
+            for name in store.objects(iri, PREFIXES["skos"] + "notation")
+        ]
         rungs = [self._rung(replace(request, numerics=name)) for name in classes if name != request.numerics]
         yield from sorted(rungs, key=lambda rung: (-len(rung[1]), str(rung[0].numerics)))
 
     def _rung(self, request: Request) -> tuple[Request, frozenset[str], frozenset[str]]:
         excluded = self._trials.derive(request).excluded
-        return request, excluded, excluded - self._trials.derive(self._consented(request, sorted(excluded))).excluded
+        return (
+            request,
+            excluded,
+            excluded - self._trials.derive(self._consented(request, sorted(excluded))).excluded,
+        )
 
     def _consented(self, request: Request, options: Sequence[str]) -> Request:
-        names = [f"{self._menu.name[self._menu.decision_of(option)]}={self._menu.name[option]}" for option in options if option in self._menu.info]
+        names = [
+            f"{self._menu.name[self._menu.decision_of(option)]}={self._menu.name[option]}"
+            for option in options
+            if option in self._menu.info
+        ]
         return replace(request, allow=(*request.allow, *dict.fromkeys(names)))
 
     def _without_wishes(self, request: Request, kept: str) -> Iterator[Way]:
-        """The request without the fewest pins and forbids, but that of a decision; with consents where they are needed then."""
+        """The request without the fewest pins and forbids, but that of a decision; with consents where they
+        are needed then.
+        """
         if not request.forbid and not any(decision != self._menu.name.get(kept) for decision in request.pins):
             return
-        rung, _, free = max(self._rungs(request), key=lambda rung: (len(rung[2]) - len(rung[1]), len(rung[2])))
+        rung, _, free = max(
+            self._rungs(request), key=lambda rung: (len(rung[2]) - len(rung[1]), len(rung[2]))
+        )
         problem = self._trials.ground(rung, self._trials.derive(self._consented(rung, sorted(free))))
         hard = [*hard_factors(problem, self._menu.options), *exclusion_factors(problem)]
-        sets = smallest_relaxations(self._menu.options, hard, lambda factor: self._may_go(factor) and factor.scope != (kept,))
+        sets = smallest_relaxations(
+            self._menu.options, hard, lambda factor: self._may_go(factor) and factor.scope != (kept,)
+        )
         for lifted in sets[:_WAYS]:
             if lifted and (found := self._admitted(self._unwished(request, lifted))) is not None:
                 yield self._as_typed(found)
@@ -206,17 +246,29 @@ class WaysOut:
         return _is_wish(factor) and not self.is_written_in(factor)
 
     def is_written_in(self, factor: Factor) -> bool:
-        """Whether a factor is the wish for the framework that a user's own program is written in, as its file says: that one cannot be left out."""
+        """Whether a factor is the wish for the framework that a user's own program is written in, as its file
+        says: that one cannot be left out.
+        """
         facts = self._request.workload.facts
         written = bool(facts.get("framework")) and bool(facts.get("script") or facts.get("command"))
-        return written and [self._menu.name.get(decision) for decision in factor.scope] == [FRAMEWORK] and _is_wish(factor)
+        return (
+            written
+            and [self._menu.name.get(decision) for decision in factor.scope] == [FRAMEWORK]
+            and _is_wish(factor)
+        )
 
     def _unwished(self, request: Request, lifted: Sequence[Factor]) -> Request:
         causes = [factor.reason for factor in lifted if isinstance(factor.reason, Cause)]
-        decisions = {self._menu.name[self._menu.decision_of(cause.option)] for cause in causes if cause.kind == "pin"}
+        decisions = {
+            self._menu.name[self._menu.decision_of(cause.option)] for cause in causes if cause.kind == "pin"
+        }
         gone = {cause.option for cause in causes if cause.kind == "forbid"}
         kept = tuple(text for text in request.forbid if self._named(text) not in gone)
-        return replace(request, pins={name: option for name, option in request.pins.items() if name not in decisions}, forbid=kept)
+        return replace(
+            request,
+            pins={name: option for name, option in request.pins.items() if name not in decisions},
+            forbid=kept,
+        )
 
     def _as_typed(self, way: Way) -> Way:
         """A framework that the workload's own file asks for can only be overruled by another one."""

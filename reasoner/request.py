@@ -1,4 +1,6 @@
-"""A request: the question that a plan answers, checked against the names that the knowledge base knows, and as facts for the rules."""
+"""A request: the question that a plan answers, checked against the names that the knowledge base knows, and
+as facts for the rules.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class Resolved:
         criteria: what is maximised, the most important first.
         facts: for the rules.
         standing: the options that stand where the user decides nothing, if bits are compared with theirs.
-        setup: where the objective is a time, the seconds of set-up of each option; the first criterion is then the rate.
+        setup: where the objective is a time, the seconds of set-up of each option; the first criterion is
+            then the rate.
     """
 
     request: Request
@@ -42,7 +45,9 @@ class Resolved:
     standing: frozenset[str] = frozenset()
 
 
-def resolve(request: Request, menu: Menu, store: KnowledgeStore, standing: frozenset[str] = frozenset()) -> Resolved:
+def resolve(
+    request: Request, menu: Menu, store: KnowledgeStore, standing: frozenset[str] = frozenset()
+) -> Resolved:
     """Check every name of a request and give its facts, what stands without it among them.
 
     Raises:
@@ -57,10 +62,18 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore, standing: froze
     objective = _criterion(request.objective, store.names, request.place("objective")).iri
     rate = menu.rate_of.get(objective)
     ranked = tuple(dict.fromkeys((rate or objective, on("throughput"))))
-    facts = [*make_facts(request.workload, request.target, store.names), *number_facts(options_of(menu, request.numbers), REQUEST, REQUEST_GRAPH)]
-    framework = next((taken for taken in pins.values() if menu.name[menu.decision_of(taken)] == FRAMEWORK), "")
+    facts = [
+        *make_facts(request.workload, request.target, store.names),
+        *number_facts(options_of(menu, request.numbers), REQUEST, REQUEST_GRAPH),
+    ]
+    framework = next(
+        (taken for taken in pins.values() if menu.name[menu.decision_of(taken)] == FRAMEWORK), ""
+    )
     facts += requirement_facts(request.workload.facts.get("requires") or (), store, framework)
-    facts += [_fact(REQUEST, on("allows"), ox.NamedNode(find_option(menu, text, request.place("allow")))) for text in request.allow]
+    facts += [
+        _fact(REQUEST, on("allows"), ox.NamedNode(find_option(menu, text, request.place("allow"))))
+        for text in request.allow
+    ]
     if request.numerics is not None:
         asked = store.names.find(on("Numerics"), request.numerics, request.place("numerics"))
         facts.append(_fact(REQUEST, on("requestedNumerics"), ox.NamedNode(asked.iri)))
@@ -68,28 +81,39 @@ def resolve(request: Request, menu: Menu, store: KnowledgeStore, standing: froze
     if request.site is not None:
         facts.append(_fact(REQUEST, on("site"), ox.NamedNode(request.site.iri)))
         facts += request.site.quads(REQUEST_GRAPH, store.names)
-    return Resolved(request, pins, forbid, ranked, facts, menu.costs.get(objective, {}) if rate else None, standing)
+    return Resolved(
+        request, pins, forbid, ranked, facts, menu.costs.get(objective, {}) if rate else None, standing
+    )
 
 
 def _understood(request: Request, menu: Menu, names: Names) -> Request:
-    """The request with every name as the knowledge base has it, so that all spellings of a question are one question."""
+    """The request with every name as the knowledge base has it, so that all spellings of a question are one
+    question.
+    """
     target = request.target.named(names)
     request = replace(
         with_names(request, menu, names),
         workload=request.workload.named(names),
-        target=target if target == request.target else target.with_products(),  # a name that is understood now tells more
+        target=target
+        if target == request.target
+        else target.with_products(),  # a name that is understood now tells more
         site=request.site.named(names) if request.site else None,
         understood=True,
     )
     framework, typed = request.framework, dict(request.typed)
     if framework is None and (wanted := request.workload.facts.get("framework")):
-        framework = menu.name[find_option(menu, f"{FRAMEWORK}={wanted}", f"{request.workload.where}: key 'framework'")]
+        framework = menu.name[
+            find_option(menu, f"{FRAMEWORK}={wanted}", f"{request.workload.where}: key 'framework'")
+        ]
         typed[f"{FRAMEWORK}={framework}"] = ("--framework", wanted)
-    return replace(request, pins={FRAMEWORK: framework, **request.pins}, typed=typed) if framework else request
+    return (
+        replace(request, pins={FRAMEWORK: framework, **request.pins}, typed=typed) if framework else request
+    )
 
 
 def with_names(request: Request, menu: Menu, names: Names) -> Request:
-    """The request with every name in its wishes as the knowledge base has it, and a pinned framework as the wish that it is.
+    """The request with every name in its wishes as the knowledge base has it, and a pinned framework as the
+    wish that it is.
 
     Raises:
         BadInput: a name is unknown, or one decision is asked to be two things.
@@ -105,7 +129,10 @@ def with_names(request: Request, menu: Menu, names: Names) -> Request:
             raise BadInput(place, problem, expected="one of them")
         framework = wanted
     for text in request.forbid:
-        typed[f"forbid={option_name(menu, find_option(menu, text, request.place('forbid')))}"] = ("--forbid", text)
+        typed[f"forbid={option_name(menu, find_option(menu, text, request.place('forbid')))}"] = (
+            "--forbid",
+            text,
+        )
     numerics = request.numerics
     if numerics is not None:
         numerics = names.find(on("Numerics"), numerics, request.place("numerics")).name
@@ -118,7 +145,8 @@ def with_names(request: Request, menu: Menu, names: Names) -> Request:
         objective=_criterion(request.objective, names, request.place("objective")).name,
         numerics=numerics,
         allow=_options(menu, request.allow, request.place("allow")),
-        typed={name: words for name, words in typed.items() if name not in request.of_plan} | dict(request.typed),
+        typed={name: words for name, words in typed.items() if name not in request.of_plan}
+        | dict(request.typed),
     )
 
 
@@ -134,15 +162,23 @@ def _pins(request: Request, menu: Menu) -> tuple[dict[str, str], dict[str, int],
             option, numbers[place] = f"{place}-{number[0]}", number[0]
         typed[f"{place}={option}"] = ("--pin", f"{decision}={text}")
         if (other := pins.setdefault(place, option)) != option:
-            raise BadInput(request.place("pins"), f"{decision} is asked to be {other} and {option}", expected="one of them")
+            raise BadInput(
+                request.place("pins"),
+                f"{decision} is asked to be {other} and {option}",
+                expected="one of them",
+            )
     return pins, numbers, typed
 
 
 def _pinned(menu: Menu, decision: str, text: str, where: str) -> tuple[str] | tuple[str, int]:
     """The option that is asked for of a decision, with its number where it stands for all numbers."""
-    if (found := find_decision(menu, decision)) and found in {menu.decision_of(option) for option in menu.ranges}:
+    if (found := find_decision(menu, decision)) and found in {
+        menu.decision_of(option) for option in menu.ranges
+    }:
         name = menu.name[found]
-        return numbered(menu, name, text, where) or (find_option(menu, f"{name}={name_of(name, text)}", where),)
+        return numbered(menu, name, text, where) or (
+            find_option(menu, f"{name}={name_of(name, text)}", where),
+        )
     return (find_option(menu, f"{decision}={text}", where),)
 
 
@@ -161,7 +197,9 @@ def _criterion(text: str, names: Names, where: str) -> Entry:
 
 
 def make_facts(workload: Workload, target: Target, names: Names | None = None) -> list[ox.Quad]:
-    """What the rules read of a request: itself, its target and its workload; `names` is what names in their facts are looked up in."""
+    """What the rules read of a request: itself, its target and its workload; `names` is what names in their
+    facts are looked up in.
+    """
     return [
         _fact(REQUEST, RDF_TYPE, ox.NamedNode(on("Request"))),
         _fact(REQUEST, on("target"), TARGET),
@@ -196,12 +234,18 @@ def _bare_option(menu: Menu, text: str, where: str) -> str:
     found = menu.by_name.get(text) or [entry.iri for entry in menu.all_option_names.meant(text)]
     if len(found) > 1:
         ways = [f"{menu.name[menu.decision_of(option)]}={menu.name[option]}" for option in found]
-        raise BadInput(where, f"'{text}' is an option of several decisions", expected=" or ".join(sorted(ways)))
+        raise BadInput(
+            where, f"'{text}' is an option of several decisions", expected=" or ".join(sorted(ways))
+        )
     if found:
         return found[0]
     if decision := find_decision(menu, text):
         options = listed(menu.name[option] for option in menu.options[decision])
-        raise BadInput(where, f"'{text}' is a decision, and no option of it is named", expected=f"{menu.name[decision]}= and one of {options}")
+        raise BadInput(
+            where,
+            f"'{text}' is a decision, and no option of it is named",
+            expected=f"{menu.name[decision]}= and one of {options}",
+        )
     return menu.all_option_names.find(text, where, "option", expected="decision=option, or an option").iri
 
 

@@ -222,7 +222,9 @@ class _Settling:
     ) -> None:
         self._known, self.decisions, self._taken, self._packages = known, list(decisions), taken, packages
         self._names = {*known.frameworks, *known.adjustable, *(_bare(name) for name, _ in known.packages)}
-        self._names |= {one.name for kinds in known.ranges.values() for found in kinds.values() for one in found}
+        self._names |= {
+            one.name for kinds in known.ranges.values() for found in kinds.values() for one in found
+        }
         self._ranges: dict[str, list[Requirement]] = {
             kind: [one for of_release in ranges for one in of_release.get(on(kind), ())]
             for kind in ("requires", "companion", "companionOfAnyBuild")

@@ -1,7 +1,9 @@
-"""Reads the text of a rule by rdflib's SPARQL algebra: what it reads, what it negates, what it concludes. Only compiling needs this.
+"""Reads the text of a rule by rdflib's SPARQL algebra: what it reads, what it negates, what it concludes.
+Only compiling needs this.
 
-The patterns of the algebra are those that the standard gives a text, so that blank nodes, lists, nested groups and paths are what they are for every
-engine. What rules may not hold, though it is SPARQL, is refused by name (`reasoner.rule_limits`).
+The patterns of the algebra are those that the standard gives a text, so that blank nodes, lists, nested
+groups and paths are what they are for every engine. What rules may not hold, though it is SPARQL, is refused
+by name (`reasoner.rule_limits`).
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ FORM = "a rule has the form CONSTRUCT { head } WHERE { body }"
 
 
 class Parts(NamedTuple):
-    """A CONSTRUCT query as text, without comments: what stands before, within the braces of its head, between, within those of its body, behind."""
+    """A CONSTRUCT query as text, without comments: what stands before, within the braces of its head,
+    between, within those of its body, behind.
+    """
 
     before: str
     template: str
@@ -48,7 +52,8 @@ def read_rule(text: str) -> RuleReading:
     """Read a rule of the form `CONSTRUCT { head } WHERE { body }`.
 
     Raises:
-        ValueError: the text is not of that form, or holds what no rule may hold; says what is wrong, and what to write instead.
+        ValueError: the text is not of that form, or holds what no rule may hold; says what is wrong, and what
+            to write instead.
     """
     reading, algebra = _read(text)
     rule_limits.refuse(algebra, parts(text), reading)
@@ -85,7 +90,13 @@ def parts(text: str) -> Parts:
     except ValueError:
         raise ValueError(FORM) from None
     start = words.index("CONSTRUCT")
-    spans = ((0, start), (head + 1, head_end), (head_end + 1, body), (body + 1, body_end), (body_end + 1, len(pieces)))
+    spans = (
+        (0, start),
+        (head + 1, head_end),
+        (head_end + 1, body),
+        (body + 1, body_end),
+        (body_end + 1, len(pieces)),
+    )
     if "".join(pieces[start + 1 : head]).strip():
         raise ValueError(FORM)
     return Parts(*("".join(pieces[first:last]).strip() for first, last in spans))
@@ -130,7 +141,9 @@ def _read(text: str) -> tuple[RuleReading, CompValue]:
     certain, uncertain = reader.sorted_body()
     variables = rule_limits.possible(algebra.p)
     whole = split._replace(template=with_whole_names(split.template), where=with_whole_names(split.where))
-    return RuleReading(tuple(head), (*certain, *uncertain), whole.template, whole.where, tuple(sorted(variables))), algebra
+    return RuleReading(
+        tuple(head), (*certain, *uncertain), whole.template, whole.where, tuple(sorted(variables))
+    ), algebra
 
 
 class _Reader:
@@ -146,10 +159,15 @@ class _Reader:
         """Take in what a part of the algebra asks for."""
         name = getattr(node, "name", "")
         if name == "BGP":
-            self.body += [replace(pattern, certain=certain, negated=negated) for pattern in self.patterns_of(node.triples)]
+            self.body += [
+                replace(pattern, certain=certain, negated=negated)
+                for pattern in self.patterns_of(node.triples)
+            ]
             return
         if name in ("Union", "Minus", "LeftJoin"):
-            doubted = name == "LeftJoin" and not rule_limits.optional_variables(node).isdisjoint(self._doubted)
+            doubted = name == "LeftJoin" and not rule_limits.optional_variables(node).isdisjoint(
+                self._doubted
+            )
             self.group(node.p1, certain=certain and name != "Union", negated=negated)
             self.group(node.p2, certain=False, negated=negated or name == "Minus" or doubted)
             self.condition(node.get("expr"), negated=negated)
@@ -179,15 +197,22 @@ class _Reader:
             return
         still_plain = plain and expression.name in rule_limits.CONNECTIVES
         for part in expression.values():
-            self.condition(part, negated=negated, turned=turned != (expression.name == "UnaryNot"), plain=still_plain)
+            self.condition(
+                part, negated=negated, turned=turned != (expression.name == "UnaryNot"), plain=still_plain
+            )
 
     def patterns_of(self, triples: Iterable[tuple[Any, Any, Any]]) -> list[Pattern]:
         """Triple patterns of the algebra; a path is taken apart as far as it is a plain sequence.
 
-        A path that may stay where it is, and starts and ends nowhere in particular, finds every node of the knowledge: it reads everything.
+        A path that may stay where it is, and starts and ends nowhere in particular, finds every node of the
+        knowledge: it reads everything.
         """
         found = [pattern for triple in self._ordered(list(triples)) for pattern in self._steps(*triple)]
-        loose = [one for one in found if one.predicate in self._staying and is_open(one.subject) and is_open(one.object)]
+        loose = [
+            one
+            for one in found
+            if one.predicate in self._staying and is_open(one.subject) and is_open(one.object)
+        ]
         known = {THIS}.union(*((one.subject, one.object) for one in found if one not in loose))
         while held := [one for one in loose if not known.isdisjoint((one.subject, one.object))]:
             loose = [one for one in loose if one not in held]
@@ -196,7 +221,10 @@ class _Reader:
 
     def sorted_body(self) -> tuple[list[Pattern], list[Pattern]]:
         """The certain patterns, as one comes from one to the next from the focus node on, and the others."""
-        left = sorted((pattern for pattern in self.body if pattern.certain), key=lambda one: (one.is_path, one.predicate, one.object, one.subject))
+        left = sorted(
+            (pattern for pattern in self.body if pattern.certain),
+            key=lambda one: (one.is_path, one.predicate, one.object, one.subject),
+        )
         reached, found = {THIS}, []
         while left:
             following = next((pattern for pattern in left if pattern.subject in reached), left[0])
@@ -206,8 +234,12 @@ class _Reader:
         return found, [pattern for pattern in self.body if not pattern.certain]
 
     def _ordered(self, triples: Sequence[tuple[Any, Any, Any]]) -> list[tuple[Any, Any, Any]]:
-        """Triples in the order of their texts, so that a text is read alike each time: the algebra orders by blank nodes, whose names are made up."""
-        told: dict[str, str] = {str(term): "" for triple in triples for term in triple if isinstance(term, BNode)}
+        """Triples in the order of their texts, so that a text is read alike each time: the algebra orders by
+        blank nodes, whose names are made up.
+        """
+        told: dict[str, str] = {
+            str(term): "" for triple in triples for term in triple if isinstance(term, BNode)
+        }
         for _ in range(len(told) and _ROUNDS):
             about: dict[str, list[str]] = {node: [] for node in told}
             for triple in triples:
@@ -215,10 +247,15 @@ class _Reader:
                 for place, term in enumerate(triple):
                     if isinstance(term, BNode):
                         about[str(term)].append(f"{place} {' '.join(texts)}")
-            told = {node: sha256("\n".join(sorted(lines)).encode()).hexdigest() for node, lines in about.items()}
+            told = {
+                node: sha256("\n".join(sorted(lines)).encode()).hexdigest() for node, lines in about.items()
+            }
         for node in sorted(told, key=told.__getitem__):
             self._term(BNode(node))
-        return sorted(triples, key=lambda triple: [term.n3() if isinstance(term, Path) else self._term(term) for term in triple])
+        return sorted(
+            triples,
+            key=lambda triple: [term.n3() if isinstance(term, Path) else self._term(term) for term in triple],
+        )
 
     def _steps(self, subject: Any, predicate: Any, object_: Any) -> Iterator[Pattern]:
         if isinstance(predicate, InvPath):
@@ -231,7 +268,12 @@ class _Reader:
             along = _predicates(predicate)
             if _may_stay(predicate):
                 self._staying.add(predicate.n3())
-            yield Pattern(self._term(subject), predicate.n3(), self._term(object_), None if along is None else tuple(sorted(along)))
+            yield Pattern(
+                self._term(subject),
+                predicate.n3(),
+                self._term(object_),
+                None if along is None else tuple(sorted(along)),
+            )
         else:
             yield Pattern(self._term(subject), self._term(predicate), self._term(object_))
 
@@ -242,7 +284,9 @@ class _Reader:
             return f"?{term}"
         if isinstance(term, Literal):
             typed = ox.NamedNode(str(term.datatype)) if term.datatype else None
-            return str(ox.Literal(str(term), language=term.language, datatype=None if term.language else typed))
+            return str(
+                ox.Literal(str(term), language=term.language, datatype=None if term.language else typed)
+            )
         return f"<{term}>"
 
 
@@ -270,14 +314,20 @@ def _may_stay(path: Any) -> bool:
 
 
 def _division(algebra: CompValue, split: Parts, reading: RuleReading) -> DividingForm | None:
-    """The parts of a rule that divides: its only condition is that nothing of what a thing asks for is missing."""
+    """The parts of a rule that divides: its only condition is that nothing of what a thing asks for is
+    missing.
+    """
     things = algebra.p.p
     lacking = _absent(things)
     missing = _absent(lacking)
     if lacking is None or missing is None or len(reading.head) != 1:
         return None
     asks, holds, [head] = _only(lacking.p), _only(missing), reading.head
-    if asks is None or holds is None or None in (thing := name_of(asks.subject), asked := name_of(asks.object)):
+    if (
+        asks is None
+        or holds is None
+        or None in (thing := name_of(asks.subject), asked := name_of(asks.object))
+    ):
         return None
     names = rule_limits.variables_in(things.p)
     predicates = [iri_of(pattern.predicate) for pattern in (asks, holds, head)]
@@ -286,7 +336,9 @@ def _division(algebra: CompValue, split: Parts, reading: RuleReading) -> Dividin
         return None
     if name_of(THIS) in names or asked in names or thing == asked:
         return None
-    select = f"SELECT ?{thing} ?{asked} WHERE {{ {_without_condition(split.where)} OPTIONAL {{ {asks.text} }} }}"
+    select = (
+        f"SELECT ?{thing} ?{asked} WHERE {{ {_without_condition(split.where)} OPTIONAL {{ {asks.text} }} }}"
+    )
     return DividingForm(with_whole_names(select), thing, asked, str(predicates[2]), str(predicates[1]))
 
 
@@ -298,7 +350,9 @@ def _absent(node: Any) -> Any:
 
 def _only(group: CompValue) -> Pattern | None:
     """The one triple pattern of a group, if it is that and no path."""
-    while group.name == "Join" and group.p1.name == "BGP" and not group.p1.triples:  # the algebra within EXISTS is not simplified
+    while (
+        group.name == "Join" and group.p1.name == "BGP" and not group.p1.triples
+    ):  # the algebra within EXISTS is not simplified
         group = group.p2
     found = _Reader(frozenset()).patterns_of(group.triples) if group.name == "BGP" else []
     return found[0] if len(found) == 1 and not found[0].is_path else None

@@ -1,8 +1,11 @@
-"""What SPARQL allows and a rule may not hold, each by its name with what to write instead. Two reasons bar things.
+"""What SPARQL allows and a rule may not hold, each by its name with what to write instead. Two reasons bar
+things.
 
-Engines give the focus node to a query in two ways: they replace `$this` everywhere, or they join its value. Where the two differ (SHACL bars most of
-it, https://www.w3.org/TR/shacl/#pre-binding), a rule would conclude other things here than there. And what a rule concludes must rest on what its
-patterns find, and on nothing else: not on the hour, on chance, on how many there are, or on the order of rows.
+Engines give the focus node to a query in two ways: they replace `$this` everywhere, or they join its value.
+Where the two differ (SHACL bars most of it, https://www.w3.org/TR/shacl/#pre-binding), a rule would conclude
+other things here than there. And what a rule concludes must rest on what its
+patterns find, and on nothing else: not on the hour, on chance, on how many there are, or on the order of
+rows.
 """
 
 from __future__ import annotations
@@ -57,7 +60,9 @@ def optional_variables(node: CompValue) -> frozenset[str]:
 
 
 def doubted_variables(algebra: CompValue) -> frozenset[str]:
-    """The variables of which a condition or an assignment asks whether they are unbound, so that a conclusion may rest on it."""
+    """The variables of which a condition or an assignment asks whether they are unbound, so that a conclusion
+    may rest on it.
+    """
     found = set(_asked_whether_unbound(algebra))
     assigned = [(str(node.var), variables_in(node.expr)) for node in _every(algebra) if node.name == "Extend"]
     while further := {name for var, names in assigned if var in found for name in names} - found:
@@ -85,11 +90,21 @@ def variables_in(part: Any) -> frozenset[str]:
 def _variables(node: Any, *, every: bool) -> frozenset[str]:
     name = getattr(node, "name", "")
     if name == "BGP":
-        return frozenset(str(term) for triple in node.triples for term in triple if isinstance(term, Variable))
+        return frozenset(
+            str(term) for triple in node.triples for term in triple if isinstance(term, Variable)
+        )
     if name == "values":
         names = {str(variable) for row in node.res for variable in row}
-        return frozenset(one for one in names if not every or all(row.get(Variable(one), "UNDEF") != "UNDEF" for row in node.res))
-    below = [_variables(node[key], every=every) for key in ("p", "p1", "p2") if key in node] if isinstance(node, CompValue) else []
+        return frozenset(
+            one
+            for one in names
+            if not every or all(row.get(Variable(one), "UNDEF") != "UNDEF" for row in node.res)
+        )
+    below = (
+        [_variables(node[key], every=every) for key in ("p", "p1", "p2") if key in node]
+        if isinstance(node, CompValue)
+        else []
+    )
     if name == "Union" and every:
         return below[0] & below[1]
     if name in ("LeftJoin", "Minus") and every:
@@ -137,7 +152,8 @@ def _of_head(algebra: CompValue, reading: RuleReading) -> Iterator[str]:
 
 
 def _of_scopes(node: Any, around: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Conditions about what their braces do not bind: they would hold or not by how an engine gives the focus node, or never.
+    """Conditions about what their braces do not bind: they would hold or not by how an engine gives the focus
+    node, or never.
 
     Args:
         around: the variables that the condition of these braces, and no other, sees from around them.
@@ -164,7 +180,9 @@ def _of_condition(expression: Any, known: frozenset[str]) -> Iterator[str]:
 
 
 def _of_optionals(algebra: CompValue) -> Iterator[str]:
-    """OPTIONALs that are not well-designed (Pérez, Arenas and Gutierrez, Semantics and complexity of SPARQL, 2009): order would decide."""
+    """OPTIONALs that are not well-designed (Pérez, Arenas and Gutierrez, Semantics and complexity of SPARQL,
+    2009): order would decide.
+    """
     everywhere = _used_in_patterns(algebra)
     for node in (node for node in _every(algebra) if node.name == "LeftJoin"):
         if _FOCUS in variables_in(node.p2) | variables_in(node.expr) and _FOCUS not in bound(node.p1):
@@ -199,9 +217,11 @@ def _mentioned(tree: Any) -> frozenset[str]:
 
 
 def _asked_whether_unbound(part: Any, plain: bool = True, turned: bool = False) -> Iterator[str]:
-    """The variables of which BOUND, COALESCE or NOT EXISTS asks where an answer counts against a solution, or in no known way.
+    """The variables of which BOUND, COALESCE or NOT EXISTS asks where an answer counts against a solution, or
+    in no known way.
 
-    Elsewhere an unbound variable makes a condition neither true nor false, and what then holds still holds once it is bound.
+    Elsewhere an unbound variable makes a condition neither true nor false, and what then holds still holds
+    once it is bound.
     """
     name = getattr(part, "name", "")
     if name == "Builtin_BOUND":
@@ -230,7 +250,9 @@ def _gives_the_focus_node(node: CompValue) -> bool:
 
 
 def _braced_twice(where: str) -> bool:
-    """Whether braces hold nothing but braces: some readers of SPARQL drop a pair, and with it what can be seen within."""
+    """Whether braces hold nothing but braces: some readers of SPARQL drop a pair, and with it what can be
+    seen within.
+    """
     signs = [token.text for token in tokens("{" + where + "}") if token.kind not in ("comment", "space")]
     opened: list[int] = []
     closes: dict[int, int] = {}
@@ -243,7 +265,10 @@ def _braced_twice(where: str) -> bool:
 
 
 def _parts_of(part: Any) -> Iterator[Any]:
-    """What a part of the algebra consists of. What EXISTS holds is read from its attribute: the entry is as the parser left it."""
+    """What a part of the algebra consists of.
+
+    What EXISTS holds is read from its attribute: the entry is as the parser left it.
+    """
     if isinstance(part, CompValue) and part.name in EXISTS:
         yield part.graph
     elif isinstance(part, Mapping):

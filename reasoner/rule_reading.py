@@ -1,6 +1,8 @@
-"""What a rule's text says, as data: what it reads, what it negates, what it concludes, and its text in the parts that queries are made of.
+"""What a rule's text says, as data: what it reads, what it negates, what it concludes, and its text in the
+parts that queries are made of.
 
-A rule is read once, when the knowledge is compiled (`reasoner.rule_algebra`). The snapshot holds what was read, so that planning reads no text.
+A rule is read once, when the knowledge is compiled (`reasoner.rule_algebra`). The snapshot holds what was
+read, so that planning reads no text.
 """
 
 from __future__ import annotations
@@ -34,13 +36,17 @@ class Signature:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A triple pattern. Its terms are texts: `?name`, `_:name` (a blank node, which is a variable without a name), `<iri>`, or a literal.
+    """A triple pattern. Its terms are texts: `?name`, `_:name` (a blank node, which is a variable without a
+    name), `<iri>`, or a literal.
 
     Attributes:
         predicate: a term, or a property path as SPARQL.
-        predicates: of a path, the IRIs of the predicates that it goes along, or None where that may be any; of a term, nothing.
-        certain: whether every match of the rule matches it: it is neither optional, nor one side of a UNION, nor asked by EXISTS.
-        negated: whether a conclusion may fall away once it matches: it stands within NOT EXISTS, or in an OPTIONAL that a condition asks about.
+        predicates: of a path, the IRIs of the predicates that it goes along, or None where that may be any;
+            of a term, nothing.
+        certain: whether every match of the rule matches it: it is neither optional, nor one side of a UNION,
+            nor asked by EXISTS.
+        negated: whether a conclusion may fall away once it matches: it stands within NOT EXISTS, or in an
+            OPTIONAL that a condition asks about.
     """
 
     subject: str
@@ -72,12 +78,14 @@ class Pattern:
 
 @dataclass(frozen=True)
 class DividingForm:
-    """The parts of a rule that concludes everything of which all that it asks for holds (see `reasoner.division`).
+    """The parts of a rule that concludes everything of which all that it asks for holds (see
+    `reasoner.division`).
 
     Attributes:
         select: the query for the things and for what each of them asks for.
         thing, asked: the names of its two variables.
-        concludes, holds: the predicates, as IRIs, of what is concluded of the focus node, and of what must hold of it.
+        concludes, holds: the predicates, as IRIs, of what is concluded of the focus node, and of what must
+        hold of it.
     """
 
     select: str
@@ -92,7 +100,8 @@ class RuleReading:
     """The head and the body of a rule `CONSTRUCT { head } WHERE { body }`.
 
     Attributes:
-        head, body: their patterns; the certain ones of the body stand as one comes from one to the next, from the focus node on.
+        head, body: their patterns; the certain ones of the body stand as one comes from one to the next, from
+        the focus node on.
         template, where: what stands between their braces, as SPARQL without comments.
         variables: the names of the variables that a match of the body may bind.
         division: its parts, where it divides.
@@ -119,7 +128,9 @@ class RuleReading:
             "where": self.where,
             "variables": self.variables,
         }
-        return json.dumps(document | ({"division": vars(self.division)} if self.division else {}), separators=(",", ":"))
+        return json.dumps(
+            document | ({"division": vars(self.division)} if self.division else {}), separators=(",", ":")
+        )
 
     @classmethod
     def from_json(cls, text: str) -> RuleReading:
@@ -158,7 +169,13 @@ def signatures_of(patterns: Iterable[Pattern]) -> tuple[Signature, ...]:
 
 def _listed(pattern: Pattern) -> list[Any]:
     flags = int(pattern.certain) + 2 * int(pattern.negated)
-    return [pattern.subject, pattern.predicate, pattern.object, flags, *([pattern.predicates] if pattern.is_path else [])]
+    return [
+        pattern.subject,
+        pattern.predicate,
+        pattern.object,
+        flags,
+        *([pattern.predicates] if pattern.is_path else []),
+    ]
 
 
 def _patterns(listed: Sequence[Sequence[Any]]) -> tuple[Pattern, ...]:

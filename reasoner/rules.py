@@ -1,7 +1,8 @@
 """SHACL rules (`sh:SPARQLRule`): read from the store, executed to a fixpoint.
 
-A rule concludes into a named graph of its own, so that every triple tells which rule it came from. Rules whose focus class is `on:Request` run for
-one request at a time; all others run when the knowledge base is compiled, and again for what a request brings along.
+A rule concludes into a named graph of its own, so that every triple tells which rule it came from. Rules
+whose focus class is `on:Request` run for one request at a time; all others run when the knowledge base is
+compiled, and again for what a request brings along.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ import pyoxigraph as ox
 from kb.errors import BadInput
 from kb.store import KnowledgeStore, Term
 from kb.terms import RDF_TYPE, local_name, on
-from reasoner.rule_reading import READINGS, THIS, Pattern, RuleReading, Signature, iri_of, name_of, signatures_of
+from reasoner.rule_reading import (
+    READINGS,
+    THIS,
+    Pattern,
+    RuleReading,
+    Signature,
+    iri_of,
+    name_of,
+    signatures_of,
+)
 from reasoner.strata import refuse_unstratified
 
 _RULES = f"""
@@ -78,7 +88,11 @@ class Rule:
     @cached_property
     def reads(self) -> tuple[Signature, ...]:
         """What the body and the focus can match, each once."""
-        return tuple(dict.fromkeys((*(read for one in self.focus for read in one.reads), *signatures_of(self.reading.body))))
+        return tuple(
+            dict.fromkeys(
+                (*(read for one in self.focus for read in one.reads), *signatures_of(self.reading.body))
+            )
+        )
 
     @cached_property
     def distinct_reads(self) -> tuple[Signature, ...]:
@@ -87,9 +101,17 @@ class Rule:
 
     @cached_property
     def trigger(self) -> Signature | None:
-        """Something said of the request without which a rule of the request cannot fire; with a named object where there is one."""
-        of_request = [pattern for pattern in self.reading.premises if self.per_request and pattern.subject == THIS]
-        found = [signature for signature in signatures_of(of_request) if signature.predicate and signature in self.distinct_reads]
+        """Something said of the request without which a rule of the request cannot fire; with a named object
+        where there is one.
+        """
+        of_request = [
+            pattern for pattern in self.reading.premises if self.per_request and pattern.subject == THIS
+        ]
+        found = [
+            signature
+            for signature in signatures_of(of_request)
+            if signature.predicate and signature in self.distinct_reads
+        ]
         return min(found, key=lambda signature: signature.object is None, default=None)
 
     @cached_property
@@ -119,13 +141,17 @@ class Rule:
 
     @cached_property
     def against(self) -> tuple[tuple[tuple[Signature, ...], ...], ...]:
-        """What must be said of one node that a request brings, so that the rule comes to it from a node of the knowledge base.
+        """What must be said of one node that a request brings, so that the rule comes to it from a node of
+        the knowledge base.
 
-        It cannot in the direction of triples, for nothing that is known speaks of the request. Each entry is one way against it; of each of the
-        patterns on it, one of its signatures must be met; of none, where the rule reads whatever there is.
+        It cannot in the direction of triples, for nothing that is known speaks of the request. Each entry is
+        one way against it; of each of the patterns on it, one of its signatures must be met; of none, where
+        the rule reads whatever there is.
         """
         reached, left = {THIS}, list(self.reading.body)
-        while forward := [pattern for pattern in left if pattern.subject in reached and "^" not in pattern.predicate]:
+        while forward := [
+            pattern for pattern in left if pattern.subject in reached and "^" not in pattern.predicate
+        ]:
             reached |= {pattern.object for pattern in forward}
             left = [pattern for pattern in left if pattern not in forward]
         if left and any(read.predicate is None for read in self.reads):
@@ -144,7 +170,14 @@ class Rule:
         for pattern in self.reading.premises:
             if predicate := iri_of(pattern.predicate):
                 iri = iri_of(pattern.object)
-                found.append(_Step(pattern.subject, ox.NamedNode(predicate), ox.NamedNode(iri) if iri else None, pattern.object))
+                found.append(
+                    _Step(
+                        pattern.subject,
+                        ox.NamedNode(predicate),
+                        ox.NamedNode(iri) if iri else None,
+                        pattern.object,
+                    )
+                )
         return tuple(found)
 
     @cached_property
@@ -159,7 +192,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class _Step:
-    """A triple pattern: a variable, a predicate, and an object that is an IRI (`value`) or else anything (`object`, as text)."""
+    """A triple pattern: a variable, a predicate, and an object that is an IRI (`value`) or else anything
+    (`object`, as text).
+    """
 
     subject: str
     predicate: ox.NamedNode
@@ -171,8 +206,8 @@ def load_rules(store: KnowledgeStore) -> list[Rule]:
     """Every active rule that a shape carries, by stratum, then by IRI.
 
     Raises:
-        BadInput: a rule's text is none that rules may have, or it rests on the absence of what follows from its own conclusions, or of what the
-            same or a later stratum concludes.
+        BadInput: a rule's text is none that rules may have, or it rests on the absence of what follows from
+            its own conclusions, or of what the same or a later stratum concludes.
     """
     rules = read_rules(store)
     refuse_unstratified(rules)
@@ -180,20 +215,34 @@ def load_rules(store: KnowledgeStore) -> list[Rule]:
 
 
 def read_rules(store: KnowledgeStore) -> list[Rule]:
-    """As `load_rules`, for a knowledge base that was compiled and so is known to be stratified. It holds what its rules say as data.
+    """As `load_rules`, for a knowledge base that was compiled and so is known to be stratified. It holds what
+    its rules say as data.
 
     Raises:
         BadInput: it was not compiled, and a rule's text is none that rules may have.
     """
     rules = []
     for (iri, construct, reading, order, label, message), rows in itertools.groupby(
-        store.select(_RULES), lambda row: tuple(row.get(key, "") for key in ("rule", "construct", "reading", "order", "label", "message"))
+        store.select(_RULES),
+        lambda row: tuple(
+            row.get(key, "") for key in ("rule", "construct", "reading", "order", "label", "message")
+        ),
     ):
         targets = list(rows)
         focus = {one for row in targets if (one := _focus(row))}
         per_request = any(row.get("class") == on("Request") for row in targets)
         written = reading or _read(iri, construct)
-        rules.append(Rule(iri, label, message, written, float(order or 0), tuple(sorted(focus, key=lambda one: one.pattern)), per_request))
+        rules.append(
+            Rule(
+                iri,
+                label,
+                message,
+                written,
+                float(order or 0),
+                tuple(sorted(focus, key=lambda one: one.pattern)),
+                per_request,
+            )
+        )
     return sorted(rules, key=lambda rule: (rule.order, rule.iri))
 
 
@@ -206,7 +255,9 @@ def _read(iri: str, construct: str) -> str:
         raise BadInput(f"rule {local_name(iri)}", str(error)) from error
 
 
-def run_rules(store: KnowledgeStore, rules: Sequence[Rule], request: ox.NamedNode | None = None) -> list[ox.Quad]:
+def run_rules(
+    store: KnowledgeStore, rules: Sequence[Rule], request: ox.NamedNode | None = None
+) -> list[ox.Quad]:
     """Run rules to a fixpoint, stratum by stratum, and add what they conclude to the store.
 
     Args:
@@ -222,7 +273,12 @@ def run_rules(store: KnowledgeStore, rules: Sequence[Rule], request: ox.NamedNod
         stratum = list(group)
         waiting = stratum
         while waiting:
-            fresh = [quad for rule in waiting for quad in conclusions(store, rule, request) if quad not in store.store]
+            fresh = [
+                quad
+                for rule in waiting
+                for quad in conclusions(store, rule, request)
+                if quad not in store.store
+            ]
             store.add(fresh)
             added += fresh
             new = signatures_of_quads(fresh)
@@ -235,7 +291,9 @@ def focus_values(nodes: Iterable[ox.NamedNode]) -> str:
     return f"VALUES $this {{ {' '.join(map(str, dict.fromkeys(nodes)))} }}"
 
 
-def conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, focus: str = "") -> list[ox.Quad]:
+def conclusions(
+    store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, focus: str = ""
+) -> list[ox.Quad]:
     """What one rule concludes now, each quad once, in the graph of the rule.
 
     Args:
@@ -249,7 +307,9 @@ def conclusions(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None,
 
 
 def watch(told: Callable[[str], None]) -> None:
-    """Let a function know of each rule that is about to run, and, by an empty text, that it has: in a process that is there to judge rules."""
+    """Let a function know of each rule that is about to run, and, by an empty text, that it has: in a process
+    that is there to judge rules.
+    """
     global _watched
     _watched = told
 
@@ -269,12 +329,18 @@ def _concluded(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, 
             return set()
         triples = store.construct(rule.construct, {_FOCUS: request})
     else:
-        triples = itertools.chain.from_iterable(store.construct(rule.construct_for(f"{focus} {one.pattern}")) for one in rule.focus)
+        triples = itertools.chain.from_iterable(
+            store.construct(rule.construct_for(f"{focus} {one.pattern}")) for one in rule.focus
+        )
     return {ox.Quad(triple.subject, triple.predicate, triple.object, graph) for triple in triples}
 
 
 def matches(
-    store: KnowledgeStore, rule: Rule, this: Term, bindings: Mapping[str, Term] | None = None, variables: Iterable[str] = ()
+    store: KnowledgeStore,
+    rule: Rule,
+    this: Term,
+    bindings: Mapping[str, Term] | None = None,
+    variables: Iterable[str] = (),
 ) -> list[dict[str, Term]]:
     """The bindings of a rule's body for one focus node: what it fired on.
 
@@ -282,10 +348,16 @@ def matches(
         bindings: values that some variables must have.
         variables: those that are asked for; without any, all.
     """
-    given = {name: term for name, term in {_FOCUS: this, **(bindings or {})}.items() if isinstance(term, ox.NamedNode | ox.Literal)}
+    given = {
+        name: term
+        for name, term in {_FOCUS: this, **(bindings or {})}.items()
+        if isinstance(term, ox.NamedNode | ox.Literal)
+    }
     values = f"VALUES ({' '.join(f'?{name}' for name in given)}) {{ ({' '.join(str(term) for term in given.values())}) }}"
     asked = " ".join(f"?{name}" for name in variables)
-    return store.terms(f"SELECT {f'DISTINCT {asked}' if asked else '*'} WHERE {{ {values} {rule.reading.where}\n}}")
+    return store.terms(
+        f"SELECT {f'DISTINCT {asked}' if asked else '*'} WHERE {{ {values} {rule.reading.where}\n}}"
+    )
 
 
 def message(rule: Rule, bindings: Mapping[str, Term]) -> str:
@@ -329,22 +401,37 @@ def _focus(row: Mapping[str, str]) -> Focus | None:
 
 
 def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
-    """Whether the steps of a rule that lead away from its focus node are there: most rules that do not fire are known by that, without a query."""
+    """Whether the steps of a rule that lead away from its focus node are there: most rules that do not fire
+    are known by that, without a query.
+    """
     reached: dict[str, list[ox.NamedNode | ox.BlankNode]] = {THIS: [this]}
     for step in rule.steps:
         if step.subject not in reached:
             continue
-        quads = [quad for node in reached[step.subject] for quad in store.store.quads_for_pattern(node, step.predicate, step.value, None)]
+        quads = [
+            quad
+            for node in reached[step.subject]
+            for quad in store.store.quads_for_pattern(node, step.predicate, step.value, None)
+        ]
         if not quads:
             return False
         if step.object not in reached:
-            reached[step.object] = [quad.object for quad in quads if isinstance(quad.object, ox.NamedNode | ox.BlankNode)]
+            reached[step.object] = [
+                quad.object for quad in quads if isinstance(quad.object, ox.NamedNode | ox.BlankNode)
+            ]
     return True
 
 
 def signatures_of_quads(quads: Iterable[ox.Quad]) -> set[Signature]:
-    """What patterns can match the quads; objects count for classes only, or there would be as many signatures as quads."""
+    """What patterns can match the quads; objects count for classes only, or there would be as many signatures
+    as quads.
+    """
     return {
-        Signature(quad.predicate.value, quad.object.value if quad.predicate.value == RDF_TYPE and isinstance(quad.object, ox.NamedNode) else None)
+        Signature(
+            quad.predicate.value,
+            quad.object.value
+            if quad.predicate.value == RDF_TYPE and isinstance(quad.object, ox.NamedNode)
+            else None,
+        )
         for quad in quads
     }

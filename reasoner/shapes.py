@@ -1,4 +1,6 @@
-"""SHACL: data against shapes, by pyshifty (fast) or pySHACL (the reference), with one form of result; and the lint for misspelt SHACL terms."""
+"""SHACL: data against shapes, by pyshifty (fast) or pySHACL (the reference), with one form of result; and the
+lint for misspelt SHACL terms.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ Engine = Literal["shifty", "pyshacl"]
 ENGINES: Final[tuple[Engine, ...]] = ("shifty", "pyshacl")
 
 _SH: Final = PREFIXES["sh"]
-_OF_RULES: Final = {_SH + "rule", _SH + "construct"}  # they are checked for themselves, and validation does not run them
+_OF_RULES: Final = {
+    _SH + "rule",
+    _SH + "construct",
+}  # they are checked for themselves, and validation does not run them
 _ALL: Final = "CONSTRUCT { ?s ?p ?o } WHERE { ?s ?p ?o }"
 _RESULTS: Final = """
 SELECT ?focus ?path ?value ?message ?shape ?severity ?component WHERE {
@@ -40,7 +45,8 @@ class Violation:
 
     Attributes:
         focus: the node that breaks the shape.
-        path: the property whose values break it; empty for the node itself or where the path is not one property.
+        path: the property whose values break it; empty for the node itself or where the path is not one
+            property.
         message: the shape's message.
         shape: IRI of the shape; empty for a nameless property shape.
         severity: `Violation`, `Warning` or `Info`.
@@ -58,14 +64,21 @@ class Violation:
 
 
 def validate(data: ox.Store, shapes: ox.Store, engine: Engine = "shifty") -> list[Violation]:
-    """Validate the union of the data's graphs against the union of the shapes' graphs; rules in the shapes are not run.
+    """Validate the union of the data's graphs against the union of the shapes' graphs; rules in the shapes
+    are not run.
 
     Raises:
         BadInput: the engine is unknown.
         OntuneError: the engine cannot evaluate a shape.
     """
     if engine not in ENGINES:
-        raise BadInput("engine", f"unknown SHACL engine '{engine}'", expected=" or ".join(ENGINES), given=engine, known=ENGINES)
+        raise BadInput(
+            "engine",
+            f"unknown SHACL engine '{engine}'",
+            expected=" or ".join(ENGINES),
+            given=engine,
+            known=ENGINES,
+        )
     run = _by_shifty if engine == "shifty" else _by_pyshacl
     return _violations(run(_ntriples(data), _ntriples(shapes)))
 
@@ -73,12 +86,17 @@ def validate(data: ox.Store, shapes: ox.Store, engine: Engine = "shifty") -> lis
 def validate_store(store: KnowledgeStore, engine: Engine = "shifty") -> list[Violation]:
     """Validate a knowledge base against the shapes among its own sources (`rules/` and additions)."""
     shapes = ox.Store()
-    shapes.bulk_extend(quad for quad in store.store if _holds_shapes(quad.graph_name) and quad.predicate.value not in _OF_RULES)
+    shapes.bulk_extend(
+        quad
+        for quad in store.store
+        if _holds_shapes(quad.graph_name) and quad.predicate.value not in _OF_RULES
+    )
     return validate(store.store, shapes, engine)
 
 
 def unknown_shacl_terms(files: Iterable[Path]) -> list[tuple[Path, int, str]]:
-    """Terms of the SHACL namespace that SHACL 1.0 (Core, SPARQL, Advanced Features) does not define: file, line, term.
+    """Terms of the SHACL namespace that SHACL 1.0 (Core, SPARQL, Advanced Features) does not define: file,
+    line, term.
 
     An engine ignores what it does not know, so a misspelt constraint would pass everything in silence.
 
@@ -90,19 +108,27 @@ def unknown_shacl_terms(files: Iterable[Path]) -> list[tuple[Path, int, str]]:
     for file in files:
         triples = turtle_of(read_text(file), str(file), FILE)
         used = {node.value for triple in triples for node in triple.triple if isinstance(node, ox.NamedNode)}
-        found += [(file, _line_of(file, term), f"sh:{term}") for iri in sorted(used - known) if (term := iri.removeprefix(_SH)) != iri]
+        found += [
+            (file, _line_of(file, term), f"sh:{term}")
+            for iri in sorted(used - known)
+            if (term := iri.removeprefix(_SH)) != iri
+        ]
     return found
 
 
 @cache
 def _shacl_terms() -> frozenset[str]:
-    """What the W3C's vocabulary file declares; pySHACL ships it (found without importing pySHACL, which is slow)."""
+    """What the W3C's vocabulary file declares; pySHACL ships it (found without importing pySHACL, which is
+    slow).
+    """
     package = find_spec("pyshacl")
     if package is None or package.origin is None:
         raise OntuneError("the SHACL vocabulary is not found: pyshacl is not installed")
     vocabulary = Path(package.origin).parent / "assets" / "shacl.ttl"
     return frozenset(
-        quad.subject.value for quad in ox.parse(path=vocabulary, format=ox.RdfFormat.TURTLE) if isinstance(quad.subject, ox.NamedNode)
+        quad.subject.value
+        for quad in ox.parse(path=vocabulary, format=ox.RdfFormat.TURTLE)
+        if isinstance(quad.subject, ox.NamedNode)
     ) | {_SH}
 
 
@@ -128,7 +154,9 @@ def _by_shifty(data: bytes, shapes: bytes) -> bytes:
 
     try:
         validator = PreparedValidator(shapes=shapes, shapes_format="ntriples")
-        result = validator.validate_w3c(data=data, data_format="ntriples", graph_mode="data", run_infer=False, on_unsupported="error")
+        result = validator.validate_w3c(
+            data=data, data_format="ntriples", graph_mode="data", run_infer=False, on_unsupported="error"
+        )
     except (ValueError, RuntimeError) as error:
         raise OntuneError(f"pyshifty cannot evaluate the shapes: {error}") from error
     return result.report_turtle.encode()
@@ -153,7 +181,9 @@ def _violations(report: bytes) -> list[Violation]:
     solutions: Any = store.query(_RESULTS, prefixes=PREFIXES)
     for row in solutions:
         focus, value, message = (_text(row[name]) for name in ("focus", "value", "message"))
-        path, shape, severity, component = (_iri(row[name]) for name in ("path", "shape", "severity", "component"))
+        path, shape, severity, component = (
+            _iri(row[name]) for name in ("path", "shape", "severity", "component")
+        )
         found.add(Violation(focus, path, message, shape, local_name(severity), value, local_name(component)))
     return sorted(found)
 

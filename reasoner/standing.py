@@ -21,7 +21,8 @@ Derive = Callable[[list[ox.Quad]], Derived]
 
 
 def resolve_beside_standing(request: Request, menu: Menu, store: KnowledgeStore, derive: Derive) -> Resolved:
-    """A request in the terms of the knowledge base, with what stands without it where it asks for the same bits.
+    """A request in the terms of the knowledge base, with what stands without it where it asks for the same
+    bits.
 
     Raises:
         BadInput: a name is unknown.
@@ -35,7 +36,9 @@ def resolve_beside_standing(request: Request, menu: Menu, store: KnowledgeStore,
 
 
 def _standing(free: Resolved, menu: Menu, derive: Derive) -> frozenset[str]:
-    """Of all that meets a request, whatever it does to the numbers, the configuration that departs from the defaults least; what is pinned stands."""
+    """Of all that meets a request, whatever it does to the numbers, the configuration that departs from the
+    defaults least; what is pinned stands.
+    """
     problem = ground(menu, derive(free.facts), (), free.pins, free.forbid)
     solution = solve(problem.domains, [*problem.hard, *problem.soft])
     return frozenset(solution.best().values()) if solution.feasible else frozenset()

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def refuse_unstratified(rules: Sequence[Rule]) -> None:
-    """Refuse a rule that rests on the absence of something before it is known which of it holds: on a cycle, or concluded too late."""
+    """Refuse a rule that rests on the absence of something before it is known which of it holds: on a cycle,
+    or concluded too late.
+    """
     writers = _Writers(rules)
     for reader in rules:
         for absent, writer in writers.of(reader.negates):
@@ -40,13 +42,16 @@ class _Writers:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._all = [(signature, rule) for rule in rules for signature in rule.concludes]
         self._by_predicate = {
-            predicate: [pair for pair in self._all if pair[0].predicate in (predicate, None)] for predicate in {one.predicate for one, _ in self._all}
+            predicate: [pair for pair in self._all if pair[0].predicate in (predicate, None)]
+            for predicate in {one.predicate for one, _ in self._all}
         }
         self._of_any = [pair for pair in self._all if pair[0].predicate is None]
         self._before: dict[str, list[tuple[str, Rule]]] = {}
 
     def before(self, rule: Rule) -> list[tuple[str, Rule]]:
-        """What a rule reads, with the rules that can conclude it, each once: the ways on which rules rest on one another meet again and again."""
+        """What a rule reads, with the rules that can conclude it, each once: the ways on which rules rest on
+        one another meet again and again.
+        """
         if rule.iri not in self._before:
             first: dict[str, tuple[str, Rule]] = {}
             for met, writer in self.of(rule.reads):
@@ -57,10 +62,15 @@ class _Writers:
     def of(self, read: Iterable[Signature]) -> Iterator[tuple[str, Rule]]:
         """What is read, by short names, with each rule that can conclude it."""
         for one in read:
-            candidates = self._all if one.predicate is None else self._by_predicate.get(one.predicate, self._of_any)
+            candidates = (
+                self._all if one.predicate is None else self._by_predicate.get(one.predicate, self._of_any)
+            )
             for signature, rule in candidates:
                 if one.meets(signature):
-                    yield " ".join(local_name(iri) for iri in (one.predicate, one.object) if iri) or "anything", rule
+                    yield (
+                        " ".join(local_name(iri) for iri in (one.predicate, one.object) if iri) or "anything",
+                        rule,
+                    )
 
 
 def _path(start: Rule, goal: Rule, writers: _Writers) -> str | None:

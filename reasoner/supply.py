@@ -16,7 +16,8 @@ _REMEMBERED = 2048
 
 
 class _Wants:
-    """Which options of a decision have needs that options of just these other decisions can meet, whatever the request.
+    """Which options of a decision have needs that options of just these other decisions can meet, whatever
+    the request.
 
     Attributes:
         scope: the decision, then the others.
@@ -73,7 +74,9 @@ class Supply:
         return self._left(needs) if needs else ()
 
     def rows(self, option: str, peers: Sequence[Sequence[str]]) -> Iterable[tuple[str, ...]]:
-        """The combinations of `peers` (options of the other decisions) in which everything that the option wants is supplied, in their order."""
+        """The combinations of `peers` (options of the other decisions) in which everything that the option
+        wants is supplied, in their order.
+        """
         wanted = self.wanted_by(option)
         if not wanted:
             return itertools.product(*peers)
@@ -81,7 +84,11 @@ class Supply:
             fitting = self._fit(wanted)
             return ((peer,) for peer in peers[0] if peer in fitting)
         columns = [[self._suppliers(need, other) for other in self.others] for need in wanted]
-        return (taken for taken in itertools.product(*peers) if all(any(map(frozenset.__contains__, column, taken)) for column in columns))
+        return (
+            taken
+            for taken in itertools.product(*peers)
+            if all(any(map(frozenset.__contains__, column, taken)) for column in columns)
+        )
 
     def allowed(self, option: str, peers: Sequence[Set[str]]) -> Set[tuple[str, ...]]:
         """As `rows`, as a set."""
@@ -91,7 +98,9 @@ class Supply:
         return set(self.rows(option, [list(options) for options in peers]))
 
     def is_met(self, decision: str, option: str, possible: Mapping[str, Set[str]]) -> bool:
-        """Whether an option of one of the decisions stands in an allowed combination with only possible options of the others."""
+        """Whether an option of one of the decisions stands in an allowed combination with only possible
+        options of the others.
+        """
         if decision == self.decision:
             wanted = self.wanted_by(option)
             if wanted and len(self.others) == 1:
@@ -109,14 +118,18 @@ class Supply:
         every = [[option] if one == decision else self._menu.options[one] for one in self.scope]
         if len(self.others) == 1 and decision != self.decision:
             place = self._wants.place
-            fitting = sorted({*self._idle, *itertools.chain.from_iterable(self._served(option))}, key=place.__getitem__)
+            fitting = sorted(
+                {*self._idle, *itertools.chain.from_iterable(self._served(option))}, key=place.__getitem__
+            )
             return ((first, option) for first in fitting)
         return ((first, *row) for first in every[0] for row in self.rows(first, every[1:]))
 
     @cached_property
     def _wanting(self) -> Set[str]:
         """The options that need something of the other decisions."""
-        return frozenset(option for needs, options in self._wants.alike.items() if self._left(needs) for option in options)
+        return frozenset(
+            option for needs, options in self._wants.alike.items() if self._left(needs) for option in options
+        )
 
     @cached_property
     def _idle(self) -> list[str]:
@@ -139,7 +152,9 @@ class Supply:
     def _fit(self, wanted: tuple[str, ...]) -> frozenset[str]:
         """The options of the single other decision that supply everything wanted: one must meet all needs."""
         if wanted not in self._fitting:
-            self._fitting[wanted] = frozenset.intersection(*(self._suppliers(need, self.others[0]) for need in wanted))
+            self._fitting[wanted] = frozenset.intersection(
+                *(self._suppliers(need, self.others[0]) for need in wanted)
+            )
         return self._fitting[wanted]
 
     def _suppliers(self, need: str, decision: str) -> frozenset[str]:
@@ -159,10 +174,16 @@ class Supplies:
         self._known: dict[tuple[int, frozenset[str]], Supply] = {}
 
     def given(self, provided: frozenset[str]) -> list[Supply]:
-        """One for each set of decisions that can meet needs together, over all options; the same object for the same needs met."""
+        """One for each set of decisions that can meet needs together, over all options; the same object for
+        the same needs met.
+        """
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        return [supply for number, wants in enumerate(self._wants) if (supply := self._supply(number, wants, provided)).needs]
+        return [
+            supply
+            for number, wants in enumerate(self._wants)
+            if (supply := self._supply(number, wants, provided)).needs
+        ]
 
     def _supply(self, number: int, wants: _Wants, provided: frozenset[str]) -> Supply:
         key = number, provided & wants.needs
@@ -178,7 +199,9 @@ def _found(menu: Menu) -> Iterator[_Wants]:
             wanted: dict[tuple[str, ...], list[str]] = defaultdict(list)
             for need in menu.needs_in_order.get(option, ()):
                 supply = menu.suppliers(need)
-                if supply and option not in supply.get(decision, ()):  # what nobody meets excludes the option alone
+                if supply and option not in supply.get(
+                    decision, ()
+                ):  # what nobody meets excludes the option alone
                     wanted[decision, *(other for other in supply if other != decision)].append(need)
             for scope, needs in wanted.items():
                 if scope not in found:

@@ -1,4 +1,6 @@
-"""Unknown facts that would change a plan: each is tried as it might turn out, and reported if the plan differs."""
+"""Unknown facts that would change a plan: each is tried as it might turn out, and reported if the plan
+differs.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ from reasoner.menu import Menu
 from reasoner.reasons import Reasons
 from reasoner.request import Resolved, resolve
 
-_CAPABILITIES = "SELECT DISTINCT ?key ?capability WHERE { ?capability on:probedBy ?key . ?option on:needs ?capability }"
+_CAPABILITIES = (
+    "SELECT DISTINCT ?key ?capability WHERE { ?capability on:probedBy ?key . ?option on:needs ?capability }"
+)
 _COMPARED = """SELECT ?text WHERE { ?property on:factKey "KEY" . ?rule sh:construct ?text
   FILTER(REGEX(?text, CONCAT("on:", REPLACE(STR(?property), "^.*#", ""), "[ ;.,]"))) } ORDER BY ?rule"""
 _VALUES = """SELECT DISTINCT ?key ?value ?maker WHERE {
@@ -45,8 +49,10 @@ class Guess:
         key: the fact.
         value: what it may be.
         derived: what would then hold for the request.
-        admits: the options that it would make possible, where it would change nothing else and one decision alone; otherwise None.
-        examples: where the value only stands for one that gives what is probed by it: values that somebody can type, with what would then hold.
+        admits: the options that it would make possible, where it would change nothing else and one decision
+            alone; otherwise None.
+        examples: where the value only stands for one that gives what is probed by it: values that somebody
+            can type, with what would then hold.
     """
 
     key: str
@@ -77,23 +83,34 @@ class Guesses:
         for values in self._values.values():
             values.sort(key=lambda value: version_key(value[0]) or value[0], reverse=True)
 
-    def about(self, request: Request, resolved: Resolved, derivation: Derivation, store: KnowledgeStore) -> Iterator[Guess]:
+    def about(
+        self, request: Request, resolved: Resolved, derivation: Derivation, store: KnowledgeStore
+    ) -> Iterator[Guess]:
         """The guesses that would change what holds for a request, by the order of its unknown facts."""
         for key in self._asked(request.target):
             if values := self.values(key, request.target):
                 alike: list[Derived] = []
                 for value in values:
                     known = replace(request, target=request.target.with_overrides({key: value}))
-                    for guess in self._guess(key, value, derivation, resolve(known, self._menu, store, resolved.standing).facts):
+                    for guess in self._guess(
+                        key, value, derivation, resolve(known, self._menu, store, resolved.standing).facts
+                    ):
                         if guess.derived not in alike:
                             alike.append(guess.derived)
                             yield guess
             elif key in self._capabilities:
                 facts = self._with_everything(key, request, resolved, store)
-                yield from self._guess(key, _PRESENT, derivation, facts, self._examples(key, request, resolved, derivation, store))
+                yield from self._guess(
+                    key,
+                    _PRESENT,
+                    derivation,
+                    facts,
+                    self._examples(key, request, resolved, derivation, store),
+                )
 
     def values(self, key: str, target: Target) -> list[str]:
-        """What an unknown fact of a target may turn out to be, where that can be listed; what is a maker's, only of an accelerator known to be its.
+        """What an unknown fact of a target may turn out to be, where that can be listed; what is a maker's,
+        only of an accelerator known to be its.
 
         Args:
             key: with its place in a list, such as `gpus[0].driver`.
@@ -104,17 +121,28 @@ class Guesses:
         from kb.recognition import ended_driver
 
         gpu, member = target.facts["gpus"][int(place[1])], key.rpartition(".")[2]
-        listed_here = [value for value, of_maker in self._values.get(listed, ()) if of_maker in ("", gpu["vendor"])]
-        return [value for value in listed_here if not ended_driver(gpu | {member: value})] if member == "driver" else listed_here
+        listed_here = [
+            value for value, of_maker in self._values.get(listed, ()) if of_maker in ("", gpu["vendor"])
+        ]
+        return (
+            [value for value in listed_here if not ended_driver(gpu | {member: value})]
+            if member == "driver"
+            else listed_here
+        )
 
     def settled(self, request: Request, feasible: Callable[[Request], bool]) -> Iterator[dict[str, str]]:
-        """The fewest unknown facts that settle what options need, with what they may turn out to be, that make a request feasible which is not.
+        """The fewest unknown facts that settle what options need, with what they may turn out to be, that
+        make a request feasible which is not.
 
         Args:
             feasible: whether some configuration meets a request.
         """
         found: list[dict[str, str]] = []
-        keys = [key for key in self._asked(request.target) if _PLACE.sub("[]", key) in self._capabilities and self.values(key, request.target)]
+        keys = [
+            key
+            for key in self._asked(request.target)
+            if _PLACE.sub("[]", key) in self._capabilities and self.values(key, request.target)
+        ]
         for together in (1, 2):
             for chosen in itertools.combinations(keys, together):
                 for values in itertools.product(*(self.values(key, request.target) for key in chosen)):
@@ -147,12 +175,16 @@ class Guesses:
     def _examples(
         self, key: str, request: Request, resolved: Resolved, derivation: Derivation, store: KnowledgeStore
     ) -> Callable[[], Iterator[tuple[str, Derived]]]:
-        """Values of a fact that give something which is probed by it: words that rules compare it with, then what known machines have."""
+        """Values of a fact that give something which is probed by it: words that rules compare it with, then
+        what known machines have.
+        """
 
         def found() -> Iterator[tuple[str, Derived]]:
             for value in self._known_values(key):
                 try:
-                    known = replace(request, target=request.target.with_overrides({key: value}).with_products())
+                    known = replace(
+                        request, target=request.target.with_overrides({key: value}).with_products()
+                    )
                 except BadInput:
                     continue
                 derived = derivation.vary(resolve(known, self._menu, store, resolved.standing).facts)
@@ -161,15 +193,25 @@ class Guesses:
 
         return found
 
-    def _with_everything(self, key: str, request: Request, resolved: Resolved, store: KnowledgeStore) -> list[ox.Quad]:
-        """The request's facts with all that is probed by an unknown fact; where that is a list, with all words in it that rules look for."""
+    def _with_everything(
+        self, key: str, request: Request, resolved: Resolved, store: KnowledgeStore
+    ) -> list[ox.Quad]:
+        """The request's facts with all that is probed by an unknown fact; where that is a list, with all
+        words in it that rules look for.
+        """
         facts = resolved.facts
         if _path_of(key).endswith("[]") and (words := self._compared_words(key)):
             with contextlib.suppress(BadInput):  # what is described by an object has no words
                 known = replace(request, target=request.target.with_overrides({key: words}))
                 facts = resolve(known, self._menu, store, resolved.standing).facts
         provides = ox.NamedNode(on("provides"))
-        return [*facts, *(ox.Quad(REQUEST, provides, ox.NamedNode(one), REQUEST_GRAPH) for one in sorted(self._capabilities[key]))]
+        return [
+            *facts,
+            *(
+                ox.Quad(REQUEST, provides, ox.NamedNode(one), REQUEST_GRAPH)
+                for one in sorted(self._capabilities[key])
+            ),
+        ]
 
     def _compared_words(self, key: str) -> list[str]:
         """The words that rules compare a fact with."""
@@ -192,19 +234,34 @@ class Guesses:
     def _admits(self, derived: Derived, guessed: Derived) -> frozenset[str] | None:
         menu = self._menu
         given = guessed.provides - derived.provides
-        same = guessed.applies == derived.applies and guessed.excluded_by == derived.excluded_by and guessed.provides > derived.provides
+        same = (
+            guessed.applies == derived.applies
+            and guessed.excluded_by == derived.excluded_by
+            and guessed.provides > derived.provides
+        )
         if not same or any(menu.suppliers(capability) for capability in given):
             return None
-        waiting = {option for capability in given for option in menu.waiting_for.get(capability, ()) if not guessed.rules_against(option)}
-        admitted = frozenset(option for option in waiting if guessed.provides.issuperset(menu.needs_unsupplied[option]))
+        waiting = {
+            option
+            for capability in given
+            for option in menu.waiting_for.get(capability, ())
+            if not guessed.rules_against(option)
+        }
+        admitted = frozenset(
+            option for option in waiting if guessed.provides.issuperset(menu.needs_unsupplied[option])
+        )
         return admitted if len({menu.decision_of(option) for option in admitted}) <= 1 else None
 
 
 def doubts(reasons: Reasons) -> Iterator[dict[str, Any]]:
-    """What is not known of options that were taken because no other would do, in the form of `changes`: nothing else would be taken."""
+    """What is not known of options that were taken because no other would do, in the form of `changes`:
+    nothing else would be taken.
+    """
     said: set[str] = set()
     for option in reasons.taken.values():
-        for rule in sorted(reasons.menu.doubt_rules.intersection(reasons.derivation.derived.rules_against(option))):
+        for rule in sorted(
+            reasons.menu.doubt_rules.intersection(reasons.derivation.derived.rules_against(option))
+        ):
             settled = reasons.settling(rule, option)
             for reason in reasons.cause(Cause("rule", option, (rule,))):
                 if reason.text in said:
@@ -216,16 +273,21 @@ def doubts(reasons: Reasons) -> Iterator[dict[str, Any]]:
 def _says_no_more(known: Mapping[str, str], facts: Mapping[str, str]) -> bool:
     """Whether facts say what is known to suffice and more, or the same of a version that is another one."""
     versions = {key for key in known if version_key(known[key])}
-    return known.keys() <= facts.keys() and all(key in versions or facts[key] == value for key, value in known.items())
+    return known.keys() <= facts.keys() and all(
+        key in versions or facts[key] == value for key, value in known.items()
+    )
 
 
-def changes(reasons: Reasons, guesses: Sequence[Guess], solve_again: Callable[[Derived], dict[str, str]]) -> Iterator[dict[str, Any]]:
+def changes(
+    reasons: Reasons, guesses: Sequence[Guess], solve_again: Callable[[Derived], dict[str, str]]
+) -> Iterator[dict[str, Any]]:
     """For each unknown fact of the target that would change the plan: `{fact, would_change, if, probe}`.
 
     Of several ways in which a fact may turn out, it is the one that changes the earliest decision.
 
     Args:
-        solve_again: the best configuration if a guess is right (empty where none is feasible then), where the solution at hand does not tell.
+        solve_again: the best configuration if a guess is right (empty where none is feasible then), where the
+            solution at hand does not tell.
     """
     names, taken = reasons.menu.name, reasons.taken
     order = {decision: place for place, decision in enumerate(names)}
@@ -233,10 +295,16 @@ def changes(reasons: Reasons, guesses: Sequence[Guess], solve_again: Callable[[D
     def taken_if(guess: Guess) -> dict[str, str]:
         if guess.admits is not None and guess.admits <= reasons.problem.tentative:
             return reasons.better_with(guess.admits or ()) or taken
-        return taken if _only_excludes(guess.derived, reasons.problem.derived, taken.values()) else solve_again(guess.derived)
+        return (
+            taken
+            if _only_excludes(guess.derived, reasons.problem.derived, taken.values())
+            else solve_again(guess.derived)
+        )
 
     def earliest(other: Mapping[str, str]) -> int:
-        return min((order[decision] for decision in other if other[decision] != taken[decision]), default=len(order))
+        return min(
+            (order[decision] for decision in other if other[decision] != taken[decision]), default=len(order)
+        )
 
     for _, group in itertools.groupby(guesses, key=lambda guess: guess.key):
         tried = [(guess, taken_if(guess)) for guess in group]
@@ -245,13 +313,23 @@ def changes(reasons: Reasons, guesses: Sequence[Guess], solve_again: Callable[[D
             value: str | None = guess.value
             if guess.examples is not None:
                 value, other = next(_telling(guess.examples(), taken, solve_again), (None, other))
-            changed = [{"decision": names[d], "from": names[taken[d]], "to": names[other[d]]} for d in other if other[d] != taken[d]]
-            probe = f"--set {quote(f'{guess.key}={value}')}" if value is not None else "what `ontune probe` says there"
+            changed = [
+                {"decision": names[d], "from": names[taken[d]], "to": names[other[d]]}
+                for d in other
+                if other[d] != taken[d]
+            ]
+            probe = (
+                f"--set {quote(f'{guess.key}={value}')}"
+                if value is not None
+                else "what `ontune probe` says there"
+            )
             yield {"fact": guess.key, "would_change": changed, "if": value or guess.value, "probe": probe}
 
 
 def _only_excludes(guessed: Derived, derived: Derived, taken: Iterable[str]) -> bool:
-    """Whether a guess does no more than exclude further options, none of which is taken: the best configuration stays the best."""
+    """Whether a guess does no more than exclude further options, none of which is taken: the best
+    configuration stays the best.
+    """
     same = (guessed.provides, guessed.applies) == (derived.provides, derived.applies)
     return same and derived.excluded <= guessed.excluded and guessed.excluded.isdisjoint(taken)
 
@@ -262,7 +340,9 @@ def _path_of(key: str) -> str:
 
 
 def _telling(
-    examples: Iterator[tuple[str, Derived]], taken: Mapping[str, str], solve_again: Callable[[Derived], dict[str, str]]
+    examples: Iterator[tuple[str, Derived]],
+    taken: Mapping[str, str],
+    solve_again: Callable[[Derived], dict[str, str]],
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """The examples that change the plan, with what is then taken."""
     for value, derived in examples:

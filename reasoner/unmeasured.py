@@ -1,4 +1,6 @@
-"""What is measured with another framework and not with the one taken: effects that hang on facts of the machine are looked for in every framework."""
+"""What is measured with another framework and not with the one taken: effects that hang on facts of the
+machine are looked for in every framework.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,17 @@ def machine_situations(rules: Sequence[Rule]) -> frozenset[str]:
     found = set()
     for rule in rules:
         if any(iri_of(pattern.predicate) == on("target") for pattern in rule.reading.premises):
-            found |= {iri_of(pattern.object) for pattern in rule.reading.head if iri_of(pattern.predicate) == RDF_TYPE}
+            found |= {
+                iri_of(pattern.object)
+                for pattern in rule.reading.head
+                if iri_of(pattern.predicate) == RDF_TYPE
+            }
     return frozenset(iri for iri in found if iri)
 
 
 def not_measured(reasons: Reasons, situations: Set[str]) -> Iterator[dict[str, Any]]:
-    """Options that could stand beside the framework taken, of which only another one's measurements speak here: `{decision, option, known_with}`.
+    """Options that could stand beside the framework taken, of which only another one's measurements speak
+    here: `{decision, option, known_with}`.
 
     Args:
         situations: those that facts of the machine bring about.
@@ -36,13 +43,22 @@ def not_measured(reasons: Reasons, situations: Set[str]) -> Iterator[dict[str, A
     known: dict[str, list[Effect]] = defaultdict(list)
     for iri in problem.derived.applies & menu.effects.keys():
         known[menu.effects[iri].option].append(menu.effects[iri])
-    for option in sorted(known.keys() - frameworks, key=lambda option: (list(menu.options).index(menu.decision_of(option)), option)):
+    for option in sorted(
+        known.keys() - frameworks,
+        key=lambda option: (list(menu.options).index(menu.decision_of(option)), option),
+    ):
         needs = menu.needs.get(option, set()) & frameworks
         if needs - {taken} or option in problem.excluded or reasons.worth(option) is None:
             continue
         if any(taken in effect.context.get(decision, {taken}) for effect in known[option]):
             continue
-        told = [effect for effect in known[option] if effect.weight and not situations.isdisjoint(effect.when)]
+        told = [
+            effect for effect in known[option] if effect.weight and not situations.isdisjoint(effect.when)
+        ]
         others = sorted({menu.name[other] for effect in told for other in effect.context[decision]})
         if others:
-            yield {"decision": menu.name[menu.decision_of(option)], "option": menu.name[option], "known_with": others}
+            yield {
+                "decision": menu.name[menu.decision_of(option)],
+                "option": menu.name[option],
+                "known_with": others,
+            }

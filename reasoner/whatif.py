@@ -16,7 +16,12 @@ def difference(before: Plan, after: Plan) -> dict[str, Any]:
             "from": old.option,
             "to": new.option,
             "reasons": [asdict(reason) for reason in new.reasons]
-            + [asdict(reason) for gone in new.rejected if gone.option == old.option for reason in gone.reasons],
+            + [
+                asdict(reason)
+                for gone in new.rejected
+                if gone.option == old.option
+                for reason in gone.reasons
+            ],
         }
         for old, new in zip(before.decisions, after.decisions, strict=True)
         if old.option != new.option
@@ -25,4 +30,8 @@ def difference(before: Plan, after: Plan) -> dict[str, Any]:
 
 
 def _summary(plan: Plan) -> dict[str, Any]:
-    return {"plan_id": plan.plan_id, "options": {taken.decision: taken.option for taken in plan.decisions}, "prediction": plan.prediction}
+    return {
+        "plan_id": plan.plan_id,
+        "options": {taken.decision: taken.option for taken in plan.decisions},
+        "prediction": plan.prediction,
+    }

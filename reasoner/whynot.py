@@ -1,4 +1,6 @@
-"""Why an option was not taken, and the smallest change that would admit it; why nothing is feasible, and what to give up."""
+"""Why an option was not taken, and the smallest change that would admit it; why nothing is feasible, and what
+to give up.
+"""
 
 from __future__ import annotations
 
@@ -28,24 +30,46 @@ def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> 
     decision = menu.decision_of(option)
     answer: dict[str, Any] = {"decision": menu.name[decision], "option": menu.name[option]}
     if reasons.taken.get(decision) == option:
-        return {**answer, "status": "chosen", "reasons": [asdict(reason) for reason in reasons.chosen(decision)], "repair": []}
+        return {
+            **answer,
+            "status": "chosen",
+            "reasons": [asdict(reason) for reason in reasons.chosen(decision)],
+            "repair": [],
+        }
     ways = WaysOut(reasons, request, trials)
     repairs = [repair(request, way, taken_at(reasons, option, way)) for way in ways.to(option)]
     if option not in reasons.problem.excluded and reasons.worth(option) is not None:
-        return {**answer, "status": "beaten", "reasons": [asdict(reason) for reason in reasons.against(option)], "repair": repairs}
+        return {
+            **answer,
+            "status": "beaten",
+            "reasons": [asdict(reason) for reason in reasons.against(option)],
+            "repair": repairs,
+        }
     asked = Factor((decision,), {(option,): 0}, None, Cause("pin", option))
     hard = [asked, *(_spoken_of(factor, option) for factor in _every_hard_factor(reasons))]
     found = _said(reasons, minimal_conflict(menu.options, hard), asked)
     if repairs and (lacking := reasons.lacking(option)):
-        repairs += [stated(target, f"{menu.name[option]} becomes possible") for target in _target_that_gives(reasons, lacking)]
+        repairs += [
+            stated(target, f"{menu.name[option]} becomes possible")
+            for target in _target_that_gives(reasons, lacking)
+        ]
     if not repairs:
-        lifted = smallest_relaxations(menu.options, hard, lambda factor: factor is not asked and _changeable(reasons, factor, ways))
+        lifted = smallest_relaxations(
+            menu.options, hard, lambda factor: factor is not asked and _changeable(reasons, factor, ways)
+        )
         changes = dict.fromkeys(_otherwise(reasons, factors, ways, request) for factors in lifted)
         repairs = [stated(change, f"{menu.name[option]} becomes possible") for change in changes]
-    return {**answer, "status": "conflict", "reasons": [asdict(reason) for reason in found or reasons.against(option)], "repair": repairs}
+    return {
+        **answer,
+        "status": "conflict",
+        "reasons": [asdict(reason) for reason in found or reasons.against(option)],
+        "repair": repairs,
+    }
 
 
-def refusal(reasons: Reasons, request: Request, trials: Trials, settled: Iterable[Mapping[str, str]]) -> NoFeasiblePlan:
+def refusal(
+    reasons: Reasons, request: Request, trials: Trials, settled: Iterable[Mapping[str, str]]
+) -> NoFeasiblePlan:
     """What to say when no configuration is feasible: which requirements clash, and every smallest way out.
 
     Args:
@@ -59,20 +83,25 @@ def refusal(reasons: Reasons, request: Request, trials: Trials, settled: Iterabl
     ways = WaysOut(reasons, request, trials)
     repairs = [*map(known, settled), *(repair(request, way, "a plan is possible") for way in ways.feasible())]
     if not repairs:
-        lifted = smallest_relaxations(reasons.menu.options, hard, lambda factor: _changeable(reasons, factor, ways))
+        lifted = smallest_relaxations(
+            reasons.menu.options, hard, lambda factor: _changeable(reasons, factor, ways)
+        )
         changes = dict.fromkeys(_otherwise(reasons, factors, ways, request) for factors in lifted)
         repairs = [stated(change, "a plan is possible") for change in changes]
     return NoFeasiblePlan("no configuration meets the request", clash=clash, repair=repairs)
 
 
 def _every_hard_factor(reasons: Reasons) -> list[Factor]:
-    # Over the full domains, so that nothing is left out in silence; a doubt stands in no one's way who asks for the option.
+    # Over the full domains, so that nothing is left out in silence; a doubt stands in no one's way who asks
+    # for the option.
     alone = (factor for factor in exclusion_factors(reasons.problem) if not _is_doubt(reasons, factor))
     return [*hard_factors(reasons.problem, reasons.menu.options), *alone]
 
 
 def _telling_last(factors: Sequence[Factor], asked: Collection[str]) -> list[Factor]:
-    """The factors with those about nothing but what is asked for at the end, where a conflict that can be told in several ways is looked for."""
+    """The factors with those about nothing but what is asked for at the end, where a conflict that can be
+    told in several ways is looked for.
+    """
     return sorted(factors, key=lambda factor: -len({*factor.scope} - {*asked}))
 
 
@@ -84,13 +113,21 @@ def _spoken_of(factor: Factor, option: str) -> Factor:
     """The factor with its cause about one option, where it is about several of which this is one."""
     cause = factor.reason
     about = isinstance(cause, Cause) and option in (cause.option, *cause.others)
-    return replace(factor, reason=Cause(cause.kind, option, cause.ids)) if about and isinstance(cause, Cause) else factor
+    return (
+        replace(factor, reason=Cause(cause.kind, option, cause.ids))
+        if about and isinstance(cause, Cause)
+        else factor
+    )
 
 
 def _said(reasons: Reasons, core: Sequence[Factor], unsaid: Factor | None = None) -> list[Reason]:
-    """What clashes, in words: each factor but one that goes without saying, and what the options that are asked for need of one another."""
+    """What clashes, in words: each factor but one that goes without saying, and what the options that are
+    asked for need of one another.
+    """
     causes = [(factor, factor.reason) for factor in core if isinstance(factor.reason, Cause)]
-    wanted = {reasons.menu.decision_of(cause.option): cause.option for _, cause in causes if cause.kind == "pin"}
+    wanted = {
+        reasons.menu.decision_of(cause.option): cause.option for _, cause in causes if cause.kind == "pin"
+    }
     alone = any(cause.kind in {"rule", "needs"} for _, cause in causes)
     said: list[Reason] = []
     for factor, cause in causes:
@@ -99,18 +136,34 @@ def _said(reasons: Reasons, core: Sequence[Factor], unsaid: Factor | None = None
         elif factor is not unsaid:
             said += reasons.cause(_of_wanted(reasons, cause, wanted.values()))
             if cause.kind == "pin" and not alone:
-                said += itertools.chain.from_iterable(map(reasons.cause, reasons.problem.causes(cause.option)))
+                said += itertools.chain.from_iterable(
+                    map(reasons.cause, reasons.problem.causes(cause.option))
+                )
     return list(dict.fromkeys(said))
 
 
 def _of_wanted(reasons: Reasons, cause: Cause, wanted: Collection[str]) -> Cause:
-    """The cause about those of its options alone that need something that is asked for, where there are any: the others explain nothing."""
-    concerned = [option for option in (cause.option, *cause.others) if not reasons.menu.needs.get(option, set()).isdisjoint(wanted)]
-    return replace(cause, option=concerned[0], others=tuple(concerned[1:])) if cause.others and concerned else cause
+    """The cause about those of its options alone that need something that is asked for, where there are any:
+    the others explain nothing.
+    """
+    concerned = [
+        option
+        for option in (cause.option, *cause.others)
+        if not reasons.menu.needs.get(option, set()).isdisjoint(wanted)
+    ]
+    return (
+        replace(cause, option=concerned[0], others=tuple(concerned[1:]))
+        if cause.others and concerned
+        else cause
+    )
 
 
-def _need(reasons: Reasons, cause: Cause, scope: Sequence[str], wanted: Mapping[str, str]) -> Iterator[Reason]:
-    """What an option that is asked for needs and the others that are asked for do not give; without one, what those go with nothing of."""
+def _need(
+    reasons: Reasons, cause: Cause, scope: Sequence[str], wanted: Mapping[str, str]
+) -> Iterator[Reason]:
+    """What an option that is asked for needs and the others that are asked for do not give; without one, what
+    those go with nothing of.
+    """
     menu = reasons.menu
     decision, *others = scope
     if decision in wanted:
@@ -124,7 +177,9 @@ def _need(reasons: Reasons, cause: Cause, scope: Sequence[str], wanted: Mapping[
 
 
 def _changeable(reasons: Reasons, factor: Factor, ways: WaysOut) -> bool:
-    """Whether something other than this knowledge base could be otherwise: a wish, a machine or job that a rule speaks of, what a target gives."""
+    """Whether something other than this knowledge base could be otherwise: a wish, a machine or job that a
+    rule speaks of, what a target gives.
+    """
     cause = factor.reason
     if not isinstance(cause, Cause) or cause.kind in {"pin", "forbid", "rule", "needs", "conflict"}:
         return isinstance(cause, Cause) and not ways.is_written_in(factor)

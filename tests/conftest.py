@@ -1,7 +1,7 @@
 """What all tests share: surroundings of their own, and the components that some of them need.
 
-A test that needs a component asks for its fixture, or calls `require`. Where the component is missing the test is skipped with how to get it; with
-CI=true it fails.
+A test that needs a component asks for its fixture, or calls `require`. Where the component is missing the
+test is skipped with how to get it; with CI=true it fails.
 """
 
 from __future__ import annotations
@@ -21,20 +21,24 @@ pytest_plugins = ["durations"]
 ROOT = Path(__file__).resolve().parent.parent
 
 # How fast this machine is at the moment says nothing about what is tested.
-settings.register_profile("any-machine", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "any-machine", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("any-machine")
 
 
 def require(component: str, present: object, how_to_get: str = "make tools") -> None:
     """Skip the test where `present` is false; fail it where that must not happen (CI=true)."""
     if not present:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{component} is missing; get it by: {how_to_get}")
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            f"{component} is missing; get it by: {how_to_get}"
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests neither read a user's additions and observations nor leave any; tables are as wide as in any pipe, and what the tests serve on this
-    machine is not asked for through a proxy."""
+    """Tests neither read a user's additions and observations nor leave any; tables are as wide as in any
+    pipe, and what the tests serve on this machine is not asked for through a proxy."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONTUNE_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         for name in ("ONTUNE_KB_PATH", "COLUMNS"):

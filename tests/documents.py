@@ -1,10 +1,12 @@
 """The documents as tests read them: fenced blocks, and what a console shows.
 
-A block marked `console` is run by the tests as it stands: each line that begins with `$` is a command, and the lines behind it are what it prints, in
-order. `...` stands for lines that are left out, or at the end of a line for its rest; `<some words>` for what is another one each time, such as
-an identifier or a folder; blanks count for nothing. In an example (`examples/`) `$ python FILE` may stand, and its files lie in the folder already.
-What makes the point of an example has to be shown: of a command that prints something a line is compared that is more than a word. A block
-behind a line that ends in "In `name.ttl`:" is a file of that name. Of blocks marked `sh` the commands of Ontune are parsed, and not run.
+A block marked `console` is run by the tests as it stands: each line that begins with `$` is a command, and
+the lines behind it are what it prints, in order. `...` stands for lines that are left out, or at the end of a
+line for its rest; `<some words>` for what is another one each time, such as an identifier or a folder; blanks
+count for nothing. In an example (`examples/`) `$ python FILE` may stand, and its files lie in the folder
+already. What makes the point of an example has to be shown: of a command that prints something a line is
+compared that is more than a word. A block behind a line that ends in "In `name.ttl`:" is a file of that name.
+Of blocks marked `sh` the commands of Ontune are parsed, and not run.
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ class Command:
             return run(self.words, capsys)
         own = os.environ | {"PYTHONPATH": str(ROOT)}
         command = [sys.executable, *shlex.split(self.line)[1:]]
-        done = subprocess.run(command, env=own, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(
+            command, env=own, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
         return done.returncode, done.stdout
 
 
@@ -70,12 +74,18 @@ class File:
 
 def blocks(path: Path, language: str) -> list[str]:
     """The fenced blocks of a document in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
 
 
 def steps(path: Path) -> Iterator[Command | File]:
-    """What a document tells its reader to do, in order: commands of console blocks, and files named just before their block."""
-    for before, language, block in re.findall(r"([^\n]*)\n\n```(\w+)\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+    """What a document tells its reader to do, in order: commands of console blocks, and files named just
+    before their block.
+    """
+    for before, language, block in re.findall(
+        r"([^\n]*)\n\n```(\w+)\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    ):
         if language == "console":
             for text in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
                 line, *shown = text.splitlines()
@@ -86,7 +96,12 @@ def steps(path: Path) -> Iterator[Command | File]:
 
 def unrun_commands(path: Path) -> Iterator[list[str]]:
     """The arguments of Ontune's commands in blocks that are only read."""
-    for line in (line for language in ("sh", "shell") for block in blocks(path, language) for line in block.splitlines()):
+    for line in (
+        line
+        for language in ("sh", "shell")
+        for block in blocks(path, language)
+        for line in block.splitlines()
+    ):
         words = shlex.split(line, comments=True)
         if words[:1] == ["ontune"]:
             yield list(takewhile(lambda word: word not in ("&", "|"), words[1:]))
@@ -112,8 +127,12 @@ def parse(words: list[str]) -> str | None:
     return None
 
 
-def follow(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> int:
-    """Do what a document says in an empty folder, with a data folder of its own; gives the number of commands."""
+def follow(
+    path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> int:
+    """Do what a document says in an empty folder, with a data folder of its own; gives the number of
+    commands.
+    """
     monkeypatch.chdir(folder)
     monkeypatch.setenv("ONTUNE_DATA_HOME", str(folder / "data"))
     if path.is_relative_to(ROOT / "examples"):
@@ -124,7 +143,9 @@ def follow(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
             Path(step.name).write_text(step.text, encoding="utf-8")
             continue
         code, printed = step.run(capsys)
-        assert (code != 0) == any(line.startswith("error: ") for line in step.shown), f"{step.line}: exit code {code}\n{printed}"
+        assert (code != 0) == any(line.startswith("error: ") for line in step.shown), (
+            f"{step.line}: exit code {code}\n{printed}"
+        )
         assert_shown(step.shown, printed)
         number += 1
     return number
@@ -139,7 +160,9 @@ def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]
 
 
 def assert_shown(shown: tuple[str, ...], printed: str) -> None:
-    """Every line that is shown was printed, in this order, and nothing else where no `...` stands between or at the end of a line."""
+    """Every line that is shown was printed, in this order, and nothing else where no `...` stands between or
+    at the end of a line.
+    """
     lines = [line for line in map(_plain, printed.splitlines()) if not _RULES.match(line)]
     wanted_lines = [line for line in map(_plain, shown) if not _RULES.match(line)]
     assert not lines or any(map(_tells, wanted_lines)), f"no line is shown that tells something:\n{printed}"

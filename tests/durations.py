@@ -1,7 +1,9 @@
-"""Which tests are quick: plugin of the tests that times them, and that leaves out of `--quick` what was found to take a second.
+"""Which tests are quick: plugin of the tests that times them, and that leaves out of `--quick` what was found
+to take a second.
 
-A test's time is what it costs the processor, with the programs that it waits for, so that other work on the machine makes no test a slow one. Those
-of a second and more stand in `durations.json`, which `make durations` writes. A test that is not in it, such as a new one, counts as quick.
+A test's time is what it costs the processor, with the programs that it waits for, so that other work on the
+machine makes no test a slow one. Those of a second and more stand in `durations.json`, which `make durations`
+writes. A test that is not in it, such as a new one, counts as quick.
 """
 
 from __future__ import annotations
@@ -26,7 +28,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--quick` and `--record-durations`."""
     group = parser.getgroup("quick tests")
     group.addoption("--quick", action="store_true", help="only the tests that take less than a second")
-    group.addoption("--record-durations", action="store_true", help="write how long each test took into tests/durations.json")
+    group.addoption(
+        "--record-durations",
+        action="store_true",
+        help="write how long each test took into tests/durations.json",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -40,7 +46,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _needs_a_component(item: pytest.Item) -> bool:
-    return any(map(item.get_closest_marker, SLOW_MARKS)) or not set(COMPONENTS).isdisjoint(getattr(item, "fixturenames", ()))
+    return any(map(item.get_closest_marker, SLOW_MARKS)) or not set(COMPONENTS).isdisjoint(
+        getattr(item, "fixturenames", ())
+    )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -71,7 +79,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not session.config.getoption("--record-durations") or hasattr(session.config, "workerinput"):
         return
     known = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else {}
-    now = {name: seconds for name, seconds in known.items() if name not in _spent and (RECORDED.parent.parent / name.partition("::")[0]).exists()}
+    now = {
+        name: seconds
+        for name, seconds in known.items()
+        if name not in _spent and (RECORDED.parent.parent / name.partition("::")[0]).exists()
+    }
     now |= {name: round(seconds, 1) for name, seconds in _spent.items() if seconds >= SECOND}
     RECORDED.write_text(json.dumps(dict(sorted(now.items())), indent=1) + "\n", encoding="utf-8")
 

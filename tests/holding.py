@@ -1,4 +1,6 @@
-"""What the knowledge base says of a request on a machine, this one included: tests ask it, and never suppose a processor's features."""
+"""What the knowledge base says of a request on a machine, this one included: tests ask it, and never suppose
+a processor's features.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ def here() -> Target:
 
 
 def holding(workload: str, target: Target | None = None, **wishes: Any) -> frozenset[str]:
-    """The situations that a request is in, and the effects and conflicts that apply to it, by their short names.
+    """The situations that a request is in, and the effects and conflicts that apply to it, by their short
+    names.
 
     Args:
         workload: the name of a shipped workload.

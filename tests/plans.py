@@ -9,7 +9,8 @@ from pathlib import Path
 from reasoner.plan import Application, DecisionTaken, How, Manager, Plan, Reason
 
 LABELS = """sed -n 's/^ *ontune.recipe /ontune.recipe: /p' "$(dirname "$3")/ontune.def\""""
-"""What a stand-in for Apptainer runs to tell the label of a bundle's image as `inspect --labels IMAGE` does."""
+"""What a stand-in for Apptainer runs to tell the label of a bundle's image as `inspect --labels IMAGE` does.
+"""
 
 
 def application(how: How, name: str, value: str = "", manager: Manager = "") -> Application:
@@ -20,13 +21,20 @@ def application(how: How, name: str, value: str = "", manager: Manager = "") -> 
 def taken(decision: str, option: str, *applications: Application) -> DecisionTaken:
     """A decision without anything to reject."""
     reason = Reason("effect", "eff:example", "an example", ("https://example.org/source",))
-    return DecisionTaken(decision, option, option, applications[0].how if applications else "", applications, (reason,))
+    return DecisionTaken(
+        decision, option, option, applications[0].how if applications else "", applications, (reason,)
+    )
 
 
 FRAMEWORKS = {
     "pytorch": (
         taken("framework", "pytorch", application("code", "framework", "pytorch")),
-        taken("wheel", "torch-2.13.0-cpu", application("package", "torch", "2.13.0+cpu", "pip"), application("package", "numpy", "2.4.6", "pip")),
+        taken(
+            "wheel",
+            "torch-2.13.0-cpu",
+            application("package", "torch", "2.13.0+cpu", "pip"),
+            application("package", "numpy", "2.4.6", "pip"),
+        ),
         taken("compiler", "eager", application("code", "compiler", "eager")),
         taken("precision", "bf16", application("code", "precision", "bf16")),
         taken("memory_format", "channels_last", application("code", "memory_format", "channels_last")),
@@ -63,7 +71,12 @@ BASES = {
 }
 
 RUN_TIME = (
-    taken("threads", "threads-usable", application("env", "OMP_NUM_THREADS", "{cores}"), application("code", "threads", "{cores}")),
+    taken(
+        "threads",
+        "threads-usable",
+        application("env", "OMP_NUM_THREADS", "{cores}"),
+        application("code", "threads", "{cores}"),
+    ),
     taken(
         "allocator",
         "tcmalloc",
@@ -74,7 +87,9 @@ RUN_TIME = (
 )
 
 
-def plan(framework: str = "pytorch", base: str = "debian-12", *more: DecisionTaken, **workload: object) -> Plan:
+def plan(
+    framework: str = "pytorch", base: str = "debian-12", *more: DecisionTaken, **workload: object
+) -> Plan:
     """A plan for `mnist-cnn`, or for what `workload` says instead."""
     return Plan(
         plan_id="0123456789abcdef",
@@ -91,9 +106,15 @@ def plan(framework: str = "pytorch", base: str = "debian-12", *more: DecisionTak
 
 
 def tiny(name: str, version: str, base: str = "debian-12", **workload: object) -> Plan:
-    """A plan that wants one small package as its framework, of which nothing more is known, and a Debian package beside it."""
+    """A plan that wants one small package as its framework, of which nothing more is known, and a Debian
+    package beside it.
+    """
     given = plan("pytorch", base, **workload)
-    others = [decision for decision in given.decisions if decision.decision in ("image_source", "base_image", "allocator", "launcher")]
+    others = [
+        decision
+        for decision in given.decisions
+        if decision.decision in ("image_source", "base_image", "allocator", "launcher")
+    ]
     framework = taken("framework", name, application("code", "framework", name))
     wheel = taken("wheel", f"{name}-{version}", application("package", name, version, "pip"))
     return dataclasses.replace(given, decisions=(framework, wheel, *others, taken("python", "3.11")))
@@ -104,9 +125,14 @@ def make_wheel(folder: Path, name: str, version: str, *requires: str, module: st
     wheel = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(wheel, "w") as archive:
-        metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", *(f"Requires-Dist: {other}\n" for other in requires)]
+        metadata = [
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+            *(f"Requires-Dist: {other}\n" for other in requires),
+        ]
         archive.writestr(f"{info}/METADATA", "".join(metadata))
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         archive.writestr(f"{info}/RECORD", "")
         if module:
             archive.writestr(f"{name}.py", module)

@@ -1,4 +1,6 @@
-"""A registry of containers on this machine, for tests: it holds images of one layer and serves them as the OCI's distribution interface says."""
+"""A registry of containers on this machine, for tests: it holds images of one layer and serves them as the
+OCI's distribution interface says.
+"""
 
 from __future__ import annotations
 
@@ -44,15 +46,25 @@ class Registry:
                 plain.update(data)
                 return squeezed.write(data)
 
-        with gzip.open(layer, "wb", compresslevel=1) as squeezed, tarfile.open(fileobj=Hashed(), mode="w|", format=tarfile.GNU_FORMAT) as archive:
+        with (
+            gzip.open(layer, "wb", compresslevel=1) as squeezed,
+            tarfile.open(fileobj=Hashed(), mode="w|", format=tarfile.GNU_FORMAT) as archive,
+        ):
             archive.add(root, arcname=".")
         machine = {"architecture": _MACHINES.get(platform.machine(), platform.machine()), "os": "linux"}
         layers = {"type": "layers", "diff_ids": [f"sha256:{plain.hexdigest()}"]}
         configuration = self._put(name, scratch / "config", {**machine, "config": {}, "rootfs": layers})
-        described = [self._describe("config.v1+json", configuration), self._describe("layer.v1.tar+gzip", self._keep(name, layer))]
+        described = [
+            self._describe("config.v1+json", configuration),
+            self._describe("layer.v1.tar+gzip", self._keep(name, layer)),
+        ]
         manifest = scratch / "manifest"
         kind = _TYPE.format("manifest.v1+json")
-        manifest.write_text(json.dumps({"schemaVersion": 2, "mediaType": kind, "config": described[0], "layers": described[1:]}))
+        manifest.write_text(
+            json.dumps(
+                {"schemaVersion": 2, "mediaType": kind, "config": described[0], "layers": described[1:]}
+            )
+        )
         digest = f"sha256:{_hash(manifest)}"
         for reference in (tag, digest):
             self.files[f"{name}/manifests/{reference}"] = kind, manifest
@@ -67,7 +79,11 @@ class Registry:
         return file
 
     def _describe(self, kind: str, file: Path) -> dict[str, object]:
-        return {"mediaType": _TYPE.format(kind), "digest": f"sha256:{_hash(file)}", "size": file.stat().st_size}
+        return {
+            "mediaType": _TYPE.format(kind),
+            "digest": f"sha256:{_hash(file)}",
+            "size": file.stat().st_size,
+        }
 
 
 def _hash(file: Path) -> str:

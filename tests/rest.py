@@ -34,7 +34,10 @@ class Reply:
 
 
 class InThisProcess:
-    """The application over one reasoner. A fault is not answered but raised, so that a test sees where it is."""
+    """The application over one reasoner.
+
+    A fault is not answered but raised, so that a test sees where it is.
+    """
 
     def __init__(self, token: str | None = None, hosts: tuple[str, ...] = ()) -> None:
         self._app = application(self, token=token, hosts=hosts)  # type: ignore[arg-type]  # it is asked as an engine is
@@ -52,7 +55,10 @@ class InThisProcess:
         """One request; `body` is bytes, or a value that is sent as JSON."""
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         address, _, query = path.partition("?")
-        sent = [(name.lower().replace("_", "-").encode(), value.encode()) for name, value in ({"host": "localhost"} | headers).items()]
+        sent = [
+            (name.lower().replace("_", "-").encode(), value.encode())
+            for name, value in ({"host": "localhost"} | headers).items()
+        ]
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http", "path": address, "root_path": "",
             "raw_path": address.encode(), "query_string": query.encode(), "headers": sent, "client": ("127.0.0.1", 1), "server": ("localhost", 80),

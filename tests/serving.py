@@ -50,7 +50,9 @@ class Service:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             sent = body if isinstance(body, str | bytes | None) else json.dumps(body)
-            connection.request(method, path, sent, {name.replace("_", "-"): value for name, value in headers.items()})
+            connection.request(
+                method, path, sent, {name.replace("_", "-"): value for name, value in headers.items()}
+            )
             answer = connection.getresponse()
             text = answer.read().decode()
         finally:
@@ -98,7 +100,9 @@ def wait_until_gone(pids: Sequence[int], seconds: float = 10) -> list[int]:
 
 
 @contextmanager
-def serving(port: int, command: Sequence[str | Path], stderr: Any = subprocess.PIPE, **environment: str) -> Iterator[Service]:
+def serving(
+    port: int, command: Sequence[str | Path], stderr: Any = subprocess.PIPE, **environment: str
+) -> Iterator[Service]:
     """A service for as long as the block runs; `stderr` is where its log goes."""
     process = subprocess.Popen(command, stderr=stderr, env={**os.environ, **environment}, text=True)
     service = Service(process, port)
@@ -109,7 +113,9 @@ def serving(port: int, command: Sequence[str | Path], stderr: Any = subprocess.P
                 service.send("GET", "/")
                 break
             except OSError:
-                assert process.poll() is None and time.monotonic() < deadline, process.stderr and process.stderr.read()
+                assert process.poll() is None and time.monotonic() < deadline, (
+                    process.stderr and process.stderr.read()
+                )
                 time.sleep(0.05)
         yield service
     finally:

@@ -22,9 +22,12 @@ from reasoner.compile import compile_all, compile_snapshot, compile_sources
 from reasoner.reasoner import Reasoner
 from tests.turtle import PREFIX_LINES
 
-PROLOGUE = PREFIX_LINES + """
+PROLOGUE = (
+    PREFIX_LINES
+    + """
 <> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/> ; on:checked "2026-11-01"^^xsd:date .
 """
+)
 RULE = """
 on:RequestShape sh:rule rule:NAME .
 rule:NAME a sh:SPARQLRule , on:ConflictRule ; sh:order 3 ; sh:prefixes on:prefixes ; rdfs:label "a rule" ; on:message "{?option} is out" ;
@@ -47,7 +50,12 @@ kb:OWN a on:Override ; on:overrides RESOURCE ; on:HOW PROPERTY ; rdfs:label "our
 
 def override(resource: str, property_: str, how: str = "adds") -> str:
     own = f"override-{resource}-{property_}".replace(":", "-")
-    return OVERRIDE.replace("OWN", own).replace("RESOURCE", resource).replace("PROPERTY", property_).replace("HOW", how)
+    return (
+        OVERRIDE.replace("OWN", own)
+        .replace("RESOURCE", resource)
+        .replace("PROPERTY", property_)
+        .replace("HOW", how)
+    )
 
 
 def rule(name: str, body: str) -> str:
@@ -58,7 +66,10 @@ GOOD = {"an effect of what comes later.ttl": PROLOGUE + EFFECT, "my allocator.tt
 # what a bad addition says, and the parts of what is said of it
 BAD = {
     "no Turtle": ("kb:x kb:y", ["no Turtle.ttl:", "expected valid Turtle"]),
-    "a shape broken": ("kb:x a on:Option ; on:optionOf kb:allocator ; dct:source <https://example.org/> .", ["kb:x: a label (rdfs:label)"]),
+    "a shape broken": (
+        "kb:x a on:Option ; on:optionOf kb:allocator ; dct:source <https://example.org/> .",
+        ["kb:x: a label (rdfs:label)"],
+    ),
     "a contradiction": (
         override("kb:mimalloc", "rdf:type") + "kb:mimalloc a on:Decision .",
         ["it contradicts itself: two disjoint classes share a member"],
@@ -73,15 +84,24 @@ BAD = {
         ["no configuration meets the request", "a shim for MKL's dispatch"],
     ),
     "an unstratified rule": (
-        rule("unstratified", "$this on:target ?target . ?option on:optionOf kb:allocator . FILTER NOT EXISTS { $this on:excludes ?option }"),
+        rule(
+            "unstratified",
+            "$this on:target ?target . ?option on:optionOf kb:allocator . FILTER NOT EXISTS { $this on:excludes ?option }",
+        ),
         ["rule unstratified: it rests on the absence of what"],
     ),
     "a rule with an unknown term": (
         rule("misspelt", "$this on:tarjet ?target . ?option on:optionOf kb:allocator"),
         ["rule misspelt: nothing is known of on:tarjet; did you mean 'on:target'?"],
     ),
-    "a rule with an unknown prefix": (rule("foreign", "$this foo:target ?option"), ["rule foreign: unknown prefix foo:"]),
-    "a rule that is no query": (rule("broken", "$this on:target"), ["rule broken: its text is no CONSTRUCT query"]),
+    "a rule with an unknown prefix": (
+        rule("foreign", "$this foo:target ?option"),
+        ["rule foreign: unknown prefix foo:"],
+    ),
+    "a rule that is no query": (
+        rule("broken", "$this on:target"),
+        ["rule broken: its text is no CONSTRUCT query"],
+    ),
     "a rule that asks a service": (
         rule("asking", "$this on:target ?target . SERVICE <https://example.org/sparql> { ?option ?p ?o }"),
         ["rule asking: it asks another service (SERVICE)"],
@@ -111,11 +131,15 @@ BAD = {
         ["a name that nothing else of its kind has (found 'eos-h100')"],
     ),
     "an effect beside its own decision": (
-        EFFECT.replace("poolalloc", "own").replace("kb:own", "kb:tcmalloc").replace("kb:pytorch", "kb:malloc"),
+        EFFECT.replace("poolalloc", "own")
+        .replace("kb:own", "kb:tcmalloc")
+        .replace("kb:pytorch", "kb:malloc"),
         ["eff:own: options of other decisions than that of its own option"],
     ),
     "an effect beside nothing": (
-        EFFECT.replace("poolalloc", "beside").replace("kb:beside", "kb:tcmalloc").replace("kb:pytorch", "kb:nowhere"),
+        EFFECT.replace("poolalloc", "beside")
+        .replace("kb:beside", "kb:tcmalloc")
+        .replace("kb:pytorch", "kb:nowhere"),
         ["eff:beside: nothing is known of kb:nowhere (on:given)"],
     ),
     "a decision without options": (
@@ -124,10 +148,19 @@ BAD = {
     ),
     "a shipped option described again": (
         OPTION.replace("poolalloc", "tcmalloc").replace("PoolAlloc", "TCMalloc"),
-        ["kb:tcmalloc: it is shipped, and this states its dct:source , rdfs:label , on:appliedBy", "on:overrides kb:tcmalloc"],
+        [
+            "kb:tcmalloc: it is shipped, and this states its dct:source , rdfs:label , on:appliedBy",
+            "on:overrides kb:tcmalloc",
+        ],
     ),
-    "a shipped default changed": ("kb:allocator on:default kb:tcmalloc .", ["kb:allocator: it is shipped, and this states its on:default"]),
-    "an override of nothing": (override("kb:nowhere", "on:needs"), ["kb:nowhere: nothing shipped has that name"]),
+    "a shipped default changed": (
+        "kb:allocator on:default kb:tcmalloc .",
+        ["kb:allocator: it is shipped, and this states its on:default"],
+    ),
+    "an override of nothing": (
+        override("kb:nowhere", "on:needs"),
+        ["kb:nowhere: nothing shipped has that name"],
+    ),
     "an option without a name": (
         OPTION.replace("kb:poolalloc", "[]").replace("poolalloc", "nameless"),
         ["a on:Option is a blank node ([ ... ] or _:name), and needs a name such as kb:NAME"],
@@ -141,10 +174,15 @@ BAD = {
         ["eff:of-nameless: its on:option is a blank node"],
     ),
     "a rule without a name": (
-        rule("nameless", "$this a on:Request . ?option on:optionOf kb:allocator").replace("rule:nameless", "_:r"),
+        rule("nameless", "$this a on:Request . ?option on:optionOf kb:allocator").replace(
+            "rule:nameless", "_:r"
+        ),
         ["is a blank node ([ ... ] or _:name), and needs a name"],
     ),
-    "something about nobody": ("[] on:excludes kb:tcmalloc .", ["what has on:excludes", "nothing refers to it"]),
+    "something about nobody": (
+        "[] on:excludes kb:tcmalloc .",
+        ["what has on:excludes", "nothing refers to it"],
+    ),
     "a property misspelt": (
         OPTION.replace("poolalloc", "misspelt").replace("rdfs:label", "on:suport on:Supported ; rdfs:label"),
         ["kb:misspelt: nothing is known of on:suport; did you mean 'on:support'?"],
@@ -158,7 +196,9 @@ BAD = {
         ["kb:of-no-class: nothing is known of on:Optoin (rdf:type); did you mean 'on:Option'?"],
     ),
     "a value misspelt": (
-        OPTION.replace("poolalloc", "of-no-numerics").replace("rdfs:label", "on:numerics on:Bitwize ; rdfs:label"),
+        OPTION.replace("poolalloc", "of-no-numerics").replace(
+            "rdfs:label", "on:numerics on:Bitwize ; rdfs:label"
+        ),
         ["kb:of-no-numerics: nothing is known of on:Bitwize (on:numerics); did you mean 'on:Bitwise'?"],
     ),
     "capabilities in a circle": (
@@ -175,13 +215,16 @@ BAD = {
         ["comes before itself in an order, by exceeds"],
     ),
     "a slot that nothing fills": (
-        rule("unfilled", "$this a on:Request . ?option on:optionOf kb:allocator FILTER NOT EXISTS { ?option on:needs ?need }").replace(
-            "{?option}", "{?need}"
-        ),
+        rule(
+            "unfilled",
+            "$this a on:Request . ?option on:optionOf kb:allocator FILTER NOT EXISTS { ?option on:needs ?need }",
+        ).replace("{?option}", "{?need}"),
         ["rule unfilled: its message has the slot {?need}, and nothing in its body binds ?need"],
     ),
     "a rule of many braces": (
-        rule("braces", "$this a on:Request . ?option on:optionOf kb:allocator " + "{" * 30_000 + "}" * 30_000),
+        rule(
+            "braces", "$this a on:Request . ?option on:optionOf kb:allocator " + "{" * 30_000 + "}" * 30_000
+        ),
         ["rule:braces: its text has", "at most 20000 are read"],
     ),
     "a rule of some braces": (
@@ -189,30 +232,51 @@ BAD = {
         ["rule:few-braces: 301 brackets stand open"],
     ),
     "a shape of many braces": (
-        'shape:deep a sh:NodeShape ; sh:targetClass on:Option ; sh:sparql [ sh:select "SELECT $this WHERE ' + "{" * 5_000 + "}" * 5_000 + '" ] .',
+        'shape:deep a sh:NodeShape ; sh:targetClass on:Option ; sh:sparql [ sh:select "SELECT $this WHERE '
+        + "{" * 5_000
+        + "}" * 5_000
+        + '" ] .',
         ["a node without a name: 5000 brackets stand open"],
     ),
     "a rule with an aggregate": (
-        rule("counting", "$this a on:Request . { SELECT ?option (COUNT(?need) AS ?n) WHERE { ?option on:needs ?need } GROUP BY ?option }"),
-        ["rule counting: it has a query within the query (SELECT); write what it finds as a derivation of its own"],
+        rule(
+            "counting",
+            "$this a on:Request . { SELECT ?option (COUNT(?need) AS ?n) WHERE { ?option on:needs ?need } GROUP BY ?option }",
+        ),
+        [
+            "rule counting: it has a query within the query (SELECT); write what it finds as a derivation of its own"
+        ],
     ),
     "a rule that costs too much": (
-        rule("dear", "$this a on:Request . ?option on:optionOf kb:allocator . ?a ?b ?c . ?d ?e ?f . ?g ?h ?i"),
+        rule(
+            "dear", "$this a on:Request . ?option on:optionOf kb:allocator . ?a ?b ?c . ?d ?e ?f . ?g ?h ?i"
+        ),
         ["rule dear: took more than 2 s on "],
     ),
-    "facts of every request": ("<urn:ontune:request> on:provides cap:native-bf16 .", ["this node stands for what a user asks about"]),
+    "facts of every request": (
+        "<urn:ontune:request> on:provides cap:native-bf16 .",
+        ["this node stands for what a user asks about"],
+    ),
 }
 
 
 def test_an_override_replaces_what_follows_of_a_shipped_resource_too(tmp_path: Path) -> None:
-    """That a release is exact, and how its version sorts, stands in no file: an override of the one or the other leaves nothing of it."""
+    """That a release is exact, and how its version sorts, stands in no file: an override of the one or the
+    other leaves nothing of it.
+    """
     text = override("kb:torch-2.13.0", "on:version", "replaces") + 'kb:torch-2.13.0 on:version "2.13.7" .'
-    text += override("kb:torch-2.13.0-cpu", "on:numerics", "replaces") + "kb:torch-2.13.0-cpu on:numerics on:Mixed ."
+    text += (
+        override("kb:torch-2.13.0-cpu", "on:numerics", "replaces")
+        + "kb:torch-2.13.0-cpu on:numerics on:Mixed ."
+    )
     (tmp_path / "mine.ttl").write_text(PROLOGUE + text)
     store, refused = compile_sources(shipped_sources(), added_sources([tmp_path]))
     assert refused == {}
     release, build = PREFIXES["kb"] + "torch-2.13.0", PREFIXES["kb"] + "torch-2.13.0-cpu"
-    assert [store.objects(release, on(name)) for name in ("version", "versionKey")] == [["2.13.7"], ["0002.0013.0007"]]
+    assert [store.objects(release, on(name)) for name in ("version", "versionKey")] == [
+        ["2.13.7"],
+        ["0002.0013.0007"],
+    ]
     assert store.objects(build, on("numerics")) == [on("Mixed")]
 
 
@@ -231,7 +295,9 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[KnowledgeStore, 
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_addition_is_refused_with_its_reason(name: str, compiled: tuple[KnowledgeStore, dict[Source, str]]) -> None:
+def test_a_bad_addition_is_refused_with_its_reason(
+    name: str, compiled: tuple[KnowledgeStore, dict[Source, str]]
+) -> None:
     [said] = [text for text in compiled[1].values() if f"/{name}.ttl" in text]
     assert all(part in said for part in BAD[name][1]), said
 
@@ -243,7 +309,9 @@ def test_nothing_else_is_refused(compiled: tuple[KnowledgeStore, dict[Source, st
 
 def test_the_rest_stands_and_decides(compiled: tuple[KnowledgeStore, dict[Source, str]]) -> None:
     reasoner = Reasoner(store=compiled[0])
-    plan = reasoner.plan(load_workload("mlp", compiled[0]), load_target("zen5-virtual", compiled[0]), framework="pytorch")
+    plan = reasoner.plan(
+        load_workload("mlp", compiled[0]), load_target("zen5-virtual", compiled[0]), framework="pytorch"
+    )
     assert plan.option("allocator") == "poolalloc"
 
 
@@ -288,11 +356,15 @@ def test_additions_come_by_command_by_folder_and_by_variable(
     assert f"refused: {home / 'nowhere'}: ONTUNE_KB_PATH names it" in found.err
 
 
-def test_what_was_added_is_listed_and_removed_by_name(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_added_is_listed_and_removed_by_name(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     option, effect = home / "option.ttl", home / "effect.ttl"
     option.write_text(PROLOGUE + OPTION, encoding="utf-8")
     effect.write_text(PROLOGUE + EFFECT, encoding="utf-8")
-    (home / "mine.rq").write_text("# title: Mine\n# description: Mine.\nSELECT ?d WHERE { ?d a on:Decision }\n", encoding="utf-8")
+    (home / "mine.rq").write_text(
+        "# title: Mine\n# description: Mine.\nSELECT ?d WHERE { ?d a on:Decision }\n", encoding="utf-8"
+    )
     (home / "site").mkdir()
     (home / "data" / "tables").mkdir(parents=True)
     for file in ("runs.csv.gz", "runs.csv-metadata.json"):
@@ -306,7 +378,11 @@ def test_what_was_added_is_listed_and_removed_by_name(home: Path, monkeypatch: p
         assert run("kb", "list", "--format", "json") == 0
         return {one["file"]: (one["name"], one["state"]) for one in json.loads(capsys.readouterr().out)}
 
-    kept, elsewhere, table = home / "data" / "kb", str(home / "site" / "effect.ttl"), str(home / "data" / "tables" / "runs.csv.gz")
+    kept, elsewhere, table = (
+        home / "data" / "kb",
+        str(home / "site" / "effect.ttl"),
+        str(home / "data" / "tables" / "runs.csv.gz"),
+    )
     assert listed() == {
         str(kept / "mine.rq"): ("mine.rq", "in force"),
         str(kept / "option.ttl"): ("option.ttl", "in force"),
@@ -314,29 +390,45 @@ def test_what_was_added_is_listed_and_removed_by_name(home: Path, monkeypatch: p
         elsewhere: ("", "in force"),
     }
     assert run("kb", "remove", "mine.rq", "optoin.ttl") == 2
-    assert "no addition 'optoin.ttl'; expected one of mine.rq, option.ttl, runs; did you mean 'option.ttl'?" in capsys.readouterr().err
+    assert (
+        "no addition 'optoin.ttl'; expected one of mine.rq, option.ttl, runs; did you mean 'option.ttl'?"
+        in capsys.readouterr().err
+    )
     assert (kept / "mine.rq").exists()  # all of them or none
     assert run("kb", "remove", "option.ttl", "runs") == 0
     said = capsys.readouterr().err
-    assert f"removed: {kept / 'option.ttl'}" in said and f"refused: {elsewhere}: " in said  # what rested on it
+    assert (
+        f"removed: {kept / 'option.ttl'}" in said and f"refused: {elsewhere}: " in said
+    )  # what rested on it
     left = listed()
     assert left.keys() == {str(kept / "mine.rq"), elsewhere} and "in force" not in left[elsewhere][1]
     assert not any((home / "data" / "tables").iterdir())
 
 
-def test_a_wheel_of_which_nobody_says_what_it_computes_on_is_not_added(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (home / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.99.0\nRequires-Python: >=3.10\n")
+def test_a_wheel_of_which_nobody_says_what_it_computes_on_is_not_added(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: torch\nVersion: 2.99.0\nRequires-Python: >=3.10\n"
+    )
     assert run("kb", "import", "wheel", str(home / "METADATA")) == 2
     said = capsys.readouterr().err
-    assert "with -o FILE, state on:device by hand, then add that" in said and "torch-2.99.0-wheel does not say what it computes on" in said
+    assert (
+        "with -o FILE, state on:device by hand, then add that" in said
+        and "torch-2.99.0-wheel does not say what it computes on" in said
+    )
     assert run("kb", "import", "wheel", str(home / "METADATA"), "-o", str(home / "torch.ttl")) == 0
     text = (home / "torch.ttl").read_text()
     (home / "torch.ttl").write_text(text.replace("on:wheelName", 'on:device "cpu" ; on:wheelName'))
     assert run("kb", "add", str(home / "torch.ttl")) == 0
 
 
-def test_what_was_added_is_judged_once(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """By its content: `kb add` judges it before it lies in its place, and the next plan finds that, in the presence of another folder, too."""
+def test_what_was_added_is_judged_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its content: `kb add` judges it before it lies in its place, and the next plan finds that, in the
+    presence of another folder, too.
+    """
     judged: list[list[str]] = []
 
     def counted(shipped: Sequence[Source], added: Sequence[Source]) -> KnowledgeStore:
@@ -347,7 +439,9 @@ def test_what_was_added_is_judged_once(home: Path, monkeypatch: pytest.MonkeyPat
     (home / "site").mkdir()
     monkeypatch.setenv("ONTUNE_KB_PATH", str(home / "site"))
     (home / "site" / "effect.ttl").write_text(PROLOGUE + EFFECT, encoding="utf-8")
-    (home / "option.ttl").write_text(f"# never judged before: {uuid.uuid4()}\n{PROLOGUE}{OPTION}", encoding="utf-8")
+    (home / "option.ttl").write_text(
+        f"# never judged before: {uuid.uuid4()}\n{PROLOGUE}{OPTION}", encoding="utf-8"
+    )
     assert run("kb", "add", str(home / "option.ttl")) == 0
     assert judged == [["additions/0/option.ttl", "additions/1/effect.ttl"]]
     assert run(*PLAN) == 0
@@ -355,7 +449,9 @@ def test_what_was_added_is_judged_once(home: Path, monkeypatch: pytest.MonkeyPat
     assert len(judged) == 1
 
 
-def test_a_plan_names_the_changes_of_what_is_shipped(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_names_the_changes_of_what_is_shipped(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (home / "site").mkdir()
     text = override("kb:allocator", "on:default", "replaces") + "kb:allocator on:default kb:jemalloc ."
     (home / "site" / "default.ttl").write_text(PROLOGUE + text, encoding="utf-8")
@@ -365,11 +461,18 @@ def test_a_plan_names_the_changes_of_what_is_shipped(home: Path, monkeypatch: py
     assert "refused" not in found.err
     plan = json.loads(found.out)
     [change] = plan["knowledge"]["overrides"]
-    assert change == {"resource": "kb:allocator", "property": "on:default", "how": "replaced", "why": "our nodes differ"}
+    assert change == {
+        "resource": "kb:allocator",
+        "property": "on:default",
+        "how": "replaced",
+        "why": "our nodes differ",
+    }
     store = Reasoner([home / "site"]).store
     assert store.objects(expand("kb:allocator"), on("default")) == [expand("kb:jemalloc")]
     assert run(*PLAN[:-1], "table") == 0
-    assert "changed by your additions: on:default of kb:allocator (our nodes differ)" in " ".join(capsys.readouterr().out.split())
+    assert "changed by your additions: on:default of kb:allocator (our nodes differ)" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_what_cannot_be_read_is_refused(home: Path) -> None:
@@ -402,7 +505,9 @@ def test_what_is_refused_is_not_exported(home: Path, monkeypatch: pytest.MonkeyP
     assert "poolalloc" in said and "kb:shadow" not in said
 
 
-def test_a_reasoner_reads_all_knowledge_again_after_its_snapshot_was_dropped(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reasoner_reads_all_knowledge_again_after_its_snapshot_was_dropped(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ONTUNE_CACHE_HOME", str(home / "cache"))
     (home / "site").mkdir()
     (home / "site" / "option.ttl").write_text(PROLOGUE + OPTION, encoding="utf-8")

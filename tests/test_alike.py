@@ -1,4 +1,6 @@
-"""Options that stand for others, on the shipped knowledge: the search is smaller, and its answers are the same."""
+"""Options that stand for others, on the shipped knowledge: the search is smaller, and its answers are the
+same.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def deriver() -> Deriver:
 def test_the_answers_are_the_same(number: int, target: str) -> None:
     names = workload_names()
     menu, criterion = reasoner().menu, on("throughput")
-    request = make_request(load_workload(names[number % len(names)], reasoner().store), load_target(target, reasoner().store))
+    request = make_request(
+        load_workload(names[number % len(names)], reasoner().store), load_target(target, reasoner().store)
+    )
     derived = deriver().derive(resolve(request, menu, reasoner().store).facts)
     every, few = (ground(menu, derived, (criterion,), {}, every_option=asked) for asked in (True, False))
     large, small = (solve(problem.domains, [*problem.hard, *problem.soft]) for problem in (every, few))

@@ -30,8 +30,12 @@ SECRET = "wholly-confidential"
 
 
 @pytest.fixture(scope="session")
-def built(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Bundle, Built]]:
-    """Bundles of planned configurations with their images, one for each framework, built once for this file and for `test_built_plans.py`."""
+def built(
+    apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Bundle, Built]]:
+    """Bundles of planned configurations with their images, one for each framework, built once for this file
+    and for `test_built_plans.py`.
+    """
     folder, known = tmp_path_factory.mktemp("bundles"), dict[str, tuple[Bundle, Built]]()
 
     def build(framework: str) -> tuple[Bundle, Built]:
@@ -45,7 +49,9 @@ def built(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Cal
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", ["pytorch", "tensorflow"])
-def test_a_generated_image_trains_with_every_option_in_effect(framework: str, apptainer: Apptainer, built: Callable, tmp_path: Path) -> None:
+def test_a_generated_image_trains_with_every_option_in_effect(
+    framework: str, apptainer: Apptainer, built: Callable, tmp_path: Path
+) -> None:
     bundle, image = built(framework)
     ran = ApptainerRunner(apptainer).run(bundle, QUICK, tmp_path / "result.json", 1)
     assert ran.outcome == "done" and ran.result is not None, ran.complaint
@@ -63,35 +69,56 @@ def test_a_generated_image_trains_with_every_option_in_effect(framework: str, ap
 def test_an_image_is_built_once_for_a_recipe(apptainer: Apptainer, built: Callable, tmp_path: Path) -> None:
     bundle, first = built("pytorch")
     # Another question, the same recipe: what the plan is called does not change what is built.
-    again = write_bundle(dataclasses.replace(bundle.plan, plan_id="fedcba9876543210", knowledge={"sha256": "cd" * 32}), tmp_path / "again")
+    again = write_bundle(
+        dataclasses.replace(bundle.plan, plan_id="fedcba9876543210", knowledge={"sha256": "cd" * 32}),
+        tmp_path / "again",
+    )
     compiled = again.folder / "workload" / "__pycache__"  # by somebody who ran the bundle without a container
     compiled.mkdir()
     (compiled / "train.cpython-311.pyc").write_bytes(b"compiled")
     before = [Path(name).stat() for name in (first.path, first.log)]
     assert ApptainerRunner(apptainer).prepare(again) == first
     after = [Path(name).stat() for name in (first.path, first.log)]
-    assert [(one.st_ino, one.st_mtime_ns) for one in after] == [(one.st_ino, one.st_mtime_ns) for one in before], "nothing was built"
+    assert [(one.st_ino, one.st_mtime_ns) for one in after] == [
+        (one.st_ino, one.st_mtime_ns) for one in before
+    ], "nothing was built"
     assert again.image.samefile(first.path) or again.image.stat().st_size == first.bytes
 
 
 @pytest.mark.slow
-def test_labels_tell_which_plan_and_recipe_an_image_was_built_for(apptainer: Apptainer, built: Callable, tmp_path: Path) -> None:
+def test_labels_tell_which_plan_and_recipe_an_image_was_built_for(
+    apptainer: Apptainer, built: Callable, tmp_path: Path
+) -> None:
     bundle, image = built("pytorch")
     labels = apptainer.inspect(Path(image.path))["labels"]
     assert isinstance(labels, dict)
     assert {"ontune.plan-id", "ontune.knowledge-sha256"} <= labels.keys()
     assert f"grep -xF 'ontune.recipe: {labels['ontune.recipe']}'" in (bundle.folder / "job.sh").read_text()
-    other = write_bundle(dataclasses.replace(bundle.plan, workload={**bundle.plan.workload, "parameters": {"batch": 7}}), tmp_path / "other")
+    other = write_bundle(
+        dataclasses.replace(bundle.plan, workload={**bundle.plan.workload, "parameters": {"batch": 7}}),
+        tmp_path / "other",
+    )
     other.image.symlink_to(image.path)
     variables = {**os.environ, "PATH": f"{apptainer.folder}:{os.environ['PATH']}"}
-    done = subprocess.run([str(other.folder / "job.sh")], env=variables, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(other.folder / "job.sh")],
+        env=variables,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 4 and "was not built from the recipe" in done.stderr
 
 
 @pytest.mark.slow
 def test_the_bash_job_runs_the_image(apptainer: Apptainer, built: Callable, tmp_path: Path) -> None:
     bundle, _ = built("pytorch")
-    variables = {**os.environ, "PATH": f"{apptainer.folder}:{os.environ['PATH']}", "ONTUNE_CONTAINER_FLAGS": " ".join(apptainer.run_flags)}
+    variables = {
+        **os.environ,
+        "PATH": f"{apptainer.folder}:{os.environ['PATH']}",
+        "ONTUNE_CONTAINER_FLAGS": " ".join(apptainer.run_flags),
+    }
     command = [str(bundle.folder / "job.sh"), *QUICK, "--output", "result.json"]
     done = subprocess.run(command, env=variables, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -101,9 +128,13 @@ def test_the_bash_job_runs_the_image(apptainer: Apptainer, built: Callable, tmp_
 @pytest.mark.slow
 def test_a_run_that_takes_too_long_is_a_result(apptainer: Apptainer, built: Callable, tmp_path: Path) -> None:
     bundle, _ = built("pytorch")
-    ran = ApptainerRunner(apptainer, limit_seconds=4).run(bundle, ("--windows", "100"), tmp_path / "result.json", None)
+    ran = ApptainerRunner(apptainer, limit_seconds=4).run(
+        bundle, ("--windows", "100"), tmp_path / "result.json", None
+    )
     assert (ran.outcome, ran.result) == ("timed-out", None) and ran.seconds < 20
-    wrong = ApptainerRunner(apptainer).run(bundle, ("--setting", "precision=fp7"), tmp_path / "result.json", None)
+    wrong = ApptainerRunner(apptainer).run(
+        bundle, ("--setting", "precision=fp7"), tmp_path / "result.json", None
+    )
     assert wrong.outcome == "failed" and "fp7" in wrong.complaint
 
 
@@ -123,7 +154,9 @@ From: {{ base }}
 """
 
 
-def test_the_builders_settings_reach_post_and_do_not_stay(apptainer: Apptainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_builders_settings_reach_post_and_do_not_stay(
+    apptainer: Apptainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     certificates = tmp_path / "ca.pem"
     certificates.write_text(f"{SECRET} certificate")
     monkeypatch.setenv("PIP_INDEX_URL", f"https://{SECRET}@index.invalid/simple")
@@ -148,7 +181,9 @@ def test_the_builders_settings_reach_post_and_do_not_stay(apptainer: Apptainer, 
     assert not [word for word in (SECRET, "mnt/ontune", "PIP_CONFIG_FILE", "APT_CONFIG") if word in found]
 
 
-def test_a_failed_build_tells_its_last_lines_and_leaves_no_image(apptainer: Apptainer, tmp_path: Path) -> None:
+def test_a_failed_build_tells_its_last_lines_and_leaves_no_image(
+    apptainer: Apptainer, tmp_path: Path
+) -> None:
     definition, image, log = tmp_path / "broken.def", tmp_path / "broken.sif", tmp_path / "log"
     definition.write_text(PROBING.split("%post")[0] + "%post\n    echo 'this is why' >&2\n    exit 7\n")
     with pytest.raises(RunFailed, match="this is why") as error:
@@ -158,21 +193,32 @@ def test_a_failed_build_tells_its_last_lines_and_leaves_no_image(apptainer: Appt
 
 
 @pytest.mark.slow
-def test_an_image_whose_base_is_made_at_the_build_trains(apptainer: Apptainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_whose_base_is_made_at_the_build_trains(
+    apptainer: Apptainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     require("debootstrap", shutil.which("debootstrap"))
-    (tmp_path / "train.py").write_text("import fastnet\nprint('trained with', fastnet.NAME, 'tcmalloc' in open('/proc/self/maps').read())\n")
+    (tmp_path / "train.py").write_text(
+        "import fastnet\nprint('trained with', fastnet.NAME, 'tcmalloc' in open('/proc/self/maps').read())\n"
+    )
     plans.make_wheel(tmp_path, "fastnet", "2.0", module="NAME = 'fastnet'\n")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("ONTUNE_CACHE_HOME", str(tmp_path / "cache"))  # an image of an earlier run would prove nothing
+    monkeypatch.setenv(
+        "ONTUNE_CACHE_HOME", str(tmp_path / "cache")
+    )  # an image of an earlier run would prove nothing
     plan = plans.tiny("fastnet", "2.0", script=str(tmp_path / "train.py"))
     made = plans.taken("image_source", "debootstrap", plans.application("image", "Bootstrap", "debootstrap"))
-    plan = dataclasses.replace(plan, decisions=tuple(made if taken.decision == "image_source" else taken for taken in plan.decisions))
+    plan = dataclasses.replace(
+        plan, decisions=tuple(made if taken.decision == "image_source" else taken for taken in plan.decisions)
+    )
     bundle = write_bundle(plan, tmp_path / "bundle")
     built = ApptainerRunner(apptainer).prepare(bundle)
     assert "I: Base system installed successfully." in Path(built.log).read_text(errors="replace")
     command = [apptainer.program, "--quiet", "run", *apptainer.run_flags, "--containall", str(bundle.image)]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "trained with fastnet True\n"
+    assert (
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        == "trained with fastnet True\n"
+    )
 
 
 def test_what_is_no_image_is_named(apptainer: Apptainer, tmp_path: Path) -> None:

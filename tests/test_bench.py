@@ -1,4 +1,6 @@
-"""Measuring: child processes, statistics, interleaved rounds, observations, wheels and the builder's settings."""
+"""Measuring: child processes, statistics, interleaved rounds, observations, wheels and the builder's
+settings.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,10 @@ def test_children_get_the_cores_and_this_process_keeps_its_own() -> None:
         finished = process.run(ask, 30)
     assert json.loads(finished.output) == list(cores) and len(cores) == 1
     assert os.sched_getaffinity(0) == before
-    with pytest.raises(ValueError, match=f"{len(before) + 1} cores were asked for"), process.on_cores(len(before) + 1):
+    with (
+        pytest.raises(ValueError, match=f"{len(before) + 1} cores were asked for"),
+        process.on_cores(len(before) + 1),
+    ):
         pass
 
 
@@ -93,7 +98,9 @@ def test_a_measured_process_does_not_inherit_what_would_change_it(monkeypatch: p
         (-9, True, '{"throughput": 1.5}', "timed-out", "sad"),
     ],
 )
-def test_a_run_is_judged_by_code_and_result(code: int, timed_out: bool, written: str | None, outcome: str, complaint: str, tmp_path: Path) -> None:
+def test_a_run_is_judged_by_code_and_result(
+    code: int, timed_out: bool, written: str | None, outcome: str, complaint: str, tmp_path: Path
+) -> None:
     output = tmp_path / "result.json"
     if written is not None:
         output.write_text(written)
@@ -106,7 +113,8 @@ def test_a_run_is_judged_by_code_and_result(code: int, timed_out: bool, written:
 
 
 def test_ratio_of_a_worked_example() -> None:
-    # Logarithms of 2, 2, 4: mean 4/3 ln 2, standard error 1/3 ln 2; Student's t at 97.5 % with two degrees of freedom is 4.30265.
+    # Logarithms of 2, 2, 4: mean 4/3 ln 2, standard error 1/3 ln 2; Student's t at 97.5 % with two degrees of
+    # freedom is 4.30265.
     ratio = paired_ratio([2.0, 4.0, 12.0], [1.0, 2.0, 3.0])
     assert ratio is not None and ratio.pairs == 3
     assert ratio.value == pytest.approx(2 ** (4 / 3))
@@ -115,7 +123,9 @@ def test_ratio_of_a_worked_example() -> None:
 
 
 def test_rounds_without_both_are_left_out_and_one_pair_has_no_interval() -> None:
-    assert paired_ratio([None, 4.0, 1.0], [1.0, 2.0, None]) == dataclasses.replace(paired_ratio([4.0], [2.0]), pairs=1)  # type: ignore[type-var]
+    assert paired_ratio([None, 4.0, 1.0], [1.0, 2.0, None]) == dataclasses.replace(
+        paired_ratio([4.0], [2.0]), pairs=1
+    )  # type: ignore[type-var]
     single = paired_ratio([4.0], [2.0])
     assert single is not None and (single.low, single.high) == (None, None)
     assert paired_ratio([None], [1.0]) is None
@@ -128,11 +138,15 @@ def test_rounds_without_both_are_left_out_and_one_pair_has_no_interval() -> None
     st.floats(0.1, 10.0),
     st.data(),
 )
-def test_noise_that_hits_a_whole_round_cancels(noise: list[float], true_ratio: float, data: st.DataObject) -> None:
+def test_noise_that_hits_a_whole_round_cancels(
+    noise: list[float], true_ratio: float, data: st.DataObject
+) -> None:
     ratio = paired_ratio([100 * true_ratio * factor for factor in noise], [100 * factor for factor in noise])
     assert ratio is not None and ratio.value == pytest.approx(true_ratio)
     assert ratio.low == pytest.approx(true_ratio) and ratio.high == pytest.approx(true_ratio)
-    inverse = paired_ratio([100 * factor for factor in noise], [100 * true_ratio * factor for factor in noise])
+    inverse = paired_ratio(
+        [100 * factor for factor in noise], [100 * true_ratio * factor for factor in noise]
+    )
     assert inverse is not None and inverse.value * ratio.value == pytest.approx(1)
 
 
@@ -160,7 +174,9 @@ class CountingRunner:
         output.unlink(missing_ok=True)
         script = "import json, sys; n = int(sys.argv[1]); sys.exit('no luck') if n == 3 else json.dump({'throughput': n}, open(sys.argv[2], 'w'))"
         with process.on_cores(cores):
-            return read_result(process.run([sys.executable, "-c", script, str(len(self.order)), str(output)], 30), output)
+            return read_result(
+                process.run([sys.executable, "-c", script, str(len(self.order)), str(output)], 30), output
+            )
 
 
 def test_variants_take_turns_and_failures_are_kept() -> None:
@@ -176,7 +192,13 @@ def test_variants_take_turns_and_failures_are_kept() -> None:
     assert ratio is not None and ratio.pairs == 2
     assert ratio.value == pytest.approx(math.sqrt(5 / 6 * 7 / 8))
     one = series.of("b")[2]
-    assert (one.cores, one.runner, one.recipe, one.workload, one.round) == (1, "counting", "recipe of b", "mnist-cnn", 2)
+    assert (one.cores, one.runner, one.recipe, one.workload, one.round) == (
+        1,
+        "counting",
+        "recipe of b",
+        "mnist-cnn",
+        2,
+    )
     assert {"decision": "allocator", "option": "tcmalloc"} in one.decisions
     with pytest.raises(ValueError, match="different names"):
         measure([variants[0], variants[0]], runner, 1)
@@ -197,7 +219,13 @@ def observation(**changes: object) -> Observation:
 
 def test_an_observation_comes_back_as_it_was(tmp_path: Path) -> None:
     first = observation()
-    second = observation(outcome="timed-out", throughput=None, windows=(), complaint="still compiling", started="2026-01-02T03:04:06.000+00:00")
+    second = observation(
+        outcome="timed-out",
+        throughput=None,
+        windows=(),
+        complaint="still compiling",
+        started="2026-01-02T03:04:06.000+00:00",
+    )
     record(second, tmp_path)
     record(first, tmp_path)
     assert list(load(tmp_path)) == [first, second]
@@ -212,7 +240,9 @@ def test_an_observation_is_rdf(tmp_path: Path) -> None:
         SELECT ?obs ?throughput ?option ?when { ?obs a on:Observation ; on:observedThroughput ?throughput ; on:onCores 2 ; prov:startedAtTime ?when ;
           on:took [ on:decisionName "precision" ; on:optionName ?option ] }"""
     )
-    assert [tuple(value.value for value in row) for row in found] == [(one.id, "12.5", "bf16", one.started.replace("+00:00", "Z"))]  # type: ignore[union-attr]
+    assert [tuple(value.value for value in row) for row in found] == [
+        (one.id, "12.5", "bf16", one.started.replace("+00:00", "Z"))
+    ]  # type: ignore[union-attr]
 
 
 def test_terms_of_observations_are_in_the_ontology(tmp_path: Path) -> None:
@@ -221,7 +251,10 @@ def test_terms_of_observations_are_in_the_ontology(tmp_path: Path) -> None:
     texts = dict.fromkeys(("knowledge", "recipe", "microarchitecture", "complaint"), "x")
     numbers = dict.fromkeys(("first_step_seconds", "peak_memory_mib", "foreign_load"), 1.0)
     full = observation(**texts, **numbers, in_effect={"a": 1}, workload_facts={"a": 1})
-    used = {quad.predicate.value for quad in ox.parse(path=str(record(full, tmp_path)), format=ox.RdfFormat.JSON_LD)}
+    used = {
+        quad.predicate.value
+        for quad in ox.parse(path=str(record(full, tmp_path)), format=ox.RdfFormat.JSON_LD)
+    }
     ours = {term for term in used if term.startswith("https://w3id.org/ontune#")}
     assert len(ours) > 20 and ours <= defined
 
@@ -238,7 +271,9 @@ def test_terms_of_observations_are_in_the_ontology(tmp_path: Path) -> None:
         ('{"type": "Observation", "rownd": 1}', "rownd: unknown key; did you mean 'round'?"),
     ],
 )
-def test_what_is_no_observation_is_named_once(text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_observation_is_named_once(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     one = observation()
     record(one, tmp_path)
     (tmp_path / "bad.jsonld").write_text(text)
@@ -249,7 +284,15 @@ def test_what_is_no_observation_is_named_once(text: str, message: str, tmp_path:
 
 def test_the_type_of_each_field_is_checked(tmp_path: Path) -> None:
     document = observation().to_json()
-    for key, value in {"round": "1", "throughput": "fast", "windows": {}, "outcome": "fine", "versions": [], "workload": 3, "cores": True}.items():
+    for key, value in {
+        "round": "1",
+        "throughput": "fast",
+        "windows": {},
+        "outcome": "fine",
+        "versions": [],
+        "workload": 3,
+        "cores": True,
+    }.items():
         with pytest.raises(BadInput, match=f"here: {key}: has the wrong type"):
             Observation.from_json(document | {key: value}, "here")
 
@@ -278,7 +321,10 @@ def test_killing_recorders_loses_nothing_and_leaves_no_half_file(tmp_path: Path)
     root = Path(__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}"}
     command = [sys.executable, "-c", RECORDING, str(tmp_path)]
-    children = [subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE, text=True, env=environment) for number in range(3)]
+    children = [
+        subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE, text=True, env=environment)
+        for number in range(3)
+    ]
     told: list[list[str]] = [[] for _ in children]
 
     def listen(number: int) -> None:
@@ -313,10 +359,16 @@ def test_platform_tags_reach_down_from_the_images_library() -> None:
     tags = Interpreter("3.11", "2.28", "x86_64").platforms
     assert tags[0] == "manylinux_2_28_x86_64" and tags[-1] == "linux_x86_64"
     assert "manylinux2014_x86_64" in tags and "manylinux_2_29_x86_64" not in tags
-    assert tags.index("manylinux_2_17_x86_64") < tags.index("manylinux2010_x86_64") < tags.index("manylinux1_x86_64")
+    assert (
+        tags.index("manylinux_2_17_x86_64")
+        < tags.index("manylinux2010_x86_64")
+        < tags.index("manylinux1_x86_64")
+    )
 
 
-def test_wheels_are_collected_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_wheels_are_collected_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("ONTUNE_CACHE_HOME", str(tmp_path))
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("six==1.17.0\n")
@@ -334,7 +386,9 @@ def test_wheels_are_collected_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
-def test_the_builders_settings_are_lent_and_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_builders_settings_are_lent_and_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     links, certificates, scratch = tmp_path / "links", tmp_path / "ca.pem", tmp_path / "scratch"
     links.mkdir()
     scratch.mkdir()
@@ -351,11 +405,18 @@ def test_the_builders_settings_are_lent_and_taken_back(tmp_path: Path, monkeypat
         assert "    /mnt/ontune/folder-0\n    https://elsewhere.invalid/wheels\n" in pip
         assert (inside / "certificates.pem").read_text() == "a certificate"
         exports = (inside / "environment.sh").read_text()
-        assert "export PIP_CONFIG_FILE=/mnt/ontune/pip.conf\n" in exports and "export SSL_CERT_FILE=/mnt/ontune/certificates.pem\n" in exports
+        assert (
+            "export PIP_CONFIG_FILE=/mnt/ontune/pip.conf\n" in exports
+            and "export SSL_CERT_FILE=/mnt/ontune/certificates.pem\n" in exports
+        )
         assert "secret" not in exports
     with site_settings.lent(links, scratch) as binds:
         inside = Path(binds[0].split(":")[0], "ontune")
-        assert binds[1] == f"{links}:/mnt/ontune/wheels" and (inside / "wheels").is_dir() and not (inside / "pip.conf").exists()
+        assert (
+            binds[1] == f"{links}:/mnt/ontune/wheels"
+            and (inside / "wheels").is_dir()
+            and not (inside / "pip.conf").exists()
+        )
     assert list(scratch.iterdir()) == []
     strange = tmp_path / "a:b"
     strange.mkdir()
@@ -366,40 +427,63 @@ def test_the_builders_settings_are_lent_and_taken_back(tmp_path: Path, monkeypat
 # ---- the demonstration
 
 
-@pytest.mark.parametrize(("machine", "usual_advice"), [("zen5-virtual", "mixed"), ("genoa-node", "mixed"), ("daint-multicore", "exact")])
-def test_the_demonstration_begins_with_the_baseline_and_ends_with_the_plan(machine: str, usual_advice: str) -> None:
+@pytest.mark.parametrize(
+    ("machine", "usual_advice"),
+    [("zen5-virtual", "mixed"), ("genoa-node", "mixed"), ("daint-multicore", "exact")],
+)
+def test_the_demonstration_begins_with_the_baseline_and_ends_with_the_plan(
+    machine: str, usual_advice: str
+) -> None:
     reasoner = Reasoner()
     workload, target = load_workload("mnist-cnn", reasoner.store), load_target(machine, reasoner.store)
     short = list(demo.contenders(reasoner, workload, target, full=False))
     full = list(demo.contenders(reasoner, workload, target, full=True))
     assert short[0].name == full[0].name == "B0" and short[0].numerics == "exact"
     assert short[-1].name == full[-1].name == "plan"
-    assert {"B0", "B1", "B2"} <= {one.name for one in full} and next(one for one in full if one.name == "B2").numerics == usual_advice
+    assert {"B0", "B1", "B2"} <= {one.name for one in full} and next(
+        one for one in full if one.name == "B2"
+    ).numerics == usual_advice
     usual = short[0].plan.option("framework")
     assert all(one.plan.option("framework") == usual for one in short[:-1])
     assert len({one.plan.plan_id for one in full}) == len(full)
     within = reasoner.plan(workload, target, framework=usual)
-    agree = {d.decision: d.option for d in within.decisions} == {d.decision: d.option for d in short[-1].plan.decisions}
-    assert (f"within {usual}, and with the framework free" in short[-1].title) == agree == (f"{usual}-plan" not in {one.name for one in short})
+    agree = {d.decision: d.option for d in within.decisions} == {
+        d.decision: d.option for d in short[-1].plan.decisions
+    }
+    assert (
+        (f"within {usual}, and with the framework free" in short[-1].title)
+        == agree
+        == (f"{usual}-plan" not in {one.name for one in short})
+    )
 
 
 def test_plans_that_agree_are_one_contender_of_both_names() -> None:
     reasoner = Reasoner()
     workload = load_workload("mnist-cnn", reasoner.store)
     pytorch_only = dataclasses.replace(workload, facts={**workload.facts, "frameworks": ["pytorch"]})
-    *_, last = demo.contenders(reasoner, pytorch_only, load_target("zen5-virtual", reasoner.store), full=False)
+    *_, last = demo.contenders(
+        reasoner, pytorch_only, load_target("zen5-virtual", reasoner.store), full=False
+    )
     assert (last.name, last.title) == ("plan", "the plan within pytorch, and with the framework free")
 
 
-
 def test_the_report_keeps_exact_gains_apart_and_the_users_framework_first() -> None:
-    def row(title: str, framework: str, numerics: str, ratio: float, failures: list[dict[str, str]]) -> dict[str, object]:
+    def row(
+        title: str, framework: str, numerics: str, ratio: float, failures: list[dict[str, str]]
+    ) -> dict[str, object]:
         stated = {"value": ratio, "low": ratio - 0.1, "high": ratio + 0.1, "pairs": 3}
         measured = {
             "throughput": 100 * ratio, "ratio": stated, "first_step_seconds": 0.5, "peak_memory_mib": 300.0, "foreign_load": 0.25,
             "failures": failures,
         }  # fmt: skip
-        return {"title": title, "framework": framework, "numerics": numerics, "build_seconds": 40.0, "bytes": 2**28, "measured": {"1": measured}}
+        return {
+            "title": title,
+            "framework": framework,
+            "numerics": numerics,
+            "build_seconds": 40.0,
+            "bytes": 2**28,
+            "measured": {"1": measured},
+        }
 
     rows = [
         row("baseline", "pytorch", "exact", 1.0, []),
@@ -407,15 +491,28 @@ def test_the_report_keeps_exact_gains_apart_and_the_users_framework_first() -> N
         row("own mixed", "pytorch", "mixed", 2.0, [{"outcome": "timed-out", "complaint": "slow\nvery slow"}]),
         row("own exact", "pytorch", "exact", 1.5, []),
     ]
-    document = {"runner": "native", "series": {"1": "urn:uuid:1"}, "rows": rows, "observations": "there", "report": "here"}
+    document = {
+        "runner": "native",
+        "series": {"1": "urn:uuid:1"},
+        "rows": rows,
+        "observations": "there",
+        "report": "here",
+    }
     lines = demo_report.text(document).splitlines()
     gains = [line.strip() for line in lines if "] : " in line.replace("]:", "] :")]
     assert [line.split(" [")[0] for line in gains] == ["own exact", "other exact", "own mixed"]
     assert gains[0].endswith("x 1.50 (1.40 to 1.60) on 1 core(s)")
     headings = [line for line in lines if line.startswith("Gains")]
-    assert headings == ["Gains that leave the numbers alone, against baseline:", "Gains with mixed precision, against baseline:"]
+    assert headings == [
+        "Gains that leave the numbers alone, against baseline:",
+        "Gains with mixed precision, against baseline:",
+    ]
     assert "own mixed on 1 core(s): a run timed-out: very slow" in lines
-    assert lines[-1].startswith("How it was measured") and "in a virtual environment" in lines[-1] and "0.25" in lines[-1]
+    assert (
+        lines[-1].startswith("How it was measured")
+        and "in a virtual environment" in lines[-1]
+        and "0.25" in lines[-1]
+    )
 
 
 def test_a_series_without_a_common_round_has_no_ratio() -> None:

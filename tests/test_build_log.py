@@ -1,4 +1,6 @@
-"""What builds say is kept without the builder's credentials, however it is said, and from its first moment on the disk."""
+"""What builds say is kept without the builder's credentials, however it is said, and from its first moment on
+the disk.
+"""
 
 from __future__ import annotations
 
@@ -32,19 +34,25 @@ def test_a_log_holds_no_credential_while_the_build_runs_or_after(text: str, tmp_
     with build_log(log) as said:
         assert said.follow([sys.executable, "-c", program]) == 0
     for found in (log, seen):
-        assert not is_secret(found.read_text(encoding="utf-8")) and SECRET not in found.read_text(encoding="utf-8")
+        assert not is_secret(found.read_text(encoding="utf-8")) and SECRET not in found.read_text(
+            encoding="utf-8"
+        )
     assert log.read_text(encoding="utf-8").endswith("done\n")
 
 
 def test_a_key_of_several_lines_is_hidden(tmp_path: Path) -> None:
     with build_log(tmp_path / "log") as said:
-        assert [said.write(line) for line in f"before\n{KEY}after\n".splitlines(keepends=True)][-1] == "after\n"
+        assert [said.write(line) for line in f"before\n{KEY}after\n".splitlines(keepends=True)][
+            -1
+        ] == "after\n"
     assert (tmp_path / "log").read_text() == "before\n***\nafter\n"
 
 
 def test_what_install_says_of_its_indexes_stays_out_of_log_and_message(tmp_path: Path) -> None:
     script = tmp_path / "install.sh"
-    script.write_text(f"echo 'Looking in indexes: https://me:{SECRET}@index.example/simple'\necho 'PIP_TOKEN={SECRET}' >&2\nexit 3\n")
+    script.write_text(
+        f"echo 'Looking in indexes: https://me:{SECRET}@index.example/simple'\necho 'PIP_TOKEN={SECRET}' >&2\nexit 3\n"
+    )
     with pytest.raises(RunFailed, match="making the virtual environment failed") as failed:
         _install(script, tmp_path / "log")
     for told in (str(failed.value), (tmp_path / "log").read_text()):
@@ -52,7 +60,9 @@ def test_what_install_says_of_its_indexes_stays_out_of_log_and_message(tmp_path:
     assert f"whole log: {tmp_path / 'log'}" in str(failed.value)
 
 
-def test_a_log_is_not_written_through_a_link_and_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_is_not_written_through_a_link_and_does_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bench.build_log._LARGEST", 1000)
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "log").symlink_to(tmp_path / "precious")
@@ -66,17 +76,25 @@ def test_a_log_is_not_written_through_a_link_and_does_not_fill_the_disk(tmp_path
 def test_a_bill_of_materials_holds_none() -> None:
     recipe = Recipe.from_plan(plans.plan("pytorch", "debian-12"))
     address = f"https://me:{SECRET}@registry.example/debian:12"
-    headers = tuple(replace(entry, value=address) if entry.name == "From" else entry for entry in recipe.headers)
+    headers = tuple(
+        replace(entry, value=address) if entry.name == "From" else entry for entry in recipe.headers
+    )
     assert SECRET in replace(recipe, headers=headers).base
     text = sbom.write(replace(recipe, headers=headers), {f"token={SECRET}": b""})
     assert SECRET not in text and json.loads(text)["spdxVersion"] == "SPDX-2.3"
 
 
 def test_every_file_of_what_a_build_says_is_such_a_log() -> None:
-    """Nobody in `bench` sends a program's output straight into a file, but for what is read by a program and then removed."""
+    """Nobody in `bench` sends a program's output straight into a file, but for what is read by a program and
+    then removed.
+    """
     straight = []
     for path in sorted((ROOT / "bench").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.keyword) and node.arg == "stdout" and not re.search(r"PIPE|DEVNULL", ast.unparse(node.value)):
+            if (
+                isinstance(node, ast.keyword)
+                and node.arg == "stdout"
+                and not re.search(r"PIPE|DEVNULL", ast.unparse(node.value))
+            ):
                 straight.append(str(path.relative_to(ROOT)))
     assert straight == ["bench/process.py"]

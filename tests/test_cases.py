@@ -1,4 +1,6 @@
-"""Every rule, conflict and effect on a case that it fires on and one that it does not: the table is `kb/cases.yaml`."""
+"""Every rule, conflict and effect on a case that it fires on and one that it does not: the table is
+`kb/cases.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -37,21 +39,31 @@ CASES: dict[str, Case] = table().cases
 
 @cache
 def fired(line: str) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
-    """The names of the rules that fired and of the statements that apply; and the excluded options with the rules behind each."""
+    """The names of the rules that fired and of the statements that apply; and the excluded options with the
+    rules behind each.
+    """
     case = table().request(line)
     request = make_request(case.workload, case.target, **case.wishes)
-    with deriver().at(resolve_beside_standing(request, reasoner().menu, reasoner().store, deriver().derive).facts) as derivation:
+    with deriver().at(
+        resolve_beside_standing(request, reasoner().menu, reasoner().store, deriver().derive).facts
+    ) as derivation:
         derived = derivation.derived
         concluded = list(derivation.in_store().store.quads_for_pattern(REQUEST, None, None, None))
         by_rule = {quad.graph_name.value for quad in concluded if isinstance(quad.graph_name, ox.NamedNode)}
     names = {prefixed(iri) for iri in by_rule | derived.applies}
-    return frozenset(names), {local_name(option): tuple(map(prefixed, rules)) for option, rules in derived.excludes.items()}
+    return frozenset(names), {
+        local_name(option): tuple(map(prefixed, rules)) for option, rules in derived.excludes.items()
+    }
 
 
 def shipped() -> set[str]:
     """The rules of requests, conflicts and effects of the knowledge base."""
-    stated = {iri for kind in ("Conflict", "Effect", "Behaviour") for iri in reasoner().store.instances(on(kind))}
-    return {prefixed(rule.iri) for rule in reasoner().rules if rule.per_request} | {prefixed(iri) for iri in stated}
+    stated = {
+        iri for kind in ("Conflict", "Effect", "Behaviour") for iri in reasoner().store.instances(on(kind))
+    }
+    return {prefixed(rule.iri) for rule in reasoner().rules if rule.per_request} | {
+        prefixed(iri) for iri in stated
+    }
 
 
 def test_every_piece_of_knowledge_has_a_case() -> None:
@@ -76,12 +88,19 @@ def test_case(name: str) -> None:
 
 
 def test_all_cases_at_once_conclude_what_each_concludes_alone() -> None:
-    together = derive_all(Deriver(reasoner().store, reasoner().rules), reasoner().menu, case_requests(table()))
+    together = derive_all(
+        Deriver(reasoner().store, reasoner().rules), reasoner().menu, case_requests(table())
+    )
     assert len(together) > 40
     for line, witness in together.items():
         names, excludes = fired(line)
-        assert {prefixed(iri) for iri in witness.said.keys() | witness.derived.applies} == names - {prefixed("urn:ontune:request-graph")}, line
-        assert {local_name(option): tuple(map(prefixed, rules)) for option, rules in witness.derived.excludes.items()} == excludes, line
+        assert {prefixed(iri) for iri in witness.said.keys() | witness.derived.applies} == names - {
+            prefixed("urn:ontune:request-graph")
+        }, line
+        assert {
+            local_name(option): tuple(map(prefixed, rules))
+            for option, rules in witness.derived.excludes.items()
+        } == excludes, line
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""`check`: what is shipped passes; each planted fault is found, in its file and with its term; a contradiction of OWL DL is found and explained.
+"""`check`: what is shipped passes; each planted fault is found, in its file and with its term; a
+contradiction of OWL DL is found and explained.
 
 What the witnesses show is in `test_witnesses`.
 """
@@ -46,26 +47,43 @@ FAULTS = {
     "no Turtle": (":x :y", "expected valid Turtle"),
     "no label": (DECISION.replace('rdfs:label "a" ; ', "") + OTHER, "a: the term has no label"),
     "no definition": (':P a owl:Class ; rdfs:label "P" .', "P: the term of the ontology has no definition"),
-    "no source": (DECISION + OTHER.replace(" ; dct:source <https://example.org/>", ""), "b: the option has no source of its own"),
+    "no source": (
+        DECISION + OTHER.replace(" ; dct:source <https://example.org/>", ""),
+        "b: the option has no source of its own",
+    ),
     "no default": (DECISION.replace(" ; on:default :a", "") + OTHER, "d: the decision has no default"),
     "two defaults": (DECISION + OTHER + ":d on:default :b .", "the decision has several defaults"),
-    "ended default": (DECISION + OTHER + ':a on:ended "2020" .', "the default a of the decision is deprecated or has ended"),
+    "ended default": (
+        DECISION + OTHER + ':a on:ended "2020" .',
+        "the default a of the decision is deprecated or has ended",
+    ),
     "one option": (DECISION, "fewer than two options"),
-    "no decision": (':b a on:Option ; rdfs:label "b" ; dct:source <https://example.org/> .', "b: the option belongs to no decision"),
+    "no decision": (
+        ':b a on:Option ; rdfs:label "b" ; dct:source <https://example.org/> .',
+        "b: the option belongs to no decision",
+    ),
     "cycle": (
         ':c a on:Capability ; rdfs:label "c" ; on:implies :e . :e a on:Capability ; rdfs:label "e" ; on:implies :c .',
         "the capability implies itself",
     ),
     "needs itself": (DECISION + OTHER + ":a on:needs :b . :b on:needs :a .", "the option needs itself"),
     "dangling": (DECISION + OTHER + ":a on:needs cap:nowhere .", "nothing is known of nowhere"),
-    "expired": ('<> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/> ; on:checked "2020-01-01"^^xsd:date .', "more than 400 days ago"),
-    "no source of a term": (':P a owl:Class ; rdfs:label "P" ; skos:definition "P" .', "P: the term has no source of its own"),
+    "expired": (
+        '<> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/> ; on:checked "2020-01-01"^^xsd:date .',
+        "more than 400 days ago",
+    ),
+    "no source of a term": (
+        ':P a owl:Class ; rdfs:label "P" ; skos:definition "P" .',
+        "P: the term has no source of its own",
+    ),
     "two definitions": (
         ':P a owl:Class ; rdfs:label "P" ; skos:definition "one" , "another" ; dct:source <https://example.org/> .',
         "the term of the ontology has several definitions",
     ),
     "variable of a site": (
-        DECISION + OTHER + ':b on:appliedBy [ a on:EnvironmentVariable ; on:name "NCCL_IB_HCA" ; on:value "mlx5_0" ] .',
+        DECISION
+        + OTHER
+        + ':b on:appliedBy [ a on:EnvironmentVariable ; on:name "NCCL_IB_HCA" ; on:value "mlx5_0" ] .',
         "b sets NCCL_IB_HCA, which is a fact of a site",
     ),
     "misleading name": (
@@ -75,12 +93,23 @@ FAULTS = {
     "undeclared property": (":x on:colour 5 .", "the property colour is declared nowhere"),
     "undeclared class": (":x a on:Colour .", "the class Colour is declared nowhere"),
     "interval": (
-        DECISION + OTHER + ":e a on:Effect ; on:option :b ; on:low 2.0 ; on:ratio 1.5 ; on:high 3.0 ; on:unverified true .",
+        DECISION
+        + OTHER
+        + ":e a on:Effect ; on:option :b ; on:low 2.0 ; on:ratio 1.5 ; on:high 3.0 ; on:unverified true .",
         "does not lie between",
     ),
-    "punning": (OVERRIDE % ("on:option", "rdf:type") + "on:option a owl:DatatypeProperty .", "in OWL 2 DL a property is of one kind"),
-    "literal for a resource": (DECISION + OTHER + ':b on:needs "c" .', "the object property needs has the literal value 'c'"),
-    "resource for a literal": (DECISION + OTHER + ":b on:setupSeconds :a .", "the datatype property setupSeconds has the resource"),
+    "punning": (
+        OVERRIDE % ("on:option", "rdf:type") + "on:option a owl:DatatypeProperty .",
+        "in OWL 2 DL a property is of one kind",
+    ),
+    "literal for a resource": (
+        DECISION + OTHER + ':b on:needs "c" .',
+        "the object property needs has the literal value 'c'",
+    ),
+    "resource for a literal": (
+        DECISION + OTHER + ":b on:setupSeconds :a .",
+        "the datatype property setupSeconds has the resource",
+    ),
     "RL: superclass": (
         ":P a owl:Class ; rdfs:label 'P' ; skos:definition 'P' ; rdfs:subClassOf "
         "[ a owl:Restriction ; owl:onProperty on:needs ; owl:someValuesFrom :P ] .",
@@ -95,28 +124,60 @@ FAULTS = {
         + "on:Option rdfs:subClassOf [ a owl:Restriction ; owl:onProperty on:optionOf ; owl:maxCardinality 2 ] .",
         "OWL 2 RL knows at most 0 or 1",
     ),
-    "contradiction": (DECISION + OTHER + ":b a on:Decision .", "contradiction (cax-dw): two disjoint classes share a member"),
+    "contradiction": (
+        DECISION + OTHER + ":b a on:Decision .",
+        "contradiction (cax-dw): two disjoint classes share a member",
+    ),
     "unknown SHACL term": (":S a sh:NodeShape ; sh:mincount 1 .", "SHACL 1.0 has no term sh:mincount"),
     "rule without order": (RULE.replace("sh:order 3 ; ", ""), "a rule has one sh:order"),
     "rule without source": (RULE.replace("dct:source <https://example.org/> ; ", ""), "a rule has a source"),
     "rule without message": (RULE.replace('on:message "{?option} is out" ;', ""), "a rule has one message"),
-    "rule with an unknown slot": (RULE.replace("{?option}", "{?choice}"), "has the slot {?choice}, and nothing in its body binds"),
-    "rule that never runs": (RULE.replace("sh:rule rule:planted-NUMBER", "sh:nodeKind sh:IRI"), "a rule hangs on a shape by sh:rule"),
-    "rule about another node": (RULE.replace("{ $this on:excludes ?option }", "{ ?option on:excludes $this }"), "a head's subject is $this"),
-    "rule with a new node": (RULE.replace("on:excludes ?option }", "on:excludes [] }"), "its head makes a blank node"),
-    "rule with an unknown prefix": (RULE.replace("$this on:allows", "$this foo:allows"), "unknown prefix foo:"),
-    "rule that is no SPARQL": (RULE.replace("WHERE { $this on:allows ?option }", "WHERE { $this on:allows }"), "its text is no CONSTRUCT query"),
+    "rule with an unknown slot": (
+        RULE.replace("{?option}", "{?choice}"),
+        "has the slot {?choice}, and nothing in its body binds",
+    ),
+    "rule that never runs": (
+        RULE.replace("sh:rule rule:planted-NUMBER", "sh:nodeKind sh:IRI"),
+        "a rule hangs on a shape by sh:rule",
+    ),
+    "rule about another node": (
+        RULE.replace("{ $this on:excludes ?option }", "{ ?option on:excludes $this }"),
+        "a head's subject is $this",
+    ),
+    "rule with a new node": (
+        RULE.replace("on:excludes ?option }", "on:excludes [] }"),
+        "its head makes a blank node",
+    ),
+    "rule with an unknown prefix": (
+        RULE.replace("$this on:allows", "$this foo:allows"),
+        "unknown prefix foo:",
+    ),
+    "rule that is no SPARQL": (
+        RULE.replace("WHERE { $this on:allows ?option }", "WHERE { $this on:allows }"),
+        "its text is no CONSTRUCT query",
+    ),
     "rule of no kind": (RULE.replace(", on:ConflictRule", ""), "a rule is a derivation or a conflict rule"),
-    "rule with an unknown term": (RULE.replace("$this on:allows", "$this on:alows"), "nothing is known of on:alows; did you mean 'on:allows'?"),
+    "rule with an unknown term": (
+        RULE.replace("$this on:allows", "$this on:alows"),
+        "nothing is known of on:alows; did you mean 'on:allows'?",
+    ),
     "rule that asks a service": (
-        RULE.replace("$this on:allows ?option", "$this on:allows ?option . SERVICE <https://example.org/sparql> { ?option ?p ?o }"),
+        RULE.replace(
+            "$this on:allows ?option",
+            "$this on:allows ?option . SERVICE <https://example.org/sparql> { ?option ?p ?o }",
+        ),
         "it asks another service (SERVICE)",
     ),
     "rule that reads too early": (
-        RULE.replace("sh:order 3", "sh:order 1").replace("$this on:allows ?option", "$this on:excludes ?option"),
+        RULE.replace("sh:order 3", "sh:order 1").replace(
+            "$this on:allows ?option", "$this on:excludes ?option"
+        ),
         "it does not see it; give it a sh:order of at least 3",
     ),
-    "rule that ignores its focus": (RULE.replace("$this on:allows ?option", "?x on:allows ?option"), "its body does not mention $this"),
+    "rule that ignores its focus": (
+        RULE.replace("$this on:allows ?option", "?x on:allows ?option"),
+        "its body does not mention $this",
+    ),
 }
 
 
@@ -149,13 +210,23 @@ def test_what_is_shipped_has_no_error(shipped_report: CheckReport) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_found_in_its_file(fault: str, planted_report: CheckReport, shipped_report: CheckReport) -> None:
+def test_a_planted_fault_is_found_in_its_file(
+    fault: str, planted_report: CheckReport, shipped_report: CheckReport
+) -> None:
     expected = FAULTS[fault][1]
     found = [finding for finding in planted_report.findings if expected in finding.text]
     assert found, [str(finding) for finding in planted_report.findings if slug(fault) in finding.file]
-    if fault not in ("punning", "RL: subclass", "RL: cardinality"):  # these are faults of a shipped term, which stands in its own file
-        assert any(f"/{slug(fault)}.ttl" in finding.file for finding in found), [str(finding) for finding in found]
-    assert not any(expected in finding.text for finding in shipped_report.findings if finding.severity == "error")
+    if fault not in (
+        "punning",
+        "RL: subclass",
+        "RL: cardinality",
+    ):  # these are faults of a shipped term, which stands in its own file
+        assert any(f"/{slug(fault)}.ttl" in finding.file for finding in found), [
+            str(finding) for finding in found
+        ]
+    assert not any(
+        expected in finding.text for finding in shipped_report.findings if finding.severity == "error"
+    )
 
 
 def test_a_sound_addition_has_no_finding(planted_report: CheckReport) -> None:
@@ -173,10 +244,14 @@ def test_an_unknown_engine_is_refused() -> None:
 
 
 def test_a_question_answered_otherwise_is_found_at_its_expected_answer(tmp_path: Path) -> None:
-    (tmp_path / "numerics.rq").write_text("SELECT ?class WHERE { ?class a on:Numerics } ORDER BY DESC(?class)")
+    (tmp_path / "numerics.rq").write_text(
+        "SELECT ?class WHERE { ?class a on:Numerics } ORDER BY DESC(?class)"
+    )
     (tmp_path / "numerics.tsv").write_text("class\nExact\nSloppy\n")
     found = [finding for finding in check([tmp_path]).findings if "competency question" in finding.text]
-    assert [finding.text for finding in found] == ["competency question numerics: not answered: Sloppy; not expected: Mixed, Lossy, Bitwise"]
+    assert [finding.text for finding in found] == [
+        "competency question numerics: not answered: Sloppy; not expected: Mixed, Lossy, Bitwise"
+    ]
     assert found[0].file == str(tmp_path / "numerics.tsv")
 
 
@@ -202,7 +277,9 @@ def test_hermit_finds_what_is_shipped_consistent() -> None:
 def test_hermit_explains_an_unsatisfiable_class(tmp_path: Path) -> None:
     turtle = ':Both a owl:Class ; rdfs:label "both" ; skos:definition "an option that is a decision" ; rdfs:subClassOf on:Option , on:Decision .'
     plant(tmp_path / "planted.ttl", turtle, 900)
-    found = [finding for finding in check([tmp_path], dl=True).findings if "can have no member" in finding.text]
+    found = [
+        finding for finding in check([tmp_path], dl=True).findings if "can have no member" in finding.text
+    ]
     assert len(found) == 1
     assert found[0].file == str(tmp_path / "planted.ttl")
     for axiom in ("Both subClassOf Option", "Both subClassOf Decision", "Decision disjointWith Option"):

@@ -1,6 +1,7 @@
 """Planning from Turtle against brute force and clingo, on knowledge bases that hypothesis makes up.
 
-Store, rules, derivation, grounding and choice run as they do for a user; the expected answers come from what the Turtle means.
+Store, rules, derivation, grounding and choice run as they do for a user; the expected answers come from what
+the Turtle means.
 """
 
 from __future__ import annotations
@@ -28,7 +29,14 @@ from tests.oracles.made_up_knowledge import Knowledge, Meaning, Option, Statemen
 CAPABILITIES = ["c0", "c1", "c2", "c3"]
 SITUATIONS = ["Training", "Convolutional", "DeepConvolutional", "Tiny"]
 FLAWS = [*[""] * 16, "ended", "lossy", "hack", "for inference"]
-RATIOS = [(1.5, 1.4, 1.6), (1.2, 1.1, 1.3), (1.2, 0.9, 1.5), (0.8, 0.7, 0.9), (2.0, 1.9, 2.2), (1.1, 1.05, 1.2)]
+RATIOS = [
+    (1.5, 1.4, 1.6),
+    (1.2, 1.1, 1.3),
+    (1.2, 0.9, 1.5),
+    (0.8, 0.7, 0.9),
+    (2.0, 1.9, 2.2),
+    (1.1, 1.05, 1.2),
+]
 RARELY = st.sampled_from([True, False, False, False, False])
 
 
@@ -76,7 +84,9 @@ def knowledge_bases(draw: st.DrawFn) -> Knowledge:
         implies=frozenset(draw(st.lists(pairs, max_size=3))),
         kinds_of=frozenset(draw(st.lists(kinds, max_size=2))),
         gifts=frozenset(draw(st.lists(gifts, max_size=2))),
-        conflicts=tuple(draw(statements(f"k{i}", names, effect=False)) for i in range(draw(st.integers(0, 5)))),
+        conflicts=tuple(
+            draw(statements(f"k{i}", names, effect=False)) for i in range(draw(st.integers(0, 5)))
+        ),
         effects=tuple(draw(statements(f"e{i}", names, effect=True)) for i in range(draw(st.integers(3, 12)))),
         traits=draw(subsets(SITUATIONS, 3)),
         pins={names[name]: name for name in sorted(pinned)},
@@ -124,7 +134,9 @@ def plan(knowledge: Knowledge, folder: Path) -> tuple[Problem, Solution]:
 
 
 def check_merged(problem: Problem, solution: Solution) -> None:
-    """Options that others stand for change neither the best configuration nor what any option is worth, up to their order."""
+    """Options that others stand for change neither the best configuration nor what any option is worth, up to
+    their order.
+    """
     merged = ground(problem.menu, problem.derived, (on("throughput"),), problem.pins, problem.forbid)
     small = solve(merged.domains, [*merged.hard, *merged.soft])
     assert small.feasible == solution.feasible
@@ -159,7 +171,9 @@ def test_plans_as_the_turtle_means(knowledge: Knowledge, tmp_path: Path) -> None
         for option in configuration.values():
             best_with.setdefault(PREFIXES["kb"] + option, configuration)
     check_merged(problem, solution)
-    marginals = {option: value for options in solution.marginals().values() for option, value in options.items()}
+    marginals = {
+        option: value for options in solution.marginals().values() for option, value in options.items()
+    }
     assert marginals.keys() == best_with.keys()
     for option, configuration in best_with.items():
         assert short(solution.best_with(problem.menu.decision_of(option), option)) == configuration
@@ -170,7 +184,9 @@ def test_plans_as_the_turtle_means(knowledge: Knowledge, tmp_path: Path) -> None
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(knowledge=knowledge_bases(), others=st.lists(subsets(SITUATIONS, 3), min_size=2, max_size=2))
-def test_a_variant_of_a_request_concludes_what_it_would_alone(knowledge: Knowledge, others: list[frozenset[str]], tmp_path: Path) -> None:
+def test_a_variant_of_a_request_concludes_what_it_would_alone(
+    knowledge: Knowledge, others: list[frozenset[str]], tmp_path: Path
+) -> None:
     store, rules = load(knowledge, tmp_path)
     before = set(store.store)
     alone = [Deriver(store, rules).derive(request_facts(knowledge, traits)) for traits in others]

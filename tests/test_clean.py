@@ -65,14 +65,20 @@ HARMLESS = (
 
 
 def is_secret(text: str) -> bool:
-    return SECRET in text or any(LEAKS[name] in text for name in ("a token by its form", "a token of a forge", "a web token"))
+    return SECRET in text or any(
+        LEAKS[name] in text for name in ("a token by its form", "a token of a forge", "a web token")
+    )
 
 
 @pytest.mark.parametrize("text", LEAKS.values(), ids=LEAKS)
 def test_credentials_are_hidden_wherever_text_leaves(text: str, tmp_path: Path) -> None:
     for said in (f"before {text} after", f'"{text}"', f"({text})", f"a\nb: {text}\nc"):
         assert not is_secret(without_credentials(said)), said
-        for error in (BadInput(said, said, expected=said, given=said, known=[said]), RunFailed(said), NoFeasiblePlan(said)):
+        for error in (
+            BadInput(said, said, expected=said, given=said, known=[said]),
+            RunFailed(said),
+            NoFeasiblePlan(said),
+        ):
             assert not is_secret(str(error)) and not is_secret(json.dumps(error.to_json()))
     stream = io.StringIO()
     print(text, file=Outgoing(stream))  # type: ignore[arg-type]
@@ -94,7 +100,11 @@ def test_hiding_is_done_once_and_keeps_what_stands_around() -> None:
     text = f"get https://me:{SECRET}@host/path?x=1 with --token {SECRET} now"
     assert without_credentials(text) == "get https://***@host/path?x=1 with --token *** now"
     assert without_credentials(without_credentials(text)) == without_credentials(text)
-    assert cleaned({"HF_TOKEN": SECRET, "a": [f"--token {SECRET}"], "n": 1}) == {"HF_TOKEN": "***", "a": ["--token ***"], "n": 1}
+    assert cleaned({"HF_TOKEN": SECRET, "a": [f"--token {SECRET}"], "n": 1}) == {
+        "HF_TOKEN": "***",
+        "a": ["--token ***"],
+        "n": 1,
+    }
 
 
 def test_long_hostile_texts_are_cleaned_in_time() -> None:
@@ -108,7 +118,9 @@ def test_long_hostile_texts_are_cleaned_in_time() -> None:
 # ---- facts hold none: they end in plans, images, jobs
 
 
-@pytest.mark.parametrize("text", [LEAKS["an argument"], LEAKS["the hub's variable"], LEAKS["user and password in an address"]])
+@pytest.mark.parametrize(
+    "text", [LEAKS["an argument"], LEAKS["the hub's variable"], LEAKS["user and password in an address"]]
+)
 def test_a_credential_in_facts_is_refused_by_its_key(text: str, tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text(json.dumps({"command": ["sh", "-c", text]}), encoding="utf-8")
     (tmp_path / "machine.json").write_text(json.dumps({"os": text}), encoding="utf-8")
@@ -130,7 +142,9 @@ def test_a_credential_in_facts_is_refused_by_its_key(text: str, tmp_path: Path) 
 
 
 def test_a_plan_from_elsewhere_with_a_credential_is_refused() -> None:
-    plan = plans.plan("pytorch", "debian-12", plans.taken("more", "x", plans.application("env", "HF_TOKEN", SECRET)))
+    plan = plans.plan(
+        "pytorch", "debian-12", plans.taken("more", "x", plans.application("env", "HF_TOKEN", SECRET))
+    )
     assert list(held(plan.to_json())) == ["decisions[10].apply[0].HF_TOKEN"]
     with pytest.raises(BadInput, match=r"decisions\[10\]\.apply\[0\]\.HF_TOKEN") as caught:
         Plan.from_json(plan.to_json())
@@ -139,7 +153,10 @@ def test_a_plan_from_elsewhere_with_a_credential_is_refused() -> None:
 
 def test_an_addition_with_a_credential_is_refused_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "index.ttl"
-    path.write_text(f'@prefix on: <https://w3id.org/ontune#> .\n<urn:a> on:value "https://me:{SECRET}@index.example/simple" .\n', encoding="utf-8")
+    path.write_text(
+        f'@prefix on: <https://w3id.org/ontune#> .\n<urn:a> on:value "https://me:{SECRET}@index.example/simple" .\n',
+        encoding="utf-8",
+    )
     with pytest.raises(BadInput, match=r"index\.ttl:2: holds what looks like a password") as caught:
         KnowledgeStore().load_source(Source(path, "additions/0/index.ttl", added=True))
     assert not is_secret(str(caught.value))
@@ -154,7 +171,15 @@ def run(*words: str) -> int:
 ROUTES = {
     "a workload that is none": ("plan", "-w", f"https://me:{SECRET}@host/job.yaml", "-t", "eos-h100"),
     "a wrong option": ("plan", "-w", "mlp", "-t", "eos-h100", "--pin", f"wheel=--token={SECRET}"),
-    "an address of an endpoint": ("plan", "-w", "mlp", "-t", "eos-h100", "--endpoint", f"http://me:{SECRET}@127.0.0.1:1/sparql"),
+    "an address of an endpoint": (
+        "plan",
+        "-w",
+        "mlp",
+        "-t",
+        "eos-h100",
+        "--endpoint",
+        f"http://me:{SECRET}@127.0.0.1:1/sparql",
+    ),
     "an endpoint's query": ("query", "ASK {}", "--endpoint", f"http://127.0.0.1:1/sparql?token={SECRET}"),
     "a fact": ("plan", "-w", "mlp", "-t", "eos-h100", "--set", f"python=HF_TOKEN={SECRET}"),
     "an unknown flag": ("plan", f"--password={SECRET}"),
@@ -164,9 +189,13 @@ ROUTES = {
 
 @pytest.mark.parametrize("words", ROUTES.values(), ids=ROUTES)
 @pytest.mark.parametrize("more", [(), ("--debug",)])
-def test_no_message_repeats_a_credential(words: tuple[str, ...], more: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_message_repeats_a_credential(
+    words: tuple[str, ...], more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     if more:
-        done = subprocess.run([sys.executable, "-m", "ontune", *words, *more], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "ontune", *words, *more], capture_output=True, text=True, check=False
+        )
         told = done.stdout + done.stderr
     else:
         assert run(*words, *(("--format", "json") if words[0] == "plan" else ())) == 2
@@ -180,7 +209,10 @@ STEERING = "\x1b[31mred\x9b2J\x07\x00\x7f\u202eevil\u2066\u2028\udcff\U000e0041\
 
 
 def test_what_steers_is_written_as_an_escape() -> None:
-    assert visible(STEERING) == "\\u001b[31mred\\u009b2J\\u0007\\u0000\\u007f\\u202eevil\\u2066\\u2028\\udcff\\udb40\\udc41\\u000dover"
+    assert (
+        visible(STEERING)
+        == "\\u001b[31mred\\u009b2J\\u0007\\u0000\\u007f\\u202eevil\\u2066\\u2028\\udcff\\udb40\\udc41\\u000dover"
+    )
     assert visible("a\tb\r\nc ünïcödé 数据 🚀\n") == "a\tb\r\nc ünïcödé 数据 🚀\n"
     assert json.loads(visible(json.dumps(STEERING, ensure_ascii=False))) == STEERING
 
@@ -189,16 +221,22 @@ def test_what_steers_is_written_as_an_escape() -> None:
 def named_badly(tmp_path: Path) -> Iterator[list[str]]:
     """Words of commands that print what others wrote."""
     text = STEERING.replace("\x00", "").replace("\udcff", "")
-    (tmp_path / "job.json").write_text(json.dumps({"name": text, "network": "mlp", "traits": ["Training"]}), encoding="utf-8")
+    (tmp_path / "job.json").write_text(
+        json.dumps({"name": text, "network": "mlp", "traits": ["Training"]}), encoding="utf-8"
+    )
     yield ["plan", "-w", str(tmp_path / "job.json"), "-t", "eos-h100"]
 
 
 def is_steered(text: str) -> bool:
-    return any(sign in text for sign in STEERING if not sign.isalnum() and not sign.isspace() and sign not in "[")
+    return any(
+        sign in text for sign in STEERING if not sign.isalnum() and not sign.isspace() and sign not in "["
+    )
 
 
 @pytest.mark.parametrize("more", [(), ("--all",), ("--format", "json")])
-def test_a_name_from_a_file_does_not_steer_the_terminal(named_badly: list[str], more: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_from_a_file_does_not_steer_the_terminal(
+    named_badly: list[str], more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     code = run(*named_badly, *more)
     found = capsys.readouterr()
     assert code in (0, 2)
@@ -214,7 +252,12 @@ def test_results_of_queries_do_not_steer_the_terminal(capsys: pytest.CaptureFixt
 
 def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff\xfe.yaml")
-    done = subprocess.run([sys.executable, "-m", "ontune", "plan", "-w", str(tmp_path / name)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "ontune", "plan", "-w", str(tmp_path / name)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2 and "\\udcff" in done.stderr
 
 
@@ -230,14 +273,29 @@ def test_what_an_encoding_lacks_is_an_escape() -> None:
 
 
 def test_formulas_are_quoted_and_numbers_stay() -> None:
-    for text in ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-", "+", "-5x", "=", "-1e5e"):
+    for text in (
+        "=1+1",
+        "+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "-",
+        "+",
+        "-5x",
+        "=",
+        "-1e5e",
+    ):
         assert cell(text) == f"'{text}"
     for text in ("-5", "+5", "-5.25", "-1e-5", "+.5", "-INF", "", "a=b", "1+1", " =1", "5"):
         assert cell(text) == text
 
 
 def test_tables_of_queries_hold_no_formula(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("query", 'SELECT ?a ?b WHERE { VALUES (?a ?b) { ("=1+1" -5) ("x,y" "@a") } }', "--format", "csv") == 0
+    assert (
+        run("query", 'SELECT ?a ?b WHERE { VALUES (?a ?b) { ("=1+1" -5) ("x,y" "@a") } }', "--format", "csv")
+        == 0
+    )
     assert capsys.readouterr().out.replace("\r", "") == "a,b\n'=1+1,-5\n\"x,y\",'@a\n"
 
 

@@ -15,7 +15,18 @@ from generators.job import wishes_known
 from ontune.cli import COMMANDS, main
 
 Ended = tuple[int, str, str]
-HEAVY = {"torch", "tensorflow", "rdflib", "pyshacl", "owlready2", "rich", "jinja2", "scipy", "yaml", "pydantic"}
+HEAVY = {
+    "torch",
+    "tensorflow",
+    "rdflib",
+    "pyshacl",
+    "owlready2",
+    "rich",
+    "jinja2",
+    "scipy",
+    "yaml",
+    "pydantic",
+}
 
 
 @pytest.fixture
@@ -66,7 +77,17 @@ def test_plan_prints_one_json_object(ontune: Any) -> None:
     code, out, _ = ontune("plan", "-w", "mnist-cnn", "--format", "json")
     plan = json.loads(out)
     assert code == 0
-    assert set(plan) >= {"plan_id", "workload", "target", "objective", "decisions", "prediction", "alternatives", "unknowns", "knowledge"}
+    assert set(plan) >= {
+        "plan_id",
+        "workload",
+        "target",
+        "objective",
+        "decisions",
+        "prediction",
+        "alternatives",
+        "unknowns",
+        "knowledge",
+    }
     assert {"decision", "option", "label", "how", "apply", "reasons", "rejected"} <= set(plan["decisions"][0])
     assert all(taken["reasons"] for taken in plan["decisions"])
 
@@ -83,7 +104,11 @@ def test_the_whole_plan_names_every_decision_and_its_sources(ontune: Any) -> Non
 
 
 def test_a_pin_is_taken_and_named_as_the_request(ontune: Any) -> None:
-    plan = json.loads(ontune("plan", "-w", "mnist-cnn", "--framework", "pytorch", "--pin", "precision=fp32", "--format", "json")[1])
+    plan = json.loads(
+        ontune(
+            "plan", "-w", "mnist-cnn", "--framework", "pytorch", "--pin", "precision=fp32", "--format", "json"
+        )[1]
+    )
     taken = {decision["decision"]: decision for decision in plan["decisions"]}
     assert (taken["framework"]["option"], taken["precision"]["option"]) == ("pytorch", "fp32")
     assert "request" in {reason["kind"] for reason in taken["precision"]["reasons"]}
@@ -124,17 +149,30 @@ def test_a_probed_target_can_be_planned_for(ontune: Any, tmp_path: Path, suffix:
     assert plan["target"]["cpu"]["usable_cores"] == 1
 
 
-def test_a_dry_run_shows_what_it_would_do_and_claims_nothing(ontune: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_shows_what_it_would_do_and_claims_nothing(
+    ontune: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("ONTUNE_TOOLS", str(tmp_path))
     bundle = tmp_path / "bundle"
     assert ontune("recipe", "-w", "mnist-cnn", "-t", "eos-h100", "--site", "lumi", "-o", str(bundle))[0] == 0
     assert "#SBATCH --partition=small-g\n" in (bundle / "job.slurm").read_text()
     before = sorted(bundle.rglob("*"))
-    for runner, first in (("slurm", "sbatch"), ("apptainer", "singularity"), ("native", str(bundle / "run.sh"))):
-        code, out, _ = ontune("run", str(bundle), "--dry-run", "--runner", runner, "--format", "json", "--", "--windows", "1")
+    for runner, first in (
+        ("slurm", "sbatch"),
+        ("apptainer", "singularity"),
+        ("native", str(bundle / "run.sh")),
+    ):
+        code, out, _ = ontune(
+            "run", str(bundle), "--dry-run", "--runner", runner, "--format", "json", "--", "--windows", "1"
+        )
         shown = json.loads(out)
-        assert code == 0 and shown["dry_run"] is True and shown["command"][0] == first and "--windows" in shown["command"]
+        assert (
+            code == 0
+            and shown["dry_run"] is True
+            and shown["command"][0] == first
+            and "--windows" in shown["command"]
+        )
         assert shown["missing"] == ([] if runner == "native" else [first, str(bundle / "ontune.sif")])
         assert not {"outcome", "throughput", "done"} & shown.keys()
     assert sorted(bundle.rglob("*")) == before
@@ -162,13 +200,20 @@ def test_planning_imports_nothing_heavy() -> None:
 
 def test_tables_have_no_colour_in_a_pipe_or_with_no_color() -> None:
     for further in ({}, {"NO_COLOR": "1", "FORCE_COLOR": "1"}):
-        done = subprocess.run([sys.executable, "-m", "ontune", "query", "workloads"], capture_output=True, env={**os.environ, **further}, check=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "ontune", "query", "workloads"],
+            capture_output=True,
+            env={**os.environ, **further},
+            check=True,
+        )
         assert b"mnist-cnn" in done.stdout
         assert b"\x1b[3" not in done.stdout
 
 
 def test_a_reader_that_goes_away_ends_it_silently() -> None:
-    process = subprocess.Popen([sys.executable, "-m", "ontune", "kb", "export"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ontune", "kb", "export"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
     assert process.stderr.read() == b""
@@ -209,14 +254,29 @@ def test_files_are_refused_with_their_line_or_key(ontune: Any, tmp_path: Path) -
         (tmp_path / name).write_text(text)
         return str(tmp_path / name)
 
-    assert_refused(ontune("plan", "-w", written("job.yaml", "network: mlp\nbatch: [1\n")), "job.yaml:3", "malformed YAML")
-    assert_refused(ontune("plan", "-w", written("job.json", '{\n"network": }')), "job.json:2", "malformed JSON")
-    assert_refused(ontune("plan", "-w", written("key.yaml", "netwrk: mlp\n")), "key.yaml", "netwrk", "'network'")
+    assert_refused(
+        ontune("plan", "-w", written("job.yaml", "network: mlp\nbatch: [1\n")), "job.yaml:3", "malformed YAML"
+    )
+    assert_refused(
+        ontune("plan", "-w", written("job.json", '{\n"network": }')), "job.json:2", "malformed JSON"
+    )
+    assert_refused(
+        ontune("plan", "-w", written("key.yaml", "netwrk: mlp\n")), "key.yaml", "netwrk", "'network'"
+    )
     assert_refused(ontune("plan", "-w", str(tmp_path / "jbo.yaml")), "jbo.yaml", "no such file", "'job.yaml'")
     assert_refused(ontune("plan", "-w", written("list.yaml", "- 1\n")), "list.yaml", "expected")
-    assert_refused(ontune("plan", "-w", "mlp", "-t", written("node.ttl", "@prefix on: <x> .\nbroken")), "node.ttl:2")
-    assert_refused(ontune("plan", "-w", "mlp", "-t", written("cores.json", '{"cpu": {"cores": "four"}}')), "cores.json", "cpu.cores", "whole number")
-    assert_refused(ontune("explain", "precision", "--plan", written("plan.json", '{"plan_id": 1}')), "plan.json")
+    assert_refused(
+        ontune("plan", "-w", "mlp", "-t", written("node.ttl", "@prefix on: <x> .\nbroken")), "node.ttl:2"
+    )
+    assert_refused(
+        ontune("plan", "-w", "mlp", "-t", written("cores.json", '{"cpu": {"cores": "four"}}')),
+        "cores.json",
+        "cpu.cores",
+        "whole number",
+    )
+    assert_refused(
+        ontune("explain", "precision", "--plan", written("plan.json", '{"plan_id": 1}')), "plan.json"
+    )
     assert_refused(ontune("query", "-f", str(tmp_path / "none.rq")), "none.rq", "no such file")
     assert_refused(ontune("query", "-f", written("q.rq", "SELECT *\nWHERE { ?s ?p }")), "q.rq:2")
 
@@ -256,7 +316,11 @@ def test_an_addition_that_is_broken_is_not_added(ontune: Any, tmp_path: Path) ->
 
 
 def test_an_endpoint_that_does_not_answer_is_named(ontune: Any) -> None:
-    assert_refused(ontune("query", "workloads", "--endpoint", "http://127.0.0.1:9/sparql"), "http://127.0.0.1:9/sparql", "does not answer")
+    assert_refused(
+        ontune("query", "workloads", "--endpoint", "http://127.0.0.1:9/sparql"),
+        "http://127.0.0.1:9/sparql",
+        "does not answer",
+    )
     assert_refused(ontune("query", "workloads", "--endpoint", "file:///etc/passwd"), "--endpoint", "http")
 
 
@@ -266,11 +330,15 @@ def test_ask_lists_its_names(ontune: Any) -> None:
     assert code == 0 and {wish["name"] for wish in wishes} == set(wishes_known())
     assert all(wish["meaning"] for wish in wishes)
     for words, said in ((("nods=2",), "did you mean 'nodes'?"), (("nodes",), "`--ask help` lists the names")):
-        assert_refused(ontune("recipe", "-w", "mlp", "-t", "zen5-virtual", "-o", "/nowhere", "--ask", *words), said)
+        assert_refused(
+            ontune("recipe", "-w", "mlp", "-t", "zen5-virtual", "-o", "/nowhere", "--ask", *words), said
+        )
 
 
 def test_no_feasible_plan_is_exit_code_3(ontune: Any) -> None:
-    code, out, err = ontune("plan", "-w", "mnist-cnn", "--pin", "framework=pytorch", "--pin", "compiler=tf-graph")
+    code, out, err = ontune(
+        "plan", "-w", "mnist-cnn", "--pin", "framework=pytorch", "--pin", "compiler=tf-graph"
+    )
     assert (code, out) == (3, "")
     assert "Smallest ways out:\n" in err
 
@@ -283,7 +351,9 @@ def test_an_internal_error_is_one_line_without_debug(ontune: Any, monkeypatch: p
     assert "ZeroDivisionError" in err
     code, out, err = ontune("plan", "-w", "mlp", "--debug")
     assert (code, out) == (1, "")
-    assert err.rstrip().endswith("ZeroDivisionError: integer division or modulo by zero") and "Traceback" in err
+    assert (
+        err.rstrip().endswith("ZeroDivisionError: integer division or modulo by zero") and "Traceback" in err
+    )
 
 
 # ---- named queries

@@ -1,4 +1,6 @@
-"""The OWL 2 RL closure: rule by rule and on a real ontology against owlrl; inconsistencies with their premises."""
+"""The OWL 2 RL closure: rule by rule and on a real ontology against owlrl; inconsistencies with their
+premises.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +126,9 @@ CONTRADICTIONS = [
 
 def closed(turtle: str) -> tuple[ox.Store, ClosureReport]:
     store = ox.Store()
-    store.load(PROLOGUE + turtle, format=ox.RdfFormat.TURTLE, to_graph=ox.NamedNode("http://example.org/stated"))
+    store.load(
+        PROLOGUE + turtle, format=ox.RdfFormat.TURTLE, to_graph=ox.NamedNode("http://example.org/stated")
+    )
     return store, close(store, GRAPH)
 
 
@@ -137,13 +141,17 @@ def holds(store: ox.Store, statement: str) -> bool:
 def test_each_rule_concludes_what_owlrl_concludes(rule: str, premises: str, conclusion: str) -> None:
     store, report = closed(premises)
     assert holds(store, conclusion)
-    assert owlrl_oracle.statements_of_store(store) == owlrl_oracle.statements(owlrl_oracle.expand(owlrl_oracle.parse(PROLOGUE + premises)))
+    assert owlrl_oracle.statements_of_store(store) == owlrl_oracle.statements(
+        owlrl_oracle.expand(owlrl_oracle.parse(PROLOGUE + premises))
+    )
     assert report.inconsistencies == ()
     assert rule in {name for known in closure_rules() for name in known.names}
 
 
 @pytest.mark.parametrize(("rule", "contradiction", "consistent"), CONTRADICTIONS)
-def test_a_contradiction_names_its_rule_and_its_premises(rule: str, contradiction: str, consistent: str) -> None:
+def test_a_contradiction_names_its_rule_and_its_premises(
+    rule: str, contradiction: str, consistent: str
+) -> None:
     store, report = closed(contradiction)
     assert report.inconsistencies
     assert {rule in found.rule.split(", ") for found in report.inconsistencies} == {True}
@@ -157,21 +165,29 @@ def test_a_contradiction_names_its_rule_and_its_premises(rule: str, contradictio
 def test_every_rule_is_probed() -> None:
     stated = {name for rule in closure_rules() for name in rule.names}
     probed = {rule for rule, *_ in PROBES} | {rule for rule, *_ in CONTRADICTIONS}
-    assert stated - probed <= {"cax-eqc2", "eq-diff3", "prp-npa2", "cls-maxqc2", "dt-diff"}, "each is a second name of a probed rule"
+    assert stated - probed <= {"cax-eqc2", "eq-diff3", "prp-npa2", "cls-maxqc2", "dt-diff"}, (
+        "each is a second name of a probed rule"
+    )
 
 
 def test_a_key_needs_all_its_properties() -> None:
-    store, _ = closed(":A owl:hasKey ( :p :q ) . :x a :A ; :p 1 ; :q 2 . :y a :A ; :p 1 ; :q 3 . :z :p 1 ; :q 2 .")
+    store, _ = closed(
+        ":A owl:hasKey ( :p :q ) . :x a :A ; :p 1 ; :q 2 . :y a :A ; :p 1 ; :q 3 . :z :p 1 ; :q 2 ."
+    )
     assert not holds(store, "?one owl:sameAs ?other")
 
 
 def test_inferred_triples_lie_in_their_own_graph_and_the_default_graph_is_kept() -> None:
     store = ox.Store()
     store.load(PROLOGUE + ":A rdfs:subClassOf :B .", format=ox.RdfFormat.TURTLE)
-    store.load(PROLOGUE + ":x a :A .", format=ox.RdfFormat.TURTLE, to_graph=ox.NamedNode("http://example.org/facts"))
+    store.load(
+        PROLOGUE + ":x a :A .", format=ox.RdfFormat.TURTLE, to_graph=ox.NamedNode("http://example.org/facts")
+    )
     before = set(store)
     report = close(store, GRAPH)
-    assert {(quad.subject.value, quad.object.value) for quad in set(store) - before} == {("http://example.org/x", "http://example.org/B")}
+    assert {(quad.subject.value, quad.object.value) for quad in set(store) - before} == {
+        ("http://example.org/x", "http://example.org/B")
+    }
     assert {quad.graph_name for quad in set(store) - before} == {GRAPH}
     assert before <= set(store)
     assert report.added == 1
@@ -179,7 +195,9 @@ def test_inferred_triples_lie_in_their_own_graph_and_the_default_graph_is_kept()
 
 
 def test_a_rule_that_fails_leaves_the_default_graph_as_it_was(tmp_path: Path) -> None:
-    (tmp_path / "210-broken.ru").write_text("# rule: none\n# writes: property\nINSERT { ?x ?p } WHERE { ?x ?p ?y }")
+    (tmp_path / "210-broken.ru").write_text(
+        "# rule: none\n# writes: property\nINSERT { ?x ?p } WHERE { ?x ?p ?y }"
+    )
     store = ox.Store()
     store.load(PROLOGUE + ":x :p :y .", format=ox.RdfFormat.TURTLE)
     before = set(store)
@@ -194,7 +212,9 @@ def test_university_equals_owlrl() -> None:
     store.load(turtle, format=ox.RdfFormat.TURTLE)
     report = close(store, GRAPH)
     assert report.added > 1_000
-    assert owlrl_oracle.statements_of_store(store) == owlrl_oracle.statements(owlrl_oracle.expand(owlrl_oracle.parse(turtle)))
+    assert owlrl_oracle.statements_of_store(store) == owlrl_oracle.statements(
+        owlrl_oracle.expand(owlrl_oracle.parse(turtle))
+    )
 
 
 @pytest.mark.slow
@@ -204,11 +224,15 @@ def test_a_slice_of_brick_equals_owlrl() -> None:
     store.load(turtle, format=ox.RdfFormat.TURTLE)
     report = close(store, GRAPH)
     assert report.added > 500
-    assert owlrl_oracle.statements_of_store(store) == owlrl_oracle.statements(owlrl_oracle.expand(owlrl_oracle.parse(turtle)))
+    assert owlrl_oracle.statements_of_store(store) == owlrl_oracle.statements(
+        owlrl_oracle.expand(owlrl_oracle.parse(turtle))
+    )
 
 
 def brick_slice() -> str:
-    """Brick's properties whole, and its classes of equipment with what is stated of them, without lists and texts."""
+    """Brick's properties whole, and its classes of equipment with what is stated of them, without lists and
+    texts.
+    """
     package = importlib.util.find_spec("brickschema")
     assert package is not None and package.origin is not None
     store = ox.Store()

@@ -1,4 +1,6 @@
-"""The grammar of definitions is Apptainer's own: the reader and the program judge a corpus, and texts that hypothesis makes up, alike."""
+"""The grammar of definitions is Apptainer's own: the reader and the program judge a corpus, and texts that
+hypothesis makes up, alike.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ ACCEPTED = {
     "percents": BASE + "%%post\n echo\n",
     "numbered headers": BASE + "OtherURL1: https://x\nOtherURL22: https://y\n",
     "an odd header": BASE + "otherurl&n: x\n",
-    "all headers": BASE + "".join(f"{key}: x\n" for key in ("IncludeCmd", "MirrorURL", "OSVersion", "Registry", "Namespace", "SetOpt")),
+    "all headers": BASE
+    + "".join(
+        f"{key}: x\n" for key in ("IncludeCmd", "MirrorURL", "OSVersion", "Registry", "Namespace", "SetOpt")
+    ),
     "a header with colons": "Bootstrap: docker\nFrom: docker.io/library/debian:12\nMirrorURL: http://a:b\n",
     "a header that is continued": "Bootstrap: docker\nFrom: debian\\\n:12\n",
     "a continued header at the end": BASE + "Include: a \\\n",
@@ -47,7 +52,10 @@ ACCEPTED = {
     "stages": TWO + "%files from one\n /a /b\n",
     "a stage that is a comment": "# only\n\n" + TWO,
     "a stage in capitals": BASE + "BOOTSTRAP: docker\nFrom: debian:12\n",
-    "stages with arguments of their own": BASE + "%arguments\na=1\n%post\n echo {{ a }}\n" + BASE + "%arguments\nb=1\n%post\n echo {{ b }}\n",
+    "stages with arguments of their own": BASE
+    + "%arguments\na=1\n%post\n echo {{ a }}\n"
+    + BASE
+    + "%arguments\nb=1\n%post\n echo {{ b }}\n",
     "files with words that are no stage": BASE + "%files from\n a b\n",
     "files with a comment for arguments": BASE + "%files # of mine\n a b\n",
     "quoted files": BASE + '%files\n "a b" \'c d\'\n plain\n # a comment "\n {{ }} x\n',
@@ -60,7 +68,10 @@ ACCEPTED = {
     "sixty thousand bytes": BASE + "%post\n" + " echo aaaaaaaa\n" * 4200 + "%test\n true\n",
     "bytes that are no text": BASE + "%post\n echo \udcff\udcfe\n",
     "bootstrap in a sentence": BASE + "%help\n Bootstrap: is not at the beginning\n",
-    "every agent": "\n".join(f"Bootstrap: {agent}\nFrom: a:1\nStage: {agent}\n" for agent in ("docker", "library", "oras", "yum", "scratch")),
+    "every agent": "\n".join(
+        f"Bootstrap: {agent}\nFrom: a:1\nStage: {agent}\n"
+        for agent in ("docker", "library", "oras", "yum", "scratch")
+    ),
     "form feed before a section": BASE + "%post\n echo\n\f\n",
 }
 REFUSED = {
@@ -112,20 +123,38 @@ REFUSED = {
     "a long header": BASE + "# xxxxxxxxxxxxx\n" * 7000,
     "a stage that is not there": "Bootstrap: scratch\n%files from nowhere\n /a /b\n",
 }
-JUDGEMENTS = ("Unable to build from", "Unable to create build", "panic:", "could not parse reference", "unsupported transport", "was not found")
+JUDGEMENTS = (
+    "Unable to build from",
+    "Unable to create build",
+    "panic:",
+    "could not parse reference",
+    "unsupported transport",
+    "was not found",
+)
 GOES_ON = ("conveyor failed to get", "library client configuration")
 
 
 @pytest.fixture(scope="module")
 def accepts(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bool]:
-    """Whether Apptainer goes on to fetch the base. Nothing that a case holds is run before that, and no base can be fetched."""
+    """Whether Apptainer goes on to fetch the base.
+
+    Nothing that a case holds is run before that, and no base can be fetched.
+    """
     folder = tmp_path_factory.mktemp("definitions")
     unreachable = {**os.environ, "https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 
     def judge(text: str) -> bool:
         (folder / "case.def").write_bytes(text.encode(errors="surrogateescape"))
         command = [apptainer.program, "build", "--fakeroot", "--force", "never.sif", "case.def"]
-        said = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False, env=unreachable).stderr
+        said = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            env=unreachable,
+        ).stderr
         refused = any(judgement in said for judgement in JUDGEMENTS)
         assert refused or any(going_on in said for going_on in GOES_ON), said
         return not refused
@@ -166,9 +195,15 @@ PIECES = [
 
 
 @pytest.mark.slow
-@settings(max_examples=120, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=120,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.lists(st.sampled_from(PIECES), max_size=9), st.booleans())
-def test_texts_that_are_made_up_are_judged_as_apptainer_does(accepts: Callable[[str], bool], lines: list[str], begun: bool) -> None:
+def test_texts_that_are_made_up_are_judged_as_apptainer_does(
+    accepts: Callable[[str], bool], lines: list[str], begun: bool
+) -> None:
     text = "\n".join([*(BASE.splitlines() if begun else []), *lines]) + "\n"
     against = complaint(text)
     # These two Apptainer finds when it has built the stages before, which it cannot do here.
@@ -183,7 +218,10 @@ def test_every_stage_needs_its_image() -> None:
 
 
 def test_lines_keep_their_numbers_and_stages() -> None:
-    found = read_definition("# one\n" + TWO + "%post -c sh\n  echo a \\\n   b\n\n  # no\n  echo c\n%files from one\n  /a /b\n", "x")
+    found = read_definition(
+        "# one\n" + TWO + "%post -c sh\n  echo a \\\n   b\n\n  # no\n  echo c\n%files from one\n  /a /b\n",
+        "x",
+    )
     assert [(line.number, line.stage, line.section, line.key, line.text) for line in found][2:] == [
         (4, 0, "header", "stage", "one"), (5, 1, "header", "bootstrap", "docker"), (6, 1, "header", "from", "debian:12"),
         (7, 1, "header", "stage", "two"), (9, 1, "post", "-c sh", "echo a     b"), (13, 1, "post", "-c sh", "echo c"),

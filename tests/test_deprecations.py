@@ -1,4 +1,6 @@
-"""A name that was given up keeps answering, by what took its place, and says so: in files, flags and calls, and in additions."""
+"""A name that was given up keeps answering, by what took its place, and says so: in files, flags and calls,
+and in additions.
+"""
 
 from __future__ import annotations
 
@@ -160,11 +162,17 @@ USES = "eff:x on:given kb:old ."
         (OLD + "kb:thing kb:old 7 .", "", {"deprecated-in-use": ["kb:thing"]}),
         (OLD, USES, {"deprecated-in-addition": ["eff:x"]}),
         ("kb:old owl:deprecated true .", "", {"deprecated-without-replacement": ["kb:old"]}),
-        (OLD.replace('on:deprecatedIn "0.2.0"', "rdfs:seeAlso kb:new"), "", {"deprecated-without-replacement": ["kb:old"]}),
+        (
+            OLD.replace('on:deprecatedIn "0.2.0"', "rdfs:seeAlso kb:new"),
+            "",
+            {"deprecated-without-replacement": ["kb:old"]},
+        ),
         ("kb:old dct:isReplacedBy kb:new .", "", {"deprecated-without-replacement": ["kb:old"]}),
     ],
 )
-def test_checks_find_what_uses_a_deprecated_name(shipped: str, added: str, found: dict[str, list[str]]) -> None:
+def test_checks_find_what_uses_a_deprecated_name(
+    shipped: str, added: str, found: dict[str, list[str]]
+) -> None:
     knowledge = KnowledgeStore()
     knowledge.store = store_of(shipped=shipped, added=added)
     answers = {}

@@ -23,7 +23,11 @@ from reasoner.rules import load_rules, run_rules
 REQUESTS = 300
 OWN = "urn:ontune:"
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "sse4_2")
-GPUS = ({"compute_capability": "6.1", "driver": "470.1"}, {"compute_capability": "9.0", "driver": "580.2"}, {"arch": "gfx942"})
+GPUS = (
+    {"compute_capability": "6.1", "driver": "470.1"},
+    {"compute_capability": "9.0", "driver": "580.2"},
+    {"arch": "gfx942"},
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +51,11 @@ def requests() -> list[list[ox.Quad]]:
             "registry": chance.choice([True, False, None]),
             "memory_gib": chance.choice([4, 512, None]),
         }
-        target = chance.choice(shipped) if shipped and chance.random() < 0.5 else complete_target(f"random-{number}", made_up, "test")
+        target = (
+            chance.choice(shipped)
+            if shipped and chance.random() < 0.5
+            else complete_target(f"random-{number}", made_up, "test")
+        )
         found.append(make_facts(chance.choice(workloads), target))
     return found
 
@@ -56,7 +64,11 @@ def renamed(quads: list[ox.Quad], number: int) -> list[ox.Quad]:
     """The same facts about nodes of their own."""
 
     def own(term: Any) -> Any:
-        return ox.NamedNode(f"{term.value}-{number}") if isinstance(term, ox.NamedNode) and term.value.startswith(OWN) else term
+        return (
+            ox.NamedNode(f"{term.value}-{number}")
+            if isinstance(term, ox.NamedNode) and term.value.startswith(OWN)
+            else term
+        )
 
     return [ox.Quad(own(quad.subject), quad.predicate, own(quad.object), REQUEST_GRAPH) for quad in quads]
 
@@ -64,7 +76,9 @@ def renamed(quads: list[ox.Quad], number: int) -> list[ox.Quad]:
 def test_deriving_for_a_request_alone_is_the_closure_with_it(requests: list[list[ox.Quad]]) -> None:
     snapshot, _ = compile_sources(shipped_sources())
     rules = load_rules(snapshot)
-    deriver = Deriver(snapshot, rules)  # one for all, so that what it remembers of one request must not show in another
+    deriver = Deriver(
+        snapshot, rules
+    )  # one for all, so that what it remembers of one request must not show in another
     alone = [deriver.derive(facts) for facts in requests]
 
     together = KnowledgeStore()
@@ -74,7 +88,9 @@ def test_deriving_for_a_request_alone_is_the_closure_with_it(requests: list[list
     for number, facts in enumerate(requests):
         together.add(renamed(facts, number))
     close(together.store, ox.NamedNode(FILE + "closure"))
-    run_rules(together, rules)  # stratum by stratum: what a request provides implies more, by a rule that asks no request
+    run_rules(
+        together, rules
+    )  # stratum by stratum: what a request provides implies more, by a rule that asks no request
 
     for number, one in enumerate(alone):
         assert concluded(one) == concluded(derived_in(together, ox.NamedNode(f"{REQUEST.value}-{number}")))
@@ -90,7 +106,9 @@ def derived_in(store: KnowledgeStore, request: ox.NamedNode) -> Derived:
                 found[quad.graph_name.value].add(quad.object.value)
         return {graph: frozenset(values) for graph, values in found.items()}
 
-    provides, situations, applies = (frozenset[str]().union(*said(name).values()) for name in (on("provides"), RDF_TYPE, on("applies")))
+    provides, situations, applies = (
+        frozenset[str]().union(*said(name).values()) for name in (on("provides"), RDF_TYPE, on("applies"))
+    )
     return Derived(provides, situations, applies, said(on("excludes")))
 
 

@@ -18,16 +18,24 @@ ALL_HELD = "FILTER NOT EXISTS { ?thing on:when ?asked . FILTER NOT EXISTS { $thi
 DIVIDING = f"CONSTRUCT {{ $this on:applies ?thing }} WHERE {{ {{ ?thing a on:Effect }} UNION {{ ?thing a on:Conflict }} {ALL_HELD} }}"
 OTHERS = {
     "nothing is asked for": "CONSTRUCT { $this on:applies ?thing } WHERE { $this a ?asked . ?thing on:when ?asked }",
-    "the things are the request's": DIVIDING.replace("?thing a on:Effect", "?thing a on:Effect . $this on:target ?thing"),
-    "what is asked for is bound outside": DIVIDING.replace("?thing a on:Effect", "?thing a on:Effect ; on:option ?asked"),
+    "the things are the request's": DIVIDING.replace(
+        "?thing a on:Effect", "?thing a on:Effect . $this on:target ?thing"
+    ),
+    "what is asked for is bound outside": DIVIDING.replace(
+        "?thing a on:Effect", "?thing a on:Effect ; on:option ?asked"
+    ),
     "some is enough": DIVIDING.replace("FILTER NOT EXISTS { $this", "FILTER EXISTS { $this"),
     "another thing asks": DIVIDING.replace("?thing on:when", "?other on:when"),
 }
 NAMES = st.frozensets(st.sampled_from("abcd"))
 
 
-def quad(subject: str, predicate: str, value: str, graph: ox.NamedNode | ox.DefaultGraph | None = None) -> ox.Quad:
-    return ox.Quad(ox.NamedNode(subject), ox.NamedNode(predicate), ox.NamedNode(value), graph or ox.DefaultGraph())
+def quad(
+    subject: str, predicate: str, value: str, graph: ox.NamedNode | ox.DefaultGraph | None = None
+) -> ox.Quad:
+    return ox.Quad(
+        ox.NamedNode(subject), ox.NamedNode(predicate), ox.NamedNode(value), graph or ox.DefaultGraph()
+    )
 
 
 def sit(name: str) -> str:
@@ -72,7 +80,9 @@ def test_division_concludes_what_sparql_concludes(
     deriver = Deriver(store, [rule])
     for held in requests:
         said = facts(held=held)
-        assert deriver.derive(said).applies == {concluded.object.value for concluded in by_sparql(store, rule, said)}
+        assert deriver.derive(said).applies == {
+            concluded.object.value for concluded in by_sparql(store, rule, said)
+        }
 
 
 @pytest.mark.parametrize("construct", OTHERS.values(), ids=OTHERS)
@@ -80,12 +90,17 @@ def test_other_rules_do_not_divide(construct: str) -> None:
     store, rule = knowledge(construct, [("Effect", frozenset("a")), ("Effect", frozenset("ab"))])
     assert divide(store, rule, REQUEST) is None
     said = facts(held=frozenset("a"))
-    assert Deriver(store, [rule]).derive(said).applies == {concluded.object.value for concluded in by_sparql(store, rule, said)}
+    assert Deriver(store, [rule]).derive(said).applies == {
+        concluded.object.value for concluded in by_sparql(store, rule, said)
+    }
 
 
 @pytest.mark.parametrize(
     "own",
-    [quad("urn:thing-0", on("when"), sit("b"), REQUEST_GRAPH), quad("urn:thing-2", RDF_TYPE, on("Effect"), REQUEST_GRAPH)],
+    [
+        quad("urn:thing-0", on("when"), sit("b"), REQUEST_GRAPH),
+        quad("urn:thing-2", RDF_TYPE, on("Effect"), REQUEST_GRAPH),
+    ],
     ids=["a thing asks for more", "a thing of its own"],
 )
 def test_a_request_that_says_more_of_the_things_is_answered_with_it(own: ox.Quad) -> None:

@@ -1,4 +1,6 @@
-"""Dockerfiles before foreign judges: hadolint's parser judges texts as the reader does, and buildah builds what is generated, all options in it."""
+"""Dockerfiles before foreign judges: hadolint's parser judges texts as the reader does, and buildah builds
+what is generated, all options in it.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ REFUSED = {
 
 
 HERE_DOCUMENT = "FROM debian:12\nRUN <<EOF\necho a\nEOF\nRUN true\n"
-"""Accepted by builders (BuildKit among them) and by the reader; hadolint's parser stumbles over the line behind it."""
+"""Accepted by builders (BuildKit among them) and by the reader; hadolint's parser stumbles over the line
+behind it.
+"""
 
 
 def hadolint(*files: Path) -> list[dict[str, object]]:
@@ -73,7 +77,9 @@ def hadolint(*files: Path) -> list[dict[str, object]]:
 def test_hadolint_judges_as_the_reader_does(tmp_path: Path) -> None:
     for number, text in enumerate((ACCEPTED | REFUSED).values()):
         (tmp_path / f"{number}.Dockerfile").write_bytes(text.encode())
-    broken = {finding["file"] for finding in hadolint(*sorted(tmp_path.iterdir())) if finding["code"] == "DL1000"}
+    broken = {
+        finding["file"] for finding in hadolint(*sorted(tmp_path.iterdir())) if finding["code"] == "DL1000"
+    }
     for number, (case, text) in enumerate((ACCEPTED | REFUSED).items()):
         assert (str(tmp_path / f"{number}.Dockerfile") in broken) == (case in REFUSED), case
         try:
@@ -91,7 +97,7 @@ def test_here_documents_are_read() -> None:
 @pytest.mark.parametrize("framework", plans.FRAMEWORKS)
 @pytest.mark.parametrize("base", plans.BASES)
 def test_hadolint_finds_nothing(framework: str, base: str, tmp_path: Path) -> None:
-    bundle = write_bundle(plans.plan(framework, base, name="it's $(odd) \"name\" \\"), tmp_path / "bundle")
+    bundle = write_bundle(plans.plan(framework, base, name='it\'s $(odd) "name" \\'), tmp_path / "bundle")
     assert hadolint(bundle.folder / "Dockerfile") == []
 
 
@@ -99,7 +105,12 @@ def test_hadolint_finds_nothing(framework: str, base: str, tmp_path: Path) -> No
 def buildah(tmp_path: Path) -> Iterator[list[str]]:
     """The beginning of a command of buildah that keeps everything in this test's folder."""
     require("buildah", shutil.which("buildah"))
-    mounting = ["--storage-driver", "overlay", "--storage-opt", "overlay.mount_program=/usr/bin/fuse-overlayfs"]
+    mounting = [
+        "--storage-driver",
+        "overlay",
+        "--storage-opt",
+        "overlay.mount_program=/usr/bin/fuse-overlayfs",
+    ]
     command = ["buildah", "--root", str(tmp_path / "storage"), "--runroot", str(tmp_path / "run"), *mounting]
     yield command
     for leftover in ("rm", "rmi"):
@@ -122,29 +133,65 @@ print(json.dumps({"tcmalloc": "libtcmalloc" in maps, "threads": os.environ["OMP_
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="buildah mounts as root here")
 def test_buildah_builds_what_is_generated(buildah: list[str], tmp_path: Path) -> None:
-    """System and Python packages, variables, labels and the entry point of a user's own script; the base stands in for the registry's image."""
+    """System and Python packages, variables, labels and the entry point of a user's own script; the base
+    stands in for the registry's image.
+    """
     require("a base", bench.apptainer.find())
     base = does(*buildah, "from", "scratch").strip()
     does(*buildah, "copy", "--quiet", base, make_base("bookworm"), "/")
     does(*buildah, "commit", "--quiet", base, "localhost/base")
     (tmp_path / "train.py").write_text(SCRIPT)
     small = plans.taken("wheel", "small", plans.application("package", "tomli", "2.0.1", "pip"))
-    plan = plans.plan("pytorch", "debian-12", network=None, script=str(tmp_path / "train.py"), arguments=["it's"])
-    plan = dataclasses.replace(plan, decisions=tuple(small if taken.decision == "wheel" else taken for taken in plan.decisions))
+    plan = plans.plan(
+        "pytorch", "debian-12", network=None, script=str(tmp_path / "train.py"), arguments=["it's"]
+    )
+    plan = dataclasses.replace(
+        plan, decisions=tuple(small if taken.decision == "wheel" else taken for taken in plan.decisions)
+    )
     bundle = write_bundle(plan, tmp_path / "bundle")
     (tmp_path / "environment.sh").write_text(site_settings.as_script())
     secret = f"id=environment,src={tmp_path}/environment.sh"
-    told = ["--isolation", "chroot", "--build-arg", "BASE=localhost/base", "--secret", secret, "--tag", "localhost/made"]
+    told = [
+        "--isolation",
+        "chroot",
+        "--build-arg",
+        "BASE=localhost/base",
+        "--secret",
+        secret,
+        "--tag",
+        "localhost/made",
+    ]
     try:
         does(*buildah, "bud", *told, bundle.folder)
     finally:  # this isolation lends the machine's own memory, where others give each step its own
         shutil.rmtree(site_settings.IN_MEMORY, ignore_errors=True)
     image = json.loads(does(*buildah, "inspect", "--type", "image", "localhost/made"))["OCIv1"]["config"]
-    assert image["Entrypoint"] == ["/opt/ontune/run.sh"] and "LD_PRELOAD=libtcmalloc_minimal.so.4" in image["Env"]
-    assert image["Labels"]["ontune.plan-id"] == plan.plan_id and image["Labels"]["org.opencontainers.image.title"] == "mnist-cnn (pytorch)"
+    assert (
+        image["Entrypoint"] == ["/opt/ontune/run.sh"]
+        and "LD_PRELOAD=libtcmalloc_minimal.so.4" in image["Env"]
+    )
+    assert (
+        image["Labels"]["ontune.plan-id"] == plan.plan_id
+        and image["Labels"]["org.opencontainers.image.title"] == "mnist-cnn (pytorch)"
+    )
     made = does(*buildah, "from", "localhost/made").strip()
     said = does(*buildah, "run", "--isolation", "chroot", made, "--", *image["Entrypoint"], "--more")
     cores = does("sh", bundle.folder / "usable_cores.sh").strip()
-    assert json.loads(said) == {"tcmalloc": True, "threads": cores, "prefix": "/opt/ontune/venv", "arguments": ["it's", "--more"]}
-    left = does(*buildah, "run", "--isolation", "chroot", made, "--", "sh", "-c", "ls -A /mnt; cat /etc/apt/apt.conf.d/* | grep -c Sandbox || true")
+    assert json.loads(said) == {
+        "tcmalloc": True,
+        "threads": cores,
+        "prefix": "/opt/ontune/venv",
+        "arguments": ["it's", "--more"],
+    }
+    left = does(
+        *buildah,
+        "run",
+        "--isolation",
+        "chroot",
+        made,
+        "--",
+        "sh",
+        "-c",
+        "ls -A /mnt; cat /etc/apt/apt.conf.d/* | grep -c Sandbox || true",
+    )
     assert left.split() == ["ontune", "0"] or left.split() == ["0"]

@@ -21,7 +21,9 @@ FOLLOWED = [path for path in DOCUMENTS if any(steps(path))]
 PYTHON = ROOT / "docs" / "reference" / "python.md"
 
 
-@pytest.mark.parametrize("path", FOLLOWED, ids=lambda path: path.stem if path.stem != "README" else path.parent.name)
+@pytest.mark.parametrize(
+    "path", FOLLOWED, ids=lambda path: path.stem if path.stem != "README" else path.parent.name
+)
 def test_whoever_follows_a_document_sees_what_it_shows(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -29,7 +31,13 @@ def test_whoever_follows_a_document_sees_what_it_shows(
 
 
 def test_every_kind_of_document_is_followed() -> None:
-    assert {path.stem for path in FOLLOWED} >= {"first-plan", "add-a-gpu", "add-a-framework-release", "add-an-option", "add-a-rule"}
+    assert {path.stem for path in FOLLOWED} >= {
+        "first-plan",
+        "add-a-gpu",
+        "add-a-framework-release",
+        "add-an-option",
+        "add-a-rule",
+    }
     assert ROOT / "README.md" in FOLLOWED
     examples = {path.parent for path in (ROOT / "examples").glob("*/*") if path.is_file()}
     assert examples and examples <= {path.parent for path in FOLLOWED}
@@ -41,7 +49,10 @@ def test_the_example_of_a_rule_fires_and_is_silent_where_its_cases_say() -> None
     reasoner = Reasoner([folder])
     assert reasoner.refused == ()
     table = CaseTable(reasoner.store, [folder])
-    for line, fires in ((table.cases["rule:no-preload"].fires, True), (table.cases["rule:no-preload"].silent, False)):
+    for line, fires in (
+        (table.cases["rule:no-preload"].fires, True),
+        (table.cases["rule:no-preload"].silent, False),
+    ):
         asked = table.request(line)
         answer = reasoner.why_not("tcmalloc", asked.workload, asked.target, **asked.wishes)
         texts = [reason["text"] for reason in answer["reasons"]]
@@ -79,16 +90,22 @@ def test_an_example_that_shows_its_point_is_taken(shown: list[str], printed: str
 
 
 def test_commands_that_are_not_run_are_parsed() -> None:
-    """The blocks that need a network, a cluster or time: their commands exist, and take the arguments that they are shown with."""
+    """The blocks that need a network, a cluster or time: their commands exist, and take the arguments that
+    they are shown with.
+    """
     shown = [(path, command) for path in DOCUMENTS for command in unrun_commands(path)]
     assert len(shown) > 10
     for path, words in shown:
         assert parse(words) is None, f"{path}: {' '.join(words)}"
 
 
-def test_the_python_reference_shows_what_python_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_reference_shows_what_python_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
-    text = PYTHON.read_text(encoding="utf-8").replace("```", "")  # a fence behind an example is no output of it
+    text = PYTHON.read_text(encoding="utf-8").replace(
+        "```", ""
+    )  # a fence behind an example is no output of it
     examples = doctest.DocTestParser().get_doctest(text, {}, "python.md", str(PYTHON), 0)
     done = doctest.DocTestRunner().run(examples)
     assert (done.failed, done.attempted > 15) == (0, True), capsys.readouterr().out
@@ -106,10 +123,17 @@ def test_the_site_in_the_guide_states_every_key_and_its_options_are_knowledge(tm
     assert load_site("our-cluster", reasoner.store).facts["account"] == "p42"
 
 
-
 def test_the_python_reference_names_everything_that_is_public() -> None:
     text = PYTHON.read_text(encoding="utf-8")
-    described = {"Application", "Bundle", "DecisionTaken", "Reason", "Rejected", "Target", "Workload"}  # parts and arguments of what is named
+    described = {
+        "Application",
+        "Bundle",
+        "DecisionTaken",
+        "Reason",
+        "Rejected",
+        "Target",
+        "Workload",
+    }  # parts and arguments of what is named
     assert {name for name in ontune.__all__ if f"{name}" not in text} <= described
     assert all(getattr(ontune, name).__doc__ for name in ontune.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Planner'"):
@@ -130,7 +154,9 @@ def headings(path: Path) -> set[str]:
 
 def test_links_lead_somewhere() -> None:
     for path in DOCUMENTS:
-        for target, fragment in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", path.read_text(encoding="utf-8")):
+        for target, fragment in re.findall(
+            r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", path.read_text(encoding="utf-8")
+        ):
             file = (path.parent / target).resolve() if target else path
             assert file.exists(), f"{path}: {target}"
             assert not fragment or fragment in headings(file), f"{path}: {target}#{fragment}"
@@ -152,11 +178,19 @@ def linked_in(path: Path) -> set[Path]:
 
 
 def test_one_reasoner_answers_several_threads_as_it_answers_one(capsys: pytest.CaptureFixture[str]) -> None:
-    jobs = [(workload, target) for workload in ("mnist-cnn", "transformer") for target in ("zen5-virtual", "eos-h100", "t4-cloud")]
+    jobs = [
+        (workload, target)
+        for workload in ("mnist-cnn", "transformer")
+        for target in ("zen5-virtual", "eos-h100", "t4-cloud")
+    ]
 
     def answers(reasoner: ontune.Reasoner, workload: str, target: str) -> tuple[object, ...]:
         job, node = ontune.load_workload(workload), ontune.load_target(target)
-        return reasoner.plan(job, node), reasoner.why_not("inductor", job, node), reasoner.what_if({"exclusive": False}, job, node)
+        return (
+            reasoner.plan(job, node),
+            reasoner.why_not("inductor", job, node),
+            reasoner.what_if({"exclusive": False}, job, node),
+        )
 
     alone = {job: answers(ontune.Reasoner([]), *job) for job in jobs[:3]}
     shared, found, problems = ontune.Reasoner([]), {}, []

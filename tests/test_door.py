@@ -1,4 +1,6 @@
-"""What people find at the door is true: files that are named exist, versions agree, and each room's README names what is in the room."""
+"""What people find at the door is true: files that are named exist, versions agree, and each room's README
+names what is in the room.
+"""
 
 from __future__ import annotations
 
@@ -133,7 +135,9 @@ def public(node: Documented, name: str = "") -> Iterator[tuple[str, Documented]]
     yield name, node
     if isinstance(node, ast.Module | ast.ClassDef):
         for child in node.body:
-            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not child.name.startswith("_"):
+            if isinstance(
+                child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+            ) and not child.name.startswith("_"):
                 yield from public(child, f"{name}.{child.name}".strip("."))
 
 

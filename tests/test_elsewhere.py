@@ -26,7 +26,9 @@ from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
 
 MACHINE = "zen5-virtual"
-SITE = complete_site({"packages": {"wheel_folders": ["/apps/wheels"]}, "ca_bundle": "/etc/site.pem"}, "site", "ours")
+SITE = complete_site(
+    {"packages": {"wheel_folders": ["/apps/wheels"]}, "ca_bundle": "/etc/site.pem"}, "site", "ours"
+)
 
 
 @cache
@@ -80,11 +82,19 @@ def test_files_that_a_plan_from_elsewhere_names_are_not_taken(ontune: Any, tmp_p
     file, bundle = sent(planned(str(job), site=SITE), tmp_path), tmp_path / "bundle"
     code, out, err = ontune("recipe", "--plan", file, "-o", str(bundle))
     assert (code, out) == (2, "") and not bundle.exists()
-    for named in (job.parent / "train.py", job.parent / "configs", "/apps/wheels", "/etc/site.pem", "--accept-files"):
+    for named in (
+        job.parent / "train.py",
+        job.parent / "configs",
+        "/apps/wheels",
+        "/etc/site.pem",
+        "--accept-files",
+    ):
         assert str(named) in err, named
     assert ontune("recipe", "--plan", file, "-o", str(bundle), "--accept-files")[0] == 0
     assert (bundle / "workload" / "configs" / "a.yaml").is_file()
-    assert ontune("recipe", "--plan", file, "-o", str(tmp_path / "again"))[0] == 0, "what was agreed to once is asked again"
+    assert ontune("recipe", "--plan", file, "-o", str(tmp_path / "again"))[0] == 0, (
+        "what was agreed to once is asked again"
+    )
 
 
 def test_a_user_is_not_asked_about_what_was_named_here(ontune: Any, tmp_path: Path, job: Path) -> None:
@@ -96,7 +106,10 @@ def test_only_what_others_named_is_asked_about(ontune: Any, tmp_path: Path, job:
     file = sent(planned("mnist-cnn", framework="pytorch", site=SITE), tmp_path)
     code, _, err = ontune("recipe", "--plan", file, "-w", str(job), "-o", str(tmp_path / "bundle"))
     assert code == 2 and "/apps/wheels" in err and "train.py" not in err
-    assert ontune("recipe", "--plan", file, "-w", str(job), "--drop", "site", "-o", str(tmp_path / "bundle"))[0] == 0
+    assert (
+        ontune("recipe", "--plan", file, "-w", str(job), "--drop", "site", "-o", str(tmp_path / "bundle"))[0]
+        == 0
+    )
 
 
 def test_asking_again_names_nothing(ontune: Any, tmp_path: Path, job: Path) -> None:
@@ -107,7 +120,11 @@ def test_asking_again_names_nothing(ontune: Any, tmp_path: Path, job: Path) -> N
 
 def test_a_plan_that_keeps_no_request_is_asked_about_too(ontune: Any, tmp_path: Path) -> None:
     plan = {key: value for key, value in planned("mnist-cnn").to_json().items() if key != "request"}
-    plan["workload"] |= {"files": ["../.ssh/id_*"], "folder": str(tmp_path / "mine"), "script": str(tmp_path / "x\x1b[2J.py")}
+    plan["workload"] |= {
+        "files": ["../.ssh/id_*"],
+        "folder": str(tmp_path / "mine"),
+        "script": str(tmp_path / "x\x1b[2J.py"),
+    }
     code, _, err = ontune("recipe", "--plan", sent(plan, tmp_path), "-o", str(tmp_path / "bundle"))
     assert code == 2 and f"{tmp_path}/.ssh/id_* (workload: files)" in err and "\x1b" not in err
     plan["workload"] |= {"files": [str(tmp_path / "notes")], "script": 7, "folder": None}
@@ -116,7 +133,9 @@ def test_a_plan_that_keeps_no_request_is_asked_about_too(ontune: Any, tmp_path: 
     assert code == 2 and f"{tmp_path}/notes (workload: files)" in err
 
 
-@pytest.mark.parametrize("command", [("build",), ("run",), ("bench",), ("bench", "--against", "."), ("fetch",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [("build",), ("run",), ("bench",), ("bench", "--against", "."), ("fetch",)], ids=" ".join
+)
 def test_a_bundle_from_elsewhere_is_not_built_with_files_of_this_machine(
     ontune: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
@@ -125,7 +144,11 @@ def test_a_bundle_from_elsewhere_is_not_built_with_files_of_this_machine(
     monkeypatch.chdir(bundle)
     code, _, err = ontune(command[0], str(bundle), *command[1:])
     assert code == 2 and str(bundle / "plan.json") in err
-    for named in ("/apps/wheels (site: packages.wheel_folders)", "/etc/site.pem (site: ca_bundle)", "--accept-files"):
+    for named in (
+        "/apps/wheels (site: packages.wheel_folders)",
+        "/etc/site.pem (site: ca_bundle)",
+        "--accept-files",
+    ):
         assert named in err
 
 
@@ -152,7 +175,9 @@ def test_a_user_at_a_terminal_is_asked(tmp_path: Path, job: Path) -> None:
 
 
 def test_every_key_that_names_a_file_is_known() -> None:
-    """Wherever a property of workloads and sites says that it is a file or a folder, it is marked, or told here why it need not be."""
+    """Wherever a property of workloads and sites says that it is a file or a folder, it is marked, or told
+    here why it need not be.
+    """
     not_taken = {
         "command[]": "words that are run where the job is submitted from",
         "data": "it stays where it is, and the job reads it there",
@@ -163,7 +188,9 @@ def test_every_key_that_names_a_file_is_known() -> None:
     }
     for module in ("workloads", "sites"):
         for key in walk(fact_keys(module).root):
-            told = {"file", "files", "folder", "folders"} & set(key.meaning.lower().replace(",", " ").replace(".", " ").split())
+            told = {"file", "files", "folder", "folders"} & set(
+                key.meaning.lower().replace(",", " ").replace(".", " ").split()
+            )
             assert key.local_file or not told or key.path in not_taken, (module, key.path, key.meaning)
     facts = {"script": "/a/x.py", "folder": "/b", "files": ["c", "/d/*.py", "../e"], "requirements": "/f.txt"}
     assert {str(file) for file in named_by("workload", facts)} == {

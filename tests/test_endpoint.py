@@ -37,7 +37,9 @@ def running(command: Sequence[str | Path], port: int) -> Iterator[str]:
     try:
         deadline = time.monotonic() + 300  # it may have to compile the knowledge first, on a busy machine
         while not _listens(port):
-            assert server.poll() is None and time.monotonic() < deadline, f"{command[0]} does not listen at {port}"
+            assert server.poll() is None and time.monotonic() < deadline, (
+                f"{command[0]} does not listen at {port}"
+            )
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -53,7 +55,18 @@ def _listens(port: int) -> bool:
 @contextmanager
 def served(folder: Path, port: int) -> Iterator[str]:
     """The query address of an oxigraph server on a folder."""
-    with running([SERVER, "serve-read-only", "--location", folder, "--union-default-graph", "--bind", f"127.0.0.1:{port}"], port) as address:
+    with running(
+        [
+            SERVER,
+            "serve-read-only",
+            "--location",
+            folder,
+            "--union-default-graph",
+            "--bind",
+            f"127.0.0.1:{port}",
+        ],
+        port,
+    ) as address:
         yield f"{address}/query"
 
 
@@ -73,7 +86,11 @@ def endpoint(reasoner: Reasoner, tmp_path_factory: pytest.TempPathFactory) -> It
     assert shutil.which(str(SERVER)), "the oxigraph server comes with the extra `serve`"
     assert reasoner.snapshot is not None
     folder, port = tmp_path_factory.mktemp("served"), free_port()
-    subprocess.run([SERVER, "load", "--location", folder, "--file", _full(reasoner, folder)], check=True, capture_output=True)
+    subprocess.run(
+        [SERVER, "load", "--location", folder, "--file", _full(reasoner, folder)],
+        check=True,
+        capture_output=True,
+    )
     with served(folder, port) as address:
         yield address
 
@@ -132,7 +149,9 @@ def test_who_must_identify_themselves_can(reasoner: Reasoner, monkeypatch: pytes
             read_remote("http://example.org/sparql")
 
 
-def test_a_query_is_answered_by_an_endpoint_as_by_the_snapshot(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_query_is_answered_by_an_endpoint_as_by_the_snapshot(
+    endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked = [
         ["builds-for-driver", "--param", "driver=580.65.06", "--format", "csv"],
         ["options", "--param", "decision=precision", "--format", "json"],
@@ -142,7 +161,17 @@ def test_a_query_is_answered_by_an_endpoint_as_by_the_snapshot(endpoint: str, ca
         here, there = (run(["query", *words, *more], capsys) for more in ([], ["--endpoint", endpoint]))
         assert here[0] == 0
         assert here == there
-    for text in ("PREFIX x: <urn:select> CONSTRUCT WHERE { kb:wait-passive on:needs ?need }", "# SELECT nothing\nDESCRIBE kb:flag-nv"):
-        here, there = (run(["query", text, "--format", "turtle", *more], capsys) for more in ([], ["--endpoint", endpoint]))
+    for text in (
+        "PREFIX x: <urn:select> CONSTRUCT WHERE { kb:wait-passive on:needs ?need }",
+        "# SELECT nothing\nDESCRIBE kb:flag-nv",
+    ):
+        here, there = (
+            run(["query", text, "--format", "turtle", *more], capsys)
+            for more in ([], ["--endpoint", endpoint])
+        )
         assert here[0] == there[0] == 0
-        assert {*ox.parse(here[1], format=ox.RdfFormat.TURTLE)} == {*ox.parse(there[1], format=ox.RdfFormat.TURTLE)} != set()
+        assert (
+            {*ox.parse(here[1], format=ox.RdfFormat.TURTLE)}
+            == {*ox.parse(there[1], format=ox.RdfFormat.TURTLE)}
+            != set()
+        )

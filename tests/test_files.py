@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from kb.errors import BadInput
 from kb.files import DEEPEST, csv_of, gzip_text, json_of, printable, read_bytes, read_text, xml_of, yaml_of
 
-BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)
+)
 
 
 def refused(read: Any, *arguments: Any) -> str:
@@ -129,11 +131,17 @@ def test_yaml_is_strict_and_bounded(text: str, said: str) -> None:
 
 
 def test_what_looks_like_a_date_is_text() -> None:
-    assert yaml_of("batch: 2020-13-45\nday: 2026-11-30", "file") == {"batch": "2020-13-45", "day": "2026-11-30"}
+    assert yaml_of("batch: 2020-13-45\nday: 2026-11-30", "file") == {
+        "batch": "2020-13-45",
+        "day": "2026-11-30",
+    }
 
 
 def test_aliases_that_people_write_are_read() -> None:
-    assert yaml_of("a: &gpu {model: x}\nb: [*gpu, *gpu]", "file") == {"a": {"model": "x"}, "b": [{"model": "x"}] * 2}
+    assert yaml_of("a: &gpu {model: x}\nb: [*gpu, *gpu]", "file") == {
+        "a": {"model": "x"},
+        "b": [{"model": "x"}] * 2,
+    }
 
 
 VALUES = st.recursive(
@@ -182,7 +190,9 @@ def test_half_of_a_pair_of_surrogates_is_no_text(text: str) -> None:
     assert json_of('"\\ud83d\\ude80"', "file.json") == "🚀"
 
 
-@pytest.mark.parametrize("text", ["<a>" * 50_000, "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "<a>", "", "<a>\x00</a>"])
+@pytest.mark.parametrize(
+    "text", ["<a>" * 50_000, "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "<a>", "", "<a>\x00</a>"]
+)
 def test_xml_is_bounded(text: str) -> None:
     assert "file.xml" in refused(xml_of, text, "file.xml")
 

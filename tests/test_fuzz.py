@@ -1,4 +1,6 @@
-"""Mutated and crafted inputs over every reader: an exit code that is promised, no traceback, nothing slow, nothing large."""
+"""Mutated and crafted inputs over every reader: an exit code that is promised, no traceback, nothing slow,
+nothing large.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ REFUSED = {("wheel", 2), ("--set", 2)}
 
 
 def ran(*arguments: str) -> Any:
-    """A campaign in a process of its own, from which children are forked before any engine has started threads."""
+    """A campaign in a process of its own, from which children are forked before any engine has started
+    threads.
+    """
     command = [sys.executable, "-m", "fuzzing.campaign", *arguments]
     done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-5000:]
@@ -55,7 +59,13 @@ def test_every_reader_stands_every_construction() -> None:
 def test_the_seeds_are_what_the_readers_accept(tmp_path: Path) -> None:
     """Else the campaign would only see refusals."""
     program = "from fuzzing.campaign import seeds_accepted\nimport json\nprint(json.dumps(seeds_accepted()))"
-    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     codes = json.loads(done.stdout.splitlines()[-1])
     assert codes.keys() == READERS.keys()
@@ -71,7 +81,10 @@ def test_an_input_is_the_same_each_time(tmp_path: Path) -> None:
         for made in ("mutated", "digits longer"):
             for name in ("1", "2"):
                 (tmp_path / made / name).mkdir(parents=True)
-            made_twice = [campaign.prepared(Case("lock of Python", made, 7), world, tmp_path / made / name).read_bytes() for name in ("1", "2")]
+            made_twice = [
+                campaign.prepared(Case("lock of Python", made, 7), world, tmp_path / made / name).read_bytes()
+                for name in ("1", "2")
+            ]
             assert made_twice[0] == made_twice[1]
     finally:
         campaign._KEPT.clear()
@@ -107,17 +120,30 @@ def read(world: World, path: Path) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("broken", "problem"), [(hang, "hangs"), (sleep, "hangs"), (crash, "ended the process"), (leak, "took 1"), (fail, "exit code 1")]
+    ("broken", "problem"),
+    [
+        (hang, "hangs"),
+        (sleep, "hangs"),
+        (crash, "ended the process"),
+        (leak, "took 1"),
+        (fail, "exit code 1"),
+    ],
 )
-def test_a_broken_reader_is_named(broken: Callable[[World, Path], object], problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_reader_is_named(
+    broken: Callable[[World, Path], object], problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world: Any = None
     for name, value in {"MOST_SECONDS": 1.0, "MOST_WALL_SECONDS": 3.0, "MOST_MEMORY": 100 << 20}.items():
         monkeypatch.setattr(campaign, name, value)
     sound, unsound = (Reader(function, lambda world: [b"seed"], ".txt") for function in (read, broken))
     monkeypatch.setattr(campaign, "READERS", {"sound": sound, "broken": unsound})
     monkeypatch.setattr(campaign, "_KEPT", {})
-    result: Result = campaign.run([Case("sound", "empty"), Case("broken", "empty"), Case("sound", "twice")], world)
-    assert [(fault["reader"], str(fault["problem"])[: len(problem)]) for fault in result.faults] == [("broken", problem)]
+    result: Result = campaign.run(
+        [Case("sound", "empty"), Case("broken", "empty"), Case("sound", "twice")], world
+    )
+    assert [(fault["reader"], str(fault["problem"])[: len(problem)]) for fault in result.faults] == [
+        ("broken", problem)
+    ]
     assert result.readers["sound"] == 2
 
 

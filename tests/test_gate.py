@@ -1,4 +1,6 @@
-"""What people give reaches planning through one gate, whichever door it comes by: files, --set, what-if, REST bodies, Python."""
+"""What people give reaches planning through one gate, whichever door it comes by: files, --set, what-if, REST
+bodies, Python.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,13 @@ from ontune.service.questions import Questions
 from reasoner.reasoner import Reasoner
 from tests.documents import run
 
-IMPOSSIBLE = [("cpu.usable_cores", "-5"), ("memory_gib", ".nan"), ("memory_gib", "-1"), ("cpu.cores", "0"), ("nodes", "0")]
+IMPOSSIBLE = [
+    ("cpu.usable_cores", "-5"),
+    ("memory_gib", ".nan"),
+    ("memory_gib", "-1"),
+    ("cpu.cores", "0"),
+    ("nodes", "0"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +44,20 @@ def test_impossible_facts_are_refused_at_every_door(
     number = float(value.replace(".nan", "nan")) if "memory" in key else int(value)
     file = tmp_path / "machine.yaml"
     last = key.rpartition(".")[2]
-    file.write_text(f"cpu:\n  {last}: {value}\n" if key.startswith("cpu") else f"{last}: {value}\n", encoding="utf-8")
+    file.write_text(
+        f"cpu:\n  {last}: {value}\n" if key.startswith("cpu") else f"{last}: {value}\n", encoding="utf-8"
+    )
     mlp, machine = load_workload("mlp"), load_target("zen5-virtual")
     doors = {
         "file": lambda: load_target(str(file)),
         "python": lambda: complete_target("machine", described(key, number), "python"),
         "what-if": lambda: reasoner.what_if({key: value}, mlp, machine),
-        "set in a body": lambda: Questions(reasoner).answer("plan", {"workload": "mlp", "target": "zen5-virtual", "set": {key: number}}),
-        "a body": lambda: Questions(reasoner).answer("plan", {"workload": "mlp", "target": described(key, number)}),
+        "set in a body": lambda: Questions(reasoner).answer(
+            "plan", {"workload": "mlp", "target": "zen5-virtual", "set": {key: number}}
+        ),
+        "a body": lambda: Questions(reasoner).answer(
+            "plan", {"workload": "mlp", "target": described(key, number)}
+        ),
     }
     for name, door in doors.items():
         with pytest.raises(BadInput) as caught:
@@ -55,7 +69,8 @@ def test_impossible_facts_are_refused_at_every_door(
 
 ATTACKS = {
     "fifo.yaml": None,
-    "aliases.yaml": "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"k{n}: &b{n} [{','.join([f'*b{n - 1}' if n else '*a'] * 9)}]\n" for n in range(9)),
+    "aliases.yaml": "a: &a [x,x,x,x,x,x,x,x,x]\n"
+    + "".join(f"k{n}: &b{n} [{','.join([f'*b{n - 1}' if n else '*a'] * 9)}]\n" for n in range(9)),
     "date.yaml": "name: x\nnetwork: mlp\nparameters: {batch: 2020-13-45}\n",
     "digits.yaml": f"name: x\nnetwork: mlp\nparameters: {{batch: {'9' * 5000}}}\n",
     "bool.yaml": "name: x\ndynamic_shapes: !!bool x\n",

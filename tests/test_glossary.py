@@ -1,4 +1,6 @@
-"""The glossary, the troubleshooting page and the records of decisions cannot rot: each is compared with what it speaks of."""
+"""The glossary, the troubleshooting page and the records of decisions cannot rot: each is compared with what
+it speaks of.
+"""
 
 from __future__ import annotations
 

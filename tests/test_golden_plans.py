@@ -1,6 +1,8 @@
-"""Plans for every shipped target and workload: as reviewed in `golden/plans.tsv`, and each with reasons that name their sources.
+"""Plans for every shipped target and workload: as reviewed in `golden/plans.tsv`, and each with reasons that
+name their sources.
 
-After a change of the knowledge, `python tests/test_golden_plans.py` writes the table anew; read its difference line by line before committing it.
+After a change of the knowledge, `python tests/test_golden_plans.py` writes the table anew; read its
+difference line by line before committing it.
 """
 
 from __future__ import annotations
@@ -36,16 +38,29 @@ def shipped() -> list[tuple[str, str]]:
 
 
 def row(target: str, workload: str) -> str:
-    """Target, workload, the wheel, every departure from a default, and the ratio to the default configuration."""
+    """Target, workload, the wheel, every departure from a default, and the ratio to the default
+    configuration.
+    """
     chosen = plan(target, workload)
-    defaults = {reasoner().menu.name[decision]: reasoner().menu.name[option] for decision, option in reasoner().menu.default.items()}
+    defaults = {
+        reasoner().menu.name[decision]: reasoner().menu.name[option]
+        for decision, option in reasoner().menu.default.items()
+    }
     departures = [
         f"{taken.decision}={taken.option}"
         for taken in chosen.decisions
         if taken.decision not in ("framework_release", "wheel") and taken.option != defaults[taken.decision]
     ]
     ratio = chosen.prediction["vs_default"]["value"]
-    return "\t".join([target, workload, chosen.option("wheel"), " ".join(departures) or "-", "-" if ratio is None else f"{ratio:.2f}"])
+    return "\t".join(
+        [
+            target,
+            workload,
+            chosen.option("wheel"),
+            " ".join(departures) or "-",
+            "-" if ratio is None else f"{ratio:.2f}",
+        ]
+    )
 
 
 def table() -> str:
@@ -68,7 +83,13 @@ def test_every_choice_and_every_rejection_has_a_reason_with_a_source(target: str
         for taken in plan(target, workload).decisions:
             assert any(reason.sources for reason in taken.reasons), (target, workload, taken.decision)
             for gone in taken.rejected:
-                assert any(reason.sources for reason in gone.reasons), (target, workload, taken.decision, gone.option, gone.reasons)
+                assert any(reason.sources for reason in gone.reasons), (
+                    target,
+                    workload,
+                    taken.decision,
+                    gone.option,
+                    gone.reasons,
+                )
 
 
 @pytest.mark.parametrize("target", target_names())
@@ -78,7 +99,9 @@ def test_a_plan_that_is_asked_again_from_its_own_file_is_the_same(target: str) -
         assert plan_id(read["request"], read["knowledge"]) == read["plan_id"], workload
         again = reasoner().plan(Plan.from_json(read))
         assert (again.plan_id, again.request) == (read["plan_id"], read["request"]), workload
-        assert [taken.option for taken in again.decisions] == [taken["option"] for taken in read["decisions"]], workload
+        assert [taken.option for taken in again.decisions] == [
+            taken["option"] for taken in read["decisions"]
+        ], workload
 
 
 if __name__ == "__main__":

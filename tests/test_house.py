@@ -50,7 +50,9 @@ def test_imports_for_types_alone_and_of_functions_are_told_apart(
     monkeypatch.setattr(house, "ROOT", tmp_path)
     (tmp_path / "kb").mkdir()
     lines = ["from kb import one", "import kb.two", "if TYPE_CHECKING:", "    import kb.three"]
-    (tmp_path / "kb" / "names.py").write_text("\n".join([*lines, "def f():", "    from kb.four import x", ""]))
+    (tmp_path / "kb" / "names.py").write_text(
+        "\n".join([*lines, "def f():", "    from kb.four import x", ""])
+    )
     known = dict.fromkeys(("kb", "kb.one", "kb.two", "kb.three", "kb.four", "kb.names"))
     module = house.Module(tmp_path / "kb" / "names.py")
     assert module.name == "kb.names"

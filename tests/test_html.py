@@ -1,4 +1,6 @@
-"""The knowledge base as HTML: nothing is missing, no link dangles, nothing is loaded from a network, and no text of a file becomes markup."""
+"""The knowledge base as HTML: nothing is missing, no link dangles, nothing is loaded from a network, and no
+text of a file becomes markup.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class Page(HTMLParser):
         self.ids += [given["id"]] if "id" in given else []
         if tag == "a":
             self.links.append(given["href"])
-        self.loaded += [given[name] for name in ("src", "srcset", "action") if name in given] + ([given["href"]] if tag == "link" else [])
+        self.loaded += [given[name] for name in ("src", "srcset", "action") if name in given] + (
+            [given["href"]] if tag == "link" else []
+        )
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -68,7 +72,9 @@ def test_no_link_dangles_and_no_identifier_is_given_twice(site: dict[str, Page])
 def test_nothing_is_loaded_from_elsewhere(site: dict[str, Page]) -> None:
     assert {source for page in site.values() for source in page.loaded} == {"style.css", "filter.js"}
     static = Path(__file__).resolve().parent.parent / "ontune" / "html" / "templates"
-    assert not re.search(r"url\(|@import|https?:", (static / "style.css").read_text() + (static / "filter.js").read_text())
+    assert not re.search(
+        r"url\(|@import|https?:", (static / "style.css").read_text() + (static / "filter.js").read_text()
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,13 +89,22 @@ def test_nothing_is_loaded_from_elsewhere(site: dict[str, Page]) -> None:
 )
 def test_everything_has_its_place(pattern: str, site: dict[str, Page]) -> None:
     own = tuple(namespace for namespace in PREFIXES.values() if "w3id.org/ontune" in namespace)
-    named = {row["x"] for row in shipped().full_store.select(f"SELECT DISTINCT ?x WHERE {{ {pattern} FILTER(ISIRI(?x)) }}")}
+    named = {
+        row["x"]
+        for row in shipped().full_store.select(f"SELECT DISTINCT ?x WHERE {{ {pattern} FILTER(ISIRI(?x)) }}")
+    }
     anchors = {identifier for page in site.values() for identifier in page.ids}
-    prefixes = sorted(((namespace, prefix) for prefix, namespace in PREFIXES.items()), key=lambda pair: -len(pair[0]))
+    prefixes = sorted(
+        ((namespace, prefix) for prefix, namespace in PREFIXES.items()), key=lambda pair: -len(pair[0])
+    )
     missing = []
     for iri in named:
         if iri.startswith(own):
-            short = next(f"{prefix}:{iri.removeprefix(namespace)}" for namespace, prefix in prefixes if iri.startswith(namespace))
+            short = next(
+                f"{prefix}:{iri.removeprefix(namespace)}"
+                for namespace, prefix in prefixes
+                if iri.startswith(namespace)
+            )
             missing += [iri] if ANCHOR.sub("-", short) not in anchors else []
     assert named
     assert missing == []
@@ -124,7 +139,11 @@ def test_what_a_file_says_is_never_markup(tmp_path: Path) -> None:
     queries = tmp_path / "queries"
     queries.mkdir()
     (queries / "q.rq").write_text(f"# title: {hostile}\nSELECT ('{hostile}' AS ?x) {{}}")
-    few = [source for source in shipped_sources() if source.name in ("ontology/core.ttl", "kb/facts/allocators.ttl", "kb/facts/decisions.ttl")]
+    few = [
+        source
+        for source in shipped_sources()
+        if source.name in ("ontology/core.ttl", "kb/facts/allocators.ttl", "kb/facts/decisions.ttl")
+    ]
     before = write_site(tmp_path / "site", few, {}, KNOWLEDGE)
     sources = [*few, Source(addition, "additions/0/mine.ttl", added=True)]
     assert write_site(tmp_path / "site", sources, named_queries([queries]), KNOWLEDGE) == before + 1
@@ -135,7 +154,9 @@ def test_what_a_file_says_is_never_markup(tmp_path: Path) -> None:
     assert hostile in Page((tmp_path / "site" / "additions-0-mine.html").read_text(encoding="utf-8")).text
 
 
-def test_a_folder_with_something_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_with_something_else_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(BadInput, match="holds something else"):
         write_site(tmp_path, shipped_sources()[:3], {}, KNOWLEDGE)
@@ -147,7 +168,9 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path, capsys: pyte
 
 
 def test_a_rules_text_is_laid_out_without_being_changed() -> None:
-    texts = [row["text"] for row in shipped().full_store.select("SELECT ?text WHERE { ?r sh:construct ?text }")]
+    texts = [
+        row["text"] for row in shipped().full_store.select("SELECT ?text WHERE { ?r sh:construct ?text }")
+    ]
     assert texts
     for text in texts:
         assert "".join(laid_out(text).split()) == "".join(text.split())

@@ -1,4 +1,6 @@
-"""Importers: archspec, wheels, MLPerf, MODAK; what is dirty is normalised by a declared rule or reported, and nothing is dropped in silence."""
+"""Importers: archspec, wheels, MLPerf, MODAK; what is dirty is normalised by a declared rule or reported, and
+nothing is dropped in silence.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ def loaded(turtle: str) -> ox.Store:
 
 
 def instances(store: ox.Store, term: str) -> list[ox.NamedNode]:
-    found = [quad.subject for quad in store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), ox.NamedNode(on(term)), None)]
+    found = [
+        quad.subject
+        for quad in store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), ox.NamedNode(on(term)), None)
+    ]
     return [subject for subject in found if isinstance(subject, ox.NamedNode)]
 
 
@@ -46,7 +51,10 @@ def test_the_shipped_microarchitectures_are_those_of_the_installed_archspec() ->
 
 def test_a_part_number_that_archspec_does_not_know_is_none() -> None:
     store, part = loaded(import_archspec().turtle), "cpuPart"
-    assert (texts(store, ox.NamedNode(PREFIXES["uarch"] + "m2"), part), texts(store, ox.NamedNode(PREFIXES["uarch"] + "m4"), part)) == (["0x032"], [])
+    assert (
+        texts(store, ox.NamedNode(PREFIXES["uarch"] + "m2"), part),
+        texts(store, ox.NamedNode(PREFIXES["uarch"] + "m4"), part),
+    ) == (["0x032"], [])
     assert (microarchitectures()["m2"].part, microarchitectures()["m4"].part) == ("0x032", "")
 
 
@@ -54,14 +62,18 @@ def test_the_partial_order_is_that_of_archspec() -> None:
     store = loaded(import_archspec().turtle)
     query = f"SELECT ?one ?other WHERE {{ ?one <{on('from')}>+ ?other }}"
     stated = {tuple(local_name(term.value) for term in row) for row in store.query(query)}  # type: ignore[union-attr]
-    assert stated == {(name, ancestor.name) for name, target in TARGETS.items() for ancestor in target.ancestors}
+    assert stated == {
+        (name, ancestor.name) for name, target in TARGETS.items() for ancestor in target.ancestors
+    }
     level = ox.NamedNode(PREFIXES["uarch"] + "zen5")
     assert set(texts(store, level, "hasFeature")) <= set(TARGETS["zen5"].features)
 
 
 def test_a_missing_ancestor_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "m.json"
-    path.write_text(json.dumps({"microarchitectures": {"new": {"from": ["gone"], "vendor": "Maker", "features": []}}}))
+    path.write_text(
+        json.dumps({"microarchitectures": {"new": {"from": ["gone"], "vendor": "Maker", "features": []}}})
+    )
     assert import_source("archspec", path).findings == ["new: descends from gone, which is not described"]
 
 
@@ -86,15 +98,27 @@ def wheel(folder: Path, name: str, metadata: str) -> Path:
 
 
 def test_a_wheel_becomes_a_release_and_a_wheel_option(tmp_path: Path) -> None:
-    path = wheel(tmp_path, "torch-2.99.1+cu130-cp311-cp311-manylinux_2_28_x86_64.whl", METADATA.format(version="2.99.1+cu130"))
+    path = wheel(
+        tmp_path,
+        "torch-2.99.1+cu130-cp311-cp311-manylinux_2_28_x86_64.whl",
+        METADATA.format(version="2.99.1+cu130"),
+    )
     report = import_source("wheel", path)
     store = loaded(report.turtle)
     release, built = (ox.NamedNode(PREFIXES["kb"] + name) for name in ("torch-2.99.1", "torch-2.99.1-cuda"))
     assert texts(store, release, "releaseOf") == [PREFIXES["kb"] + "pytorch"]
     assert texts(store, release, "version") == ["2.99.1"]
-    assert {local_name(need) for need in texts(store, release, "needs")} == {"pytorch", "python-at-least-3.10", "python-at-most-3.13"}
+    assert {local_name(need) for need in texts(store, release, "needs")} == {
+        "pytorch",
+        "python-at-least-3.10",
+        "python-at-most-3.13",
+    }
     assert {local_name(need) for need in texts(store, built, "needs")} == {"torch-2.99.1", "glibc-2.28"}
-    assert (texts(store, built, "device"), texts(store, built, "toolkit"), texts(store, built, "megabytes")) == (["cuda"], ["13.0"], ["3"])
+    assert (
+        texts(store, built, "device"),
+        texts(store, built, "toolkit"),
+        texts(store, built, "megabytes"),
+    ) == (["cuda"], ["13.0"], ["3"])
     assert texts(store, built, "requires") == ["sympy>=1.13.3"] and report.findings == []
 
 
@@ -109,7 +133,10 @@ def test_metadata_alone_says_less_and_the_report_says_so(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("metadata", "complaint"),
     [
-        (METADATA.format(version="1.0").replace("torch", "torhc"), "no framework is distributed as 'torhc'.*did you mean 'torch'"),
+        (
+            METADATA.format(version="1.0").replace("torch", "torhc"),
+            "no framework is distributed as 'torhc'.*did you mean 'torch'",
+        ),
         (METADATA.format(version='1.0" ; owl:sameAs <urn:x>'), "has no name or version"),
         ("", "has no name or version"),
     ],
@@ -156,7 +183,9 @@ def mlperf(folder: Path, systems: dict[str, dict[str, object]], rows: list[tuple
     written = []
     for name, minutes, throughput in rows:
         numbers = f'{minutes},{minutes - 1},{minutes + 1},256,{throughput},"{{""opt_name"": ""adam""}}"'
-        written.append(f"v4.1,Somebody,{name},retinanet,5,5,{numbers},systems/v4.1/Somebody/systems/{name}.json")
+        written.append(
+            f"v4.1,Somebody,{name},retinanet,5,5,{numbers},systems/v4.1/Somebody/systems/{name}.json"
+        )
     (folder / "results.csv").write_text("\n".join([HEADER, *written]) + "\n")
     return folder
 
@@ -164,21 +193,31 @@ def mlperf(folder: Path, systems: dict[str, dict[str, object]], rows: list[tuple
 def test_spellings_units_and_numbers_as_text_are_normalised(tmp_path: Path) -> None:
     spellings: dict[str, dict[str, object]] = {
         "a": {},
-        "b": {"accelerator_model_name": "NVIDIA H100 80GB HBM3", "accelerator_memory_capacity": "81559 MiB", "number_of_nodes": 2},
+        "b": {
+            "accelerator_model_name": "NVIDIA H100 80GB HBM3",
+            "accelerator_memory_capacity": "81559 MiB",
+            "number_of_nodes": 2,
+        },
     }
     report = import_source("mlperf", mlperf(tmp_path, spellings, [("a", 20, 100), ("b", 11, 200)]))
     store = loaded(report.turtle)
     one, two = (ox.NamedNode(PREFIXES["tgt"] + f"mlperf-v4.1-Somebody-{name}") for name in "ab")
     assert [texts(store, node, "nodes") for node in (one, two)] == [["1"], ["2"]]
     assert texts(store, one, "operatingSystem") == ["ubuntu 22.04"]
-    drivers = {quad.object.value for quad in store.quads_for_pattern(None, ox.NamedNode(on("driver")), None, None)}  # type: ignore[union-attr]
+    drivers = {
+        quad.object.value for quad in store.quads_for_pattern(None, ox.NamedNode(on("driver")), None, None)
+    }  # type: ignore[union-attr]
     assert drivers == {"535.129.03"}
     assert texts(store, one, "physicalCores") == ["112"] and texts(store, one, "memoryGib") == ["1862.6"]
     models = {
-        value.value for quad in store.quads_for_pattern(None, ox.NamedNode(on("model")), None, None) if isinstance(value := quad.object, ox.Literal)
+        value.value
+        for quad in store.quads_for_pattern(None, ox.NamedNode(on("model")), None, None)
+        if isinstance(value := quad.object, ox.Literal)
     }
     assert models == {"NVIDIA H100 80GB HBM3"}
-    assert any("'NVIDIA H100-SXM5-80GB' is read as 'NVIDIA H100 80GB HBM3'" in finding for finding in report.findings)
+    assert any(
+        "'NVIDIA H100-SXM5-80GB' is read as 'NVIDIA H100 80GB HBM3'" in finding for finding in report.findings
+    )
     assert any("not imported: cooling" in finding for finding in report.findings)
 
 
@@ -186,11 +225,20 @@ def test_spellings_units_and_numbers_as_text_are_normalised(tmp_path: Path) -> N
     ("changes", "finding"),
     [
         ({"host_memory_capacity": "2T GB"}, "host_memory_capacity is '2T GB': left unknown"),
-        ({"host_processor_core_count": "Node1: 128, Node2: 64"}, "host_processor_core_count is 'Node1: 128, Node2: 64': left unknown"),
-        ({"accelerator_model_name": "Brand New 1"}, "'Brand New 1' has no declared normal form: kept as it stands"),
+        (
+            {"host_processor_core_count": "Node1: 128, Node2: 64"},
+            "host_processor_core_count is 'Node1: 128, Node2: 64': left unknown",
+        ),
+        (
+            {"accelerator_model_name": "Brand New 1"},
+            "'Brand New 1' has no declared normal form: kept as it stands",
+        ),
         ({"framework": "NVIDIA Release 23.09"}, "stale, kept as submitted"),
         ({"other_software_stack": [{"cuda_driver_version": "TBD"}]}, "the driver is 'TBD': left unknown"),
-        ({"operating_system": "host: one, container: another"}, "operating_system 'host: one, container: another' has no declared normal form"),
+        (
+            {"operating_system": "host: one, container: another"},
+            "operating_system 'host: one, container: another' has no declared normal form",
+        ),
     ],
 )
 def test_what_no_rule_covers_is_reported(tmp_path: Path, changes: dict[str, object], finding: str) -> None:
@@ -200,12 +248,24 @@ def test_what_no_rule_covers_is_reported(tmp_path: Path, changes: dict[str, obje
 
 
 def test_a_result_unlike_its_neighbours_is_doubted_and_kept(tmp_path: Path) -> None:
-    rows = [("a", 22.0, 3844.0), ("b", 22.5, 3800.0), ("c", 21.5, 3900.0), ("slow", 55.6, 3844.0), ("unit", 22.1, 38.0)]
+    rows = [
+        ("a", 22.0, 3844.0),
+        ("b", 22.5, 3800.0),
+        ("c", 21.5, 3900.0),
+        ("slow", 55.6, 3844.0),
+        ("unit", 22.1, 38.0),
+    ]
     report = import_source("mlperf", mlperf(tmp_path, {name: {} for name, _, _ in rows}, rows))
     store = loaded(report.turtle)
-    doubts = {local_name(node.value): texts(store, node, "doubt") for node in instances(store, "PublishedResult")}
+    doubts = {
+        local_name(node.value): texts(store, node, "doubt") for node in instances(store, "PublishedResult")
+    }
     doubted = {name.split("-")[3]: found[0] for name, found in doubts.items() if found}
-    assert set(doubted) == {"slow", "unit"} and "times as long" in doubted["slow"] and "another unit" in doubted["unit"]
+    assert (
+        set(doubted) == {"slow", "unit"}
+        and "times as long" in doubted["slow"]
+        and "another unit" in doubted["unit"]
+    )
 
 
 def test_one_measurement_published_twice_is_doubted(tmp_path: Path) -> None:
@@ -252,7 +312,9 @@ def modak(folder: Path, images: list[dict[str, object]], requests: dict[str, str
     (folder / "knowledge").mkdir()
     (folder / "requests").mkdir()
     (folder / "knowledge/containers_29.json").write_text(json.dumps(images))
-    (folder / "knowledge/infrastructures_2020.csv").write_text("name,num_nodes,desc,scheduler,mpi\negi,10,EGI,torque,openmpi\nodd,1,Odd,fairy,NULL\n")
+    (folder / "knowledge/infrastructures_2020.csv").write_text(
+        "name,num_nodes,desc,scheduler,mpi\negi,10,EGI,torque,openmpi\nodd,1,Odd,fairy,NULL\n"
+    )
     for name, text in requests.items():
         (folder / "requests" / name).write_text(text)
     return folder
@@ -268,7 +330,9 @@ def modak(folder: Path, images: list[dict[str, object]], requests: dict[str, str
         (image("A/no-tag", "2.4", "none"), "imageReference", "repository:tag"),
     ],
 )
-def test_label_errors_become_doubts_and_not_truth(tmp_path: Path, claims: dict[str, object], lost: str, doubt: str) -> None:
+def test_label_errors_become_doubts_and_not_truth(
+    tmp_path: Path, claims: dict[str, object], lost: str, doubt: str
+) -> None:
     report = import_source("modak", modak(tmp_path, [claims], {}))
     store = loaded(report.turtle)
     (found,) = instances(store, "PublishedImage")
@@ -277,12 +341,18 @@ def test_label_errors_become_doubts_and_not_truth(tmp_path: Path, claims: dict[s
 
 
 @pytest.mark.parametrize(
-    ("claims", "doubt"), [(image("a/b:latest", "latest", "none"), "moves"), (image("a/b:tf-2.4-cpu-src", "2.4", "none", "x86"), "fail on others")]
+    ("claims", "doubt"),
+    [
+        (image("a/b:latest", "latest", "none"), "moves"),
+        (image("a/b:tf-2.4-cpu-src", "2.4", "none", "x86"), "fail on others"),
+    ],
 )
 def test_warnings_are_doubts_beside_the_claim(tmp_path: Path, claims: dict[str, object], doubt: str) -> None:
     store = loaded(import_source("modak", modak(tmp_path, [claims], {})).turtle)
     (found,) = instances(store, "PublishedImage")
-    assert any(doubt in text for text in texts(store, found, "doubt")) and texts(store, found, "imageReference")
+    assert any(doubt in text for text in texts(store, found, "doubt")) and texts(
+        store, found, "imageReference"
+    )
 
 
 def test_a_right_label_raises_no_doubt(tmp_path: Path) -> None:
@@ -291,13 +361,29 @@ def test_a_right_label_raises_no_doubt(tmp_path: Path) -> None:
 
 
 def test_sites_and_requests(tmp_path: Path) -> None:
-    config = {"config": {"ai_framework": "tensorflow"}, "ai_framework-tensorflow": {"version": "2.1", "xla": True}}
-    asked = {"job": {"target": {"name": "egi"}, "optimisation": {"enable_opt_build": True, "app_type-ai_training": config}}}
-    report = import_source("modak", modak(tmp_path, [], {"good.json": json.dumps(asked), "torn.json": '{\n"job": {', "empty.json": "{}"}))
+    config = {
+        "config": {"ai_framework": "tensorflow"},
+        "ai_framework-tensorflow": {"version": "2.1", "xla": True},
+    }
+    asked = {
+        "job": {
+            "target": {"name": "egi"},
+            "optimisation": {"enable_opt_build": True, "app_type-ai_training": config},
+        }
+    }
+    report = import_source(
+        "modak",
+        modak(tmp_path, [], {"good.json": json.dumps(asked), "torn.json": '{\n"job": {', "empty.json": "{}"}),
+    )
     store = loaded(report.turtle)
     (request,) = instances(store, "JobRequest")
-    assert (texts(store, request, "claimsApplication"), texts(store, request, "claimsVersion")) == (["tensorflow"], ["2.1"])
-    assert texts(store, request, "claimsFeature") == ["xla=true"] and texts(store, request, "atSite") == [PREFIXES["site"] + "modak-egi"]
+    assert (texts(store, request, "claimsApplication"), texts(store, request, "claimsVersion")) == (
+        ["tensorflow"],
+        ["2.1"],
+    )
+    assert texts(store, request, "claimsFeature") == ["xla=true"] and texts(store, request, "atSite") == [
+        PREFIXES["site"] + "modak-egi"
+    ]
     assert texts(store, ox.NamedNode(PREFIXES["site"] + "modak-egi"), "scheduler") == ["pbs"]
     assert any("scheduler 'fairy'" in finding for finding in report.findings)
     assert any(finding.startswith("requests/torn.json:2: not imported") for finding in report.findings)
@@ -329,7 +415,12 @@ def test_a_normalisation_matches_whole_values_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("garbage", ":1: malformed JSON"), ("[]", "no microarchitectures"), ('{"microarchitectures": {"x": {}}}', "with features")]
+    ("text", "said"),
+    [
+        ("garbage", ":1: malformed JSON"),
+        ("[]", "no microarchitectures"),
+        ('{"microarchitectures": {"x": {}}}', "with features"),
+    ],
 )
 def test_something_else_than_archspecs_file_is_refused(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "uarch.json").write_text(text)

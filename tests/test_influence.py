@@ -1,8 +1,10 @@
-"""No near copies: without any one rule, conflict or effect, a plan is another, or what a plan says against an option.
+"""No near copies: without any one rule, conflict or effect, a plan is another, or what a plan says against an
+option.
 
-Each is taken out of the compiled knowledge in turn, and the request that its case names as firing is planned again; without a rule that asks no
-request, the knowledge is compiled again. A plan lists every option of every decision with what speaks against it, so that it holds the why-nots of
-all options. That the case itself changes, `test_cases` shows.
+Each is taken out of the compiled knowledge in turn, and the request that its case names as firing is planned
+again; without a rule that asks no request, the knowledge is compiled again. A plan lists every option of
+every decision with what speaks against it, so that it holds the why-nots of all options. That the case itself
+changes, `test_cases` shows.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ ELSEWHERE = {
     "rule:feature-of-level": "zen5-level-only mnist-cnn framework=tensorflow",
     "kb:tensorflow-2.16-libraries": "eos-h100 mnist-cnn framework=tensorflow framework_release=tensorflow-2.16.2",
 }
-"""Requests on which what weighs nothing on its case weighs: for rules that ask no request; and for what speaks to nobody but who asks for it."""
+"""Requests on which what weighs nothing on its case weighs: for rules that ask no request; and for what
+speaks to nobody but who asks for it.
+"""
 
 
 @cache
@@ -42,9 +46,13 @@ def table() -> CaseTable:
 
 @contextmanager
 def without(store: KnowledgeStore, iri: str) -> Iterator[Reasoner]:
-    """A reasoner over the compiled knowledge while a resource, what refers to it, and what it has concluded are taken out."""
+    """A reasoner over the compiled knowledge while a resource, what refers to it, and what it has concluded
+    are taken out.
+    """
     node = ox.NamedNode(iri)
-    gone = set(store.store.quads_for_pattern(node, None, None, None)) | set(store.store.quads_for_pattern(None, None, node, None))
+    gone = set(store.store.quads_for_pattern(node, None, None, None)) | set(
+        store.store.quads_for_pattern(None, None, node, None)
+    )
     gone |= set(store.store.quads_for_pattern(None, None, None, node))
     assert gone
     store.remove(gone)
@@ -61,7 +69,9 @@ def told(reasoner: Reasoner, line: str) -> str:
         plan = reasoner.plan_request(make_request(case.workload, case.target, **case.wishes)).to_json()
     except OntuneError as error:
         return str(error)
-    return json.dumps({key: value for key, value in plan.items() if key not in ("plan_id", "knowledge")}, sort_keys=True)
+    return json.dumps(
+        {key: value for key, value in plan.items() if key not in ("plan_id", "knowledge")}, sort_keys=True
+    )
 
 
 @cache
@@ -82,6 +92,8 @@ def test_without_it_a_plan_or_a_why_not_is_another(name: str) -> None:
 
 @pytest.mark.parametrize("name", [prefixed(rule.iri) for rule in whole().rules if not rule.per_request])
 def test_compiled_without_a_rule_that_asks_no_request_a_plan_is_another(name: str) -> None:
-    reasoner = Reasoner(store=compile_without([name], []))  # what other rules have concluded from its conclusions is gone as well
+    reasoner = Reasoner(
+        store=compile_without([name], [])
+    )  # what other rules have concluded from its conclusions is gone as well
     line = ELSEWHERE.get(name, ANYWHERE)
     assert told(reasoner, line) != told_by_all(line), f"{name} weighs nothing on {line}: {REMEDY}"

@@ -1,4 +1,6 @@
-"""Hostile texts in every field that a user or the knowledge base fills: refused with a message, or carried as data; nothing else is ever written."""
+"""Hostile texts in every field that a user or the knowledge base fills: refused with a message, or carried as
+data; nothing else is ever written.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +24,101 @@ from kb.fact_keys import fact_keys
 from kb.site import complete_site
 from reasoner.plan import Plan
 
-COMMANDS = ("touch CANARY", "$(touch CANARY)", "`touch CANARY`", "${IFS}touch${IFS}CANARY", "<(touch CANARY)", "/bin/sh -c 'touch CANARY'")
+COMMANDS = (
+    "touch CANARY",
+    "$(touch CANARY)",
+    "`touch CANARY`",
+    "${IFS}touch${IFS}CANARY",
+    "<(touch CANARY)",
+    "/bin/sh -c 'touch CANARY'",
+)
 BREAKS = ("\n", "\r\n", "\r", "\x0b", "\x0c", "\x00", "\x1b", "\x85", "\u2028", "\u2029", "\t")
-LEADS = ("'", '"', "\\", "\\'", '\\"', ";", "&&", "||", "|", "&", "#", ")", "}", "]]", "$", "!", "*", "?", "~", "%", "{{", "{%", "{#", "--", "-", "=")
+LEADS = (
+    "'",
+    '"',
+    "\\",
+    "\\'",
+    '\\"',
+    ";",
+    "&&",
+    "||",
+    "|",
+    "&",
+    "#",
+    ")",
+    "}",
+    "]]",
+    "$",
+    "!",
+    "*",
+    "?",
+    "~",
+    "%",
+    "{{",
+    "{%",
+    "{#",
+    "--",
+    "-",
+    "=",
+)
 SECTIONS = (
     "%post\n touch CANARY", "%runscript", "%environment\nexport A=1", "#SBATCH --uid=0", "\n#SBATCH --uid=0", "\n#PBS -u root", "Bootstrap: yum",
     "{{ base }}", "{{base}}", "{{ cores }}", "{% raw %}", "{# x #}", "{{ ''.__class__ }}", "{cores}", "{cores}{cores}", "{devices}", "{unknown}",
 )  # fmt: skip
-PATHS = ("../../CANARY", "/CANARY", "..", ".", "", "~/CANARY", "a/../../CANARY", "//CANARY", "CON", "x" * 300, "/dev/null", "file:///CANARY", "./-rf")
-OPTIONS = ("-e", "--help", "--output=CANARY", "-o CANARY", "--no-container", "-rf /", "--bind /:/mnt", "-", "--", "-c")
-UNICODE = ("ünïcödé", "数据", "🚀", "\u202eevil", "\ufeffbom", "a\u0301", "\ud800", "\u200b", "\uff21", "ﬁ", "İ", "\U0010ffff")
+PATHS = (
+    "../../CANARY",
+    "/CANARY",
+    "..",
+    ".",
+    "",
+    "~/CANARY",
+    "a/../../CANARY",
+    "//CANARY",
+    "CON",
+    "x" * 300,
+    "/dev/null",
+    "file:///CANARY",
+    "./-rf",
+)
+OPTIONS = (
+    "-e",
+    "--help",
+    "--output=CANARY",
+    "-o CANARY",
+    "--no-container",
+    "-rf /",
+    "--bind /:/mnt",
+    "-",
+    "--",
+    "-c",
+)
+UNICODE = (
+    "ünïcödé",
+    "数据",
+    "🚀",
+    "\u202eevil",
+    "\ufeffbom",
+    "a\u0301",
+    "\ud800",
+    "\u200b",
+    "\uff21",
+    "ﬁ",
+    "İ",
+    "\U0010ffff",
+)
 LONG = ("a" * 1_000_000, "$(touch CANARY)" * 70_000, "'" * 40_000, "{" * 1_000_000, "\n" * 1_000_000)
-NOT_TEXT: tuple[Any, ...] = (None, True, 0, -1, 1.5, [], ["touch CANARY"], {}, {"a": "$(touch CANARY)"}, b"bytes")
+NOT_TEXT: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    [],
+    ["touch CANARY"],
+    {},
+    {"a": "$(touch CANARY)"},
+    b"bytes",
+)
 HOSTILE: tuple[Any, ...] = (
     *COMMANDS,
     *(f"a{separator}{command}" for separator in BREAKS for command in COMMANDS),
@@ -50,7 +135,11 @@ def in_application(how: Any, name: str | None, manager: Any = "") -> Callable[[A
     """A plan with the text as an application's value, or as its name where no name is given."""
 
     def made(text: Any) -> Plan:
-        application = plans.application(how, name, text, manager) if name else plans.application(how, text, "x", manager)
+        application = (
+            plans.application(how, name, text, manager)
+            if name
+            else plans.application(how, text, "x", manager)
+        )
         return plans.plan("pytorch", "debian-12", plans.taken("more", "hostile", application))
 
     return made
@@ -59,7 +148,9 @@ def in_application(how: Any, name: str | None, manager: Any = "") -> Callable[[A
 def _reasoned(source: Any) -> Plan:
     plan = plans.plan()
     reason = dataclasses.replace(plan.decisions[0].reasons[0], sources=(source,))
-    return dataclasses.replace(plan, decisions=(dataclasses.replace(plan.decisions[0], reasons=(reason,)), *plan.decisions[1:]))
+    return dataclasses.replace(
+        plan, decisions=(dataclasses.replace(plan.decisions[0], reasons=(reason,)), *plan.decisions[1:])
+    )
 
 
 def _required(**hostile: Any) -> Plan:
@@ -71,7 +162,9 @@ def _required(**hostile: Any) -> Plan:
 FIELDS: dict[str, Callable[[Any], Plan]] = {
     "workload name": in_workload("name"),
     "network": in_workload("network"),
-    "parameter name": lambda text: plans.plan(parameters={text: 1}) if isinstance(text, str) else plans.plan(parameters=text),
+    "parameter name": lambda text: (
+        plans.plan(parameters={text: 1}) if isinstance(text, str) else plans.plan(parameters=text)
+    ),
     "parameter": lambda text: plans.plan(parameters={"batch": text}),
     "data": in_workload("data"),
     "script": in_workload("script"),
@@ -85,8 +178,12 @@ FIELDS: dict[str, Callable[[Any], Plan]] = {
     "source of a reason": lambda text: _reasoned(text),
     "plan id": lambda text: dataclasses.replace(plans.plan(), plan_id=text),
     "knowledge": lambda text: dataclasses.replace(plans.plan(), knowledge={"sha256": text}),
-    "decision": lambda text: plans.plan("pytorch", "debian-12", plans.taken(text, "o", plans.application("env", "A", "1"))),
-    "option": lambda text: plans.plan("pytorch", "debian-12", plans.taken("d", text, plans.application("package", "curl", "", "apt"))),
+    "decision": lambda text: plans.plan(
+        "pytorch", "debian-12", plans.taken(text, "o", plans.application("env", "A", "1"))
+    ),
+    "option": lambda text: plans.plan(
+        "pytorch", "debian-12", plans.taken("d", text, plans.application("package", "curl", "", "apt"))
+    ),
     "variable": in_application("env", "HOSTILE"),
     "variable name": in_application("env", None),
     "system package": in_application("package", None, "apt"),
@@ -108,7 +205,9 @@ def test_there_are_hostile_values_enough() -> None:
 
 
 def structure(files: dict[str, bytes]) -> dict[str, list[str]]:
-    """Of every file, the lines that mean something to its reader whatever stands in them: sections, headers, instructions, directives."""
+    """Of every file, the lines that mean something to its reader whatever stands in them: sections, headers,
+    instructions, directives.
+    """
     marks = {
         "ontune.def": r"^\s*%\w+|^\w+:.*",
         "Dockerfile": r"^(?!ENV )[A-Z]+ ",
@@ -116,7 +215,10 @@ def structure(files: dict[str, bytes]) -> dict[str, list[str]]:
         "job.pbs": r"^#PBS -\w+",
         "requirements.txt": r"^-.*",
     }
-    return {name: re.findall(mark, files[name].decode().replace("\r", "\n"), re.MULTILINE) for name, mark in marks.items()}
+    return {
+        name: re.findall(mark, files[name].decode().replace("\r", "\n"), re.MULTILINE)
+        for name, mark in marks.items()
+    }
 
 
 EXPECTED = structure(files_of(plans.plan(), ("apptainer", "dockerfile"), tuple(FILES)))
@@ -124,11 +226,16 @@ EXPECTED = structure(files_of(plans.plan(), ("apptainer", "dockerfile"), tuple(F
 
 @functools.cache
 def accepted(field: str) -> list[tuple[Any, dict[str, bytes]]]:
-    """The hostile texts that a field takes, each with the files that carry it. A refusal must be a message for the user."""
+    """The hostile texts that a field takes, each with the files that carry it.
+
+    A refusal must be a message for the user.
+    """
     taken = []
     for text in HOSTILE:
         try:
-            taken.append((text, files_of(FIELDS[field](text), ("apptainer", "dockerfile"), tuple(FILES), bill=False)))
+            taken.append(
+                (text, files_of(FIELDS[field](text), ("apptainer", "dockerfile"), tuple(FILES), bill=False))
+            )
         except BadInput as refusal:
             assert len(str(refusal)) < 1000, "a refusal repeats a long text"
             assert str(refusal).isprintable(), f"a refusal repeats what cannot be printed: {refusal!r}"
@@ -144,14 +251,21 @@ def test_no_text_adds_a_section_or_a_directive(field: str) -> None:
 def assert_parsed(scripts: list[bytes], folder: Path) -> None:
     """Bash parses them, many in one process: as the bodies of functions that are never called."""
     whole = folder / "all.sh"
-    whole.write_bytes(b"".join(b"f%d() {\n%s\n}\n" % (number, script) for number, script in enumerate(scripts)))
+    whole.write_bytes(
+        b"".join(b"f%d() {\n%s\n}\n" % (number, script) for number, script in enumerate(scripts))
+    )
     done = subprocess.run(["bash", "-n", whole], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_script_stays_a_script(field: str, tmp_path: Path) -> None:
-    texts = {content for _, files in accepted(field) for name, content in files.items() if name.endswith((".sh", ".slurm", ".pbs"))}
+    texts = {
+        content
+        for _, files in accepted(field)
+        for name, content in files.items()
+        if name.endswith((".sh", ".slurm", ".pbs"))
+    }
     assert_parsed(list(texts), tmp_path)
 
 
@@ -179,10 +293,16 @@ def test_what_is_accepted_arrives_as_it_was(field: str, tmp_path: Path) -> None:
         words = done.stdout.decode().split("\0")
         said = str(text).lower() if isinstance(text, bool) else str(text)
         filled = said.replace("{cores}", "3").replace("{devices}", "1")
-        carried = {"parameter": f"batch={said}", "setting": f"hostile={filled}", "variable": f"HOSTILE={filled}"}
+        carried = {
+            "parameter": f"batch={said}",
+            "setting": f"hostile={filled}",
+            "variable": f"HOSTILE={filled}",
+        }
         carried["command"] = said.replace("${IFS}", " \t\n")  # a command's own variables are those of its job
         assert carried.get(field, said) in words or text in (None, [], {}, 0), f"{text!r:.80}"
-        assert sorted(path.name for path in home.iterdir()) == ["run.sh", "usable_cores.sh"], f"{text!r:.80} ran a command"
+        assert sorted(path.name for path in home.iterdir()) == ["run.sh", "usable_cores.sh"], (
+            f"{text!r:.80} ran a command"
+        )
 
 
 def wish(key: str, text: Any) -> dict[str, Any]:
@@ -191,8 +311,16 @@ def wish(key: str, text: Any) -> dict[str, Any]:
 
 def assert_only_directives(files: dict[str, bytes], text: Any) -> None:
     """Whatever a scheduler reads from a script is a directive of a known form."""
-    directives = [line for name in ("job.slurm", "job.pbs") for line in files[name].decode().splitlines() if line.startswith(("#SBATCH", "#PBS"))]
-    assert all(re.fullmatch(r"#(SBATCH --[a-z-]+(=[\w%.:,@|&+-]+)?|PBS -\w [\w:=.,@|&+-]+)", line) for line in directives), f"{text!r:.80}"
+    directives = [
+        line
+        for name in ("job.slurm", "job.pbs")
+        for line in files[name].decode().splitlines()
+        if line.startswith(("#SBATCH", "#PBS"))
+    ]
+    assert all(
+        re.fullmatch(r"#(SBATCH --[a-z-]+(=[\w%.:,@|&+-]+)?|PBS -\w [\w:=.,@|&+-]+)", line)
+        for line in directives
+    ), f"{text!r:.80}"
 
 
 @pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(Job)])
@@ -220,17 +348,31 @@ def described(path: str, text: Any) -> dict[str, Any]:
     value = [text] if last.endswith("[]") else text
     if holder.endswith("[]"):
         return {holder[:-2]: [{last: value, **beside}]}
-    return {holder: {last[:-2] if last.endswith("[]") else last: value}} if holder else {last.removesuffix("[]"): value}
+    return (
+        {holder: {last[:-2] if last.endswith("[]") else last: value}}
+        if holder
+        else {last.removesuffix("[]"): value}
+    )
 
 
 @pytest.mark.parametrize("path", [*SITE_KEYS, "name", "iri"])
 def test_no_text_in_a_site_adds_a_directive_or_runs_a_command(path: str, tmp_path: Path) -> None:
-    plan = plans.plan("pytorch", "debian-12", plans.taken("data", "staged", plans.application("flag", "stage-data", "node-local")), data="/data")
+    plan = plans.plan(
+        "pytorch",
+        "debian-12",
+        plans.taken("data", "staged", plans.application("flag", "stage-data", "node-local")),
+        data="/data",
+    )
     scripts: list[bytes] = []
     for text in HOSTILE:
         try:
             site = complete_site(described(path, text), "site.yaml")
-            files = files_of(dataclasses.replace(plan, site=site.to_json()), ("apptainer", "dockerfile"), tuple(FILES), bill=False)
+            files = files_of(
+                dataclasses.replace(plan, site=site.to_json()),
+                ("apptainer", "dockerfile"),
+                tuple(FILES),
+                bill=False,
+            )
         except BadInput as refusal:
             assert len(str(refusal)) < 1000 and str(refusal).isprintable(), f"{text!r:.80}"
             continue
@@ -253,7 +395,9 @@ def test_a_hostile_folder_of_a_site_is_made_and_nothing_else(tmp_path: Path) -> 
         room.mkdir()
         try:
             site = complete_site({"storage": [{"path": f"{room}/{text}", "class": "local"}]}, "site.yaml")
-            files = files_of(dataclasses.replace(plan, site=site.to_json()), ("apptainer",), ("bash",), bill=False)
+            files = files_of(
+                dataclasses.replace(plan, site=site.to_json()), ("apptainer",), ("bash",), bill=False
+            )
         except BadInput:
             continue
         taken += 1
@@ -263,7 +407,13 @@ def test_a_hostile_folder_of_a_site_is_made_and_nothing_else(tmp_path: Path) -> 
         (tmp_path / "apptainer").write_text(f'#!/bin/sh\n[ "$1" = inspect ] && {plans.LABELS}; exit 0\n')
         (tmp_path / "apptainer").chmod(0o755)
         before = sorted(path.name for path in tmp_path.iterdir())
-        subprocess.run(["bash", "job.sh"], cwd=tmp_path, capture_output=True, check=False, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+        subprocess.run(
+            ["bash", "job.sh"],
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        )
         assert sorted(path.name for path in tmp_path.iterdir()) == before, f"{text!r}"
         assert not [path for path in tmp_path.rglob("CANARY") if path.is_file()], f"{text!r}"
     assert taken > 20
@@ -283,10 +433,14 @@ def test_nothing_is_written_outside_the_folder(tmp_path: Path) -> None:
 
 def test_packages_that_build_are_names_of_packages() -> None:
     """They bring a second stage, so their definition is compared with one of a harmless package."""
-    expected = structure(files_of(plans.plan(build_packages=["g++"]), ("apptainer", "dockerfile"), tuple(FILES), bill=False))
+    expected = structure(
+        files_of(plans.plan(build_packages=["g++"]), ("apptainer", "dockerfile"), tuple(FILES), bill=False)
+    )
     for text in HOSTILE:
         try:
-            files = files_of(plans.plan(build_packages=[text]), ("apptainer", "dockerfile"), tuple(FILES), bill=False)
+            files = files_of(
+                plans.plan(build_packages=[text]), ("apptainer", "dockerfile"), tuple(FILES), bill=False
+            )
         except BadInput:
             continue
         assert structure(files) == expected, f"{text!r:.80}"

@@ -1,4 +1,6 @@
-"""`ontune install`: what it offers is what lies in `tools/`, and it runs that with Ontune's own folder as the place for programs."""
+"""`ontune install`: what it offers is what lies in `tools/`, and it runs that with Ontune's own folder as the
+place for programs.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +33,17 @@ def own_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "install-thing.sh"
 
 
-def test_an_installer_is_told_where_to_and_its_words_are_seen(own_script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_installer_is_told_where_to_and_its_words_are_seen(
+    own_script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     own_script.write_text('#!/usr/bin/env bash\n# Install a thing.\necho "into $ONTUNE_TOOLS"\n')
     assert scripts.installers() == {"thing": "Install a thing."}
     assert run(["install", "thing"], capsys) == (0, f"into {own_script.parent / 'prefix'}\n")
 
 
-def test_a_failed_installation_is_a_failed_run_with_its_last_words(own_script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_installation_is_a_failed_run_with_its_last_words(
+    own_script: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     own_script.write_text('#!/usr/bin/env bash\n# Install a thing.\necho "no package manager" >&2\nexit 7\n')
     code, printed = run(["install", "thing"], capsys)
     assert code == RunFailed.exit_code

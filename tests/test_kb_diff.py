@@ -1,4 +1,6 @@
-"""`ontune kb diff`: what one state of the knowledge says that another does not, which of it breaks, and whether the version announces it."""
+"""`ontune kb diff`: what one state of the knowledge says that another does not, which of it breaks, and
+whether the version announces it.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +103,9 @@ def test_a_stub_deprecates_and_breaks_nothing(tmp_path: Path) -> None:
 
 
 def test_a_table_of_facts_is_what_its_rows_state(tmp_path: Path) -> None:
-    """Neither that facts become a table, nor that what follows is left out, is a difference; a row that goes is one."""
+    """Neither that facts become a table, nor that what follows is left out, is a difference; a row that goes
+    is one.
+    """
     stated = 'on:versionKey "0001.0010" ; on:numerics on:Exact ; on:support on:Supported'
     row = f'\nkb:x-1.10 a on:Option ; skos:notation "x-1.10" ; on:version "1.10" ; {stated} .'
     old, new = state(tmp_path / "old", STATED + row), state(tmp_path / "new", STATED)
@@ -109,7 +113,9 @@ def test_a_table_of_facts_is_what_its_rows_state(tmp_path: Path) -> None:
         shutil.copytree(ROOT / "ontology", folder / "ontology", dirs_exist_ok=True)
     facts = new / "kb" / "facts"
     (facts / "x.csv").write_text("version\n1.10\n")
-    (facts / "x.ttl.j2").write_text('{% for row in rows %}kb:x-{{ row.version }} a on:Option ; on:version "{{ row.version }}" .{% endfor %}')
+    (facts / "x.ttl.j2").write_text(
+        '{% for row in rows %}kb:x-{{ row.version }} a on:Option ; on:version "{{ row.version }}" .{% endfor %}'
+    )
     assert compare(read_edition(old), read_edition(new)).differences == ()
     (facts / "x.csv").write_text("version\n")
     found = only(compare(read_edition(old), read_edition(new)))

@@ -1,6 +1,8 @@
-"""The compiled knowledge as it is, killed while it is made and damaged where it lies: the same plan or a rebuilt one, never another.
+"""The compiled knowledge as it is, killed while it is made and damaged where it lies: the same plan or a
+rebuilt one, never another.
 
-`test_snapshot.py` tries the same with small parts, which is quick; here it is the shipped knowledge, and the command.
+`test_snapshot.py` tries the same with small parts, which is quick; here it is the shipped knowledge, and the
+command.
 """
 
 from __future__ import annotations
@@ -44,7 +46,9 @@ def processor_seconds(process: int) -> float:
 
 def kill_after(command: list[str], seconds: float, environment: dict[str, str]) -> bool:
     """Start a program, kill it once it has computed for so long; whether it was still running then."""
-    victim = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    victim = subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     while victim.poll() is None and processor_seconds(victim.pid) < seconds:
         time.sleep(0.002)
     killed = victim.poll() is None
@@ -54,7 +58,9 @@ def kill_after(command: list[str], seconds: float, environment: dict[str, str]) 
 
 
 @pytest.mark.long
-def test_three_hundred_kills_while_compiling_change_no_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_three_hundred_kills_while_compiling_change_no_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     cache, chance = tmp_path / "cache", random.Random(1)
     planned(tmp_path / "other")  # so that nothing but the knowledge is made anew
     expected = planned(cache)
@@ -75,13 +81,17 @@ def test_three_hundred_kills_while_compiling_change_no_plan(tmp_path: Path, caps
 
 
 @pytest.mark.long
-def test_three_hundred_kills_while_recording_lose_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_three_hundred_kills_while_recording_lose_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root, chance = Path(__file__).parent.parent, random.Random(2)
     environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}"}
     promised: set[str] = set()
     command = [sys.executable, "-c", RECORDING.replace("200_000", "20_000"), str(tmp_path)]
     for number in range(300):
-        child = subprocess.Popen([*command, str(number % 5)], stdout=subprocess.PIPE, text=True, env=environment)
+        child = subprocess.Popen(
+            [*command, str(number % 5)], stdout=subprocess.PIPE, text=True, env=environment
+        )
         assert child.stdout is not None
         promised.add(child.stdout.readline().strip())
         time.sleep(chance.uniform(0, 0.02))
@@ -97,7 +107,9 @@ def test_three_hundred_kills_while_recording_lose_nothing(tmp_path: Path, capsys
 
 
 @pytest.mark.long
-def test_two_hundred_damages_change_no_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_hundred_damages_change_no_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     cache, pristine, chance = tmp_path / "cache", tmp_path / "pristine", random.Random(3)
     monkeypatch.setenv("ONTUNE_CACHE_HOME", str(cache))
     workload, target = load_workload("mnist-cnn"), load_target("genoa-node")
@@ -122,7 +134,9 @@ def test_two_hundred_damages_change_no_plan(tmp_path: Path, monkeypatch: pytest.
 
 
 def damaged(content: bytes, number: int, chance: random.Random) -> bytes:
-    """A file cut, cut at the end of a line, with a bit turned, with zeros, without a line, with a line twice; each hundredth of it has its turn."""
+    """A file cut, cut at the end of a line, with a bit turned, with zeros, without a line, with a line twice;
+    each hundredth of it has its turn.
+    """
     place = int(len(content) * ((number % 100) + chance.random()) / 100)
     line = content.rfind(b"\n", 0, place) + 1
     end = content.find(b"\n", place) + 1 or len(content)

@@ -1,4 +1,6 @@
-"""The shipped knowledge: how much there is, what it must contain, what its shapes refuse, and that one file extends it."""
+"""The shipped knowledge: how much there is, what it must contain, what its shapes refuse, and that one file
+extends it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def shipped() -> Reasoner:
 
 
 def count(pattern: str) -> int:
-    return int(shipped().full_store.select(f"SELECT (COUNT(DISTINCT ?x) AS ?n) WHERE {{ {pattern} }}")[0]["n"])
+    return int(
+        shipped().full_store.select(f"SELECT (COUNT(DISTINCT ?x) AS ?n) WHERE {{ {pattern} }}")[0]["n"]
+    )
 
 
 def with_addition(tmp_path: Path, text: str) -> tuple[KnowledgeStore, dict[Source, str]]:
@@ -44,11 +48,17 @@ def plan(target: str, workload: str = "mnist-cnn", reasoner: Reasoner | None = N
         ("?x a on:Accelerator", 45),
         ("?x on:optionOf kb:compiler", 16),
         ("?x on:optionOf kb:base_image", 60),
-        ("?x on:optionOf ?d FILTER(?d NOT IN (kb:framework_release, kb:wheel, kb:base_image, kb:python))", 60),
+        (
+            "?x on:optionOf ?d FILTER(?d NOT IN (kb:framework_release, kb:wheel, kb:base_image, kb:python))",
+            60,
+        ),
         ("?x on:optionOf kb:framework_release ; on:releaseOf kb:pytorch", 16),
         ("?x on:optionOf kb:framework_release ; on:releaseOf kb:tensorflow", 18),
         ("?x on:optionOf kb:framework_release ; on:releaseOf kb:jax", 8),
-        ("{ ?x a on:Derivation } UNION { ?x a on:ConflictRule } UNION { ?x a on:Conflict } UNION { ?x a on:Effect }", 120),
+        (
+            "{ ?x a on:Derivation } UNION { ?x a on:ConflictRule } UNION { ?x a on:Conflict } UNION { ?x a on:Effect }",
+            120,
+        ),
         ("?x a on:Target ; skos:notation ?n", 20),
         ("?x a on:Target ; skos:notation ?n ; on:accelerators ?k FILTER(?k > 1)", 8),
         ("?x a on:Target ; skos:notation ?n ; on:nodes ?k FILTER(?k > 1)", 4),
@@ -59,7 +69,10 @@ def test_there_is_enough_of(what: str, least: int) -> None:
 
 
 def test_what_is_ended_is_known_with_its_date() -> None:
-    ended = {row["n"] for row in shipped().full_store.select("SELECT ?n WHERE { ?o on:ended ?date ; skos:notation ?n }")}
+    ended = {
+        row["n"]
+        for row in shipped().full_store.select("SELECT ?n WHERE { ?o on:ended ?date ; skos:notation ?n }")
+    }
     assert {"mxnet", "cntk", "ngraph", "glow", "onnc"} <= ended
 
 
@@ -85,8 +98,13 @@ def test_an_intel_cpu_whose_matrix_unit_is_hidden_stays_in_fp32() -> None:
     assert plan("sapphire-rapids-node").option("precision") == "bf16"
 
 
-@pytest.mark.parametrize(("target", "base", "possible"), [("p100-node", "debian-12-build", False), ("v100-node", "debian-12-build", True)])
-def test_torch_inductor_needs_a_device_that_triton_knows_and_a_compiler(target: str, base: str, possible: bool) -> None:
+@pytest.mark.parametrize(
+    ("target", "base", "possible"),
+    [("p100-node", "debian-12-build", False), ("v100-node", "debian-12-build", True)],
+)
+def test_torch_inductor_needs_a_device_that_triton_knows_and_a_compiler(
+    target: str, base: str, possible: bool
+) -> None:
     if possible:
         assert plan(target, compiler="inductor").option("base_image") not in ("debian-12", "debian-13")
     else:
@@ -106,7 +124,9 @@ def test_torch_inductor_needs_a_device_that_triton_knows_and_a_compiler(target: 
         ({"mpi": "openmpi 4.1.4", "process_management": ["pmi2"]}, "srun-pmix", None),
     ],
 )
-def test_host_and_image_have_mpi_of_one_family(host: dict[str, object], launcher: str, inside: str | None) -> None:
+def test_host_and_image_have_mpi_of_one_family(
+    host: dict[str, object], launcher: str, inside: str | None
+) -> None:
     planner = shipped()
     target = load_target("genoa-node", planner.store).with_overrides(host)
     workload = load_workload("mlp", planner.store)
@@ -118,8 +138,12 @@ def test_host_and_image_have_mpi_of_one_family(host: dict[str, object], launcher
 
 
 def test_a_release_that_the_wheel_folder_does_not_hold_is_rejected_with_that_reason() -> None:
-    target = load_target("zen5-virtual", shipped().store).with_overrides({"wheels": ["torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"]})
-    chosen = shipped().plan(load_workload("mnist-cnn", shipped().store), target, pins={"framework": "pytorch"})
+    target = load_target("zen5-virtual", shipped().store).with_overrides(
+        {"wheels": ["torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"]}
+    )
+    chosen = shipped().plan(
+        load_workload("mnist-cnn", shipped().store), target, pins={"framework": "pytorch"}
+    )
     assert chosen.option("wheel") == "torch-2.13.0-cpu"
     wheel = next(taken for taken in chosen.decisions if taken.decision == "wheel")
     gone = next(gone for gone in wheel.rejected if gone.option == "torch-2.14.1-cpu")
@@ -130,20 +154,31 @@ BROKEN = [
     ("kb:x a on:Option ; on:optionOf kb:allocator .", "a label"),
     ('kb:x a on:Option ; rdfs:label "x" .', "belongs to no decision"),
     ('kb:x a on:Option ; rdfs:label "x" ; on:optionOf kb:allocator ; on:versionKey "2.13" .', "padded"),
-    ('kb:x a on:Option ; rdfs:label "x" ; on:optionOf kb:allocator ; on:numerics on:Supported .', "on:Exact, on:Mixed or on:Lossy"),
-    ('kb:x a on:Option ; rdfs:label "x" ; on:optionOf kb:allocator ; on:appliedBy [ a on:EnvironmentVariable ; on:value "1" ] .', "one name"),
+    (
+        'kb:x a on:Option ; rdfs:label "x" ; on:optionOf kb:allocator ; on:numerics on:Supported .',
+        "on:Exact, on:Mixed or on:Lossy",
+    ),
+    (
+        'kb:x a on:Option ; rdfs:label "x" ; on:optionOf kb:allocator ; on:appliedBy [ a on:EnvironmentVariable ; on:value "1" ] .',
+        "one name",
+    ),
     ("eff:x a on:Effect ; on:option kb:tcmalloc ; on:ratio 1.2 .", "a source"),
-    ("eff:x a on:Effect ; on:option kb:tcmalloc ; on:ratio 1.2 ; on:low 1.3 ; on:high 1.4 ; dct:source <urn:x> .", "lower end"),
+    (
+        "eff:x a on:Effect ; on:option kb:tcmalloc ; on:ratio 1.2 ; on:low 1.3 ; on:high 1.4 ; dct:source <urn:x> .",
+        "lower end",
+    ),
     ("eff:x a on:Effect ; on:option kb:tcmalloc ; on:ratio 0 ; dct:source <urn:x> .", "above 0"),
     ('kb:x a on:Conflict ; rdfs:label "x" ; on:option kb:tcmalloc .', "a source"),
-    ('kb:x a on:Accelerator ; on:memoryGib 16.0 .', "one architecture"),
+    ("kb:x a on:Accelerator ; on:memoryGib 16.0 .", "one architecture"),
     ("kb:x a on:Decision ; rdfs:label 'x' ; skos:notation 'x' ; sh:order 99 .", "one option that is taken"),
 ]
 
 
 @pytest.fixture(scope="module")
 def refusals(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What is said of each broken addition, in the order of `BROKEN`; all are compiled together, and each is refused alone."""
+    """What is said of each broken addition, in the order of `BROKEN`; all are compiled together, and each is
+    refused alone.
+    """
     folder = tmp_path_factory.mktemp("broken")
     sources = []
     for n, (text, _) in enumerate(BROKEN):
@@ -164,7 +199,9 @@ def test_one_file_adds_an_accelerator(tmp_path: Path) -> None:
     text = 'kb:arch-sm_131 a on:AcceleratorArchitecture ; rdfs:label "a later one" ; on:arch "sm_131" ; on:trainingType "fp32", "bf16" .'
     store, refused = with_addition(tmp_path, text)
     assert not refused
-    target = load_target("h200-virtual", shipped().store).with_overrides({"gpus[0].arch": "sm_131", "gpus[0].compute_capability": "13.1"})
+    target = load_target("h200-virtual", shipped().store).with_overrides(
+        {"gpus[0].arch": "sm_131", "gpus[0].compute_capability": "13.1"}
+    )
     target = target.with_overrides({"gpus[0].driver": "700.1"})
     before = shipped().plan(load_workload("mnist-cnn", shipped().store), target)
     after = Reasoner(store=store).plan(load_workload("mnist-cnn", store), target)
@@ -181,9 +218,16 @@ def test_one_file_adds_a_release(tmp_path: Path) -> None:
         on:appliedBy [ a on:PythonPackage ; on:name "torch" ; on:value "2.16.0+cpu" ] ."""
     store, refused = with_addition(tmp_path, text)
     assert not refused
-    target = load_target("zen5-virtual", store).with_overrides({"wheels": ["torch-2.16.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"]})
-    chosen = Reasoner(store=store).plan(load_workload("mnist-cnn", store), target, pins={"framework": "pytorch"})
-    assert (chosen.option("framework_release"), chosen.option("wheel")) == ("torch-2.16.0", "torch-2.16.0-cpu")
+    target = load_target("zen5-virtual", store).with_overrides(
+        {"wheels": ["torch-2.16.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"]}
+    )
+    chosen = Reasoner(store=store).plan(
+        load_workload("mnist-cnn", store), target, pins={"framework": "pytorch"}
+    )
+    assert (chosen.option("framework_release"), chosen.option("wheel")) == (
+        "torch-2.16.0",
+        "torch-2.16.0-cpu",
+    )
 
 
 def test_one_file_adds_a_rule(tmp_path: Path) -> None:
@@ -195,7 +239,10 @@ def test_one_file_adds_a_rule(tmp_path: Path) -> None:
     store, refused = with_addition(tmp_path, text)
     assert not refused
     assert plan("zen5-virtual", framework="pytorch").option("allocator") == "tcmalloc"
-    assert plan("zen5-virtual", reasoner=Reasoner(store=store), framework="pytorch").option("allocator") != "tcmalloc"
+    assert (
+        plan("zen5-virtual", reasoner=Reasoner(store=store), framework="pytorch").option("allocator")
+        != "tcmalloc"
+    )
 
 
 def test_an_effect_that_asks_for_no_situation_holds_everywhere(tmp_path: Path) -> None:
@@ -205,7 +252,12 @@ def test_an_effect_that_asks_for_no_situation_holds_everywhere(tmp_path: Path) -
     store, refused = with_addition(tmp_path, text)
     assert not refused
     for target in ("zen5-virtual", "eos-h100"):
-        assert plan(target, reasoner=Reasoner(store=store), workload="transformer", framework="pytorch").option("allocator") == "mimalloc"
+        assert (
+            plan(target, reasoner=Reasoner(store=store), workload="transformer", framework="pytorch").option(
+                "allocator"
+            )
+            == "mimalloc"
+        )
 
 
 def test_rdflib_reads_every_file() -> None:
@@ -218,13 +270,23 @@ def test_rdflib_reads_every_file() -> None:
 @pytest.mark.parametrize(
     ("pins", "said"),
     [
-        ({"framework": "tensorflow", "compiler": "inductor"}, ("asked for tensorflow", "asked for inductor", "inductor needs pytorch")),
-        ({"python": "3.8", "framework_release": "torch-2.13.0"}, ("asked for 3.8", "torch-2.13.0 needs Python 3.10 or newer")),
+        (
+            {"framework": "tensorflow", "compiler": "inductor"},
+            ("asked for tensorflow", "asked for inductor", "inductor needs pytorch"),
+        ),
+        (
+            {"python": "3.8", "framework_release": "torch-2.13.0"},
+            ("asked for 3.8", "torch-2.13.0 needs Python 3.10 or newer"),
+        ),
         ({"framework": "mxnet"}, ("asked for mxnet", "development of mxnet ended")),
     ],
 )
-def test_wishes_that_clash_are_told_with_what_one_needs_of_the_other(pins: dict[str, str], said: tuple[str, ...]) -> None:
+def test_wishes_that_clash_are_told_with_what_one_needs_of_the_other(
+    pins: dict[str, str], said: tuple[str, ...]
+) -> None:
     planner = shipped()
     with pytest.raises(NoFeasiblePlan) as error:
-        planner.plan(load_workload("mnist-cnn", planner.store), load_target("zen5-virtual", planner.store), pins=pins)
+        planner.plan(
+            load_workload("mnist-cnn", planner.store), load_target("zen5-virtual", planner.store), pins=pins
+        )
     assert all(part in str(error.value) for part in said)

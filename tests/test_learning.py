@@ -1,4 +1,6 @@
-"""Learning from rows: what is written is what is scored, families are left out whole, and what was learnt stands before what was quoted."""
+"""Learning from rows: what is written is what is scored, families are left out whole, and what was learnt
+stands before what was quoted.
+"""
 
 from __future__ import annotations
 
@@ -80,9 +82,20 @@ def test_what_was_learnt_stands_before_what_was_quoted() -> None:
     learnt = {iri for iri, effect in reasoner.menu.effects.items() if effect.learnt}
     assert learnt
     table = layout.load_target("v100-node", reasoner.store)
-    for shares, expected in (((0.0, 0.009, 0.437, 0.296), "channels_last"), ((0.538, 0.002, 0.067, 0.259), "contiguous")):
-        numbers = dict(zip(("grouped_share", "odd_channel_share", "spatial_share", "batch_norm_share"), shares, strict=True))
-        workload = layout.complete_workload("own", {"traits": ["Training", "Convolutional"], "layers": numbers}, "own")
+    for shares, expected in (
+        ((0.0, 0.009, 0.437, 0.296), "channels_last"),
+        ((0.538, 0.002, 0.067, 0.259), "contiguous"),
+    ):
+        numbers = dict(
+            zip(
+                ("grouped_share", "odd_channel_share", "spatial_share", "batch_norm_share"),
+                shares,
+                strict=True,
+            )
+        )
+        workload = layout.complete_workload(
+            "own", {"traits": ["Training", "Convolutional"], "layers": numbers}, "own"
+        )
         plan = reasoner.plan(workload, table, framework="pytorch", pins={"precision": "fp16"})
         assert plan.option("memory_format") == expected
 
@@ -115,9 +128,15 @@ def test_ratios_that_were_dealt_anew_tell_nothing() -> None:
         rest = learning.without(known(), fold)
         ratios = [case.ratios for case in rest]
         random.Random(2).shuffle(ratios)
-        regions = learning.learn(asked, [layout.replace(case, ratios=dealt) for case, dealt in zip(rest, ratios, strict=True)])
+        regions = learning.learn(
+            asked, [layout.replace(case, ratios=dealt) for case, dealt in zip(rest, ratios, strict=True)]
+        )
         for case in fold:
-            takes = any(case.numbers and region.holds(case.numbers) and region.mean[0] > 0 for region in regions)
+            takes = any(
+                case.numbers and region.holds(case.numbers) and region.mean[0] > 0 for region in regions
+            )
             gained.append(max(-case.ratio, 0.0) if takes else max(case.ratio, 0.0))
-    best_constant = min(fmean(max(case.ratio, 0.0) for case in known()), fmean(max(-case.ratio, 0.0) for case in known()))
+    best_constant = min(
+        fmean(max(case.ratio, 0.0) for case in known()), fmean(max(-case.ratio, 0.0) for case in known())
+    )
     assert fmean(gained) > 0.85 * best_constant

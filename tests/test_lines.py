@@ -1,4 +1,6 @@
-"""Every line of a generated file says where it comes from: its options, the request, facts of the target, or that it is the same in every bundle."""
+"""Every line of a generated file says where it comes from: its options, the request, facts of the target, or
+that it is the same in every bundle.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,12 @@ def planned(workload: str, target: str, **wishes: object) -> Plan:
 @cache
 def some_plans() -> tuple[Plan, ...]:
     made = [plans.plan(framework, base) for framework in plans.FRAMEWORKS for base in plans.BASES]
-    return (*made, planned("mnist-cnn", "zen5-virtual", framework="pytorch"), planned("resnet50", "v100-node"), planned("transformer", "mi300x-8"))
+    return (
+        *made,
+        planned("mnist-cnn", "zen5-virtual", framework="pytorch"),
+        planned("resnet50", "v100-node"),
+        planned("transformer", "mi300x-8"),
+    )
 
 
 @cache
@@ -56,16 +63,23 @@ def test_a_line_with_its_options_in_a_comment_depends_on_them(number: int) -> No
 
 
 def test_what_differs_between_two_plans_is_explained() -> None:
-    """A line that another plan's bundle does not have comes from something. Compared are plans for a CPU, and plans for a GPU: what an option leaves
-    away on one of them has no origin in the other."""
+    """A line that another plan's bundle does not have comes from something. Compared are plans for a CPU, and
+    plans for a GPU: what an option leaves away on one of them has no origin in the other."""
     for first, second in [*itertools.permutations(range(5), 2), (5, 6), (6, 5)]:
         others = {(line.file, line.text.strip()) for line in lines(second)}
-        unexplained = [line for line in lines(first) if line.text.strip() and (line.file, line.text.strip()) not in others and not line.origins]
+        unexplained = [
+            line
+            for line in lines(first)
+            if line.text.strip() and (line.file, line.text.strip()) not in others and not line.origins
+        ]
         assert not unexplained
 
 
 def test_lines_of_every_kind_of_file_are_explained_down_to_sources() -> None:
-    workload, target = load_workload("mnist-cnn", reasoner().store), load_target("zen5-virtual", reasoner().store)
+    workload, target = (
+        load_workload("mnist-cnn", reasoner().store),
+        load_target("zen5-virtual", reasoner().store),
+    )
     wanted = {
         "export LD_PRELOAD=libtcmalloc_minimal.so.4": "allocator = tcmalloc",
         "From: docker.io/library/": "base_image = ",
@@ -79,9 +93,15 @@ def test_lines_of_every_kind_of_file_are_explained_down_to_sources() -> None:
         assert any(premise["conclusion"].startswith(conclusion) for premise in proof["premises"]), subject
         assert "https://" in json.dumps(proof["premises"])
     cores = explain(reasoner(), "#SBATCH --cpus-per-task=", workload, target)
-    assert [premise["conclusion"] for premise in cores["premises"]] == [f"target: cpu: usable_cores: {target.facts['cpu']['usable_cores']}"]
+    assert [premise["conclusion"] for premise in cores["premises"]] == [
+        f"target: cpu: usable_cores: {target.facts['cpu']['usable_cores']}"
+    ]
     batch = explain(reasoner(), "--parameter batch=128", workload, target)
-    assert batch["premises"][0]["by"] == {"kind": "request", "id": "workload: parameters: batch", "sources": []}
+    assert batch["premises"][0]["by"] == {
+        "kind": "request",
+        "id": "workload: parameters: batch",
+        "sources": [],
+    }
     same = explain(reasoner(), "set -euo pipefail", workload, target)
     assert "the same in every bundle" in same["premises"][0]["conclusion"]
 
@@ -89,13 +109,25 @@ def test_lines_of_every_kind_of_file_are_explained_down_to_sources() -> None:
 def test_a_flag_of_the_container_comes_from_the_options_that_need_the_device() -> None:
     found = find(planned("resnet50", "v100-node"), '("$container" run')
     assert {line.file for line in found} == {"job.sh", "job.slurm", "job.pbs"}
-    assert all(any(name.startswith("wheel=") or name.startswith("base_image=") for name in of(line)) for line in found)
+    assert all(
+        any(name.startswith("wheel=") or name.startswith("base_image=") for name in of(line))
+        for line in found
+    )
 
 
 def test_a_place_names_one_line_as_the_bundle_holds_it(tmp_path: Path) -> None:
     plan = plans.plan()
     bundle = write_bundle(plan, tmp_path / "bundle")
-    for name in ("ontune.def", "Dockerfile", "run.sh", "install.sh", "job.slurm", "job.pbs", "job.sh", "requirements.txt"):
+    for name in (
+        "ontune.def",
+        "Dockerfile",
+        "run.sh",
+        "install.sh",
+        "job.slurm",
+        "job.pbs",
+        "job.sh",
+        "requirements.txt",
+    ):
         text = (bundle.folder / name).read_text().splitlines()
         for number in (1, len(text) // 2, len(text)):
             (line,) = find(plan, f"{name}:{number}")

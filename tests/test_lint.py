@@ -1,4 +1,7 @@
-"""Linting: every rule fires on a case and keeps quiet on another, and nothing that is read is run. The grammar: `test_definition.py`."""
+"""Linting: every rule fires on a case and keeps quiet on another, and nothing that is read is run.
+
+The grammar: `test_definition.py`.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,26 @@ BASE = "Bootstrap: docker\nFrom: debian:12\n"
 RULES = {
     "base-tag-moves": ("Bootstrap: docker\nFrom: debian\n", BASE),
     "base-without-digest": (BASE, f"Bootstrap: docker\nFrom: debian:12@sha256:{'ab' * 32}\n"),
-    "remote-code-run": (BASE + "%post\n curl -sL https://x | sudo bash -s\n", BASE + "%post\n curl -o x https://x; sha256sum -c sums; bash x\n"),
-    "transport-unchecked": (BASE + "%post\n wget -q --no-check-certificate https://x\n", BASE + "%post\n wget https://x\n"),
-    "python-package-unpinned": (BASE + "%post\n pip install -q torch\n", BASE + "%post\n pip3 install -r r torch==2.4 'numpy==2.0' && echo a\n"),
-    "source-unpinned": (BASE + "%post\n git clone https://x/y\n", BASE + "%post\n git clone https://x/y\n cd y && git checkout abc\n"),
-    "tuned-for-the-builder": (BASE + "%post\n gcc -march=native x.c\n", BASE + "%post\n gcc -march=native x.c\n%labels\n isa x86-64-v3\n"),
+    "remote-code-run": (
+        BASE + "%post\n curl -sL https://x | sudo bash -s\n",
+        BASE + "%post\n curl -o x https://x; sha256sum -c sums; bash x\n",
+    ),
+    "transport-unchecked": (
+        BASE + "%post\n wget -q --no-check-certificate https://x\n",
+        BASE + "%post\n wget https://x\n",
+    ),
+    "python-package-unpinned": (
+        BASE + "%post\n pip install -q torch\n",
+        BASE + "%post\n pip3 install -r r torch==2.4 'numpy==2.0' && echo a\n",
+    ),
+    "source-unpinned": (
+        BASE + "%post\n git clone https://x/y\n",
+        BASE + "%post\n git clone https://x/y\n cd y && git checkout abc\n",
+    ),
+    "tuned-for-the-builder": (
+        BASE + "%post\n gcc -march=native x.c\n",
+        BASE + "%post\n gcc -march=native x.c\n%labels\n isa x86-64-v3\n",
+    ),
     "cuda-base-against-wheel": (
         "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\nRUN pip install torch==2.4 --index-url https://x/whl/cu118\n",
         "FROM nvidia/cuda:12.4.1-runtime-ubuntu22.04\nRUN pip install torch==2.4 --index-url https://x/whl/cu121\n",
@@ -33,34 +51,66 @@ RULES = {
         "FROM pytorch/pytorch:2.6.0-cuda12.4-cudnn9-runtime\nRUN pip install --no-cache-dir deepspeed==0.16.4\n",
         "FROM pytorch/pytorch:2.6.0-cuda12.4-cudnn9-devel\nRUN pip install --no-cache-dir deepspeed==0.16.4\n",
     ),
-    "secret-in-recipe": (BASE + "%environment\n export API_KEY=abcdef123\n", BASE + "%environment\n export API_KEY=$API_KEY\n"),
+    "secret-in-recipe": (
+        BASE + "%environment\n export API_KEY=abcdef123\n",
+        BASE + "%environment\n export API_KEY=$API_KEY\n",
+    ),
     "variable-lost": ("FROM debian:12\nRUN export A=1\n", "FROM debian:12\nRUN export A=1; make\n"),
-    "package-lists-left": (BASE + "%post\n apt-get -q update\n", BASE + "%post\n apt-get update\n rm -rf /var/lib/apt/lists/*\n"),
+    "package-lists-left": (
+        BASE + "%post\n apt-get -q update\n",
+        BASE + "%post\n apt-get update\n rm -rf /var/lib/apt/lists/*\n",
+    ),
     "test-missing": (BASE, BASE + "%test\n true\n"),
-    "misleading-package-name": (BASE + "%post\n pip install -q numpy==2.0 'tvm>=1'\n", BASE + "%post\n pip install apache-tvm==0.27 tvm-ffi==1\n"),
-    "site-variable-in-image": ("FROM debian:12\nENV NCCL_IB_HCA=mlx5_0\n", "FROM debian:12\nENV NCCL_NVLS_ENABLE=0\nRUN NCCL_IB_HCA=mlx5_0 ./test\n"),
+    "misleading-package-name": (
+        BASE + "%post\n pip install -q numpy==2.0 'tvm>=1'\n",
+        BASE + "%post\n pip install apache-tvm==0.27 tvm-ffi==1\n",
+    ),
+    "site-variable-in-image": (
+        "FROM debian:12\nENV NCCL_IB_HCA=mlx5_0\n",
+        "FROM debian:12\nENV NCCL_NVLS_ENABLE=0\nRUN NCCL_IB_HCA=mlx5_0 ./test\n",
+    ),
     "debugging-variable-in-image": (
         BASE + "%environment\n export NCCL_P2P_DISABLE=1\n",
         BASE + "%environment\n export XLA_FLAGS=--xla_gpu_autotune_level=4\n",
     ),
     "labels-missing": (BASE, "FROM debian:12\nLABEL a=b\n"),
     "install-asks": (BASE + "%post\n apt-get -q install git\n", BASE + "%post\n apt-get -q -y install git\n"),
-    "python-package-in-home": (BASE + "%post\n pip3 install --user numpy==2.0\n", BASE + "%post\n pip3 install numpy==2.0\n"),
+    "python-package-in-home": (
+        BASE + "%post\n pip3 install --user numpy==2.0\n",
+        BASE + "%post\n pip3 install numpy==2.0\n",
+    ),
     "home-at-run-time": (
         BASE + "%environment\n export PATH=/root/miniconda3/bin:$PATH\n",
-        BASE + "%post\n PATH=/root/miniconda3/bin:$PATH make\n%environment\n export PATH=/opt/miniconda3/bin:$PATH HOME=/home/me\n",
+        BASE
+        + "%post\n PATH=/root/miniconda3/bin:$PATH make\n%environment\n export PATH=/opt/miniconda3/bin:$PATH HOME=/home/me\n",
     ),
-    "sudo-in-build": (BASE + "%post\n sudo make install\n", BASE + "%setup\n sudo make\n%post\n make install\n"),
-    "folder-lost": ("FROM debian:12\nRUN cd /opt/src\nRUN make\n", "FROM debian:12\nRUN cd /opt/src && make\n"),
-    "package-cache-left": ("FROM rockylinux:9\nRUN dnf -y install git\n", "FROM rockylinux:9\nRUN dnf -y install git && dnf clean all\n"),
-    "pip-cache-left": (BASE + "%post\n pip install numpy==2.0\n", BASE + "%post\n pip install --no-cache-dir numpy==2.0\n"),
-    "signals-not-passed-on": ("FROM debian:12\nENTRYPOINT python train.py\n", 'FROM debian:12\nENTRYPOINT ["python", "train.py"]\n'),
+    "sudo-in-build": (
+        BASE + "%post\n sudo make install\n",
+        BASE + "%setup\n sudo make\n%post\n make install\n",
+    ),
+    "folder-lost": (
+        "FROM debian:12\nRUN cd /opt/src\nRUN make\n",
+        "FROM debian:12\nRUN cd /opt/src && make\n",
+    ),
+    "package-cache-left": (
+        "FROM rockylinux:9\nRUN dnf -y install git\n",
+        "FROM rockylinux:9\nRUN dnf -y install git && dnf clean all\n",
+    ),
+    "pip-cache-left": (
+        BASE + "%post\n pip install numpy==2.0\n",
+        BASE + "%post\n pip install --no-cache-dir numpy==2.0\n",
+    ),
+    "signals-not-passed-on": (
+        "FROM debian:12\nENTRYPOINT python train.py\n",
+        'FROM debian:12\nENTRYPOINT ["python", "train.py"]\n',
+    ),
 }
 
 
 FROM = "FROM debian:12\n"
 
-# What is valid or harmless, from recipes that people published; none of it is a finding of the rule that it once was.
+# What is valid or harmless, from recipes that people published; none of it is a finding of the rule that it
+# once was.
 HARMLESS = {
     "an account without a password": ("secret-in-recipe", FROM + "RUN adduser --disabled-password --gecos '' user1\n"),
     "and with the name behind": ("secret-in-recipe", FROM + "RUN adduser --disabled-password user1 && passwd -d root\n"),
@@ -137,7 +187,10 @@ HARMFUL = {
     "a token": ("secret-in-recipe", FROM + "ENV HF_TOKEN=hf_abcdefghij\n"),
     "in an address": ("secret-in-recipe", FROM + "RUN git clone https://me:abc123def@x/y -b v1\n"),
     "for root": ("secret-in-recipe", FROM + "RUN echo 'root:hunter2' | chpasswd\n"),
-    "the empty package": ("misleading-package-name", FROM + "RUN python3 -m pip install tensorflow-gpu==2.12.0\n"),
+    "the empty package": (
+        "misleading-package-name",
+        FROM + "RUN python3 -m pip install tensorflow-gpu==2.12.0\n",
+    ),
     "or whichever": ("misleading-package-name", FROM + "RUN pip install --upgrade tensorflow_gpu\n"),
     "behind a variable": ("install-asks", FROM + "RUN DEBIAN_FRONTEND=noninteractive apt-get install git\n"),
     "the shorter program": ("install-asks", FROM + "RUN apt update && apt install python3-pip --reinstall\n"),
@@ -145,7 +198,10 @@ HARMFUL = {
     "by sudo, of another system": ("install-asks", FROM + "RUN sudo -E yum --quiet install git\n"),
     "by python": ("python-package-in-home", FROM + "RUN python3 -m pip --quiet install --user numpy==2.0\n"),
     "in what is run": ("home-at-run-time", BASE + "%runscript\n exec /home/me/venv/bin/python train.py\n"),
-    "a quoted name": ("python-package-unpinned", FROM + 'RUN /opt/venv/bin/pip3.11 install -q "torch" && uv pip install rich\n'),
+    "a quoted name": (
+        "python-package-unpinned",
+        FROM + 'RUN /opt/venv/bin/pip3.11 install -q "torch" && uv pip install rich\n',
+    ),
     "in a here document": ("python-package-unpinned", FROM + "RUN <<EOF\npip install torch\nEOF\n"),
     "lists of a base stage": ("package-lists-left", "FROM debian:12 AS a\nRUN apt-get update\nFROM a\n"),
     "insecure": ("transport-unchecked", FROM + "RUN curl -fsSLk https://x -o y\n"),
@@ -187,20 +243,28 @@ def test_what_dockers_own_parser_takes_is_read(text: str, tmp_path: Path) -> Non
 
 
 def test_build_arguments_may_be_open_in_a_recipe(tmp_path: Path) -> None:
-    (tmp_path / "x.def").write_text("Bootstrap: docker\nFrom: {{ BASE }}\n%post\n pip install --no-cache-dir torch=={{ VERSION }}\n")
+    (tmp_path / "x.def").write_text(
+        "Bootstrap: docker\nFrom: {{ BASE }}\n%post\n pip install --no-cache-dir torch=={{ VERSION }}\n"
+    )
     assert {smell.rule for smell in lint(tmp_path / "x.def")} == {"labels-missing", "test-missing"}
 
 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("job.slurm", "#!/bin/bash\n#SBATCH --nodes=2\nexport A=1\nsrun python train.py\n", "2: #SBATCH: this is a job script"),
+        (
+            "job.slurm",
+            "#!/bin/bash\n#SBATCH --nodes=2\nexport A=1\nsrun python train.py\n",
+            "2: #SBATCH: this is a job script",
+        ),
         ("job.def", "#!/bin/bash -l\n\n#PBS -l nodes=2\nmpirun a\n", "3: #PBS: this is a job script"),
         ("Dockerfile", "#BSUB -n 4\njsrun a\n", "1: #BSUB: this is a job script"),
         ("run", "#!/usr/bin/env python3\nimport torch\n", "1: #!/usr/bin/env python3: this is a program"),
     ],
 )
-def test_a_job_script_is_known_by_what_it_holds(name: str, text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job_script_is_known_by_what_it_holds(
+    name: str, text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(SystemExit) as ended:
         main(["recipe", "lint", str(tmp_path / name)])
@@ -235,7 +299,9 @@ def test_every_rule_has_its_cases() -> None:
 
 @pytest.mark.parametrize("framework", plans.FRAMEWORKS)
 @pytest.mark.parametrize("base", plans.BASES)
-def test_what_is_generated_has_no_smell_but_the_missing_digest(framework: str, base: str, tmp_path: Path) -> None:
+def test_what_is_generated_has_no_smell_but_the_missing_digest(
+    framework: str, base: str, tmp_path: Path
+) -> None:
     bundle = write_bundle(plans.plan(framework, base), tmp_path / "bundle")
     found = {smell.rule for name in ("ontune.def", "Dockerfile") for smell in lint(bundle.folder / name)}
     assert found <= {"base-without-digest"}
@@ -243,7 +309,9 @@ def test_what_is_generated_has_no_smell_but_the_missing_digest(framework: str, b
 
 def test_a_smell_names_its_line_and_masks_the_secret(tmp_path: Path) -> None:
     file = tmp_path / "Dockerfile"
-    file.write_text("FROM debian:12\n# a comment\nRUN apt-get install -y \\\n  # inside\n  curl\nENV DB_PASSWORD=hunter2hunter2\n")
+    file.write_text(
+        "FROM debian:12\n# a comment\nRUN apt-get install -y \\\n  # inside\n  curl\nENV DB_PASSWORD=hunter2hunter2\n"
+    )
     smell = next(smell for smell in lint(file) if smell.rule == "secret-in-recipe")
     assert (smell.line, smell.severity) == (6, "error")
     assert "hunter2" not in smell.text
@@ -264,6 +332,11 @@ def test_what_is_no_dockerfile_is_refused(text: str, tmp_path: Path) -> None:
 
 def test_nothing_that_is_read_is_run(tmp_path: Path) -> None:
     file = tmp_path / "x.def"
-    file.write_text(BASE + f"%setup\n touch {tmp_path}/CANARY\n%post\n $(touch {tmp_path}/CANARY) `touch {tmp_path}/CANARY`\n" + "x" * 60_000 + "\n")
+    file.write_text(
+        BASE
+        + f"%setup\n touch {tmp_path}/CANARY\n%post\n $(touch {tmp_path}/CANARY) `touch {tmp_path}/CANARY`\n"
+        + "x" * 60_000
+        + "\n"
+    )
     lint(file)
     assert [path.name for path in tmp_path.iterdir()] == ["x.def"]

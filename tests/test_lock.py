@@ -1,4 +1,6 @@
-"""Locks and bills of materials: what pip resolves is what the bundle names, by hash; the bill is valid by the library's own validator."""
+"""Locks and bills of materials: what pip resolves is what the bundle names, by hash; the bill is valid by the
+library's own validator.
+"""
 
 from __future__ import annotations
 
@@ -64,17 +66,27 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def locked(folder: Path, plan: Plan | None = None) -> Bundle:
     """A bundle with all that pip finds for `fastnet`, on a base of two packages."""
     python = wheels_of.resolve("fastnet==2.0\n", INTERPRETER)
-    return write_bundle(plan or plans.tiny("fastnet", "2.0"), folder, lock=Lock(python, SYSTEM, ADDED, "debian", "bookworm", request="0"))
+    return write_bundle(
+        plan or plans.tiny("fastnet", "2.0"),
+        folder,
+        lock=Lock(python, SYSTEM, ADDED, "debian", "bookworm", request="0"),
+    )
 
 
 def on_image(version: str = "2.0", **changed: str) -> Plan:
-    """A plan on an image of a registry that adds nothing to it, or one with other texts in the place of some of its own."""
+    """A plan on an image of a registry that adds nothing to it, or one with other texts in the place of some
+    of its own.
+    """
     plan = plans.tiny("fastnet", version, base="python-3.11-slim")
     if not changed:
-        return dataclasses.replace(plan, decisions=tuple(taken for taken in plan.decisions if taken.decision != "allocator"))
+        return dataclasses.replace(
+            plan, decisions=tuple(taken for taken in plan.decisions if taken.decision != "allocator")
+        )
     text = json.dumps(plan.to_json())
     for name, value in changed.items():
-        text = text.replace({"image": "docker.io/library/python:3.11-slim-bookworm", "suite": '"bookworm"'}[name], value)
+        text = text.replace(
+            {"image": "docker.io/library/python:3.11-slim-bookworm", "suite": '"bookworm"'}[name], value
+        )
     return Plan.from_json(json.loads(text))
 
 
@@ -87,7 +99,10 @@ def test_all_packages_are_locked_by_hash(wheels: Path, tmp_path: Path) -> None:
     }
     definition = bundle.definition.read_text()
     assert '--require-hashes --requirement "$prefix/requirements.lock"' in definition
-    assert "requirements.lock /opt/ontune/requirements.lock" in definition and "system.lock /opt/ontune/system.lock" in definition
+    assert (
+        "requirements.lock /opt/ontune/requirements.lock" in definition
+        and "system.lock /opt/ontune/system.lock" in definition
+    )
 
 
 @pytest.mark.slow
@@ -95,7 +110,9 @@ def test_an_installation_by_the_lock_refuses_another_wheel(wheels: Path, tmp_pat
     bundle = locked(tmp_path / "bundle")
 
     def install() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["sh", bundle.folder / "install.sh"], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            ["sh", bundle.folder / "install.sh"], capture_output=True, text=True, check=False
+        )
 
     wheel = wheels / "tensors-1.5-py3-none-any.whl"
     resolved = wheel.read_bytes()
@@ -118,14 +135,24 @@ def test_a_lock_is_read_back(wheels: Path, tmp_path: Path) -> None:
     bundle = locked(tmp_path / "bundle")
     lock = Lock.read(bundle.folder)
     assert lock == bundle.recipe.lock and lock is not None
-    assert (lock.system, lock.added) == (SYSTEM, ADDED) and [package.name for package in lock.python] == ["fastnet", "tensors"]
+    assert (lock.system, lock.added) == (SYSTEM, ADDED) and [package.name for package in lock.python] == [
+        "fastnet",
+        "tensors",
+    ]
     write_bundle(bundle.plan, bundle.folder)
     assert Lock.read(bundle.folder) is None, "a bundle that is not locked keeps no lock"
 
 
 @pytest.mark.parametrize(
     "line",
-    ["package libc6 2.36 amd64 abc", "added libc6 2.36 amd64", "package $(id) 1 all " + "0" * 64, "image debian:12", "suite ../..", "curl x | sh"],
+    [
+        "package libc6 2.36 amd64 abc",
+        "added libc6 2.36 amd64",
+        "package $(id) 1 all " + "0" * 64,
+        "image debian:12",
+        "suite ../..",
+        "curl x | sh",
+    ],
 )
 def test_what_is_no_lock_is_named_by_its_line(line: str, wheels: Path, tmp_path: Path) -> None:
     bundle = locked(tmp_path / "bundle")
@@ -139,7 +166,12 @@ def test_a_lock_stays_while_the_same_is_asked_for(wheels: Path, monkeypatch: pyt
     plan, said = on_image(), list[str]()
     first = lock_for(plan, None, said.append)
     assert [package.version for package in first.python] == ["2.0", "1.5"]
-    assert said[0].startswith("not locked: the base. docker.io/library/python:3.11-slim-bookworm: docker.io does not tell") and len(said) == 1
+    assert (
+        said[0].startswith(
+            "not locked: the base. docker.io/library/python:3.11-slim-bookworm: docker.io does not tell"
+        )
+        and len(said) == 1
+    )
     assert first.image == ""
     make_wheel(wheels, "tensors", "1.6")
     renamed = Plan.from_json(plan.to_json() | {"plan_id": "fedcba9876543210"})
@@ -155,9 +187,15 @@ class Registry(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         if self.headers.get("Authorization") != "Bearer anybody":
             self.answer(
-                401, {"WWW-Authenticate": f'Bearer realm="http://{self.headers["Host"]}/token",service="test",scope="repository:nn/base:pull"'}
+                401,
+                {
+                    "WWW-Authenticate": f'Bearer realm="http://{self.headers["Host"]}/token",service="test",scope="repository:nn/base:pull"'
+                },
             )
-        elif self.path == "/v2/nn/base/manifests/1.0" and "application/vnd.oci.image.index.v1+json" in self.headers["Accept"]:
+        elif (
+            self.path == "/v2/nn/base/manifests/1.0"
+            and "application/vnd.oci.image.index.v1+json" in self.headers["Accept"]
+        ):
             self.answer(200, {"Docker-Content-Digest": f"sha256:{'e' * 64}"})
         else:
             self.answer(404, {})
@@ -195,30 +233,54 @@ def test_the_image_of_a_registry_is_locked_by_its_digest(host: str, wheels: Path
     plan, said = on_image(image=f"{host}/nn/base:1.0"), list[str]()
     bundle = write_bundle(plan, tmp_path / "bundle", lock=lock_for(plan, None, said.append))
     assert said == []
-    header = {line.key: line.text for line in read_definition(bundle.definition.read_text(), "ontune.def") if line.section == "header"}
+    header = {
+        line.key: line.text
+        for line in read_definition(bundle.definition.read_text(), "ontune.def")
+        if line.section == "header"
+    }
     assert header == {"bootstrap": "docker", "from": f"{host}/nn/base@{digest}"}
     assert f"FROM {host}/nn/base@{digest}\n" in (bundle.folder / "Dockerfile").read_text()
-    base = next(package for package in parse_file(str(bundle.folder / "sbom.spdx.json")).packages if package.name == f"{host}/nn/base")
+    base = next(
+        package
+        for package in parse_file(str(bundle.folder / "sbom.spdx.json")).packages
+        if package.name == f"{host}/nn/base"
+    )
     assert base.checksums[0].value == "e" * 64
 
 
-def test_what_is_added_to_an_image_is_locked_with_all_that_it_needs(host: str, wheels: Path, tmp_path: Path) -> None:
+def test_what_is_added_to_an_image_is_locked_with_all_that_it_needs(
+    host: str, wheels: Path, tmp_path: Path
+) -> None:
     plan = on_image(image=f"{host}/nn/base:1.0")
     lock = lock_for(plan, None, print)
     named = {one.name: one for one in lock.added}
     assert {"libtcmalloc-minimal4", "libstdc++6", "libgcc-s1", "libc6"} <= named.keys() and "apt" not in named
     assert (lock.vendor, lock.suite, lock.system) == ("debian", "bookworm", ())
     assert lock_for(plan, lock, print) is lock
-    assert lock_for(plan, dataclasses.replace(lock, added=(), suite="", vendor=""), print) == lock, "as locks were, without what is added"
-    assert interpreter_of(lock, "3.11").glibc == "2.36", "wheels are for the C library of the release, whatever this machine has"
+    assert lock_for(plan, dataclasses.replace(lock, added=(), suite="", vendor=""), print) == lock, (
+        "as locks were, without what is added"
+    )
+    assert interpreter_of(lock, "3.11").glibc == "2.36", (
+        "wheels are for the C library of the release, whatever this machine has"
+    )
     bundle = write_bundle(plan, tmp_path / "bundle", lock=lock)
-    install = [line.text for line in read_definition(bundle.definition.read_text(), "ontune.def") if line.section == "post"]
-    assert any(line.startswith('set -- "$@" libtcmalloc-minimal4 ') for line in install) and not any(line.startswith("need ") for line in install)
+    install = [
+        line.text
+        for line in read_definition(bundle.definition.read_text(), "ontune.def")
+        if line.section == "post"
+    ]
+    assert any(line.startswith('set -- "$@" libtcmalloc-minimal4 ') for line in install) and not any(
+        line.startswith("need ") for line in install
+    )
     require("shellcheck", SHELLCHECK, "make venv-dev")
-    done = subprocess.run([str(SHELLCHECK), bundle.folder / "install.sh"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(SHELLCHECK), bundle.folder / "install.sh"], capture_output=True, text=True, check=False
+    )
     assert done.stdout + done.stderr == ""
     document = parse_file(str(bundle.folder / "sbom.spdx.json"))
-    assert "/opt/ontune/system-packages.txt" in document.creation_info.document_comment, "what of it the image lacks is known when it is built"
+    assert "/opt/ontune/system-packages.txt" in document.creation_info.document_comment, (
+        "what of it the image lacks is known when it is built"
+    )
     bill = {package.name: package for package in document.packages}
     assert all(bill[name].checksums[0].value == one.sha256 for name, one in named.items())
     assert bill["libc6"].external_references[0].locator.endswith("&distro=bookworm")
@@ -232,24 +294,38 @@ def recipe_of(plan: Plan, folder: Path, *more: str) -> int:
     return int(ended.value.code or 0)
 
 
-def test_a_release_that_no_archive_has_is_not_locked(host: str, wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_release_that_no_archive_has_is_not_locked(
+    host: str, wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     plan = on_image(image=f"{host}/nn/base:1.0", suite='"nowhere"')
     assert recipe_of(plan, tmp_path) == 4
     said = capsys.readouterr().err
-    assert "no archive that is reached from here has the packages of nowhere; asked those of: " in said and "packages.ubuntu_mirror" in said
+    assert (
+        "no archive that is reached from here has the packages of nowhere; asked those of: " in said
+        and "packages.ubuntu_mirror" in said
+    )
     assert not (tmp_path / "bundle").exists()
 
 
-def test_an_archive_that_does_not_answer_is_not_passed_over(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_that_does_not_answer_is_not_passed_over(
+    wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    with pytest.raises(RunFailed, match=r"(?s)Failed to fetch.*no archive that is reached from here has the packages of bookworm"):
+    with pytest.raises(
+        RunFailed,
+        match=r"(?s)Failed to fetch.*no archive that is reached from here has the packages of bookworm",
+    ):
         lock_for(plans.tiny("fastnet", "2.0", base="python-3.11-slim"), None, print)
 
 
-def test_an_image_of_no_known_release_is_not_locked(host: str, wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_image_of_no_known_release_is_not_locked(
+    host: str, wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     plan = on_image(image=f"{host}/nn/base:1.0")
-    bases = [replace_applications(taken) if taken.decision == "base_image" else taken for taken in plan.decisions]
+    bases = [
+        replace_applications(taken) if taken.decision == "base_image" else taken for taken in plan.decisions
+    ]
     assert recipe_of(dataclasses.replace(plan, decisions=tuple(bases)), tmp_path) == 2
     assert "is, so what is added to it (libtcmalloc-minimal4) cannot be locked" in capsys.readouterr().err
 
@@ -261,25 +337,39 @@ def replace_applications(taken: DecisionTaken) -> DecisionTaken:
 
 def test_the_archives_of_another_distribution_are_a_sites() -> None:
     ask = ["bash", "-c", '. "$1" && suite_sources "$2" "$3"', "bash", str(script("common.sh"))]
-    mirrors = {"ONTUNE_UBUNTU_MIRROR": "http://mirror.example.org/ubuntu", "ONTUNE_DEBIAN_MIRROR": "http://mirror.example.org/debian"}
+    mirrors = {
+        "ONTUNE_UBUNTU_MIRROR": "http://mirror.example.org/ubuntu",
+        "ONTUNE_DEBIAN_MIRROR": "http://mirror.example.org/debian",
+    }
     signed = {
         vendor: f"deb [signed-by=/usr/share/keyrings/{vendor}-archive-keyring.gpg] http://mirror.example.org/{vendor}"
         for vendor in ("debian", "ubuntu")
     }
     for (suite, vendor), expected in {
-        ("noble", "ubuntu"): [f"{signed['ubuntu']} {release} main universe" for release in ("noble", "noble-updates")],
+        ("noble", "ubuntu"): [
+            f"{signed['ubuntu']} {release} main universe" for release in ("noble", "noble-updates")
+        ],
         ("trixie", "debian"): [f"{signed['debian']} trixie main"],
     }.items():
-        done = subprocess.run([*ask, suite, vendor], capture_output=True, text=True, check=True, env={**os.environ, **mirrors})
+        done = subprocess.run(
+            [*ask, suite, vendor], capture_output=True, text=True, check=True, env={**os.environ, **mirrors}
+        )
         assert done.stdout.splitlines() == expected
 
 
-@pytest.mark.parametrize(("workload", "target"), [("resnet50", "v100-node"), ("transformer", "eos-h100"), ("mnist-cnn", "zen5-virtual")])
+@pytest.mark.parametrize(
+    ("workload", "target"),
+    [("resnet50", "v100-node"), ("transformer", "eos-h100"), ("mnist-cnn", "zen5-virtual")],
+)
 def test_the_release_of_every_base_that_something_is_added_to_is_known(workload: str, target: str) -> None:
     reasoner = Reasoner([])
     plan = reasoner.plan(load_workload(workload, reasoner.store), load_target(target, reasoner.store))
     recipe = Recipe.from_plan(plan)
-    assert recipe.of_registry and recipe.packages_to_install and recipe.header("Suite") in ("bookworm", "trixie", "jammy", "noble")
+    assert (
+        recipe.of_registry
+        and recipe.packages_to_install
+        and recipe.header("Suite") in ("bookworm", "trixie", "jammy", "noble")
+    )
 
 
 @pytest.mark.parametrize("framework", plans.FRAMEWORKS)
@@ -289,12 +379,16 @@ def test_the_bill_of_materials_is_valid_and_complete(framework: str, tmp_path: P
     assert validate_full_spdx_document(document) == []
     named = {(package.name, package.version) for package in document.packages}
     for manager in ("apt", "pip"):
-        assert {(entry.name, entry.value or None) for entry in bundle.plan.applied("package", manager)} <= named  # type: ignore[arg-type]
+        assert {
+            (entry.name, entry.value or None) for entry in bundle.plan.applied("package", manager)
+        } <= named  # type: ignore[arg-type]
     on_disk = {f"./{path.relative_to(bundle.folder)}" for path in bundle.folder.rglob("*") if path.is_file()}
     assert {file.name for file in document.files} == on_disk - {"./sbom.spdx.json", "./plan.json"}
 
 
-def test_the_bill_of_a_locked_bundle_has_the_hashes(wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bill_of_a_locked_bundle_has_the_hashes(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     first = locked(tmp_path / "first").folder / "sbom.spdx.json"
     document = parse_file(str(first))
@@ -302,7 +396,11 @@ def test_the_bill_of_a_locked_bundle_has_the_hashes(wheels: Path, tmp_path: Path
     found = {package.name: package for package in document.packages}
     for name, url, hashed in (
         ("tensors", "pkg:pypi/tensors@1.5", sha256(wheels / "tensors-1.5-py3-none-any.whl")),
-        ("libstdc++6", "pkg:deb/debian/libstdc%2B%2B6@1:12.2.0-14%2Bdeb12u1?arch=amd64&distro=bookworm", "d" * 64),
+        (
+            "libstdc++6",
+            "pkg:deb/debian/libstdc%2B%2B6@1:12.2.0-14%2Bdeb12u1?arch=amd64&distro=bookworm",
+            "d" * 64,
+        ),
     ):
         assert found[name].checksums[0].value == hashed
         assert found[name].external_references[0].locator == url

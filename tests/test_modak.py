@@ -1,4 +1,6 @@
-"""Requests to MODAK, as its users wrote them: what they meant holds, what was sloppy is read, what cannot be read is said."""
+"""Requests to MODAK, as its users wrote them: what they meant holds, what was sloppy is read, what cannot be
+read is said.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +36,19 @@ REQUEST: dict[str, Any] = {
             "request_event_notification": "abe",
         },
         "target": {"job_scheduler_type": "torque"},
-        "application": {"app_tag": "resnet-benchmark", "executable": "./resnet_benchmark.sh", "arguments": "--name 'two words'"},
+        "application": {
+            "app_tag": "resnet-benchmark",
+            "executable": "./resnet_benchmark.sh",
+            "arguments": "--name 'two words'",
+        },
         "optimisation": {
             "enable_opt_build": True,
             "app_type": "ai_training",
             "opt_build": {"cpu_type": "x86", "acc_type": "nvidia"},
-            "app_type-ai_training": {"config": {"ai_framework": "tensorflow"}, "ai_framework-tensorflow": {"version": "2.1", "xla": True}},
+            "app_type-ai_training": {
+                "config": {"ai_framework": "tensorflow"},
+                "ai_framework-tensorflow": {"version": "2.1", "xla": True},
+            },
         },
     }
 }
@@ -63,7 +72,12 @@ def written(folder: Path, request: object, name: str = "request.json") -> Path:
 
 def test_a_request_becomes_a_workload_and_wishes(tmp_path: Path) -> None:
     read = read_request(written(tmp_path, REQUEST))
-    assert (read.framework, read.scheduler, read.accelerated, read.workload.name) == ("tensorflow", "pbs", True, "resnet-benchmark")
+    assert (read.framework, read.scheduler, read.accelerated, read.workload.name) == (
+        "tensorflow",
+        "pbs",
+        True,
+        "resnet-benchmark",
+    )
     assert read.wishes == {"name": "resnet", "time": "12:00:00", "nodes": 1, "cores": 40, "gpus": 1}
     assert read.workload.facts["command"] == ["./resnet_benchmark.sh", "--name", "two words"]
     assert any(note.startswith("xla: true: ") for note in read.notes)
@@ -72,9 +86,16 @@ def test_a_request_becomes_a_workload_and_wishes(tmp_path: Path) -> None:
 
 def test_its_job_asks_for_the_accelerator_and_runs_the_command_where_it_is(tmp_path: Path) -> None:
     read = read_request(written(tmp_path, REQUEST))
-    plan = Plan.from_json(plans.plan("tensorflow", "debian-12", plans.taken("device", "cuda", plans.application("flag", "--nv"))).to_json())
+    plan = Plan.from_json(
+        plans.plan(
+            "tensorflow", "debian-12", plans.taken("device", "cuda", plans.application("flag", "--nv"))
+        ).to_json()
+    )
     plan = Plan.from_json(plan.to_json() | {"workload": read.workload.to_json()})
-    files = {name: content.decode() for name, content in files_of(plan, ("apptainer",), (read.scheduler,), read.wishes).items()}
+    files = {
+        name: content.decode()
+        for name, content in files_of(plan, ("apptainer",), (read.scheduler,), read.wishes).items()
+    }
     job = files["job.pbs"]
     assert "#PBS -l nodes=1:ppn=40:gpus=1" in job
     assert "#PBS -l walltime=12:00:00\n" in job
@@ -87,18 +108,50 @@ def test_its_job_asks_for_the_accelerator_and_runs_the_command_where_it_is(tmp_p
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("job_options", "wall_time"), "1:00", "job_options: wall_time: unknown key; did you mean 'wall_time_limit'?"),
-        (("optimisation", "app_type"), "ai_inference", "app_type: 'ai_inference' is neither a training job nor a parallel program"),
-        (("optimisation", "opt_build", "acc_type"), "fpga", "opt_build: acc_type: no plan computes on an fpga; expected nvidia, amd or none"),
-        (("optimisation", "opt_build", "acc_type"), "nvidea", "'nvidea' is not known; expected none, nvidia, amd, fpga; did you mean 'nvidia'?"),
-        (("optimisation", "opt_build", "cpu_type"), "x68", "'x68' is not known; expected none, x86, arm, amd, power; did you mean 'x86'?"),
-        (("optimisation", "app_type-ai_training", "config", "ai_framework"), "tensorflow/pytorch", "ai_framework: 'tensorflow/pytorch' is not known"),
-        (("optimisation", "app_type-ai_training", "ai_framework-tensorflow", "verison"), "2", "verison: unknown key; did you mean 'version'?"),
+        (
+            ("job_options", "wall_time"),
+            "1:00",
+            "job_options: wall_time: unknown key; did you mean 'wall_time_limit'?",
+        ),
+        (
+            ("optimisation", "app_type"),
+            "ai_inference",
+            "app_type: 'ai_inference' is neither a training job nor a parallel program",
+        ),
+        (
+            ("optimisation", "opt_build", "acc_type"),
+            "fpga",
+            "opt_build: acc_type: no plan computes on an fpga; expected nvidia, amd or none",
+        ),
+        (
+            ("optimisation", "opt_build", "acc_type"),
+            "nvidea",
+            "'nvidea' is not known; expected none, nvidia, amd, fpga; did you mean 'nvidia'?",
+        ),
+        (
+            ("optimisation", "opt_build", "cpu_type"),
+            "x68",
+            "'x68' is not known; expected none, x86, arm, amd, power; did you mean 'x86'?",
+        ),
+        (
+            ("optimisation", "app_type-ai_training", "config", "ai_framework"),
+            "tensorflow/pytorch",
+            "ai_framework: 'tensorflow/pytorch' is not known",
+        ),
+        (
+            ("optimisation", "app_type-ai_training", "ai_framework-tensorflow", "verison"),
+            "2",
+            "verison: unknown key; did you mean 'version'?",
+        ),
         (("optimisation", "app_type-ai_training", "ai_framework-tf"), {}, "ai_framework-tf: unknown key"),
         (("optimisation", "app_type-training"), {}, "app_type-training: unknown key"),
         (("target", "nmae"), "x", "target: nmae: unknown key; did you mean 'name'?"),
         (("application", "build"), {"cmd": "make"}, "application: build: cmd: unknown key"),
-        (("target", "job_scheduler_type"), "slrum", "unknown scheduler 'slrum'; expected torque, pbs, pbspro, slurm, bash; did you mean 'slurm'?"),
+        (
+            ("target", "job_scheduler_type"),
+            "slrum",
+            "unknown scheduler 'slrum'; expected torque, pbs, pbspro, slurm, bash; did you mean 'slurm'?",
+        ),
         (("application", "arguments"), "'open", "application: arguments: not a command"),
         (("optimisation", "opt_build"), "x86", "opt_build: not an object"),
         (("job_option",), {}, "job_option: unknown key"),
@@ -126,8 +179,13 @@ def test_an_accelerator_is_asked_for_where_only_its_type_is_named(tmp_path: Path
 
 def test_a_site_knows_its_own_scheduler(tmp_path: Path) -> None:
     store = KnowledgeStore()
-    store.store.update(f"INSERT DATA {{ <urn:site/modak-my-cluster> a <{on('Site')}> ; <{on('scheduler')}> 'slurm' }}")
-    read = read_request(written(tmp_path, changed("target", value={"name": "my_cluster", "job_scheduler_type": "torque"})), store)
+    store.store.update(
+        f"INSERT DATA {{ <urn:site/modak-my-cluster> a <{on('Site')}> ; <{on('scheduler')}> 'slurm' }}"
+    )
+    read = read_request(
+        written(tmp_path, changed("target", value={"name": "my_cluster", "job_scheduler_type": "torque"})),
+        store,
+    )
     assert (read.target, read.scheduler) == ("my-cluster", "slurm")
     assert "my_cluster is run by slurm, whatever the request says (torque)" in read.notes
 
@@ -148,21 +206,46 @@ def test_what_is_no_request_is_refused(text: str, tmp_path: Path) -> None:
 
 
 # MODAK's golden requests for MPI: https://github.com/SODALITE-EU/application-optimisation, MODAK/test/input.
-XTHI = {"src": "https://raw.githubusercontent.com/olcf/XC30-Training/master/affinity/Xthi.c", "build_command": "mpicc -o xthi -fopenmp Xthi.c"}
+XTHI = {
+    "src": "https://raw.githubusercontent.com/olcf/XC30-Training/master/affinity/Xthi.c",
+    "build_command": "mpicc -o xthi -fopenmp Xthi.c",
+}
 
 
-def parallel(site: str = "", scheduler: str = "torque", per_node: int = 40, library: str = "mpich", version: str = "3.1.4") -> dict[str, Any]:
+def parallel(
+    site: str = "",
+    scheduler: str = "torque",
+    per_node: int = 40,
+    library: str = "mpich",
+    version: str = "3.1.4",
+) -> dict[str, Any]:
     """A request for `xthi` on two nodes, with 80 ranks of two threads."""
     return {
         "job": {
-            "job_options": {"job_name": "mpi_test", "wall_time_limit": "1:00:00", "node_count": 2, "process_count_per_node": per_node},
+            "job_options": {
+                "job_name": "mpi_test",
+                "wall_time_limit": "1:00:00",
+                "node_count": 2,
+                "process_count_per_node": per_node,
+            },
             "target": {"name": site, "job_scheduler_type": scheduler},
-            "application": {"app_type": "hpc", "executable": "./xthi", "arguments": "", "mpi_ranks": 80, "threads": 2, "build": XTHI},
+            "application": {
+                "app_type": "hpc",
+                "executable": "./xthi",
+                "arguments": "",
+                "mpi_ranks": 80,
+                "threads": 2,
+                "build": XTHI,
+            },
             "optimisation": {
                 "enable_opt_build": True,
                 "app_type": "hpc",
                 "opt_build": {"cpu_type": "x86", "acc_type": ""},
-                "app_type-hpc": {"config": {"parallelisation": "mpi"}, "data": {}, "parallelisation-mpi": {"library": library, "version": version}},
+                "app_type-hpc": {
+                    "config": {"parallelisation": "mpi"},
+                    "data": {},
+                    "parallelisation-mpi": {"library": library, "version": version},
+                },
             },
         }
     }
@@ -173,11 +256,20 @@ def shipped() -> KnowledgeStore:
     return Reasoner([]).full_store
 
 
-def answered(folder: Path, request: object, store: KnowledgeStore) -> tuple[ModakRequest, Plan, dict[str, str]]:
+def answered(
+    folder: Path, request: object, store: KnowledgeStore
+) -> tuple[ModakRequest, Plan, dict[str, str]]:
     """A request for a parallel program, its plan, and the files of its bundle."""
     read = read_request(written(folder, request), store)
     assert read.parallel is not None
-    plan = plan_of(read.parallel, read.workload, read.scheduler, store, {"version": "0", "sha256": "ab" * 32}, "request.json")
+    plan = plan_of(
+        read.parallel,
+        read.workload,
+        read.scheduler,
+        store,
+        {"version": "0", "sha256": "ab" * 32},
+        "request.json",
+    )
     plan = Plan.from_json(json.loads(json.dumps(plan.to_json())))
     files = files_of(plan, ("apptainer", "dockerfile"), (read.scheduler,), read.wishes)
     return read, plan, {name: content.decode() for name, content in files.items()}
@@ -188,28 +280,45 @@ def test_the_golden_request_for_mpich_keeps_its_meaning(tmp_path: Path, shipped:
     assert (read.scheduler, read.wishes["nodes"], read.wishes["tasks_per_node"]) == ("pbs", 2, 40)
     assert "Bootstrap: docker\nFrom: ethcscs/mpich:ub1804_cuda101_mpi314_gnugprof\n" in files["ontune.def"]
     assert [one.name for one in plan.applied("launcher")] == ["mpirun"]
-    assert "export OMP_NUM_THREADS=2" in files["run.sh"] and "    ./xthi\n" in files["run.sh"] and "ONTUNE_PYTHON" not in files["run.sh"]
+    assert (
+        "export OMP_NUM_THREADS=2" in files["run.sh"]
+        and "    ./xthi\n" in files["run.sh"]
+        and "ONTUNE_PYTHON" not in files["run.sh"]
+    )
     job = files["job.pbs"]
     assert "#PBS -l nodes=2:ppn=40\n" in job and re.search(r"^#PBS -l walltime=0?1:00:00$", job, re.MULTILINE)
     assert "set -euo pipefail" in job and "--nv" not in job and "module load" not in job
-    assert "total=80" in job and re.search(r'^exec mpirun -n "\$total" "\$\{start\[@\]\}" "\$@"$', job, re.MULTILINE)
-    assert "threads 2 of each process share 1 core: ask for more cores (--ask cores=2) or fewer threads" in read.notes
+    assert "total=80" in job and re.search(
+        r'^exec mpirun -n "\$total" "\$\{start\[@\]\}" "\$@"$', job, re.MULTILINE
+    )
+    assert (
+        "threads 2 of each process share 1 core: ask for more cores (--ask cores=2) or fewer threads"
+        in read.notes
+    )
     reasons = [reason.text for reason in plan.decision("base_image").reasons]
     assert reasons == ["MODAK's image for mpich 3.1.4"]
 
 
-def test_what_it_builds_is_fetched_by_whoever_submits_and_checked(tmp_path: Path, shipped: KnowledgeStore) -> None:
+def test_what_it_builds_is_fetched_by_whoever_submits_and_checked(
+    tmp_path: Path, shipped: KnowledgeStore
+) -> None:
     files = answered(tmp_path, parallel(), shipped)[2]
     assert "sh -c 'mpicc -o xthi -fopenmp Xthi.c'" in files["build_program.sh"]
     assert f"curl --fail --location --remote-name {XTHI['src']}\n" in files["build_program.sh"]
-    assert not any("no-check-certificate" in text or "xthi.c" in text.lower() for name, text in files.items() if name.startswith(("job", "ontune")))
+    assert not any(
+        "no-check-certificate" in text or "xthi.c" in text.lower()
+        for name, text in files.items()
+        if name.startswith(("job", "ontune"))
+    )
     with pytest.raises(BadInput, match="build_source"):
         request = parallel()
         request["job"]["application"]["build"] = XTHI | {"src": "https://x/$(id)' y"}
         answered(tmp_path, request, shipped)
 
 
-def test_the_golden_request_at_a_site_follows_the_sites_rules(tmp_path: Path, shipped: KnowledgeStore) -> None:
+def test_the_golden_request_at_a_site_follows_the_sites_rules(
+    tmp_path: Path, shipped: KnowledgeStore
+) -> None:
     read, plan, files = answered(tmp_path, parallel("egi", "slurm", 1, "openmpi", "3.1.3"), shipped)
     assert plan.applied("image")[1].value == "ethcscs/openmpi:3.1.3"
     assert read.scheduler == "pbs" and "egi is run by pbs, whatever the request says (slurm)" in read.notes
@@ -234,7 +343,9 @@ def test_an_accelerator_reaches_the_container(tmp_path: Path, shipped: Knowledge
         ("mvapch", "3.14", "no image has mvapich 3.14; expected 2.2"),
     ],
 )
-def test_a_library_without_an_image_is_refused(library: str, version: str, message: str, tmp_path: Path, shipped: KnowledgeStore) -> None:
+def test_a_library_without_an_image_is_refused(
+    library: str, version: str, message: str, tmp_path: Path, shipped: KnowledgeStore
+) -> None:
     with pytest.raises(BadInput) as refusal:
         answered(tmp_path, parallel(library=library, version=version), shipped)
     assert message in str(refusal.value)
@@ -248,13 +359,17 @@ def test_a_library_without_an_image_is_refused(library: str, version: str, messa
         ("library://a/b/c:1", "Bootstrap: library\nFrom: a/b/c:1"),
     ],
 )
-def test_an_image_that_is_named_is_taken(image: str, bootstrap: str, tmp_path: Path, shipped: KnowledgeStore) -> None:
+def test_an_image_that_is_named_is_taken(
+    image: str, bootstrap: str, tmp_path: Path, shipped: KnowledgeStore
+) -> None:
     request = parallel(library="lam")
     request["job"]["application"]["container_runtime"] = image
     assert bootstrap in answered(tmp_path, request, shipped)[2]["ontune.def"]
 
 
-def test_a_command_has_the_jobs_variables_and_runs_nothing_else(tmp_path: Path, shipped: KnowledgeStore) -> None:
+def test_a_command_has_the_jobs_variables_and_runs_nothing_else(
+    tmp_path: Path, shipped: KnowledgeStore
+) -> None:
     request = parallel()
     arguments = "${ASTER_ROOT}/14.4/bin \\\n-n 'two words' '$(touch CANARY)' `touch CANARY` ${X:-`id`}"
     request["job"]["application"] |= {"executable": "echo ", "arguments": arguments}
@@ -262,7 +377,9 @@ def test_a_command_has_the_jobs_variables_and_runs_nothing_else(tmp_path: Path, 
     for name in ("run.sh", "usable_cores.sh"):
         written(tmp_path, files[name], name).chmod(0o755)
     with_variable = {**os.environ, "ASTER_ROOT": "/opt/a b"}
-    ran = subprocess.run([tmp_path / "run.sh"], capture_output=True, text=True, check=True, cwd=tmp_path, env=with_variable)
+    ran = subprocess.run(
+        [tmp_path / "run.sh"], capture_output=True, text=True, check=True, cwd=tmp_path, env=with_variable
+    )
     assert ran.stdout == "/opt/a b/14.4/bin -n two words $(touch CANARY) `touch CANARY` ${X:-`id`}\n"
     assert not (tmp_path / "CANARY").exists()
     unset = subprocess.run([tmp_path / "run.sh"], capture_output=True, text=True, check=False, cwd=tmp_path)
@@ -271,10 +388,18 @@ def test_a_command_has_the_jobs_variables_and_runs_nothing_else(tmp_path: Path, 
 
 def test_older_forms_of_the_request_are_read(tmp_path: Path) -> None:
     request = parallel("cirrus", "slurm")
-    optimisation = {"app_type": "hpc", "app_name": "openmpi", "arch_build": {"cpu_type": "x86"}, "app_build": {"version": "3.1.3"}}
+    optimisation = {
+        "app_type": "hpc",
+        "app_name": "openmpi",
+        "arch_build": {"cpu_type": "x86"},
+        "app_build": {"version": "3.1.3"},
+    }
     request["job"]["optimisation"] = optimisation
     read = read_request(written(tmp_path, request))
-    assert read.parallel is not None and (read.parallel.library, read.parallel.version) == ("openmpi", "3.1.3")
+    assert read.parallel is not None and (read.parallel.library, read.parallel.version) == (
+        "openmpi",
+        "3.1.3",
+    )
 
 
 def test_the_language_of_modaks_editor_is_read_with_its_slips(tmp_path: Path) -> None:
@@ -287,13 +412,22 @@ def test_the_language_of_modaks_editor_is_read_with_its_slips(tmp_path: Path) ->
 
 def test_what_modak_read_and_never_used_is_said(tmp_path: Path) -> None:
     config = {"ai_framework": "keras", "type": "translation", "distributed_training": True, "layers": 6}
-    request = changed("optimisation", "app_type-ai_training", value={"config": config, "ai_framework-keras": {"backend": "tensorflow"}})
+    request = changed(
+        "optimisation",
+        "app_type-ai_training",
+        value={"config": config, "ai_framework-keras": {"backend": "tensorflow"}},
+    )
     read = read_request(written(tmp_path, request))
     assert read.framework == "tensorflow"
-    assert any(note.startswith("type, distributed_training, layers: say it in a workload's file") for note in read.notes)
+    assert any(
+        note.startswith("type, distributed_training, layers: say it in a workload's file")
+        for note in read.notes
+    )
 
 
-def test_the_command_takes_a_description_with_a_workload(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_takes_a_description_with_a_workload(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = "optimization ai.tf: \n\tapp_type: ai_training\n\tapp_type-ai_training:\n\t\tconfig:\n\t\t\tai_framework: tensorflow\n"
     file = written(tmp_path, text, "request.opt")
     told = ["recipe", "--from-modak", str(file), "-o", str(tmp_path / "bundle"), "-t", "zen5-virtual"]
@@ -324,15 +458,24 @@ def asking(**application: str) -> dict[str, Any]:
         ("", ""),
     ],
 )
-def test_the_framework_is_that_of_the_image_where_none_is_named(image: str, framework: str, tmp_path: Path, shipped: KnowledgeStore) -> None:
+def test_the_framework_is_that_of_the_image_where_none_is_named(
+    image: str, framework: str, tmp_path: Path, shipped: KnowledgeStore
+) -> None:
     read = read_request(written(tmp_path, asking(container_runtime=image)), shipped)
     assert (read.framework, read.workload.facts["framework"] or "") == (framework, framework)
-    assert any(note == f"{framework}: the framework that {image} is for" for note in read.notes) == bool(framework)
+    assert any(note == f"{framework}: the framework that {image} is for" for note in read.notes) == bool(
+        framework
+    )
 
 
-def test_an_image_for_another_framework_than_the_one_named_is_refused(tmp_path: Path, shipped: KnowledgeStore) -> None:
+def test_an_image_for_another_framework_than_the_one_named_is_refused(
+    tmp_path: Path, shipped: KnowledgeStore
+) -> None:
     request = changed("application", "container_runtime", value="pytorch/pytorch:latest")
-    with pytest.raises(BadInput, match="container_runtime: pytorch/pytorch:latest is for pytorch, and the request asks for tensorflow"):
+    with pytest.raises(
+        BadInput,
+        match="container_runtime: pytorch/pytorch:latest is for pytorch, and the request asks for tensorflow",
+    ):
         read_request(written(tmp_path, request), shipped)
 
 
@@ -343,13 +486,26 @@ def told(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str
     return int(ended.value.code or 0), capsys.readouterr().err
 
 
-def test_the_framework_of_a_request_holds_beside_a_workload(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_framework_of_a_request_holds_beside_a_workload(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     request = asking(container_runtime="tensorflow/tensorflow:2.1.0-py3")
     del request["job"]["application"]["executable"], request["job"]["application"]["arguments"]
     bundle = tmp_path / "bundle"
-    words = ["recipe", "--from-modak", str(written(tmp_path, request)), "-o", str(bundle), "-t", "zen5-virtual", "-w"]
+    words = [
+        "recipe",
+        "--from-modak",
+        str(written(tmp_path, request)),
+        "-o",
+        str(bundle),
+        "-t",
+        "zen5-virtual",
+        "-w",
+    ]
     assert told([*words, "mnist-cnn"], capsys)[0] == 0
-    taken = {one["decision"]: one["option"] for one in json.loads((bundle / "plan.json").read_text())["decisions"]}
+    taken = {
+        one["decision"]: one["option"] for one in json.loads((bundle / "plan.json").read_text())["decisions"]
+    }
     assert taken["framework"] == "tensorflow"
     (tmp_path / "job.yaml").write_text("framework: pytorch\nnetwork: mnist-cnn\ntraits: [Training]\n")
     code, said = told([*words, str(tmp_path / "job.yaml")], capsys)
@@ -359,12 +515,17 @@ def test_the_framework_of_a_request_holds_beside_a_workload(tmp_path: Path, caps
 
 
 def test_a_known_site_is_a_known_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of whose machines nothing is known: that is said, no other machine takes their place, and no build is taken for granted."""
+    """Of whose machines nothing is known: that is said, no other machine takes their place, and no build is
+    taken for granted.
+    """
     bundle = tmp_path / "bundle"
     for name in ("egi", "lumi"):
         request = written(tmp_path, changed("target", value={"name": name, "job_scheduler_type": "torque"}))
         code, said = told(["recipe", "--from-modak", str(request), "-o", str(bundle)], capsys)
-        assert f"{name} is a known site, of whose machines nothing is known here: describe one with --target" in said
+        assert (
+            f"{name} is a known site, of whose machines nothing is known here: describe one with --target"
+            in said
+        )
         assert code == 3 and "no configuration meets the request" in said and not bundle.exists()
     request = written(tmp_path, changed("target", value={"name": "lumy"}))
     code, said = told(["recipe", "--from-modak", str(request), "-o", str(bundle)], capsys)

@@ -1,4 +1,6 @@
-"""What may happen to the numbers: the four classes, and that no plan, defaults included, exceeds the one that was asked for."""
+"""What may happen to the numbers: the four classes, and that no plan, defaults included, exceeds the one that
+was asked for.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,18 @@ from kb.workload import Workload, load_workload, workload_names
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
 
-ORDER = ("bitwise", "exact", "mixed", "lossy")  # as the documents state it, against which the knowledge is held
+ORDER = (
+    "bitwise",
+    "exact",
+    "mixed",
+    "lossy",
+)  # as the documents state it, against which the knowledge is held
 NETWORKS = ("mnist-cnn", "transformer")
-TF32_OFF = {("env", "NVIDIA_TF32_OVERRIDE", "0"), ("env", "JAX_DEFAULT_MATMUL_PRECISION", "highest"), ("code", "fp32_mode", "ieee")}
+TF32_OFF = {
+    ("env", "NVIDIA_TF32_OVERRIDE", "0"),
+    ("env", "JAX_DEFAULT_MATMUL_PRECISION", "highest"),
+    ("code", "fp32_mode", "ieee"),
+}
 
 
 @cache
@@ -42,7 +53,9 @@ def plan(machine: str, network: str, numerics: str | None = None, framework: str
 
 @cache
 def class_of() -> dict[tuple[str, str], str]:
-    """The class that the knowledge states for an option, by decision and option, read by a query and not by the reasoner."""
+    """The class that the knowledge states for an option, by decision and option, read by a query and not by
+    the reasoner.
+    """
     rows = reasoner().full_store.select(
         "SELECT ?d ?o ?c WHERE { ?i on:optionOf/skos:notation ?d ; on:numerics/skos:notation ?c . OPTIONAL { ?i skos:notation ?n }"
         " BIND(COALESCE(?n, REPLACE(STR(?i), '^.*/', '')) AS ?o) }"
@@ -55,7 +68,10 @@ def defaults() -> dict[str, set[str]]:
     """The default of every decision, and what frameworks document as theirs."""
     menu = reasoner().menu
     documented = {option for options in menu.default_with.values() for option in options}
-    return {menu.name[d]: {menu.name[o] for o in {menu.default[d], *(documented & set(menu.options[d]))}} for d in menu.options}
+    return {
+        menu.name[d]: {menu.name[o] for o in {menu.default[d], *(documented & set(menu.options[d]))}}
+        for d in menu.options
+    }
 
 
 def may_use_tf32(machine: str) -> bool:
@@ -65,7 +81,9 @@ def may_use_tf32(machine: str) -> bool:
 
 
 def loosest(chosen: Plan, machine: str) -> str:
-    """The class of a plan that was asked for by formats: its departures from defaults, and TF32 where that is left as it stands."""
+    """The class of a plan that was asked for by formats: its departures from defaults, and TF32 where that is
+    left as it stands.
+    """
     found = {"bitwise"}
     for taken in chosen.decisions:
         if taken.option not in defaults()[taken.decision]:
@@ -88,8 +106,15 @@ def test_the_classes_and_their_order_are_knowledge() -> None:
 
 def test_no_python_lists_the_classes_in_their_order() -> None:
     store: KnowledgeStore = reasoner().store
-    assert {local_name(iri) for iri in store.instances(on("Numerics"))} == {"Bitwise", "Exact", "Mixed", "Lossy"}
-    assert len(store.objects(on("Lossy"), on("exceeds"))) == 3 and not store.objects(on("Bitwise"), on("exceeds"))
+    assert {local_name(iri) for iri in store.instances(on("Numerics"))} == {
+        "Bitwise",
+        "Exact",
+        "Mixed",
+        "Lossy",
+    }
+    assert len(store.objects(on("Lossy"), on("exceeds"))) == 3 and not store.objects(
+        on("Bitwise"), on("exceeds")
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,7 +155,9 @@ def test_every_option_has_a_class_and_every_default_that_sets_nothing_keeps_bits
     assert class_of().keys() == {(menu.name[info.decision], info.name) for info in menu.info.values()}
     idle = {(menu.name[d], menu.name[o]) for d, o in menu.default.items() if not menu.info[o].applications}
     stack = {"python", "base_image", "framework_release", "wheel"}
-    assert {pair: class_of()[pair] for pair in idle if pair[0] not in stack} == {pair: "bitwise" for pair in idle if pair[0] not in stack}
+    assert {pair: class_of()[pair] for pair in idle if pair[0] not in stack} == {
+        pair: "bitwise" for pair in idle if pair[0] not in stack
+    }
 
 
 def check(machine: str, network: str, numerics: str | None) -> None:
@@ -144,7 +171,9 @@ def check(machine: str, network: str, numerics: str | None) -> None:
     mode = chosen.option("fp32_mode")
     if numerics == "exact":
         assert mode == ("fp32-ieee" if may_use_tf32(machine) else "fp32-framework"), (machine, network)
-        assert not may_use_tf32(machine) or (applied(chosen) == TF32_OFF and "TF32" in chosen.decision("fp32_mode").reasons[-1].text)
+        assert not may_use_tf32(machine) or (
+            applied(chosen) == TF32_OFF and "TF32" in chosen.decision("fp32_mode").reasons[-1].text
+        )
     else:
         assert mode == "fp32-framework", (machine, network, numerics)
 
@@ -168,24 +197,54 @@ def test_no_plan_of_the_whole_grid_exceeds_its_class(machine: str) -> None:
 def test_a_bitwise_plan_departs_by_what_keeps_bits_or_where_the_default_cannot_be_had(machine: str) -> None:
     chosen = plan(machine, "mnist-cnn", "bitwise")
     assert chosen.numerics == "bitwise"
-    changing = [one for one in chosen.decisions if one.option not in defaults()[one.decision] and class_of()[one.decision, one.option] != "bitwise"]
-    assert {one.decision for one in changing} <= {"framework", "framework_release", "wheel", "python", "base_image"}, changing
-    standing = {reasoner().menu.name[decision]: reasoner().menu.name[option] for decision, option in reasoner().menu.default.items()}
-    if changing:  # not all of their defaults can be had together, or only with something that was not tried there
+    changing = [
+        one
+        for one in chosen.decisions
+        if one.option not in defaults()[one.decision] and class_of()[one.decision, one.option] != "bitwise"
+    ]
+    assert {one.decision for one in changing} <= {
+        "framework",
+        "framework_release",
+        "wheel",
+        "python",
+        "base_image",
+    }, changing
+    standing = {
+        reasoner().menu.name[decision]: reasoner().menu.name[option]
+        for decision, option in reasoner().menu.default.items()
+    }
+    if (
+        changing
+    ):  # not all of their defaults can be had together, or only with something that was not tried there
         try:
             pins = {one.decision: standing[one.decision] for one in changing}
             asked = reasoner().plan(workload("mnist-cnn"), target(machine), numerics="lossy", pins=pins)
         except NoFeasiblePlan:
             return
-        assert [unknown["fact"] for unknown in asked.unknowns if unknown["fact"].startswith("it is not known whether")]
+        assert [
+            unknown["fact"]
+            for unknown in asked.unknowns
+            if unknown["fact"].startswith("it is not known whether")
+        ]
 
 
 def test_bits_are_compared_with_what_stands_and_with_what_is_pinned() -> None:
     chosen = plan("zen5-virtual", "mnist-cnn", "bitwise")
     assert chosen.option("allocator") == "tcmalloc" and chosen.option("precision") == "fp32"
-    answer = reasoner().why_not("memory_format=channels_last", workload("mnist-cnn"), target("zen5-virtual"), numerics="bitwise", framework="pytorch")
+    answer = reasoner().why_not(
+        "memory_format=channels_last",
+        workload("mnist-cnn"),
+        target("zen5-virtual"),
+        numerics="bitwise",
+        framework="pytorch",
+    )
     assert answer["status"] == "conflict" and "may change bits (exact)" in answer["reasons"][0]["text"]
-    mine = reasoner().plan(workload("mnist-cnn"), target("zen5-virtual"), numerics="bitwise", pins={"memory_format": "channels_last"})
+    mine = reasoner().plan(
+        workload("mnist-cnn"),
+        target("zen5-virtual"),
+        numerics="bitwise",
+        pins={"memory_format": "channels_last"},
+    )
     assert (mine.option("memory_format"), mine.numerics) == ("channels_last", "bitwise")
     keras = plan("zen5-virtual", "mnist-cnn", "bitwise", "tensorflow")
     assert (keras.option("compiler"), keras.numerics) == ("tf-graph", "bitwise")
@@ -197,35 +256,52 @@ def test_exact_switches_tf32_off_in_every_framework(framework: str) -> None:
     assert applied(exact) == TF32_OFF and exact.numerics == "exact"
     assert plan("v100-node", "mnist-cnn", "exact", framework).option("fp32_mode") == "fp32-framework"
     default = plan("clemson-a100", "mnist-cnn", None, framework)
-    assert "TF32 unless told otherwise: mixed on this machine" in default.decision("fp32_mode").reasons[-1].text
+    assert (
+        "TF32 unless told otherwise: mixed on this machine" in default.decision("fp32_mode").reasons[-1].text
+    )
 
 
 def test_exact_switches_tf32_off_in_a_script_for_jax_and_where_the_gpu_is_not_known() -> None:
     own = Workload("own", {"framework": "jax", "traits": ["Training", "Attention"]})
     assert applied(reasoner().plan(own, target("clemson-a100"), numerics="exact")) == TF32_OFF
-    unknown = target("clemson-a100").with_overrides({"gpus": [{"model": "NVIDIA X", "vendor": "nvidia", "driver": "550.90.07"}]})
-    assert reasoner().plan(workload("mnist-cnn"), unknown, numerics="exact").option("fp32_mode") == "fp32-ieee"
+    unknown = target("clemson-a100").with_overrides(
+        {"gpus": [{"model": "NVIDIA X", "vendor": "nvidia", "driver": "550.90.07"}]}
+    )
+    assert (
+        reasoner().plan(workload("mnist-cnn"), unknown, numerics="exact").option("fp32_mode") == "fp32-ieee"
+    )
 
 
 @pytest.mark.parametrize("network", ["mnist-cnn", "transformer", "lstm", "mlp"])
 def test_tf32_is_not_refused_for_want_of_evidence_where_bf16_has_it(network: str) -> None:
     for numerics in (None, "mixed"):
         given: Any = {"pins": {"precision": "tf32"}, "framework": "pytorch", "numerics": numerics}
-        assert reasoner().plan(workload(network), target("clemson-a100"), **given).option("precision") == "tf32"
+        assert (
+            reasoner().plan(workload(network), target("clemson-a100"), **given).option("precision") == "tf32"
+        )
     answer = reasoner().why_not("tf32", workload(network), target("clemson-a100"), framework="pytorch")
     assert answer["status"] == "beaten" and "no evidence" not in str(answer["reasons"])
     unheard = Workload("own", {"framework": "pytorch", "traits": ["Training"]})
     refused = reasoner().why_not("tf32", unheard, target("clemson-a100"))
-    assert refused["status"] == "conflict" and "no evidence shows that tf32, or coarser arithmetic" in refused["reasons"][0]["text"]
+    assert (
+        refused["status"] == "conflict"
+        and "no evidence shows that tf32, or coarser arithmetic" in refused["reasons"][0]["text"]
+    )
 
 
 def test_what_a_plan_says_is_accepted_by_a_word_is_accepted_by_it() -> None:
     for numerics in (None, "bitwise", "exact"):
-        offered = [one for one in plan("v100-node", "mnist-cnn", numerics).on_request if one["decision"] == "precision"]
+        offered = [
+            one
+            for one in plan("v100-node", "mnist-cnn", numerics).on_request
+            if one["decision"] == "precision"
+        ]
         assert offered or numerics is None
         for one in offered:
             allow = one["accept"].removeprefix("--allow ")
-            taken = reasoner().plan(workload("mnist-cnn"), target("v100-node"), numerics=numerics, allow=(allow,))
+            taken = reasoner().plan(
+                workload("mnist-cnn"), target("v100-node"), numerics=numerics, allow=(allow,)
+            )
             assert taken.option("precision") == one["option"] and taken.numerics == "mixed"
 
 
@@ -233,5 +309,9 @@ def test_bitwise_is_told_apart_from_a_run_that_repeats_itself() -> None:
     note = plan("v100-node", "mnist-cnn", "bitwise").numerics_note
     assert "whether a run repeats its own bits is another decision, determinism" in note
     assert [plan("v100-node", "mnist-cnn", other).numerics_note for other in (None, "exact")] == ["", ""]
-    pinned = reasoner().plan(workload("mnist-cnn"), target("v100-node"), framework="pytorch", pins={"determinism": "deterministic"})
-    assert {one.value for one in pinned.applied("env") if one.name == "CUBLAS_WORKSPACE_CONFIG"} == {":4096:8"}
+    pinned = reasoner().plan(
+        workload("mnist-cnn"), target("v100-node"), framework="pytorch", pins={"determinism": "deterministic"}
+    )
+    assert {one.value for one in pinned.applied("env") if one.name == "CUBLAS_WORKSPACE_CONFIG"} == {
+        ":4096:8"
+    }

@@ -30,7 +30,12 @@ def put(folder: Path, name: str, **changes: Any) -> Path:
     """An observation in its own folder."""
     content = DONE | {"id": f"urn:uuid:{name}"} | changes
     described = content.get("workload_facts")
-    at = place(folder, what_is(described) if described else content["workload"], content["microarchitecture"], content["cores"])
+    at = place(
+        folder,
+        what_is(described) if described else content["workload"],
+        content["microarchitecture"],
+        content["cores"],
+    )
     at.mkdir(parents=True, exist_ok=True)
     file = at / f"{name}.jsonld"
     file.write_text(json.dumps(content), encoding="utf-8")
@@ -55,20 +60,31 @@ def test_an_old_run_is_found_among_thousands_of_others(tmp_path: Path) -> None:
 def test_what_lies_flat_is_found(tmp_path: Path) -> None:
     for number in range(300):
         other = {"workload": f"other-{number}"} if number else {}
-        (tmp_path / f"{number:03}.jsonld").write_text(json.dumps(DONE | {"id": f"urn:uuid:{number}"} | other), encoding="utf-8")
+        (tmp_path / f"{number:03}.jsonld").write_text(
+            json.dumps(DONE | {"id": f"urn:uuid:{number}"} | other), encoding="utf-8"
+        )
     put(tmp_path, "new")
     assert found(tmp_path) == ["new", "0"]
 
 
 def test_only_runs_of_the_same_place_are_given(tmp_path: Path) -> None:
     put(tmp_path, "here")
-    for change in ({"workload": "other"}, {"microarchitecture": "zen4"}, {"cores": 8}, {"outcome": "failed", "throughput": None}):
-        (put(tmp_path, "here").parent / f"{len(change)}{next(iter(change))}.jsonld").write_text(json.dumps(DONE | change), encoding="utf-8")
+    for change in (
+        {"workload": "other"},
+        {"microarchitecture": "zen4"},
+        {"cores": 8},
+        {"outcome": "failed", "throughput": None},
+    ):
+        (put(tmp_path, "here").parent / f"{len(change)}{next(iter(change))}.jsonld").write_text(
+            json.dumps(DONE | change), encoding="utf-8"
+        )
     assert found(tmp_path) == ["here"]
 
 
 def test_a_job_is_what_is_stated_of_it_and_not_its_name(tmp_path: Path) -> None:
-    """A run of which only the name is told is of that name; whatever is told counts, whether it lies with what it is or with its name."""
+    """A run of which only the name is told is of that name; whatever is told counts, whether it lies with
+    what it is or with its name.
+    """
     put(tmp_path, "named alike", workload_facts=NET | {"batch": 4096})
     put(tmp_path, "another name", workload="renamed", workload_facts=NET | {"name": "renamed"})
     put(tmp_path, "the same", workload_facts=NET)
@@ -98,15 +114,32 @@ def reasoner() -> Reasoner:
     ],
 )
 def test_a_prediction_starts_from_runs_of_the_same_job(
-    recorded: dict[str, Any] | None, asked: dict[str, Any], counts: bool, reasoner: Reasoner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recorded: dict[str, Any] | None,
+    asked: dict[str, Any],
+    counts: bool,
+    reasoner: Reasoner,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What was recorded of a shipped workload under its name, as it is or with another batch; None: nothing but its name."""
+    """What was recorded of a shipped workload under its name, as it is or with another batch; None: nothing
+    but its name.
+    """
     monkeypatch.setenv("ONTUNE_DATA_HOME", str(tmp_path))
-    shipped, target = load_workload("transformer", reasoner.store), load_target("zen5-virtual", reasoner.store)
-    run = {"workload": "transformer", "microarchitecture": target.facts["cpu"]["microarchitecture"], "cores": target.facts["cpu"]["usable_cores"]}
+    shipped, target = (
+        load_workload("transformer", reasoner.store),
+        load_target("zen5-virtual", reasoner.store),
+    )
+    run = {
+        "workload": "transformer",
+        "microarchitecture": target.facts["cpu"]["microarchitecture"],
+        "cores": target.facts["cpu"]["usable_cores"],
+    }
     described = None if recorded is None else Workload("transformer", shipped.facts | recorded).to_json()
     put(tmp_path / "observations", "own", **run, **({"workload_facts": described} if described else {}))
-    job = Workload(asked.get("name", "transformer"), shipped.facts | {key: value for key, value in asked.items() if key != "name"})
+    job = Workload(
+        asked.get("name", "transformer"),
+        shipped.facts | {key: value for key, value in asked.items() if key != "name"},
+    )
     fresh = Reasoner(store=reasoner.store)
     assert ("urn:uuid:own" in fresh.plan(job, target).prediction["observations"]) is counts
 
@@ -191,7 +224,13 @@ def test_what_a_dead_maker_left_is_swept_after_a_day(tmp_path: Path) -> None:
         with scratch.scratch("bundle", folder.parent) as made:
             assert made.is_dir()
         assert not made.exists()
-    assert [folder.exists() for folder in (old, fresh, living, elsewhere, like)] == [False, True, True, True, True]
+    assert [folder.exists() for folder in (old, fresh, living, elsewhere, like)] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_a_link_that_looks_left_over_is_not_followed(tmp_path: Path) -> None:
@@ -222,7 +261,9 @@ def test_one_bad_file_stops_no_plan(tmp_path: Path) -> None:
     additions = tmp_path / "kb"
     additions.mkdir()
     own = put(tmp_path / "observations", "good").parent
-    Path(os.fsdecode(os.fsencode(additions) + b"/\xff\xfe.ttl")).write_text("@prefix on: <https://w3id.org/ontune#> .\n", encoding="utf-8")
+    Path(os.fsdecode(os.fsencode(additions) + b"/\xff\xfe.ttl")).write_text(
+        "@prefix on: <https://w3id.org/ontune#> .\n", encoding="utf-8"
+    )
     Path(os.fsdecode(os.fsencode(additions) + b"/\xff\xfe.rq")).write_bytes(b"\xff")
     (additions / "cut.ttl").write_text("@prefix on: <https:", encoding="utf-8")
     (additions / "latin.ttl").write_bytes("# é\n".encode("latin-1"))
@@ -235,7 +276,9 @@ def test_one_bad_file_stops_no_plan(tmp_path: Path) -> None:
 
     def ontune(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "ontune", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=600)
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environment, timeout=600
+        )
 
     done = ontune("plan", "-w", "mlp", "-t", "eos-h100", "--format", "json")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,6 @@
-"""Locked bundles with real Apptainer: what is fetched is what the lock names, a build needs no network, and two builds give the same files."""
+"""Locked bundles with real Apptainer: what is fetched is what the lock names, a build needs no network, and
+two builds give the same files.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ from kb.paths import cache_home
 
 pytestmark = [pytest.mark.apptainer, pytest.mark.slow]
 
-# What Apptainer writes into each image of when, where and on what it was built. docs/how-to/air-gapped.md lists the same.
+# What Apptainer writes into each image of when, where and on what it was built. docs/how-to/air-gapped.md
+# lists the same.
 OF_THE_BUILD = {
     "/.singularity.d/labels.json",
     "/.singularity.d/Singularity",
@@ -64,7 +67,9 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    """One build without a network and an empty cache; another one from the archives, in another folder, of the bundle without what was fetched."""
+    """One build without a network and an empty cache; another one from the archives, in another folder, of
+    the bundle without what was fetched.
+    """
     folder = tmp_path_factory.mktemp("offline")
     (folder / "train.py").write_text("import fastnet\nprint('trained with', fastnet.NAME)\n")
     wheels = folder / "wheels"
@@ -87,10 +92,26 @@ def built(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def build(bundle: Bundle, cache: Path, *prefix: str, runner: str = "apptainer") -> Path:
-    """Build by the command line, from the folder that the bundle lies in, with a cache of its own. Gives the image or the environment."""
-    command = [*prefix, sys.executable, "-m", "ontune", "build", bundle.folder.name, "--runner", runner, "--format", "json"]
+    """Build by the command line, from the folder that the bundle lies in, with a cache of its own.
+
+    Gives the image or the environment.
+    """
+    command = [
+        *prefix,
+        sys.executable,
+        "-m",
+        "ontune",
+        "build",
+        bundle.folder.name,
+        "--runner",
+        runner,
+        "--format",
+        "json",
+    ]
     variables = {**os.environ, "ONTUNE_CACHE_HOME": str(cache), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=bundle.folder.parent, env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=bundle.folder.parent, env=variables, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return Path(json.loads(done.stdout)["path"])
 
@@ -107,13 +128,24 @@ def listing(apptainer: Apptainer, image: Path) -> Mapping[str, list[object]]:
 
 
 def test_the_namespace_has_no_route() -> None:
-    done = subprocess.run([*without_network(), sys.executable, "-c", UNREACHABLE], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*without_network(), sys.executable, "-c", UNREACHABLE], capture_output=True, text=True, check=False
+    )
     assert "Network is unreachable" in done.stderr
 
 
 def test_a_build_without_a_network_trains(built: Built) -> None:
-    command = [built.apptainer.program, "--quiet", "run", *built.apptainer.run_flags, "--containall", str(built.offline)]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "trained with fastnet\n"
+    command = [
+        built.apptainer.program,
+        "--quiet",
+        "run",
+        *built.apptainer.run_flags,
+        "--containall",
+        str(built.offline),
+    ]
+    assert (
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout == "trained with fastnet\n"
+    )
 
 
 def test_the_job_of_a_build_without_a_network_trains(built: Built, tmp_path: Path) -> None:
@@ -121,11 +153,15 @@ def test_the_job_of_a_build_without_a_network_trains(built: Built, tmp_path: Pat
     path, flags = f"{built.apptainer.folder}:{os.environ['PATH']}", " ".join(built.apptainer.run_flags)
     variables = {**os.environ, "PATH": path, "ONTUNE_CONTAINER_FLAGS": flags}
     command = [f"{built.bundle.folder.name}/job.sh"]
-    done = subprocess.run(command, cwd=built.bundle.folder.parent, env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=built.bundle.folder.parent, env=variables, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "trained with fastnet\n"), done.stderr
 
 
-def test_the_log_that_a_failed_fetch_names_is_there(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_that_a_failed_fetch_names_is_there(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The base is an image of a registry that does not answer."""
     monkeypatch.setenv("PIP_FIND_LINKS", str(built.bundle.folder / "fetched" / "wheels"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -142,7 +178,12 @@ def test_the_log_that_a_failed_fetch_names_is_there(built: Built, tmp_path: Path
 
 def test_an_environment_without_a_network_has_the_wheels(built: Built, tmp_path: Path) -> None:
     python = build(built.bundle, tmp_path, *without_network(), runner="native") / "venv/bin/python"
-    assert subprocess.run([python, "-c", "import fastnet; print(fastnet.NAME)"], capture_output=True, text=True, check=True).stdout == "fastnet\n"
+    assert (
+        subprocess.run(
+            [python, "-c", "import fastnet; print(fastnet.NAME)"], capture_output=True, text=True, check=True
+        ).stdout
+        == "fastnet\n"
+    )
 
 
 def test_the_image_has_the_packages_of_the_lock_and_no_other(built: Built) -> None:
@@ -152,27 +193,43 @@ def test_the_image_has_the_packages_of_the_lock_and_no_other(built: Built) -> No
     installed = built.apptainer.execute(built.offline, asked).splitlines()
     assert sorted(installed) == sorted(f"{one.name} {one.version} {one.architecture}" for one in lock.system)
     assert "make" in {one.name for one in lock.added} and "make" not in {one.name for one in lock.system}
-    assert "Setting up make " in built.offline.with_suffix(".log").read_text(errors="replace"), "it was there while Python packages were installed"
+    assert "Setting up make " in built.offline.with_suffix(".log").read_text(errors="replace"), (
+        "it was there while Python packages were installed"
+    )
     python = built.apptainer.execute(built.offline, ["cat", "/opt/ontune/python-packages.txt"]).splitlines()
-    assert {f"{one.name}=={one.version}" for one in lock.python} == {line for line in python if not line.startswith(("pip=", "setuptools="))}
+    assert {f"{one.name}=={one.version}" for one in lock.python} == {
+        line for line in python if not line.startswith(("pip=", "setuptools="))
+    }
 
 
 def test_two_builds_of_a_bundle_give_the_same_files(built: Built) -> None:
     offline, online = listing(built.apptainer, built.offline), listing(built.apptainer, built.online)
-    assert len(offline) > 5000 and any(path.endswith("site-packages/__pycache__/fastnet.cpython-311.pyc") for path in offline)
-    assert {path for path in offline.keys() | online.keys() if offline.get(path) != online.get(path)} <= OF_THE_BUILD
+    assert len(offline) > 5000 and any(
+        path.endswith("site-packages/__pycache__/fastnet.cpython-311.pyc") for path in offline
+    )
+    assert {
+        path for path in offline.keys() | online.keys() if offline.get(path) != online.get(path)
+    } <= OF_THE_BUILD
 
 
 def test_what_was_fetched_is_what_the_lock_names(built: Built) -> None:
     folder, lock = built.bundle.folder / "fetched", built.bundle.recipe.lock
-    done = subprocess.run(["sha256sum", "--strict", "--check", "SHA256SUMS"], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["sha256sum", "--strict", "--check", "SHA256SUMS"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert lock is not None
     sums = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text().splitlines())  # type: ignore[misc]
     assert {path: digest for path, digest in sums.items() if path.startswith("wheels/")} == {
         f"wheels/{one.name}-{one.version}-py3-none-any.whl": one.sha256 for one in lock.python
     }
-    assert {digest for path, digest in sums.items() if path.endswith(".deb")} == {one.sha256 for one in lock.added}
+    assert {digest for path, digest in sums.items() if path.endswith(".deb")} == {
+        one.sha256 for one in lock.added
+    }
     files = {f"{name}/{path.name}" for name in ("wheels", "packages") for path in (folder / name).iterdir()}
     assert sums.keys() == {"../requirements.lock", "../system.lock", "base.sif", *files}
 

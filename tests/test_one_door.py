@@ -1,4 +1,6 @@
-"""What users, their programs and other machines wrote is read by `kb.files` alone: here the source is searched for whoever reads past it."""
+"""What users, their programs and other machines wrote is read by `kb.files` alone: here the source is
+searched for whoever reads past it.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ ALLOWED = {
     ("kb/probe/cpu.py", "archspec_data"): "archspec's data, from its installed package",
     ("kb/probe/remote.py", "collect_via"): SHIPPED,
     ("kb/probe/storage.py", "storage_of"): KERNEL,
-    ("kb/probe/collect.py", "read"): "stands alone, for it is sent to other nodes; it keeps to regular files of bounded size itself",
+    (
+        "kb/probe/collect.py",
+        "read",
+    ): "stands alone, for it is sent to other nodes; it keeps to regular files of bounded size itself",
     ("kb/snapshot.py", "_read"): "sealed, and this user's own; else it is made anew",
     ("kb/snapshot.py", "read_own"): "sealed, and this user's own; else it is made anew",
     ("kb/snapshot.py", "write_own"): WRITES,
@@ -49,7 +54,10 @@ ALLOWED = {
     ("reasoner/kept_readings.py", "_code"): SHIPPED,
     ("reasoner/shipped_readings.py", "make"): SHIPPED,
     ("reasoner/kept_readings.py", "shipped"): SHIPPED,
-    ("reasoner/kept_readings.py", "_unsealed"): "a file of the package, or one of the cache that is this user's own; else it is made anew",
+    (
+        "reasoner/kept_readings.py",
+        "_unsealed",
+    ): "a file of the package, or one of the cache that is this user's own; else it is made anew",
     ("reasoner/rule_reading.py", "RuleReading.from_json"): "a part of a sealed snapshot",
     ("reasoner/shapes.py", "_violations"): "the report of the SHACL engine in this process",
     ("reasoner/shapes.py", "_shacl_terms"): "the W3C's vocabulary, from its installed package",
@@ -67,7 +75,10 @@ ALLOWED = {
     ("bench/supplies.py", "_sum"): "regular files only, hashed in pieces, for an image is large",
     ("ontune/cli/__init__.py", "LazyGroup.invoke"): WRITES,
     ("ontune/cli/query.py", "_print_local"): OWN,
-    ("ontune/html/facts.py", "Stated._read"): "Turtle that was compiled a moment ago, and came through the door",
+    (
+        "ontune/html/facts.py",
+        "Stated._read",
+    ): "Turtle that was compiled a moment ago, and came through the door",
     ("ontune/html/site.py", "_text_rules"): SHIPPED,
     ("ontune/service/application.py", "application.rows"): PRIVATE,
     ("ontune/service/forkserver.py", "_only_queries"): OWN,
@@ -79,7 +90,9 @@ ALLOWED = {
 
 
 def sources() -> list[Path]:
-    return [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")) if "payload" not in path.parts]
+    return [
+        path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")) if "payload" not in path.parts
+    ]
 
 
 def reads(path: Path) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,6 @@
-"""oneDNN under the frameworks: what the knowledge base concludes from a processor's features, and whether real runs on this one agree."""
+"""oneDNN under the frameworks: what the knowledge base concludes from a processor's features, and whether
+real runs on this one agree.
+"""
 
 from __future__ import annotations
 
@@ -96,12 +98,22 @@ with torch.autocast("cpu", torch.bfloat16):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("layer", "cap"), [("LSTM", None), ("LSTM", "AVX2"), ("LSTM", "SSE41"), ("GRU", None), ("GRU", "AVX2")])
-def test_autocast_runs_a_recurrent_layer_where_the_knowledge_says(frameworks: Path, layer: str, cap: str | None) -> None:
+@pytest.mark.parametrize(
+    ("layer", "cap"), [("LSTM", None), ("LSTM", "AVX2"), ("LSTM", "SSE41"), ("GRU", None), ("GRU", "AVX2")]
+)
+def test_autocast_runs_a_recurrent_layer_where_the_knowledge_says(
+    frameworks: Path, layer: str, cap: str | None
+) -> None:
     """oneDNN capped at what an older processor has does there what the knowledge says of that processor."""
     capped = {"AVX2": "linux-rhel7-haswell", "SSE41": "linux-scientific7-k10"}
     target = dumped(capped[cap]) if cap else here()
-    done = run(frameworks, "-c", AUTOCAST.format(layer=layer), ONEDNN_MAX_CPU_ISA=cap, ATEN_CPU_CAPABILITY="default" if cap else None)
+    done = run(
+        frameworks,
+        "-c",
+        AUTOCAST.format(layer=layer),
+        ONEDNN_MAX_CPU_ISA=cap,
+        ATEN_CPU_CAPABILITY="default" if cap else None,
+    )
     fails = layer == "LSTM" and LSTM in holding("lstm", target)
     assert (done.returncode != 0) == fails, done.stderr
     assert not fails or message(LSTM).rpartition(": ")[2] in done.stderr

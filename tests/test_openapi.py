@@ -23,21 +23,73 @@ from tests.serving import Service, ontune_serve, serving
 
 CASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("plan", {"workload": "mnist-cnn", "target": "eos-h100"}),
-    ("plan", {"workload": "resnet50", "target": "zen5-virtual", "framework": "pytorch", "numerics": "exact", "top": 2.0}),
-    ("plan", {"workload": "transformer", "target": "mi300x-8", "site": "lumi", "forbid": "tcmalloc", "allow": ["precision=fp16"]}),
-    ("plan", {"workload": "lstm", "target": {"cpu": {"isa_level": "x86_64_v3"}}, "set": {"cpu.usable_cores": 4}, "site": {"account": "p42"}}),
-    ("plan", {"workload": {"network": "mlp", "requires": ["torch==2.5.1", "pandas"], "traits": ["training"]}, "target": "genoa-node", "pins": None}),
+    (
+        "plan",
+        {
+            "workload": "resnet50",
+            "target": "zen5-virtual",
+            "framework": "pytorch",
+            "numerics": "exact",
+            "top": 2.0,
+        },
+    ),
+    (
+        "plan",
+        {
+            "workload": "transformer",
+            "target": "mi300x-8",
+            "site": "lumi",
+            "forbid": "tcmalloc",
+            "allow": ["precision=fp16"],
+        },
+    ),
+    (
+        "plan",
+        {
+            "workload": "lstm",
+            "target": {"cpu": {"isa_level": "x86_64_v3"}},
+            "set": {"cpu.usable_cores": 4},
+            "site": {"account": "p42"},
+        },
+    ),
+    (
+        "plan",
+        {
+            "workload": {"network": "mlp", "requires": ["torch==2.5.1", "pandas"], "traits": ["training"]},
+            "target": "genoa-node",
+            "pins": None,
+        },
+    ),
     ("why-not", {"workload": "mnist-cnn", "target": "eos-h100", "option": "xla"}),
-    ("why-not", {"workload": "mnist-cnn", "target": "eos-h100", "option": "compiler=tf-graph", "framework": "pytorch"}),
+    (
+        "why-not",
+        {
+            "workload": "mnist-cnn",
+            "target": "eos-h100",
+            "option": "compiler=tf-graph",
+            "framework": "pytorch",
+        },
+    ),
     ("why-not", {"workload": "mlp", "target": {"cpu": {"isa_level": "x86_64_v2"}}, "option": "tcmalloc"}),
     ("explain", {"workload": "mnist-cnn", "target": "eos-h100", "subject": "precision"}),
-    ("explain", {"workload": "mnist-cnn", "target": "zen5-virtual", "subject": "LD_PRELOAD", "framework": "pytorch"}),
+    (
+        "explain",
+        {"workload": "mnist-cnn", "target": "zen5-virtual", "subject": "LD_PRELOAD", "framework": "pytorch"},
+    ),
     ("what-if", {"workload": "mnist-cnn", "target": "eos-h100", "changes": {"gpus": []}}),
 )
 FAILING: tuple[tuple[int, str, Any], ...] = (
     (400, "plan", {"workload": "mnist-cn"}),
     (400, "plan", {"workload": "mlp", "forbids": []}),
-    (409, "plan", {"workload": "mnist-cnn", "target": "eos-h100", "pins": {"framework": "pytorch", "compiler": "tf-graph"}}),
+    (
+        409,
+        "plan",
+        {
+            "workload": "mnist-cnn",
+            "target": "eos-h100",
+            "pins": {"framework": "pytorch", "compiler": "tf-graph"},
+        },
+    ),
 )
 
 
@@ -59,16 +111,23 @@ def faults(schema: dict[str, Any], value: Any) -> list[str]:
     import jsonschema
 
     whole = {**schema, "components": document(False)["components"]}
-    return [f"{error.json_path}: {error.message:.300}" for error in jsonschema.Draft202012Validator(whole).iter_errors(value)]
+    return [
+        f"{error.json_path}: {error.message:.300}"
+        for error in jsonschema.Draft202012Validator(whole).iter_errors(value)
+    ]
 
 
 def body_of(question: str) -> dict[str, Any]:
-    found: dict[str, Any] = document(False)["paths"][f"/api/{question}"]["post"]["requestBody"]["content"]["application/json"]
+    found: dict[str, Any] = document(False)["paths"][f"/api/{question}"]["post"]["requestBody"]["content"][
+        "application/json"
+    ]
     return found
 
 
 def answer_of(path: str, method: str, status: int) -> dict[str, Any]:
-    found: dict[str, Any] = document(False)["paths"][path][method]["responses"][str(status)]["content"]["application/json"]["schema"]
+    found: dict[str, Any] = document(False)["paths"][path][method]["responses"][str(status)]["content"][
+        "application/json"
+    ]["schema"]
     return found
 
 
@@ -121,12 +180,18 @@ def test_what_is_told_is_as_described(app: InThisProcess, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [plan.Plan, plan.DecisionTaken, plan.Rejected, plan.Application, plan.Reason], ids=lambda kind: kind.__name__
+    "kind",
+    [plan.Plan, plan.DecisionTaken, plan.Rejected, plan.Application, plan.Reason],
+    ids=lambda kind: kind.__name__,
 )
 def test_the_parts_of_a_plan_are_those_of_the_schema(kind: Any) -> None:
     schema = document(False)["components"]["schemas"][kind.__name__]
     hints = typing.get_type_hints(kind)
-    assert set(schema["properties"]) == {field.name for field in dataclasses.fields(kind)} == set(schema["required"])
+    assert (
+        set(schema["properties"])
+        == {field.name for field in dataclasses.fields(kind)}
+        == set(schema["required"])
+    )
     for part, described in schema["properties"].items():
         if "enum" in described:
             assert described["enum"] == plan._words(hints[part])
@@ -137,7 +202,10 @@ def test_the_service_answers_as_described(service: Service) -> None:
     for question in QUESTIONS:
         answer = service.send("POST", f"/api/{question}", body_of(question)["example"])
         assert faults(answer_of(f"/api/{question}", "post", 200), answer.body) == []
-    for path, described in (("/api/queries/options?decision=precision", "/api/queries/{name}"), ("/api/stats", "/api/stats")):
+    for path, described in (
+        ("/api/queries/options?decision=precision", "/api/queries/{name}"),
+        ("/api/stats", "/api/stats"),
+    ):
         rows = service.send("GET", path)
         assert rows.body and faults(answer_of(described, "get", 200), rows.body) == []
     found = document(False)["paths"]["/sparql"]["get"]["responses"]["200"]["content"]
@@ -145,7 +213,9 @@ def test_the_service_answers_as_described(service: Service) -> None:
         assert faults(found["application/sparql-results+json"]["schema"], service.query(text).body) == []
     graphs = [plain(format) for format in GRAPHS]
     for media in found:
-        answer = service.query("CONSTRUCT WHERE { ?s ?p ?o } LIMIT 1" if media in graphs else "SELECT * {}", accept=media)
+        answer = service.query(
+            "CONSTRUCT WHERE { ?s ?p ?o } LIMIT 1" if media in graphs else "SELECT * {}", accept=media
+        )
         assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (200, media)
 
 
@@ -159,7 +229,15 @@ def test_each_failure_has_its_own_status_and_message(service: Service) -> None:
         415: service.send("POST", "/api/plan", plan, Content_Type="text/plain"),
         421: service.send("GET", "/api/names", Host="evil.example"),
         400: service.send("POST", "/api/plan", "{", **json_body),
-        409: service.send("POST", "/api/plan", {"workload": "mlp", "target": "eos-h100", "pins": {"framework": "pytorch", "compiler": "tf-graph"}}),
+        409: service.send(
+            "POST",
+            "/api/plan",
+            {
+                "workload": "mlp",
+                "target": "eos-h100",
+                "pins": {"framework": "pytorch", "compiler": "tf-graph"},
+            },
+        ),
         403: service.send("POST", "/sparql", "CLEAR ALL", Content_Type="application/sparql-update"),
     }
     assert {status: answer.status for status, answer in found.items()} == {status: status for status in found}

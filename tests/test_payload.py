@@ -22,9 +22,13 @@ def _programs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(PAYLOAD))
 
 
-def run(python: Path | str, *arguments: str, program: str = "train.py", **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    python: Path | str, *arguments: str, program: str = "train.py", **environment: str
+) -> subprocess.CompletedProcess[str]:
     command = [str(python), str(PAYLOAD / program), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env={**os.environ, **environment}
+    )
 
 
 def program(python: Path, text: str, seconds: float = 300) -> str:
@@ -36,7 +40,12 @@ def program(python: Path, text: str, seconds: float = 300) -> str:
 
 
 def with_settings(*settings: str) -> list[str]:
-    return ["--self-check", "--parameter", "batch=8", *(word for setting in settings for word in ("--setting", setting))]
+    return [
+        "--self-check",
+        "--parameter",
+        "batch=8",
+        *(word for setting in settings for word in ("--setting", setting)),
+    ]
 
 
 def result(python: Path, *arguments: str, **environment: str) -> dict[str, Any]:
@@ -52,16 +61,24 @@ def result(python: Path, *arguments: str, **environment: str) -> dict[str, Any]:
         (["--framework", "pytorh"], ["'pytorh'", "did you mean 'pytorch'"]),
         (["--framework", "pytorch", "--network", "mnist"], ["'mnist'", "mnist-cnn"]),
         (["--framework", "pytorch", "--network", "llama-7b"], ["llama-7b", "described"]),
-        (["--framework", "pytorch", "--setting", "precison=bf16"], ["'precison'", "did you mean 'precision'"]),
+        (
+            ["--framework", "pytorch", "--setting", "precison=bf16"],
+            ["'precison'", "did you mean 'precision'"],
+        ),
         (["--framework", "tensorflow", "--setting", "compiler=inductor"], ["'inductor'", "tf-graph"]),
         (["--framework", "pytorch", "--setting", "threads=0"], ["threads", "positive integer"]),
         (["--framework", "pytorch", "--setting", "threads"], ["NAME=VALUE"]),
         (["--framework", "pytorch", "--parameter", "batch=many"], ["batch", "positive integer"]),
         (["--framework", "pytorch", "--parameter", "sequence=8"], ["'sequence'", "image_size"]),
-        (["--framework", "pytorch", "--output", "/no/such/folder/result.json"], ["/no/such/folder", "does not exist"]),
+        (
+            ["--framework", "pytorch", "--output", "/no/such/folder/result.json"],
+            ["/no/such/folder", "does not exist"],
+        ),
     ],
 )
-def test_a_wrong_request_is_refused_in_one_line_that_says_what_is_known(arguments: list[str], expected: list[str]) -> None:
+def test_a_wrong_request_is_refused_in_one_line_that_says_what_is_known(
+    arguments: list[str], expected: list[str]
+) -> None:
     done = run(sys.executable, *arguments)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -81,7 +98,13 @@ def test_digits_take_the_form_of_every_network() -> None:
         assert len(train.y) + len(validation.y) == 1797
         assert set(np.unique(train.y)) == set(range(10))
         shapes[name] = train.x.shape[1:]
-    assert shapes == {"mnist-cnn": (28, 28, 1), "resnet50": (64, 64, 3), "transformer": (128,), "mlp": (28, 28, 1), "lstm": (128, 8)}
+    assert shapes == {
+        "mnist-cnn": (28, 28, 1),
+        "resnet50": (64, 64, 3),
+        "transformer": (128,),
+        "mlp": (28, 28, 1),
+        "lstm": (128, 8),
+    }
 
 
 def test_every_seed_is_judged_on_the_same_samples() -> None:
@@ -98,7 +121,10 @@ def test_whole_batches_leave_a_remainder_out_and_parts_do_not() -> None:
     import dataset
 
     samples = dataset.Samples(np.arange(7), np.arange(7))
-    assert [y.tolist() for _, y in samples.batches(3, np.array([6, 5, 4, 3, 2, 1, 0]))] == [[6, 5, 4], [3, 2, 1]]
+    assert [y.tolist() for _, y in samples.batches(3, np.array([6, 5, 4, 3, 2, 1, 0]))] == [
+        [6, 5, 4],
+        [3, 2, 1],
+    ]
     assert [y.tolist() for _, y in samples.parts(3)] == [[0, 1, 2], [3, 4, 5], [6]]
 
 
@@ -125,7 +151,9 @@ def test_a_folder_of_arrays_is_read_or_refused_by_file(tmp_path: Path) -> None:
 def test_windows_last_as_long_as_asked_and_count_their_samples() -> None:
     import timing
 
-    measured = timing.measure(lambda: time.sleep(0.01), lambda: None, batch=5, windows=3, window_seconds=0.05, warmup_steps=2)
+    measured = timing.measure(
+        lambda: time.sleep(0.01), lambda: None, batch=5, windows=3, window_seconds=0.05, warmup_steps=2
+    )
     assert len(measured["windows"]) == 3
     for window in measured["windows"]:
         assert window["seconds"] >= 0.05
@@ -173,14 +201,21 @@ def test_every_network_has_its_size_and_takes_a_training_step(frameworks: Path, 
     assert counts["mnist-cnn"] == 1_199_882
     assert counts["resnet50"] == 25_557_032
     assert counts["mlp"] == 669_706
-    # The frameworks differ in the biases of a recurrent layer only: PyTorch has two of 4 x 256 in each of the two layers, Keras has one.
+    # The frameworks differ in the biases of a recurrent layer only: PyTorch has two of 4 x 256 in each of the
+    # two layers, Keras has one.
     assert counts["lstm"] == {"pytorch": 801_290, "tensorflow": 799_242}[framework]
     assert counts["transformer"] == 3_260_426 - 120 * 256
 
 
 @pytest.mark.slow
 def test_settings_are_in_effect_in_pytorch(frameworks: Path) -> None:
-    chosen = ["precision=bf16", "memory_format=channels_last", "threads=1", "optimizer_impl=fused", "dropout_impl=mask_bits"]
+    chosen = [
+        "precision=bf16",
+        "memory_format=channels_last",
+        "threads=1",
+        "optimizer_impl=fused",
+        "dropout_impl=mask_bits",
+    ]
     chosen += ["flush_denormal=on", "pooling_order=first", "fp32_mode=ieee"]
     done = result(frameworks, "--framework", "pytorch", *with_settings(*chosen))
     for setting in chosen:
@@ -195,15 +230,30 @@ def test_settings_are_in_effect_in_pytorch(frameworks: Path) -> None:
 
 @pytest.mark.slow
 def test_settings_are_in_effect_in_tensorflow(frameworks: Path) -> None:
-    done = result(frameworks, "--framework", "tensorflow", *with_settings("precision=bf16", "threads=1", "fp32_mode=ieee"))
-    assert (done["in_effect"]["precision"], done["in_effect"]["compiler"], done["in_effect"]["threads"]) == ("bf16", "tf-graph", 1)
+    done = result(
+        frameworks,
+        "--framework",
+        "tensorflow",
+        *with_settings("precision=bf16", "threads=1", "fp32_mode=ieee"),
+    )
+    assert (done["in_effect"]["precision"], done["in_effect"]["compiler"], done["in_effect"]["threads"]) == (
+        "bf16",
+        "tf-graph",
+        1,
+    )
     assert done["in_effect"]["fp32_mode"] == "ieee"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("mode", "allowed"), [("ieee", [False, False, "none"]), ("tf32", [True, True, "tf32"])])
-def test_tf32_is_switched_for_products_and_convolutions_alike(frameworks: Path, mode: str, allowed: list[object]) -> None:
-    """`torch.backends.fp32_precision` alone leaves convolutions in TF32 up to PyTorch 2.12, and TorchInductor then stops at the switches it reads."""
+@pytest.mark.parametrize(
+    ("mode", "allowed"), [("ieee", [False, False, "none"]), ("tf32", [True, True, "tf32"])]
+)
+def test_tf32_is_switched_for_products_and_convolutions_alike(
+    frameworks: Path, mode: str, allowed: list[object]
+) -> None:
+    """`torch.backends.fp32_precision` alone leaves convolutions in TF32 up to PyTorch 2.12, and TorchInductor
+    then stops at the switches it reads.
+    """
     code = (
         "import json, torch, pytorch_trainer as trainer\n"
         f"trainer._compute_fp32_in({mode!r})\n"
@@ -214,7 +264,15 @@ def test_tf32_is_switched_for_products_and_convolutions_alike(frameworks: Path, 
 
 @pytest.mark.slow
 def test_a_self_check_fails_where_a_preloaded_library_is_missing(frameworks: Path) -> None:
-    done = run(frameworks, "--framework", "pytorch", "--network", "mlp", "--self-check", LD_PRELOAD="libno-such-allocator.so.4")
+    done = run(
+        frameworks,
+        "--framework",
+        "pytorch",
+        "--network",
+        "mlp",
+        "--self-check",
+        LD_PRELOAD="libno-such-allocator.so.4",
+    )
     assert done.returncode == 1
     assert "libno-such-allocator.so.4, which is not loaded" in done.stderr
 
@@ -260,12 +318,28 @@ def test_pooling_first_changes_no_bit(frameworks: Path, network: str) -> None:
 @pytest.mark.slow
 def test_paired_seeds_reach_the_quality_or_are_told_not_to(frameworks: Path, tmp_path: Path) -> None:
     common = ["--framework", "pytorch", "--network", "mlp", "--seeds", "1"]
-    enough = run(frameworks, *common, "--output", str(tmp_path / "c.json"), program="convergence.py", OMP_NUM_THREADS="1")
+    enough = run(
+        frameworks,
+        *common,
+        "--output",
+        str(tmp_path / "c.json"),
+        program="convergence.py",
+        OMP_NUM_THREADS="1",
+    )
     assert enough.returncode == 0, enough.stderr
     outcome = json.loads((tmp_path / "c.json").read_text())
     assert outcome["holds"]
     assert min(outcome["pairs"][0][precision] for precision in ("fp32", "bf16")) >= outcome["quality"] == 0.95
-    short = run(frameworks, *common, "--epochs", "1", "--setting", "threads=1", program="convergence.py", OMP_NUM_THREADS="1")
+    short = run(
+        frameworks,
+        *common,
+        "--epochs",
+        "1",
+        "--setting",
+        "threads=1",
+        program="convergence.py",
+        OMP_NUM_THREADS="1",
+    )
     assert short.returncode == 1
     told = json.loads(short.stdout)
     assert not told["holds"] and told["settings"] == {"threads": "1"}
@@ -281,11 +355,15 @@ def test_a_pair_that_cannot_run_is_named_with_what_stopped_it(frameworks: Path) 
         assert done.stdout == ""
         assert f"seed 0, bf16: RuntimeError: {message(conflict).rpartition(': ')[2]}" in done.stderr
     else:
-        assert json.loads(done.stdout)["parameters"]["sequence"] == 8, "the size for which the quality of the digits is stated"
+        assert json.loads(done.stdout)["parameters"]["sequence"] == 8, (
+            "the size for which the quality of the digits is stated"
+        )
 
 
 def test_the_knowledge_says_what_the_programs_can_be_told() -> None:
-    """Each option with a setting is taken by a shipped program exactly where its catalogue has the setting; the networks are the same, too."""
+    """Each option with a setting is taken by a shipped program exactly where its catalogue has the setting;
+    the networks are the same, too.
+    """
     import catalogue
 
     from kb.terms import on
@@ -298,7 +376,14 @@ def test_the_knowledge_says_what_the_programs_can_be_told() -> None:
     for program in store.instances(on("ShippedProgram")):
         [framework] = store.objects(program, on("writtenIn"))
         offered = catalogue.SETTINGS[framework.rpartition("/")[2]]
-        missing = {row["option"] for row in settings if row["name"] not in everywhere and row["value"] not in offered.get(row["name"], ())}
+        missing = {
+            row["option"]
+            for row in settings
+            if row["name"] not in everywhere and row["value"] not in offered.get(row["name"], ())
+        }
         others = {row["option"] for row in settings if row["name"] == "framework"} - {framework}
-        assert set(store.objects(program, on("offersOption"))) == {row["option"] for row in settings} - missing - others
+        assert (
+            set(store.objects(program, on("offersOption")))
+            == {row["option"] for row in settings} - missing - others
+        )
         assert set(store.objects(program, on("trains"))) == set(catalogue.NETWORKS)

@@ -1,4 +1,6 @@
-"""Jobs for PBS in both dialects: the directives that each understands, and several nodes and modules in the bare environment that a task gets."""
+"""Jobs for PBS in both dialects: the directives that each understands, and several nodes and modules in the
+bare environment that a task gets.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,30 @@ from test_generators import MODULE, TORCHRUN, stub, written
 from generators.bundle import write_bundle
 from generators.job import Job
 
-# What each dialect's qsub takes, as its manual says: the options of a directive line, and the forms of a list of resources behind -l.
+# What each dialect's qsub takes, as its manual says: the options of a directive line, and the forms of a list
+# of resources behind -l.
 _SIZE, _TIME = r"\d+[kmgt]?b", r"\d+:\d\d:\d\d"
 OPTIONS = {"nodes": "N o e l q A t", "select": "N o e l q A J"}
 RESOURCES = {
     "nodes": (r"nodes=\d+:ppn=\d+(:gpus=\d+)?", rf"mem={_SIZE}", rf"walltime={_TIME}"),
-    "select": (rf"select=\d+:ncpus=\d+:mpiprocs=\d+(:ngpus=\d+)?(:mem={_SIZE})?", r"place=scatter(:excl)?", rf"walltime={_TIME}"),
+    "select": (
+        rf"select=\d+:ncpus=\d+:mpiprocs=\d+(:ngpus=\d+)?(:mem={_SIZE})?",
+        r"place=scatter(:excl)?",
+        rf"walltime={_TIME}",
+    ),
 }
 ARRAYS = {"nodes": r"\d+(-\d+)?(,\d+(-\d+)?)*(%\d+)?", "select": r"\d+-\d+"}
 WISHES: tuple[dict[str, object], ...] = (
     {},
     {"nodes": 2, "gpus": 4, "memory_gib": 8, "queue": "fast", "account": "p42", "time": "1-00:30:00"},
-    {"nodes": 3, "tasks_per_node": 2, "exclusive": True, "array": "0-7", "name": "a-name-of-more-than-15-signs", "modules": ["apptainer/1.4"]},
+    {
+        "nodes": 3,
+        "tasks_per_node": 2,
+        "exclusive": True,
+        "array": "0-7",
+        "name": "a-name-of-more-than-15-signs",
+        "modules": ["apptainer/1.4"],
+    },
 )
 
 
@@ -50,7 +64,10 @@ def test_every_directive_is_one_of_the_dialect(dialect: str, wishes: dict[str, o
     assert "#PBS" not in body, "directives end at the first command"
 
 
-@pytest.mark.parametrize(("where", "dialect"), [("torque", "nodes"), ("pbspro", "select"), ("openpbs", "select"), ("pbs", "nodes"), (None, "nodes")])
+@pytest.mark.parametrize(
+    ("where", "dialect"),
+    [("torque", "nodes"), ("pbspro", "select"), ("openpbs", "select"), ("pbs", "nodes"), (None, "nodes")],
+)
 def test_the_scheduler_says_which_dialect(where: str | None, dialect: str) -> None:
     plan = plans.plan()
     on_target = dataclasses.replace(plan, target={**plan.target, "scheduler": where})
@@ -71,17 +88,34 @@ SAYS = """echo "$HOSTNAME task $PBS_TASKNUM of $ONTUNE_NODES at $ONTUNE_HEAD:$ON
 
 
 def on_two_nodes(folder: Path, dialect: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The job of a bundle on two nodes with two lines each, started as PBS starts it; the site's modules are brought by a file only."""
+    """The job of a bundle on two nodes with two lines each, started as PBS starts it; the site's modules are
+    brought by a file only.
+    """
     wishes = {"nodes": 2, "resource_syntax": dialect, "module_paths": [str(folder / "modules")]}
-    bundle = write_bundle(plans.plan("pytorch", "debian-12", MODULE, TORCHRUN), folder / "bundle", wishes=wishes)
+    bundle = write_bundle(
+        plans.plan("pytorch", "debian-12", MODULE, TORCHRUN), folder / "bundle", wishes=wishes
+    )
     (folder / "nodes").write_text("node1\nnode1\nnode2\nnode2\n")
     (folder / "init").mkdir()
-    (folder / "init" / "bash").write_text('module() { [ "$1" != load ] || export MODULE_LOADED="$2:$UNSET_IS_NO_ERROR"; }\n')
+    (folder / "init" / "bash").write_text(
+        'module() { [ "$1" != load ] || export MODULE_LOADED="$2:$UNSET_IS_NO_ERROR"; }\n'
+    )
     stub(folder / "pbsdsh", PBSDSH)
     stub(folder / "torchrun", SAYS)
     stub(folder / "python3", "exit 0")
-    given = {"PATH": f"{folder}:/usr/bin:/bin", "PBS_JOBID": "123.head", "PBS_NODEFILE": str(folder / "nodes"), "MODULESHOME": str(folder)}
-    given |= {"PBS_O_WORKDIR": str(folder), "ONTUNE_BUNDLE": str(bundle.folder), "PBS_NODENUM": "0", "PBS_TASKNUM": "1", **variables}
+    given = {
+        "PATH": f"{folder}:/usr/bin:/bin",
+        "PBS_JOBID": "123.head",
+        "PBS_NODEFILE": str(folder / "nodes"),
+        "MODULESHOME": str(folder),
+    }
+    given |= {
+        "PBS_O_WORKDIR": str(folder),
+        "ONTUNE_BUNDLE": str(bundle.folder),
+        "PBS_NODENUM": "0",
+        "PBS_TASKNUM": "1",
+        **variables,
+    }
     command = [str(shutil.which("bash")), str(bundle.folder / "job.pbs"), "--windows", "2"]
     return subprocess.run(command, env=given, cwd=folder, capture_output=True, text=True, check=False)
 

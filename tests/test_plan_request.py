@@ -106,7 +106,9 @@ def test_a_plan_is_asked_again_with_every_wish(wishes: Mapping[str, Any]) -> Non
 
 def test_what_was_set_by_hand_is_asked_again() -> None:
     store = reasoner().store
-    target = load_target(MACHINE, store).with_overrides({"cpu.usable_cores": "1", "glibc": "null", "exclusive": "false"})
+    target = load_target(MACHINE, store).with_overrides(
+        {"cpu.usable_cores": "1", "glibc": "null", "exclusive": "false"}
+    )
     plan = reasoner().plan(load_workload("mlp", store), target)
     assert plan.request["target"]["overrides"] == {"cpu.usable_cores": 1, "glibc": None, "exclusive": False}
     assert reasoner().plan(read_again(plan)).to_json() == plan.to_json()
@@ -195,7 +197,9 @@ def test_every_key_of_a_request_is_checked(key: str) -> None:
         Plan.from_json(without, "p.json")
 
 
-@pytest.mark.parametrize("path", [("request", "pin"), ("request", "workload", "netwrk"), ("request", "target", "cpu", "core")])
+@pytest.mark.parametrize(
+    "path", [("request", "pin"), ("request", "workload", "netwrk"), ("request", "target", "cpu", "core")]
+)
 def test_an_unknown_key_of_a_request_is_named(path: tuple[str, ...]) -> None:
     with pytest.raises(BadInput, match=rf"^p.json: request.*{path[-1]}.*did you mean"):
         Plan.from_json(changed(planned().to_json(), *path, to={}), "p.json")
@@ -210,7 +214,9 @@ def test_what_a_plan_was_forbidden_is_not_said_to_be_chosen(ontune: Any, tmp_pat
     assert (code, answer["status"], answer["reasons"][0]["kind"]) == (0, "conflict", "request")
 
 
-@pytest.mark.parametrize("wishes", [{"forbid": ("tcmalloc",)}, {"framework": "pytorch"}, {"pins": {"compiler": "eager"}}], ids=str)
+@pytest.mark.parametrize(
+    "wishes", [{"forbid": ("tcmalloc",)}, {"framework": "pytorch"}, {"pins": {"compiler": "eager"}}], ids=str
+)
 def test_what_why_not_says_of_a_plan_is_so(ontune: Any, tmp_path: Path, wishes: Mapping[str, Any]) -> None:
     """The words that it adds stand behind `--plan`, and what they take out of the plan's request they name."""
     file = str(written(planned(**wishes), tmp_path))
@@ -227,7 +233,10 @@ def test_explain_and_what_if_start_from_the_request(ontune: Any, tmp_path: Path)
     file = str(written(planned(forbid=("tcmalloc",), framework="pytorch"), tmp_path))
     assert "tcmalloc" not in ontune("explain", "allocator", "--plan", file)[1]["conclusion"]
     answer = ontune("what-if", "exclusive=false", "--plan", file)[1]
-    assert "tcmalloc" not in {answer["before"]["options"]["allocator"], answer["after"]["options"]["allocator"]}
+    assert "tcmalloc" not in {
+        answer["before"]["options"]["allocator"],
+        answer["after"]["options"]["allocator"],
+    }
     assert answer["before"]["plan_id"] == planned(forbid=("tcmalloc",), framework="pytorch").plan_id
 
 
@@ -235,13 +244,20 @@ def test_the_baseline_of_a_bench_is_at_the_plans_site(tmp_path: Path) -> None:
     plan = planned(site=load_site("puhti"), forbid=("tcmalloc",), pins={"precision": "bf16"})
     with _opponent(write_bundle(plan, tmp_path / "bundle"), None, "B1") as opponent:
         assert opponent.plan.site == plan.site and "partition" in (opponent.folder / "job.slurm").read_text()
-        assert (opponent.plan.request["forbid"], opponent.plan.option("precision")) == (["allocator=tcmalloc"], "fp32")
+        assert (opponent.plan.request["forbid"], opponent.plan.option("precision")) == (
+            ["allocator=tcmalloc"],
+            "fp32",
+        )
 
 
 def test_what_a_baseline_itself_takes_is_taken_whatever_a_plan_forbids() -> None:
     plan = planned(forbid=("jemalloc", "channels_last"))
     taken = reasoner().baseline("B1", plan)
-    assert (taken.option("allocator"), taken.option("memory_format"), taken.request["forbid"]) == ("jemalloc", "channels_last", [])
+    assert (taken.option("allocator"), taken.option("memory_format"), taken.request["forbid"]) == (
+        "jemalloc",
+        "channels_last",
+        [],
+    )
 
 
 def test_the_service_takes_up_a_plan() -> None:
@@ -250,10 +266,23 @@ def test_the_service_takes_up_a_plan() -> None:
     for carried in (plan, plan["request"]):
         assert questions.answer("why-not", {"plan": carried, "option": "tcmalloc"})["status"] == "conflict"
         assert questions.answer("plan", {"plan": carried})["plan_id"] == plan["plan_id"]
-        assert questions.answer("plan", {"plan": carried, "drop": ["forbid=tcmalloc"]})["plan_id"] == planned().plan_id
-        body = {"plan": carried, "workload": "mlp", "target": "genoa-node", "set": {"exclusive": False}, "pins": {"allocator": "tcmalloc"}}
+        assert (
+            questions.answer("plan", {"plan": carried, "drop": ["forbid=tcmalloc"]})["plan_id"]
+            == planned().plan_id
+        )
+        body = {
+            "plan": carried,
+            "workload": "mlp",
+            "target": "genoa-node",
+            "set": {"exclusive": False},
+            "pins": {"allocator": "tcmalloc"},
+        }
         asked = questions.answer("plan", body)["request"]
-        assert (asked["workload"]["name"], asked["target"]["name"], asked["target"]["exclusive"]) == ("mlp", "genoa-node", False)
+        assert (asked["workload"]["name"], asked["target"]["name"], asked["target"]["exclusive"]) == (
+            "mlp",
+            "genoa-node",
+            False,
+        )
         assert (asked["pins"], asked["forbid"]) == ({"allocator": "tcmalloc"}, [])
     with pytest.raises(BadInput, match="body: drop"):
         questions.answer("plan", {"workload": "mlp", "target": MACHINE, "drop": ["numerics"]})
@@ -268,11 +297,19 @@ def old(plan: Plan) -> dict[str, Any]:
     return {key: value for key, value in plan.to_json().items() if key != "request"}
 
 
-def test_a_plan_of_an_older_version_is_read_and_what_is_not_known_is_named(ontune: Any, tmp_path: Path) -> None:
+def test_a_plan_of_an_older_version_is_read_and_what_is_not_known_is_named(
+    ontune: Any, tmp_path: Path
+) -> None:
     file = written(old(planned(forbid=("tcmalloc",), site=load_site("puhti"))), tmp_path)
     assert ontune("recipe", "--plan", str(file), "-o", str(tmp_path / "bundle"))[0] == 0
     other = ("recipe", "-o", str(tmp_path / "other"), "--top", "1")
-    for words in (("why-not", "tcmalloc"), ("explain", "allocator"), ("what-if", "exclusive=false"), ("plan",), other):
+    for words in (
+        ("why-not", "tcmalloc"),
+        ("explain", "allocator"),
+        ("what-if", "exclusive=false"),
+        ("plan",),
+        other,
+    ):
         code, answer, _ = ontune(*words, "--plan", str(file))
         assert code == 2 and "its wishes are not known" in answer["error"]["message"], words
         assert answer["error"]["where"] == f"{file}: request"
@@ -320,7 +357,9 @@ ON_TOP: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("before", "typed", "after"), ON_TOP.values(), ids=ON_TOP)
-def test_a_later_wish_goes_on_top_of_the_plans(tmp_path: Path, before: Mapping[str, Any], typed: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+def test_a_later_wish_goes_on_top_of_the_plans(
+    tmp_path: Path, before: Mapping[str, Any], typed: Mapping[str, Any], after: Mapping[str, Any]
+) -> None:
     asked = asked_with(planned(**before), tmp_path, **typed)
     assert {key: getattr(asked, key) for key in after} == after
     untouched = {"framework", "pins", "forbid", "numerics", "allow"} - after.keys() - before.keys()
@@ -357,8 +396,18 @@ def test_nothing_that_is_typed_beside_a_plan_is_ignored(tmp_path: Path) -> None:
         asked_with(plan, tmp_path, objective="speed")
 
 
-@pytest.mark.parametrize("words", [("--forbid", "tcmalocc"), ("--pin", "precision=bf61"), ("--drop", "forbid=jemalloc"), ("--drop", "precision")])
-def test_a_wrong_wish_beside_a_plan_is_named_as_typed(ontune: Any, tmp_path: Path, words: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--forbid", "tcmalocc"),
+        ("--pin", "precision=bf61"),
+        ("--drop", "forbid=jemalloc"),
+        ("--drop", "precision"),
+    ],
+)
+def test_a_wrong_wish_beside_a_plan_is_named_as_typed(
+    ontune: Any, tmp_path: Path, words: tuple[str, str]
+) -> None:
     file = str(written(planned(forbid=("tcmalloc",)), tmp_path))
     code, answer, _ = ontune("plan", "--plan", file, *words)
     assert (code, answer["error"]["where"]) == (2, words[0])

@@ -15,13 +15,21 @@ from reasoner.reasoner import Reasoner
 REASONER = Reasoner([])
 
 
-def screen(plan: Plan, exact: Plan | None, columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
+def screen(
+    plan: Plan,
+    exact: Plan | None,
+    columns: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(columns))
     print_screen(plan, exact)
     return capsys.readouterr().out.splitlines()
 
 
-def check(target: str, workload: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def check(
+    target: str, workload: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     job, machine = load_workload(workload, REASONER.store), load_target(target, REASONER.store)
     plan = REASONER.plan(job, machine)
     exact = None if plan.numerics == "exact" else REASONER.plan(job, machine, numerics="exact")
@@ -32,34 +40,50 @@ def check(target: str, workload: str, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert (f"x {ratio['value']:.2f} (" if ratio["value"] is not None else ratio["reason"]) in text
     left_alone = {taken.option for taken in plan.decisions if not departs(taken)}
     for part in ratio["parts"]:
-        assert not left_alone & set(part["options"].values()), (target, workload, part)  # what was left alone brings nothing
+        assert not left_alone & set(part["options"].values()), (
+            target,
+            workload,
+            part,
+        )  # what was left alone brings nothing
         assert all(option in text for option in part["options"].values())
     for taken in plan.decisions:
-        assert not departs(taken) or f"{taken.decision} {taken.option}" in text, (target, workload, taken.decision)
+        assert not departs(taken) or f"{taken.decision} {taken.option}" in text, (
+            target,
+            workload,
+            taken.decision,
+        )
     for unknown in plan.unknowns:
         assert unknown["probe"] in text, (target, workload, unknown)
     assert "the default: " in text and "--all" in lines[-1]
 
 
 @pytest.mark.parametrize("target", target_names())
-def test_a_plan_is_one_screen(target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_is_one_screen(
+    target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     check(target, "mnist-cnn", monkeypatch, capsys)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("target", target_names())
-def test_every_plan_is_one_screen(target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_plan_is_one_screen(
+    target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for workload in workload_names():
         check(target, workload, monkeypatch, capsys)
 
 
 def test_a_wide_terminal_is_used(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    plan = REASONER.plan(load_workload("mnist-cnn", REASONER.store), load_target("genoa-node", REASONER.store))
+    plan = REASONER.plan(
+        load_workload("mnist-cnn", REASONER.store), load_target("genoa-node", REASONER.store)
+    )
     narrow, wide = (screen(plan, None, columns, monkeypatch, capsys) for columns in (80, 160))
     assert max(map(len, wide)) > 100 and "(series zen4-vm)" in " ".join(wide) and len(narrow) <= LINES
 
 
-def test_a_wish_is_shown_with_what_is_known_of_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wish_is_shown_with_what_is_known_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     job, machine = load_workload("mnist-cnn", REASONER.store), load_target("genoa-node", REASONER.store)
     plan = REASONER.plan(job, machine, pins={"framework": "pytorch", "compiler": "inductor"})
     text = " ".join(screen(plan, None, 120, monkeypatch, capsys))

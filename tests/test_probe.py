@@ -19,14 +19,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kb.errors import BadInput, OntuneError, RunFailed
-from kb.probe import _from_raw, collect, cores, cpu, cpuinfo, libc, memory, mpi, node, probe, recognised, registry, scheduler, storage
+from kb.probe import (
+    _from_raw,
+    collect,
+    cores,
+    cpu,
+    cpuinfo,
+    libc,
+    memory,
+    mpi,
+    node,
+    probe,
+    recognised,
+    registry,
+    scheduler,
+    storage,
+)
 
 SPEC = importlib.util.find_spec("archspec")
 assert SPEC is not None and SPEC.origin is not None
 GPU = """<nvidia_smi_log><driver_version>535.54.03</driver_version><cuda_version>12.2</cuda_version>
 <gpu><product_name>NVIDIA A100-SXM4-80GB</product_name><fb_memory_usage><total>81920 MiB</total></fb_memory_usage></gpu></nvidia_smi_log>
 """
-DUMPS = sorted(path for path in (Path(SPEC.origin).parent / "json/tests/targets").iterdir() if path.name.startswith(("linux-", "bgq-")))
+DUMPS = sorted(
+    path
+    for path in (Path(SPEC.origin).parent / "json/tests/targets").iterdir()
+    if path.name.startswith(("linux-", "bgq-"))
+)
 
 
 def expected(dump: Path) -> str:
@@ -48,7 +67,8 @@ def test_archspec_ships_the_dumps() -> None:
 @pytest.mark.parametrize("dump", DUMPS, ids=lambda dump: dump.name)
 def test_detection_agrees_with_the_name_of_the_dump(dump: Path) -> None:
     found = detected(dump)
-    # A processor whose features are hidden is named after its safe level; its likely microarchitecture then has less than full confidence.
+    # A processor whose features are hidden is named after its safe level; its likely microarchitecture then
+    # has less than full confidence.
     assert expected(dump) in (found["microarchitecture"], found["isa_level"])
     if found["microarchitecture"] != expected(dump):
         assert found["confidence"] is not None and float(str(found["confidence"])) < 1
@@ -74,7 +94,9 @@ def test_a_virtual_machine_that_hides_features_keeps_both_facts() -> None:
 
 
 def acceptable(dump: Path) -> set[object]:
-    """What a damaged dump may still be taken for: unknown, the machine itself, or one of those that it descends from."""
+    """What a damaged dump may still be taken for: unknown, the machine itself, or one of those that it
+    descends from.
+    """
     known = cpu.microarchitectures()
     name = str(detected(dump)["microarchitecture"])
     return {None, name, name.removesuffix("le"), *known[name].ancestors}
@@ -134,10 +156,17 @@ Flags:                   {flags}
 
 def test_lscpu_text_and_json_say_the_same() -> None:
     dump = next(dump for dump in DUMPS if dump.name == "linux-unknown-neoverse_v2")
-    flags = next(line.split(":", 1)[1] for line in dump.read_text().splitlines() if line.startswith("Features"))
+    flags = next(
+        line.split(":", 1)[1] for line in dump.read_text().splitlines() if line.startswith("Features")
+    )
     text = LSCPU.format(flags=flags.strip())
-    entries = [dict(zip(("field", "data"), map(str.strip, line.split(":", 1)), strict=True)) for line in text.splitlines()]
-    as_json = json.dumps({"lscpu": [{"field": entry["field"] + ":", "data": entry["data"]} for entry in entries]})
+    entries = [
+        dict(zip(("field", "data"), map(str.strip, line.split(":", 1)), strict=True))
+        for line in text.splitlines()
+    ]
+    as_json = json.dumps(
+        {"lscpu": [{"field": entry["field"] + ":", "data": entry["data"]} for entry in entries]}
+    )
     plain, structured = (cpu.facts(cpuinfo.parse(given, "lscpu")) for given in (text, as_json))
     assert plain == structured
     counts = [plain[key] for key in ("cores", "physical_cores", "sockets", "numa_nodes")]
@@ -147,7 +176,9 @@ def test_lscpu_text_and_json_say_the_same() -> None:
 @settings(max_examples=80)
 @given(st.integers(0, 300), st.booleans())
 def test_lscpu_text_cut_anywhere_is_never_another_machine(length: int, as_lines: bool) -> None:
-    text = LSCPU.format(flags="fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp ssbs sve sve2")
+    text = LSCPU.format(
+        flags="fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp ssbs sve sve2"
+    )
     whole = cpu.facts(cpuinfo.parse(text, "lscpu"))
     kept = "".join(text.splitlines(keepends=True)[: length % 11]) if as_lines else text[:length]
     try:
@@ -155,8 +186,14 @@ def test_lscpu_text_cut_anywhere_is_never_another_machine(length: int, as_lines:
     except BadInput as error:
         assert "lscpu" in str(error)
         return
-    assert found["microarchitecture"] in (None, whole["microarchitecture"], *cpu.microarchitectures()["neoverse_v2"].ancestors)
-    assert all(found[key] in (None, whole[key]) for key in ("cores", "physical_cores", "sockets", "numa_nodes"))
+    assert found["microarchitecture"] in (
+        None,
+        whole["microarchitecture"],
+        *cpu.microarchitectures()["neoverse_v2"].ancestors,
+    )
+    assert all(
+        found[key] in (None, whole[key]) for key in ("cores", "physical_cores", "sockets", "numa_nodes")
+    )
 
 
 @pytest.mark.parametrize("order", ["Little", "Big"])
@@ -164,7 +201,10 @@ def test_lscpu_tells_the_byte_order_of_power(order: str) -> None:
     architecture = "ppc64le" if order == "Little" else "ppc64"
     text = f"Architecture: {architecture}\nByte Order: {order} Endian\nCPU(s): 160\nModel name: POWER9, altivec supported\n"
     found = cpu.facts(cpuinfo.parse(text, "lscpu"))
-    assert (found["isa_level"], found["microarchitecture"]) == (architecture, "power9le" if order == "Little" else "power9")
+    assert (found["isa_level"], found["microarchitecture"]) == (
+        architecture,
+        "power9le" if order == "Little" else "power9",
+    )
 
 
 def test_truncated_lscpu_json_names_the_line() -> None:
@@ -195,7 +235,13 @@ def test_usable_cores_are_the_least_of_all() -> None:
 
 
 def test_memory_is_cut_by_the_tightest_group() -> None:
-    assert memory.gib("MemTotal:       16777216 kB\n", [{"memory.max": "max"}, {"memory.limit_in_bytes": str(4 * 2**30)}]) == 4.0
+    assert (
+        memory.gib(
+            "MemTotal:       16777216 kB\n",
+            [{"memory.max": "max"}, {"memory.limit_in_bytes": str(4 * 2**30)}],
+        )
+        == 4.0
+    )
     assert memory.gib("MemTotal:       16777216 kB\n") == 16.0
     assert memory.gib("MemTotal:       16777216 kB\n", [], {"SLURM_MEM_PER_NODE": "8192"}) == 8.0
     assert memory.gib("MemTot") is None
@@ -225,7 +271,11 @@ def test_libc_and_distribution() -> None:
 @pytest.mark.parametrize(
     ("printed", "environment", "found"),
     [
-        ("mpirun (Open MPI) 4.1.4\n\nReport bugs to http://www.open-mpi.org/community/help/\n", {}, "openmpi 4.1.4"),
+        (
+            "mpirun (Open MPI) 4.1.4\n\nReport bugs to http://www.open-mpi.org/community/help/\n",
+            {},
+            "openmpi 4.1.4",
+        ),
         ("HYDRA build details:\n    Version:                                 4.0.2\n", {}, "mpich 4.0.2"),
         ("Something else 1.0\n", {}, None),
         (None, {}, "none"),
@@ -239,7 +289,11 @@ def test_the_mpi_of_the_host(printed: str | None, environment: dict[str, str], f
 @pytest.mark.parametrize(
     ("printed", "scheduler", "found"),
     [
-        ("MPI plugin types are...\n\tpmix\n\tnone\n\tpmi2\nspecific pmix plugin versions available: pmix_v4\n", "slurm", ["pmi2", "pmix"]),
+        (
+            "MPI plugin types are...\n\tpmix\n\tnone\n\tpmi2\nspecific pmix plugin versions available: pmix_v4\n",
+            "slurm",
+            ["pmi2", "pmix"],
+        ),
         ("MPI plugin types are...\n\tnone\n", "slurm", None),
         (None, "slurm", None),
         (None, None, None),
@@ -263,12 +317,28 @@ long      up    7-00:00:0 0/2/0/2        64+  256000  (null)
 
 
 def test_sinfo_and_pbsnodes(tmp_path: Path) -> None:
-    (tmp_path / "s.txt").write_text("PARTITION AVAIL NODES CPUS MEMORY\ngpu* up 4 128 1048576\nlong up 2 64 262144\n")
+    (tmp_path / "s.txt").write_text(
+        "PARTITION AVAIL NODES CPUS MEMORY\ngpu* up 4 128 1048576\nlong up 2 64 262144\n"
+    )
     found = probe(sinfo=tmp_path / "s.txt").facts
-    assert (found["scheduler"], found["nodes"], found["cpu"]["cores"], found["memory_gib"]) == ("slurm", 4, 128, 1024.0)
-    assert found["partitions"] == ["gpu", "long"] and found["gpus"] is None and found["cpu"]["usable_cores"] is None
+    assert (found["scheduler"], found["nodes"], found["cpu"]["cores"], found["memory_gib"]) == (
+        "slurm",
+        4,
+        128,
+        1024.0,
+    )
+    assert (
+        found["partitions"] == ["gpu", "long"]
+        and found["gpus"] is None
+        and found["cpu"]["usable_cores"] is None
+    )
     pbs = "n1\n     state = free\n     np = 40\n     queue = gpu\nn2\n     state = free\n     np = 40\n"
-    assert scheduler.parse(pbs, "pbs").facts == {"scheduler": "pbs", "partitions": ["gpu"], "nodes": 2, "cpu.cores": 40}
+    assert scheduler.parse(pbs, "pbs").facts == {
+        "scheduler": "pbs",
+        "partitions": ["gpu"],
+        "nodes": 2,
+        "cpu.cores": 40,
+    }
     with pytest.raises(BadInput, match="sinfo with its header"):
         scheduler.parse("nothing\n", "s.txt")
 
@@ -294,7 +364,10 @@ def test_the_kind_of_pbs_is_told_by_its_version(programs: list[str], version: st
 def test_sinfo_with_node_states_counts_all_nodes() -> None:
     found = scheduler.parse(SINFO.replace("NODES(A/I/O/T)", "NODES"), "s.txt").facts
     assert found["nodes"] == 4 and found["cpu.cores"] == 128 and found["gpus"] == [{}] * 8
-    assert scheduler.parse("PARTITION NODES GRES\ngpu 2 gpu:h100:4(S:0-1),tmpdisk:100\n", "s").facts["gpus"] == [{"model": "h100"}] * 4
+    assert (
+        scheduler.parse("PARTITION NODES GRES\ngpu 2 gpu:h100:4(S:0-1),tmpdisk:100\n", "s").facts["gpus"]
+        == [{"model": "h100"}] * 4
+    )
     assert scheduler.parse("PARTITION NODES GRES\ncpu 2 (null)\n", "s").facts["gpus"] == []
     assert "gpus" not in scheduler.parse("PARTITION NODES GRES\nmix* 2 gpu:4\nmix* 2 (null)\n", "s").facts
 
@@ -364,9 +437,10 @@ def test_this_machine_is_probed_without_heavy_modules() -> None:
 
 
 def test_affinity_limits_the_usable_cores() -> None:
-    code = (
-        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from kb.probe import probe\nprint(probe().facts['cpu']['usable_cores'])"
-    )
+    code = """
+import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from kb.probe import probe; print(probe().facts["cpu"]["usable_cores"])
+"""
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "1"
 
@@ -378,7 +452,14 @@ def test_another_node_is_probed_by_one_script_on_standard_input() -> None:
 
 
 @pytest.mark.parametrize(
-    ("via", "error"), [("no-such-program-here x", BadInput), ("'", BadInput), ("", BadInput), ("false", RunFailed), ("echo", RunFailed)]
+    ("via", "error"),
+    [
+        ("no-such-program-here x", BadInput),
+        ("'", BadInput),
+        ("", BadInput),
+        ("false", RunFailed),
+        ("echo", RunFailed),
+    ],
 )
 def test_a_failing_command_is_reported(via: str, error: type[OntuneError]) -> None:
     with pytest.raises(error, match="--via"):
@@ -391,14 +472,20 @@ def test_slurm_is_probed_from_inside_an_allocation(slurm: None, options: str, ex
     cores_of_node = probe().facts["cpu"]["cores"]
     # The one node may be busy with the jobs of other tests, which run beside these.
     facts = probe(via=f"srun --immediate=600 {options.format(all=cores_of_node)}").facts
-    assert (facts["scheduler"], facts["nodes"], facts["exclusive"]) == ("slurm", 1, exclusive or cores_of_node == 1)
+    assert (facts["scheduler"], facts["nodes"], facts["exclusive"]) == (
+        "slurm",
+        1,
+        exclusive or cores_of_node == 1,
+    )
     assert facts["cpu"]["usable_cores"] == (cores_of_node if exclusive else 1)
 
 
 @pytest.mark.slurm
 def test_the_output_of_sinfo_describes_its_nodes(slurm: None, tmp_path: Path) -> None:
     for columns in ("%P %a %l %D %t %N", "%P %D %c %m %G"):
-        (tmp_path / "sinfo.txt").write_text(subprocess.run(["sinfo", "-o", columns], check=True, capture_output=True, text=True).stdout)
+        (tmp_path / "sinfo.txt").write_text(
+            subprocess.run(["sinfo", "-o", columns], check=True, capture_output=True, text=True).stdout
+        )
         facts = probe(sinfo=tmp_path / "sinfo.txt").facts
         assert (facts["scheduler"], facts["nodes"]) == ("slurm", 1)
     assert facts["cpu"]["cores"] == probe().facts["cpu"]["cores"] and facts["gpus"] == []
@@ -415,7 +502,11 @@ def test_registries_are_asked_and_a_login_is_an_answer(monkeypatch: pytest.Monke
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         for status, answer in ((401, True), (403, False), (502, False)):
-            monkeypatch.setattr(recognised, "registries", lambda status=status: [f"http://127.0.0.1:{server.server_port}/{status}"])
+            monkeypatch.setattr(
+                recognised,
+                "registries",
+                lambda status=status: [f"http://127.0.0.1:{server.server_port}/{status}"],
+            )
             assert registry.reached() is answer
         port = server.server_port
         server.shutdown()
@@ -427,7 +518,9 @@ def test_pip_configuration_is_read_without_pip(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "wheels").mkdir()
     for name in ("torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl", "notes.txt"):
         (tmp_path / "wheels" / name).touch()
-    (tmp_path / "pip.conf").write_text(f"[install]\nfind-links =\n    {tmp_path / 'wheels'}\n    https://example.org/wheels\n")
+    (tmp_path / "pip.conf").write_text(
+        f"[install]\nfind-links =\n    {tmp_path / 'wheels'}\n    https://example.org/wheels\n"
+    )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
     found = probe().facts["wheels"]
     assert "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl" in found and "notes.txt" not in found
@@ -441,9 +534,23 @@ def test_a_dump_mixes_nothing_of_this_machine_in(tmp_path: Path) -> None:
 
 
 def test_a_kernel_that_tells_nothing_leaves_facts_unknown() -> None:
-    raw = dict(collect.collect([]), cpuinfo=None, meminfo=None, loadavg=None, mountinfo=None, siblings=[], os_release=None, wheels=None)
+    raw = dict(
+        collect.collect([]),
+        cpuinfo=None,
+        meminfo=None,
+        loadavg=None,
+        mountinfo=None,
+        siblings=[],
+        os_release=None,
+        wheels=None,
+    )
     facts = _from_raw(raw)
-    assert (facts["cpu"]["microarchitecture"], facts["memory_gib"], facts["os"], facts["wheels"]) == (None, None, None, None)
+    assert (facts["cpu"]["microarchitecture"], facts["memory_gib"], facts["os"], facts["wheels"]) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert facts["cpu"]["usable_cores"] >= 1
 
 
@@ -454,11 +561,19 @@ def test_the_collector_is_written_for_old_pythons() -> None:
 def test_the_collector_runs_alone(tmp_path: Path) -> None:
     script = tmp_path / "collect.py"
     script.write_text((Path(__file__).parent.parent / "kb/probe/collect.py").read_text())
-    done = subprocess.run([sys.executable, "-I", str(script)], check=True, capture_output=True, text=True, cwd=tmp_path, env={"PATH": os.defpath})
+    done = subprocess.run(
+        [sys.executable, "-I", str(script)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": os.defpath},
+    )
     assert "cpuinfo" in json.loads(done.stdout)
 
 
-# ---- forms of dumps that people send: trimmed from public issue threads and documentation, names of hosts changed
+# ---- forms of dumps that people send: trimmed from public issue threads and documentation, names of hosts
+# changed
 
 POWER_NODE = """processor\t: 0
 cpu\t\t: {cpu}, altivec supported
@@ -478,13 +593,24 @@ model\t\t: 8335-GTH
 
 @pytest.mark.parametrize(
     ("cpu_line", "likely"),
-    [("POWER9", "power9"), ("POWER8 (raw)", "power8"), ("POWER10 (architected)", "power10"), ("Power11 (architected)", "power10")],
+    [
+        ("POWER9", "power9"),
+        ("POWER8 (raw)", "power8"),
+        ("POWER10 (architected)", "power10"),
+        ("Power11 (architected)", "power10"),
+    ],
 )
 def test_a_power_processor_by_its_generation(cpu_line: str, likely: str) -> None:
     processor = cpuinfo.parse(POWER_NODE.format(cpu=cpu_line), "cpuinfo")
     untold = cpu.facts(processor)
-    # Its cpuinfo does not tell the byte order, so that no level is sure; the kernel's name of the machine does.
-    assert (untold["isa_level"], untold["microarchitecture"], untold["vendor"], untold["cores"]) == (None, likely, "IBM", 2)
+    # Its cpuinfo does not tell the byte order, so that no level is sure; the kernel's name of the machine
+    # does.
+    assert (untold["isa_level"], untold["microarchitecture"], untold["vendor"], untold["cores"]) == (
+        None,
+        likely,
+        "IBM",
+        2,
+    )
     told = cpu.facts(processor, machine="ppc64le")
     assert (told["isa_level"], told["microarchitecture"]) == ("ppc64le", f"{likely}le")
     assert told["confidence"] == (0.5 if "11" in cpu_line else 1.0)
@@ -519,10 +645,20 @@ Flags:                           fp asimd evtstrm aes pmull sha1 sha2 crc32 atom
 
 
 def test_a_processor_of_several_kinds_of_cores_is_none_of_them() -> None:
-    text = "".join(ARM_CORE.format(n=n, part="0xd05" if n < 4 else "0xd0b", more="" if n < 4 else " uscat") for n in range(8))
+    text = "".join(
+        ARM_CORE.format(n=n, part="0xd05" if n < 4 else "0xd0b", more="" if n < 4 else " uscat")
+        for n in range(8)
+    )
     found = cpu.facts(cpuinfo.parse(text, "cpuinfo"))
-    assert (found["isa_level"], found["microarchitecture"], found["cores"], found["vendor"]) == ("aarch64", None, 8, "ARM")
-    assert "asimddp" in found["features"] and "uscat" not in found["features"]  # a program may come to run on any core
+    assert (found["isa_level"], found["microarchitecture"], found["cores"], found["vendor"]) == (
+        "aarch64",
+        None,
+        8,
+        "ARM",
+    )
+    assert (
+        "asimddp" in found["features"] and "uscat" not in found["features"]
+    )  # a program may come to run on any core
     listed = cpu.facts(cpuinfo.parse(LSCPU_OF_TWO_KINDS, "lscpu"))
     assert (listed["isa_level"], listed["microarchitecture"], listed["cores"]) == ("aarch64", None, 8)
     assert listed["physical_cores"] is None and listed["model"] is None
@@ -604,12 +740,22 @@ TORQUE = """cloud8
 
 
 def test_the_summary_of_sinfo_counts_nodes() -> None:
-    assert scheduler.parse(SUMMARY, "s").facts == {"scheduler": "slurm", "partitions": ["cosma", "cosma-pauper"], "nodes": 224}
+    assert scheduler.parse(SUMMARY, "s").facts == {
+        "scheduler": "slurm",
+        "partitions": ["cosma", "cosma-pauper"],
+        "nodes": 224,
+    }
 
 
 def test_sinfo_with_bars_and_counts_by_state() -> None:
     found = scheduler.parse(BARS, "s").facts
-    assert (found["nodes"], found["cpu.cores"], found["cpu.sockets"], found["cpu.physical_cores"], found["memory_gib"]) == (50, 100, 2, 50, 500.0)
+    assert (
+        found["nodes"],
+        found["cpu.cores"],
+        found["cpu.sockets"],
+        found["cpu.physical_cores"],
+        found["memory_gib"],
+    ) == (50, 100, 2, 50, 500.0)
     assert found["gpus"] == [{"model": "nvidia_a100-sxm4-80gb"}] * 8
 
 
@@ -617,17 +763,28 @@ def test_sinfo_with_bars_and_counts_by_state() -> None:
 def test_scontrol_describes_nodes(text: str) -> None:
     found = scheduler.parse(text, "s").facts
     assert (found["scheduler"], found["partitions"], found["nodes"]) == ("slurm", ["a", "b"], 1)
-    assert (found["cpu.cores"], found["cpu.physical_cores"], found["cpu.isa_level"], found["memory_gib"]) == (224, 112, "x86_64", 2011.7)
+    assert (found["cpu.cores"], found["cpu.physical_cores"], found["cpu.isa_level"], found["memory_gib"]) == (
+        224,
+        112,
+        "x86_64",
+        2011.7,
+    )
     assert found["gpus"] == [{"model": "nvidia_b200"}] * 4
-    both = text + text.replace("NodeName=g1", "NodeName=c1").replace("gpu:nvidia_b200:4(S:0-1)", "(null)").replace("Partitions=a,b", "Partitions=b")
-    with pytest.raises(BadInput, match=r"^s: 2 partitions, and nothing says which one is meant; expected --partition with one of a, b$"):
+    both = text + text.replace("NodeName=g1", "NodeName=c1").replace(
+        "gpu:nvidia_b200:4(S:0-1)", "(null)"
+    ).replace("Partitions=a,b", "Partitions=b")
+    with pytest.raises(
+        BadInput,
+        match=r"^s: 2 partitions, and nothing says which one is meant; expected --partition with one of a, b$",
+    ):
         scheduler.parse(both, "s")
     assert scheduler.parse(both, "s", "a").facts["gpus"] == [{"model": "nvidia_b200"}] * 4
     mixed = scheduler.parse(both, "s", "b").facts
     assert mixed["nodes"] == 2 and mixed["cpu.cores"] == 224 and "gpus" not in mixed
 
 
-# As clusters print them: two without a default, of which one counts cores and nodes by state; node by node; every column there is.
+# As clusters print them: two without a default, of which one counts cores and nodes by state; node by node;
+# every column there is.
 NO_DEFAULT = """\
 PARTITION   AVAIL  TIMELIMIT  NODES  STATE NODELIST
 compute     up     1-00:00:00     5  alloc node[01-05]
@@ -672,24 +829,34 @@ def test_of_several_partitions_the_one_is_taken_that_is_asked_for(tmp_path: Path
     assert scheduler.parse(BY_NODE, "s", "long").facts["cpu.physical_cores"] == 32
     every = scheduler.parse(ALL, "s").facts
     assert (every["nodes"], every["cpu.cores"], every["memory_gib"], every["gpus"]) == (1, 32, 125.0, [])
-    with pytest.raises(BadInput, match=r"--partition: s has no partition 'lap'; expected general, lab, volta-gpu; did you mean 'lab'\?"):
+    with pytest.raises(
+        BadInput,
+        match=r"--partition: s has no partition 'lap'; expected general, lab, volta-gpu; did you mean 'lab'\?",
+    ):
         scheduler.parse(KINDS, "s", "lap")
     with pytest.raises(BadInput, match="--sinfo with what sinfo says"):
         probe(partition="lab")
 
 
 def test_of_several_partitions_none_is_taken_in_silence(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"^s: 2 partitions, and nothing says which one is meant; expected --partition with one of compute, debug$"):
+    with pytest.raises(
+        BadInput,
+        match=r"^s: 2 partitions, and nothing says which one is meant; expected --partition with one of compute, debug$",
+    ):
         scheduler.parse(NO_DEFAULT, "s")
     (tmp_path / "s").write_text(BY_STATE)
     told: list[str] = []
     assert probe(sinfo=tmp_path / "s", tell=told.append).facts["nodes"] == 223
-    assert told == [f"{tmp_path}/s: 3 partitions; these are the nodes of the default one, normal (--partition for another: gpu4090, gpuh200)"]
+    assert told == [
+        f"{tmp_path}/s: 3 partitions; these are the nodes of the default one, normal (--partition for another: gpu4090, gpuh200)"
+    ]
     assert scheduler.parse(KINDS, "s", "volta-gpu").remarks == (
         "s: the nodes of volta-gpu differ in accelerators (gpu:tesla_v100-sxm2-16gb:4(S:0-1), gpu:tesla_v100-sxm2-16gb:2(S:0-1)),"
         " which is left out: --set what yours has",
     )
-    assert scheduler.parse(NO_DEFAULT, "s", "debug").remarks == ("s: nothing is said of what a node has; `sinfo -o '%P %D %c %m %G'` does",)
+    assert scheduler.parse(NO_DEFAULT, "s", "debug").remarks == (
+        "s: nothing is said of what a node has; `sinfo -o '%P %D %c %m %G'` does",
+    )
     queues = PBS_PROFESSIONAL.replace("ngpus = 4", "ngpus = 2", 1)
     with pytest.raises(BadInput, match="--partition with one of gpu, long, workq"):
         scheduler.parse(queues, "p")
@@ -698,17 +865,39 @@ def test_of_several_partitions_none_is_taken_in_silence(tmp_path: Path) -> None:
 
 def test_both_dialects_of_pbsnodes() -> None:
     found = scheduler.parse(PBS_PROFESSIONAL, "p").facts
-    assert (found["nodes"], found["cpu.cores"], found["memory_gib"], found["partitions"]) == (3, 48, 503.2, ["gpu", "long", "workq"])
+    assert (found["nodes"], found["cpu.cores"], found["memory_gib"], found["partitions"]) == (
+        3,
+        48,
+        503.2,
+        ["gpu", "long", "workq"],
+    )
     assert found["gpus"] == [{}] * 4
     with pytest.raises(BadInput, match="--partition with one of gpu, long, workq"):
         scheduler.parse(PBS_PROFESSIONAL.replace("ngpus = 4", "nmics = 0", 1), "p")  # one node has none
     torque = scheduler.parse(TORQUE, "p").facts
-    assert (torque["cpu.cores"], torque["memory_gib"], torque["gpus"]) == (40, 125.5, [{"model": "GeForce GTX 1080 Ti", "driver": "450.51.05"}])
-    halves = "".join(f"n[{n}]\n     state = free\n     resources_available.ncpus = 16\n     resources_available.ngpus = 2\n" for n in range(2))
-    assert scheduler.parse(halves, "p").facts == {"scheduler": "pbs", "partitions": None, "nodes": 1, "cpu.cores": 32, "gpus": [{}] * 4}
+    assert (torque["cpu.cores"], torque["memory_gib"], torque["gpus"]) == (
+        40,
+        125.5,
+        [{"model": "GeForce GTX 1080 Ti", "driver": "450.51.05"}],
+    )
+    halves = "".join(
+        f"n[{n}]\n     state = free\n     resources_available.ncpus = 16\n     resources_available.ngpus = 2\n"
+        for n in range(2)
+    )
+    assert scheduler.parse(halves, "p").facts == {
+        "scheduler": "pbs",
+        "partitions": None,
+        "nodes": 1,
+        "cpu.cores": 32,
+        "gpus": [{}] * 4,
+    }
 
 
-@pytest.mark.parametrize("whole", [SUMMARY, BARS, SCONTROL, PBS_PROFESSIONAL, TORQUE], ids=["summary", "bars", "scontrol", "pbs", "torque"])
+@pytest.mark.parametrize(
+    "whole",
+    [SUMMARY, BARS, SCONTROL, PBS_PROFESSIONAL, TORQUE],
+    ids=["summary", "bars", "scontrol", "pbs", "torque"],
+)
 def test_a_damaged_dump_of_a_cluster_is_an_error_or_readable(whole: str) -> None:
     for text in shortened(whole):
         try:
@@ -721,6 +910,13 @@ def test_a_scheduler_does_not_overrule_what_the_nodes_own_tools_say(tmp_path: Pa
     (tmp_path / "smi.xml").write_text(GPU)
     (tmp_path / "lscpu.txt").write_text(LSCPU_OF_TWO_KINDS)
     (tmp_path / "nodes.txt").write_text(SCONTROL)
-    found = probe(lscpu=tmp_path / "lscpu.txt", nvidia_smi=tmp_path / "smi.xml", sinfo=tmp_path / "nodes.txt").facts
+    found = probe(
+        lscpu=tmp_path / "lscpu.txt", nvidia_smi=tmp_path / "smi.xml", sinfo=tmp_path / "nodes.txt"
+    ).facts
     assert [each["model"] for each in found["gpus"]] == ["NVIDIA A100-SXM4-80GB"]
-    assert (found["cpu"]["cores"], found["cpu"]["isa_level"], found["cpu"]["physical_cores"], found["scheduler"]) == (8, "aarch64", 112, "slurm")
+    assert (
+        found["cpu"]["cores"],
+        found["cpu"]["isa_level"],
+        found["cpu"]["physical_cores"],
+        found["scheduler"],
+    ) == (8, "aarch64", 112, "slurm")

@@ -49,8 +49,14 @@ XML = """<?xml version="1.0" ?>
 
 def test_several_gpus_and_slices() -> None:
     found = gpu.nvidia(XML, "smi.xml", "8.0\n8.0\n")
-    assert [(each["memory_gib"], each["mig"] == "none") for each in found] == [(39.2, False), (9.5, False), (80.0, True)]
-    assert {(each["driver"], each["cuda_max"], each["compute_capability"], each["arch"]) for each in found} == {("535.54.03", "12.2", "8.0", "sm_80")}
+    assert [(each["memory_gib"], each["mig"] == "none") for each in found] == [
+        (39.2, False),
+        (9.5, False),
+        (80.0, True),
+    ]
+    assert {
+        (each["driver"], each["cuda_max"], each["compute_capability"], each["arch"]) for each in found
+    } == {("535.54.03", "12.2", "8.0", "sm_80")}
 
 
 @pytest.mark.parametrize("kept", range(len(XML.splitlines())))
@@ -77,7 +83,11 @@ def test_entities_in_xml_are_refused() -> None:
 
 
 ROCM = {
-    "card0": {"Card Series": "AMD Instinct MI300X", "VRAM Total Memory (B)": "206141652992", "GFX Version": "gfx942"},
+    "card0": {
+        "Card Series": "AMD Instinct MI300X",
+        "VRAM Total Memory (B)": "206141652992",
+        "GFX Version": "gfx942",
+    },
     "card1": {"Card series": "AMD Instinct MI300X", "VRAM Total Memory (B)": "206141652992"},
     "system": {"Driver version": "6.10.5"},
 }
@@ -96,7 +106,12 @@ def test_both_amd_tools_say_the_same(wrap: object) -> None:
     old = gpu.rocm(json.dumps(ROCM), "rocm.json")
     new = gpu.rocm(json.dumps(wrap(AMD)), "amd.json")  # type: ignore[operator]
     assert old[0] == new[0]
-    assert (old[0]["model"], old[0]["arch"], old[0]["memory_gib"], old[0]["driver"]) == ("AMD Instinct MI300X", "gfx942", 192.0, "6.10.5")
+    assert (old[0]["model"], old[0]["arch"], old[0]["memory_gib"], old[0]["driver"]) == (
+        "AMD Instinct MI300X",
+        "gfx942",
+        192.0,
+        "6.10.5",
+    )
     assert len(old) == 2 and old[1]["arch"] is None
 
 
@@ -122,7 +137,9 @@ def test_amd_json_cut_after_or_without_any_line_is_an_error_or_partial(dump: obj
             assert {each["memory_gib"] for each in found} <= {192.0, None}
 
 
-@pytest.mark.parametrize(("stated", "left"), [(None, "abc"), ("", "abc"), ("2,0", "ca"), ("7", "abc"), ("GPU-1a2b", "abc")])
+@pytest.mark.parametrize(
+    ("stated", "left"), [(None, "abc"), ("", "abc"), ("2,0", "ca"), ("7", "abc"), ("GPU-1a2b", "abc")]
+)
 def test_the_environment_hides_accelerators(stated: str | None, left: str) -> None:
     found: list[dict[str, object]] = [{"model": name} for name in "abc"]
     assert "".join(str(each["model"]) for each in gpu.visible(found, stated)) == left
@@ -137,13 +154,26 @@ def test_a_controller_without_a_tool_is_unknown_not_absent() -> None:
 
 
 def test_rocm_smi_states_the_unit_in_its_key() -> None:
-    for key, value in (("VRAM Total Memory (B)", "68702699520"), ("VRAM Total Memory (MiB)", "65520"), ("vram Total Memory (MiB)", "65520")):
-        (found,) = gpu.rocm(json.dumps({"card0": {"Card Series": "AMD INSTINCT MI250 (MCM) OAM AC MBA", key: value}}), "rocm.json")
+    for key, value in (
+        ("VRAM Total Memory (B)", "68702699520"),
+        ("VRAM Total Memory (MiB)", "65520"),
+        ("vram Total Memory (MiB)", "65520"),
+    ):
+        (found,) = gpu.rocm(
+            json.dumps({"card0": {"Card Series": "AMD INSTINCT MI250 (MCM) OAM AC MBA", key: value}}),
+            "rocm.json",
+        )
         assert found["memory_gib"] == 64.0
 
 
 def test_rocm_smi_writes_an_llvm_target_in_decimal() -> None:
-    for printed, target in (("gfx9010", "gfx90a"), ("gfx9012", "gfx90c"), ("gfx1030", "gfx1030"), ("gfx906", "gfx906"), ("gfx942", "gfx942")):
+    for printed, target in (
+        ("gfx9010", "gfx90a"),
+        ("gfx9012", "gfx90c"),
+        ("gfx1030", "gfx1030"),
+        ("gfx906", "gfx906"),
+        ("gfx942", "gfx942"),
+    ):
         assert gpu.rocm(json.dumps({"card0": {"GFX Version": printed}}), "rocm.json")[0]["arch"] == target
 
 
@@ -155,16 +185,28 @@ def test_amd_smi_names_the_driver_or_only_its_kernel() -> None:
         ({"name": "amdgpu", "version": "N/A"}, None),
     ):
         assert gpu.rocm(json.dumps([{"gpu": 0, "driver": section}]), "amd.json")[0]["driver"] == driver
-    assert gpu.rocm(json.dumps({"card0": {}, "system": {"Driver version": "4.18.0-348.12.2.el8_5.x86_64"}}), "rocm.json")[0]["driver"] is None
+    assert (
+        gpu.rocm(
+            json.dumps({"card0": {}, "system": {"Driver version": "4.18.0-348.12.2.el8_5.x86_64"}}),
+            "rocm.json",
+        )[0]["driver"]
+        is None
+    )
 
 
 def test_a_name_without_a_number_gives_way_to_the_boards() -> None:
-    card = {"gpu": 0, "asic": {"market_name": "AMD Radeon Graphics"}, "board": {"product_name": "Strix [Radeon 880M / 890M]"}}
+    card = {
+        "gpu": 0,
+        "asic": {"market_name": "AMD Radeon Graphics"},
+        "board": {"product_name": "Strix [Radeon 880M / 890M]"},
+    }
     assert gpu.rocm(json.dumps([card]), "amd.json")[0]["model"] == "Strix [Radeon 880M / 890M]"
 
 
 def test_warnings_before_the_json_are_passed_over() -> None:
-    warned = "amdsmi_interface.py:3569: SyntaxWarning: 'return' in a 'finally' block\n  return return_dictionary\n"
+    warned = (
+        "amdsmi_interface.py:3569: SyntaxWarning: 'return' in a 'finally' block\n  return return_dictionary\n"
+    )
     assert gpu.rocm(warned + json.dumps(AMD, indent=1), "amd.json") == gpu.rocm(json.dumps(AMD), "amd.json")
     with pytest.raises(BadInput, match=r"amd\.json:\d+: malformed JSON"):
         gpu.rocm(warned + json.dumps(AMD, indent=1)[:-20], "amd.json")

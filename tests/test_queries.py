@@ -1,4 +1,6 @@
-"""Named queries and competency questions: each has an answer that was written down beforehand, and says so when it gets another one."""
+"""Named queries and competency questions: each has an answer that was written down beforehand, and says so
+when it gets another one.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def test_every_question_is_answered_as_expected(knowledge: KnowledgeUnderCheck) 
 
 
 @pytest.mark.parametrize("query", QUESTIONS, ids=lambda query: query.name)
-def test_an_expected_answer_is_of_the_querys_own_variables_and_no_row_is_told_twice(query: NamedQuery, knowledge: KnowledgeUnderCheck) -> None:
+def test_an_expected_answer_is_of_the_querys_own_variables_and_no_row_is_told_twice(
+    query: NamedQuery, knowledge: KnowledgeUnderCheck
+) -> None:
     assert query.expected is not None
     expected = read_expected(query.expected)
     variables = {name for row in knowledge.compiled.select(query.text) for name in row}
@@ -52,7 +56,9 @@ def test_an_expected_answer_is_of_the_querys_own_variables_and_no_row_is_told_tw
 
 
 @pytest.mark.parametrize("query", QUESTIONS, ids=lambda query: query.name)
-def test_an_answer_without_one_of_its_rows_is_not_the_expected_one(query: NamedQuery, knowledge: KnowledgeUnderCheck) -> None:
+def test_an_answer_without_one_of_its_rows_is_not_the_expected_one(
+    query: NamedQuery, knowledge: KnowledgeUnderCheck
+) -> None:
     assert query.expected is not None
     expected = read_expected(query.expected)
     given = answer(knowledge.compiled, query, expected.variables)
@@ -69,21 +75,34 @@ def test_the_order_counts_where_the_query_orders_and_the_answer_is_complete() ->
     assert difference(expected, ["b", "a"], ordered=False) == ""
     assert difference(expected, ["a", "b", "c"], ordered=True) == "not expected: c"
     assert difference(expected, ["a", "c", "b"], ordered=True, extended=True) == ""
-    assert difference(Expected(("x",), ("a",), complete=False, never=("c",)), ["c", "a"], ordered=True) == "answered against expectation: c"
+    assert (
+        difference(Expected(("x",), ("a",), complete=False, never=("c",)), ["c", "a"], ordered=True)
+        == "answered against expectation: c"
+    )
 
 
 def test_a_fact_that_is_gone_is_missed_by_its_questions(knowledge: KnowledgeUnderCheck) -> None:
     needs = ox.NamedNode("https://w3id.org/ontune#needs")
-    gone = list(knowledge.compiled.store.quads_for_pattern(ox.NamedNode("https://w3id.org/ontune/kb/torch-2.13.0-cu126"), needs, None))
+    gone = list(
+        knowledge.compiled.store.quads_for_pattern(
+            ox.NamedNode("https://w3id.org/ontune/kb/torch-2.13.0-cu126"), needs, None
+        )
+    )
     knowledge.compiled.remove(gone)
     try:
         said = [finding.text for finding in findings(knowledge, [])]
     finally:
         knowledge.compiled.add(gone)
-    assert {text.split(":")[0].removeprefix("competency question ") for text in said} >= {"builds-for-driver", "builds", "builds-for-architecture"}
+    assert {text.split(":")[0].removeprefix("competency question ") for text in said} >= {
+        "builds-for-driver",
+        "builds",
+        "builds-for-architecture",
+    }
 
 
-def test_questions_of_an_addition_are_asked_and_faults_in_them_are_named(tmp_path: Path, knowledge: KnowledgeUnderCheck) -> None:
+def test_questions_of_an_addition_are_asked_and_faults_in_them_are_named(
+    tmp_path: Path, knowledge: KnowledgeUnderCheck
+) -> None:
     def question(name: str, query: str, expected: str) -> None:
         (tmp_path / f"{name}.rq").write_text(query)
         (tmp_path / f"{name}.tsv").write_text(expected)
@@ -108,26 +127,43 @@ def rows(query: str, knowledge: KnowledgeUnderCheck, **values: str) -> list[dict
 
 def test_a_value_that_stands_in_the_query_is_replaced(knowledge: KnowledgeUnderCheck) -> None:
     assert named_query("builds-for-driver").fixed == {"driver": "535.129.03", "release": "torch-2.13.0"}
-    assert {row["toolkit"] for row in rows("builds-for-driver", knowledge, driver="580.65.06")} == {"12.6", "13.0", "13.2"}
+    assert {row["toolkit"] for row in rows("builds-for-driver", knowledge, driver="580.65.06")} == {
+        "12.6",
+        "13.0",
+        "13.2",
+    }
     assert rows("builds-for-driver", knowledge, driver="450.80.01") == []
-    assert {row["toolkit"] for row in rows("builds-for-driver", knowledge, driver="450.80.02", release="torch-2.4.1")} == {"11.8"}
+    assert {
+        row["toolkit"]
+        for row in rows("builds-for-driver", knowledge, driver="450.80.02", release="torch-2.4.1")
+    } == {"11.8"}
 
 
 def test_a_threshold_is_a_number_and_nothing_else(knowledge: KnowledgeUnderCheck) -> None:
-    assert {row["accelerator"] for row in rows("accelerators-by-memory", knowledge, at_least="256")} >= {"mi325x", "mi355x", "b300"}
-    assert all(float(row["memory_gib"]) >= 256 for row in rows("accelerators-by-memory", knowledge, at_least="256"))
+    assert {row["accelerator"] for row in rows("accelerators-by-memory", knowledge, at_least="256")} >= {
+        "mi325x",
+        "mi355x",
+        "b300",
+    }
+    assert all(
+        float(row["memory_gib"]) >= 256 for row in rows("accelerators-by-memory", knowledge, at_least="256")
+    )
     with pytest.raises(BadInput, match="'1 } #' is no number; expected at_least=128"):
         named_query("accelerators-by-memory").filled({"at_least": "1 } #"})
 
 
 @pytest.mark.parametrize("hostile", ['x") } #', "x\n\\", '"', "} UNION { ?s ?p ?o", "\\u007d"])
 @pytest.mark.parametrize("query", ["builds-for-driver", "options"])
-def test_a_parameter_is_a_literal_whatever_it_holds(query: str, hostile: str, knowledge: KnowledgeUnderCheck) -> None:
+def test_a_parameter_is_a_literal_whatever_it_holds(
+    query: str, hostile: str, knowledge: KnowledgeUnderCheck
+) -> None:
     parameter = next(iter(named_query(query).parameters))
     assert rows(query, knowledge, **{parameter: hostile}) == []
 
 
-@pytest.mark.parametrize("query", [query for query in QUESTIONS if query.parameters], ids=lambda query: query.name)
+@pytest.mark.parametrize(
+    "query", [query for query in QUESTIONS if query.parameters], ids=lambda query: query.name
+)
 def test_every_parameter_narrows_the_answer(query: NamedQuery, knowledge: KnowledgeUnderCheck) -> None:
     everything = knowledge.compiled.select(query.text)
     for name in query.parameters:
@@ -145,7 +181,10 @@ def test_every_parameter_narrows_the_answer(query: NamedQuery, knowledge: Knowle
 
 
 def test_an_addition_of_a_query_is_checked_and_then_has_a_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], knowledge: KnowledgeUnderCheck
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    knowledge: KnowledgeUnderCheck,
 ) -> None:
     monkeypatch.setenv("ONTUNE_DATA_HOME", str(tmp_path / "data"))
     (query,) = blocks(README, "sparql")
@@ -158,11 +197,17 @@ def test_an_addition_of_a_query_is_checked_and_then_has_a_name(
     assert (code, "broken.rq:2:16: no SPARQL from here on: '{ }'" in said) == (2, True)
     code, said = run(["kb", "add", str(tmp_path / "untitled.rq")], capsys)
     assert (code, "# title: ..." in said) == (2, True)
-    assert run(["kb", "add", str(tmp_path / "large-options.rq"), str(tmp_path / "large-options.tsv")], capsys)[0] == 0
+    assert (
+        run(["kb", "add", str(tmp_path / "large-options.rq"), str(tmp_path / "large-options.tsv")], capsys)[0]
+        == 0
+    )
     code, out = run(["query", "large-options", "--param", "decision=base_image", "--format", "csv"], capsys)
     assert code == 0
     assert "base_image,nvcr-pytorch-24.09,20000" in out
-    assert {path.name for path in (tmp_path / "data" / "kb").iterdir()} == {"large-options.rq", "large-options.tsv"}
+    assert {path.name for path in (tmp_path / "data" / "kb").iterdir()} == {
+        "large-options.rq",
+        "large-options.tsv",
+    }
     added = named_queries([tmp_path / "data" / "kb"])["large-options"]
     assert added.expected is not None
     wanted = read_expected(added.expected)
@@ -171,7 +216,12 @@ def test_an_addition_of_a_query_is_checked_and_then_has_a_name(
 
 def test_every_form_of_query_has_its_formats(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["query", "ASK { kb:bf16 on:needs cap:native-bf16 }"], capsys) == (0, "yes\n")
-    assert json.loads(run(["query", "ASK { kb:bf16 on:needs cap:cxx }", "--format", "json"], capsys)[1])["boolean"] is False
+    assert (
+        json.loads(run(["query", "ASK { kb:bf16 on:needs cap:cxx }", "--format", "json"], capsys)[1])[
+            "boolean"
+        ]
+        is False
+    )
     for form in ("DESCRIBE kb:wait-passive", "CONSTRUCT WHERE { kb:wait-passive ?p ?o }"):
         for format in ("table", "turtle"):
             code, out = run(["query", form, "--format", format], capsys)
@@ -180,18 +230,30 @@ def test_every_form_of_query_has_its_formats(capsys: pytest.CaptureFixture[str])
             assert {triple.subject for triple in triples if isinstance(triple.subject, ox.NamedNode)} == {
                 ox.NamedNode("https://w3id.org/ontune/kb/wait-passive")
             }
-        assert any(node["@id"].endswith("/kb/wait-passive") for node in json.loads(run(["query", form, "--format", "json"], capsys)[1]))
+        assert any(
+            node["@id"].endswith("/kb/wait-passive")
+            for node in json.loads(run(["query", form, "--format", "json"], capsys)[1])
+        )
         assert run(["query", form, "--format", "csv"], capsys)[0] == 2
     assert run(["query", "SELECT ?d { ?d a on:Decision }", "--format", "turtle"], capsys)[0] == 2
 
 
-def test_a_parameter_reaches_a_file_and_never_goes_unheeded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_parameter_reaches_a_file_and_never_goes_unheeded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "mine.rq"
     query = "SELECT ?decision ?option { ?o on:optionOf/skos:notation ?decision ; skos:notation ?option }"
     file.write_text(f"# title: Options?\n# parameter: decision - a decision\n{query}")
-    code, out = run(["query", "-f", str(file), "--param", "decision=memory_format", "--format", "csv"], capsys)
-    assert (code, sorted(out.split())) == (0, ["decision,option", "memory_format,channels_last", "memory_format,contiguous"])
-    assert "has no parameter 'decisoin'" in run(["query", "-f", str(file), "--param", "decisoin=x"], capsys)[1]
+    code, out = run(
+        ["query", "-f", str(file), "--param", "decision=memory_format", "--format", "csv"], capsys
+    )
+    assert (code, sorted(out.split())) == (
+        0,
+        ["decision,option", "memory_format,channels_last", "memory_format,contiguous"],
+    )
+    assert (
+        "has no parameter 'decisoin'" in run(["query", "-f", str(file), "--param", "decisoin=x"], capsys)[1]
+    )
     assert run(["query", "SELECT ?x { ?x a on:Decision }", "--param", "x=y"], capsys)[0] == 2
 
 
@@ -199,14 +261,19 @@ def test_a_parameter_reaches_a_file_and_never_goes_unheeded(tmp_path: Path, caps
     ("text", "said"),
     [
         ("SELECT ?x WHERE { kb:tcmalloc foo:needs ?x }", "query:1:40: the prefix 'foo:' is not declared"),
-        ("SELECT ?x WHERE {\n  ?x ont:needs ?y }", "query:2:15: the prefix 'ont:' is not declared; expected a PREFIX line, or a known one; did"),
+        (
+            "SELECT ?x WHERE {\n  ?x ont:needs ?y }",
+            "query:2:15: the prefix 'ont:' is not declared; expected a PREFIX line, or a known one; did",
+        ),
         ("SELECT ?x\nWHERE { ?x a", "query:2:13: the query ends too early"),
         ("SELECT ?x\nWHERE { ?x a on:Option", "query:2:23: the query ends too early"),
         ("SELECT ?x\nWHER { ?x a on:Option }", "query:2:6: no SPARQL from here on: '{ ?x a on:Option }'"),
         ("DELETE WHERE { ?s ?p ?o }", "expected a SPARQL query that only reads"),
     ],
 )
-def test_bad_sparql_is_one_line_with_its_place(text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_sparql_is_one_line_with_its_place(
+    text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, printed = run(["query", text], capsys)
     assert code == 2
     assert said in printed

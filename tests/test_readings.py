@@ -1,4 +1,6 @@
-"""What is kept of the rules' texts: shipped with the package, in the user's cache, and never in the place of another text."""
+"""What is kept of the rules' texts: shipped with the package, in the user's cache, and never in the place of
+another text.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def no_process(*_: object) -> None:
 
 
 def test_what_is_shipped_is_what_would_be_read() -> None:
-    """Every shipped rule, of knowledge and of the closure, and nothing besides; made twice, by other processes, it is the same."""
+    """Every shipped rule, of knowledge and of the closure, and nothing besides; made twice, by other
+    processes, it is the same.
+    """
     made = shipped_readings.make()
     store = KnowledgeStore()
     for source in shipped_sources():
@@ -57,7 +61,13 @@ def test_a_text_is_read_alike_by_every_process() -> None:
     """Blank nodes have another name each time, and sets another order."""
     program = f"from reasoner.rule_algebra import read_rule; print(read_rule({BLANK!r}).to_json())"
     told = {
-        subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         for seed in ("1", "2", "3")
     }
     assert len(told) == 1
@@ -70,7 +80,9 @@ def test_a_shipped_reading_is_taken(cache: Path, packaged: Path, monkeypatch: py
     assert not cache.exists()
 
 
-@pytest.mark.parametrize("damage", ["the rule changed", "other code", "one byte", "half of it", "nothing", "a list"])
+@pytest.mark.parametrize(
+    "damage", ["the rule changed", "other code", "one byte", "half of it", "nothing", "a list"]
+)
 def test_a_stale_or_damaged_one_is_not(damage: str, cache: Path, packaged: Path) -> None:
     """Planted readings say something else: were one of them taken, it would show."""
     planted = read_rule(TEXT.replace("urn:q", "urn:planted")).to_json()
@@ -80,20 +92,29 @@ def test_a_stale_or_damaged_one_is_not(damage: str, cache: Path, packaged: Path)
     if damage == "other code":
         about["code"] = "0" * 64
     content = json.dumps(about | {"seal": kept_readings._seal(about)}).encode()
-    cut = {"one byte": content.replace(b"planted", b"plantet"), "half of it": content[: len(content) // 2], "nothing": b"", "a list": b"[1]"}
+    cut = {
+        "one byte": content.replace(b"planted", b"plantet"),
+        "half of it": content[: len(content) // 2],
+        "nothing": b"",
+        "a list": b"[1]",
+    }
     packaged.write_bytes(cut.get(damage, content))
     assert readings.readings([TEXT]) == {TEXT: read_rule(TEXT)}
     assert shipped(packaged).keys() <= {key_of("rule", TEXT + " ")}
 
 
-def test_what_is_read_is_kept_in_the_cache(cache: Path, packaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_read_is_kept_in_the_cache(
+    cache: Path, packaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = readings.readings([TEXT, "no rule"])
     assert isinstance(first["no rule"], str)
     monkeypatch.setattr(readings, "_by_processes", no_process)
     assert readings.readings([TEXT, "no rule"]) == first
 
 
-def test_what_ended_its_process_is_read_again(cache: Path, packaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ended_its_process_is_read_again(
+    cache: Path, packaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It may have been ended from outside, which says nothing of the text."""
     monkeypatch.setattr(readings, "_SERVER", "raise SystemExit(1)")
     assert "cannot be read" in str(readings.readings([TEXT])[TEXT])

@@ -1,4 +1,6 @@
-"""Planning over a small knowledge base of the tests' own: choice, reasons, proofs, why-not, what-if, infeasible requests."""
+"""Planning over a small knowledge base of the tests' own: choice, reasons, proofs, why-not, what-if,
+infeasible requests.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from reasoner.reasoner import Reasoner
 from reasoner.rules import load_rules, run_rules
 from tests.turtle import PREFIX_LINES
 
-TURTLE = PREFIX_LINES + """
+TURTLE = (
+    PREFIX_LINES
+    + """
 <> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/everything> .
 on:throughput a on:Criterion ; skos:notation "throughput" .
 on:EnvironmentVariable on:how "env" .
@@ -70,6 +74,7 @@ rule:applies a sh:SPARQLRule , on:Derivation ; sh:order 3 ; rdfs:label "all situ
   sh:construct '''CONSTRUCT { $this on:applies ?e }
     WHERE { VALUES ?k { on:Effect on:Conflict } ?e a ?k . FILTER NOT EXISTS { ?e on:when ?s . FILTER NOT EXISTS { $this a ?s } } }''' .
 """
+)
 
 
 def reasoner_over(tmp_path: Path, turtle: str) -> Reasoner:
@@ -106,12 +111,16 @@ def test_takes_the_best_and_says_why(reasoner: Reasoner, workload: Workload) -> 
     assert options(plan) == {"precision": "bf16", "allocator": "tcmalloc", "compiler": "jit"}
     assert plan.prediction["vs_default"]["value"] == pytest.approx(1.6 * 1.5 * 1.3, rel=1e-3)
     assert "https://example.org/bf16" in plan.decision("precision").reasons[0].sources
-    assert [(a.how, a.name, a.value) for a in plan.applied("env")] == [("env", "LD_PRELOAD", "libtcmalloc.so")]
+    assert [(a.how, a.name, a.value) for a in plan.applied("env")] == [
+        ("env", "LD_PRELOAD", "libtcmalloc.so")
+    ]
     said = {gone.option: gone.reasons[0].text for taken in plan.decisions for gone in taken.rejected}
     assert said["ngraph"] == "ngraph ended in 2020"
     assert said["fp8"] == "fp8 needs fp8, which nothing here provides"
     assert "0.33" in said["slow"]
-    assert all(reason.sources for taken in plan.decisions for gone in taken.rejected for reason in gone.reasons)
+    assert all(
+        reason.sources for taken in plan.decisions for gone in taken.rejected for reason in gone.reasons
+    )
 
 
 def test_an_interval_that_crosses_one_counts_nothing(reasoner: Reasoner, workload: Workload) -> None:
@@ -173,18 +182,35 @@ def test_the_time_to_few_samples_does_not_pay_for_compilation(
     reasoner: Reasoner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samples: int, compiler: str
 ) -> None:
     file = tmp_path / "job.yaml"
-    file.write_text(f"name: job\nnetwork: mnist-cnn\ntraits: [Training]\nsamples: {samples}\n", encoding="utf-8")
-    machine = complete_target("machine", {"cpu": {"features": [], "microarchitecture": "zen5", "usable_cores": 2}, "gpus": []}, "test")
+    file.write_text(
+        f"name: job\nnetwork: mnist-cnn\ntraits: [Training]\nsamples: {samples}\n", encoding="utf-8"
+    )
+    machine = complete_target(
+        "machine",
+        {"cpu": {"features": [], "microarchitecture": "zen5", "usable_cores": 2}, "gpus": []},
+        "test",
+    )
     monkeypatch.setenv("ONTUNE_DATA_HOME", str(tmp_path / "data"))
     with pytest.raises(BadInput, match="measured throughput"):
         reasoner.plan(load_workload(str(file)), machine, objective="time")
-    observed = {"id": "urn:uuid:1", "workload": "job", "microarchitecture": "zen5", "cores": 2, "outcome": "done", "throughput": 1000.0}
+    observed = {
+        "id": "urn:uuid:1",
+        "workload": "job",
+        "microarchitecture": "zen5",
+        "cores": 2,
+        "outcome": "done",
+        "throughput": 1000.0,
+    }
     (tmp_path / "data" / "observations").mkdir(parents=True)
     decisions = [{"decision": "compiler", "option": "eager"}, {"decision": "allocator", "option": "tcmalloc"}]
-    (tmp_path / "data" / "observations" / "1.jsonld").write_text(json.dumps({**observed, "decisions": decisions}), encoding="utf-8")
+    (tmp_path / "data" / "observations" / "1.jsonld").write_text(
+        json.dumps({**observed, "decisions": decisions}), encoding="utf-8"
+    )
     plan = reasoner.plan(load_workload(str(file)), machine, objective="time")
     assert plan.option("compiler") == compiler
-    assert plan.prediction["throughput"]["value"] == pytest.approx(1300 if compiler == "jit" else 1000, rel=1e-3)
+    assert plan.prediction["throughput"]["value"] == pytest.approx(
+        1300 if compiler == "jit" else 1000, rel=1e-3
+    )
     assert plan.prediction["observations"] == ["urn:uuid:1"]
 
 
@@ -192,7 +218,9 @@ def test_a_criterion_may_be_a_sum_of_costs(reasoner: Reasoner, workload: Workloa
     assert reasoner.plan(workload, target(), objective="image-size").option("allocator") == "slow"
 
 
-def test_what_needs_consent_is_offered_and_taken_only_when_allowed(reasoner: Reasoner, workload: Workload) -> None:
+def test_what_needs_consent_is_offered_and_taken_only_when_allowed(
+    reasoner: Reasoner, workload: Workload
+) -> None:
     plan = reasoner.plan(workload, target())
     assert plan.option("allocator") == "tcmalloc"
     [offer] = plan.on_request
@@ -205,7 +233,10 @@ def test_a_proof_is_also_provenance_and_a_drawing(reasoner: Reasoner, workload: 
     proof = reasoner.explain("precision", workload, target("bf16"))
     store = ox.Store()
     store.bulk_load(to_turtle(proof).encode(), ox.RdfFormat.TURTLE)
-    labels = {quad.object.value for quad in store.quads_for_pattern(None, ox.NamedNode(PREFIXES["rdfs"] + "label"), None, None)}
+    labels = {
+        quad.object.value
+        for quad in store.quads_for_pattern(None, ox.NamedNode(PREFIXES["rdfs"] + "label"), None, None)
+    }
     assert {"precision = bf16", "the workload trait Training"} <= labels
     drawing = to_dot(proof)
     assert drawing.count(" -> ") == str(proof).count("'conclusion'") - 1
@@ -219,16 +250,23 @@ def test_explains_only_what_has_a_name(reasoner: Reasoner, workload: Workload) -
 
 def test_what_if(reasoner: Reasoner, workload: Workload) -> None:
     answer = reasoner.what_if({"cpu.features": []}, workload, target("bf16"))
-    assert [(change["decision"], change["from"], change["to"]) for change in answer["changes"]] == [("precision", "bf16", "fp32")]
+    assert [(change["decision"], change["from"], change["to"]) for change in answer["changes"]] == [
+        ("precision", "bf16", "fp32")
+    ]
     assert answer["changes"][0]["reasons"]
 
 
-def test_an_impossible_request_names_both_sides_and_the_ways_out(reasoner: Reasoner, workload: Workload) -> None:
+def test_an_impossible_request_names_both_sides_and_the_ways_out(
+    reasoner: Reasoner, workload: Workload
+) -> None:
     with pytest.raises(NoFeasiblePlan) as error:
         reasoner.plan(workload, target("bf16"), pins={"compiler": "xla", "precision": "bf16"})
     assert "planted clash" in str(error.value)
     assert "without --pin compiler=xla" in str(error.value)
-    assert {tuple(way["drop"]) for way in error.value.repair} == {("--pin", "compiler=xla"), ("--pin", "precision=bf16")}
+    assert {tuple(way["drop"]) for way in error.value.repair} == {
+        ("--pin", "compiler=xla"),
+        ("--pin", "precision=bf16"),
+    }
     assert "without --pin precision=bf16" in str(error.value)
 
 
@@ -242,7 +280,9 @@ def test_an_impossible_request_names_both_sides_and_the_ways_out(reasoner: Reaso
         ({"numeric": "exact"}, "did you mean 'numerics'"),
     ],
 )
-def test_unknown_names_are_errors(reasoner: Reasoner, workload: Workload, choices: dict[str, Any], message: str) -> None:
+def test_unknown_names_are_errors(
+    reasoner: Reasoner, workload: Workload, choices: dict[str, Any], message: str
+) -> None:
     with pytest.raises(BadInput, match=message):
         reasoner.plan(workload, target(), **choices)
 
@@ -257,7 +297,9 @@ def test_two_threads_get_the_same_plans_as_one(reasoner: Reasoner, workload: Wor
     assert together == alone
 
 
-def test_a_name_in_the_place_of_what_it_names_and_a_decision_that_is_none_are_refused_with_what_is_meant() -> None:
+def test_a_name_in_the_place_of_what_it_names_and_a_decision_that_is_none_are_refused_with_what_is_meant() -> (
+    None
+):
     with pytest.raises(BadInput, match="'mnist-cnn' is none; expected a workload, as load_workload gives it"):
         Reasoner([]).plan("mnist-cnn", "local")  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="target: 'local' is none; expected a target, as load_target gives it"):

@@ -1,4 +1,6 @@
-"""Accelerators that are in no list: what names, drivers, capabilities and generations tell, what hand-set facts change, and what stays unknown."""
+"""Accelerators that are in no list: what names, drivers, capabilities and generations tell, what hand-set
+facts change, and what stays unknown.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ def described(*gpus: dict[str, Any]) -> Target:
         ("Foo 9000", None, None),
     ],
 )
-def test_a_name_tells_the_maker_and_the_architecture(model: str, vendor: str | None, arch: str | None) -> None:
+def test_a_name_tells_the_maker_and_the_architecture(
+    model: str, vendor: str | None, arch: str | None
+) -> None:
     found = recognised(model=model)
     assert (found["vendor"], found["arch"]) == (vendor, arch)
 
@@ -122,7 +126,9 @@ def test_a_variant_of_a_product_has_not_its_memory(model: str, memory: float | N
         ("1g.10gb+me", None, "1g.10gb+me", 10.0, None),
     ],
 )
-def test_a_slice_is_no_products_name(model: str, left: str | None, slice_: str, memory: float, arch: str | None) -> None:
+def test_a_slice_is_no_products_name(
+    model: str, left: str | None, slice_: str, memory: float, arch: str | None
+) -> None:
     found = recognised(model=model)
     assert (found["model"], found["mig"], found["memory_gib"], found["arch"]) == (left, slice_, memory, arch)
 
@@ -145,18 +151,30 @@ def test_a_card_of_two_devices_is_two_of_half_its_memory() -> None:
 def test_what_follows_from_a_fact_follows_anew_when_it_is_set() -> None:
     target = described({"model": "NVIDIA GeForce RTX 3080", "driver": "580.95.05", "memory_gib": 10})
     older = target.with_overrides({"gpus[0].compute_capability": "6.1"}).facts["gpus"][0]
-    assert (older["arch"], older["compute_capability"], older["memory_gib"], older["driver"]) == ("sm_61", "6.1", 10, "580.95.05")
+    assert (older["arch"], older["compute_capability"], older["memory_gib"], older["driver"]) == (
+        "sm_61",
+        "6.1",
+        10,
+        "580.95.05",
+    )
     by_arch = target.with_overrides({"gpus[0].arch": "sm_75"}).facts["gpus"][0]
     assert (by_arch["arch"], by_arch["compute_capability"]) == ("sm_75", "7.5")
     other = target.with_overrides({"gpus[0].model": "AMD Instinct MI300X"}).facts["gpus"][0]
-    assert (other["vendor"], other["arch"], other["compute_capability"], other["memory_gib"]) == ("amd", "gfx942", "none", 192.0)
+    assert (other["vendor"], other["arch"], other["compute_capability"], other["memory_gib"]) == (
+        "amd",
+        "gfx942",
+        "none",
+        192.0,
+    )
     maker = target.with_overrides({"gpus[0].vendor": "amd"}).facts["gpus"][0]
     assert (maker["vendor"], maker["arch"], maker["compute_capability"]) == ("amd", None, None)
 
 
 def test_what_is_set_by_hand_is_kept_whatever_follows() -> None:
     target = described({"model": "NVIDIA GeForce RTX 3080"})
-    both = target.with_overrides({"gpus[0].arch": "sm_86", "gpus[0].compute_capability": "8.0"}).facts["gpus"][0]
+    both = target.with_overrides({"gpus[0].arch": "sm_86", "gpus[0].compute_capability": "8.0"}).facts[
+        "gpus"
+    ][0]
     assert (both["arch"], both["compute_capability"]) == ("sm_86", "8.0")
     unknown = target.with_overrides({"gpus[0].arch": "null"})
     assert unknown.facts["gpus"][0]["arch"] is None and "gpus[0].arch" in unknown.unknown()
@@ -167,9 +185,15 @@ def test_what_is_set_by_hand_is_kept_whatever_follows() -> None:
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ("{vendor: amd, model: NVIDIA GeForce RTX 3060}", r"vendor 'amd' is of amd, and model 'NVIDIA GeForce RTX 3060' of nvidia"),
+        (
+            "{vendor: amd, model: NVIDIA GeForce RTX 3060}",
+            r"vendor 'amd' is of amd, and model 'NVIDIA GeForce RTX 3060' of nvidia",
+        ),
         ("{vendor: nvidia, arch: gfx1100}", r"arch 'gfx1100' of amd"),
-        ("{arch: sm_90, compute_capability: '8.0'}", r"has compute capability 9\.0, and compute_capability is '8\.0'"),
+        (
+            "{arch: sm_90, compute_capability: '8.0'}",
+            r"has compute capability 9\.0, and compute_capability is '8\.0'",
+        ),
         ("{model: AMD Instinct MI210, driver: 580.95.05}", r"driver '580\.95\.05' of nvidia"),
     ],
 )
@@ -194,7 +218,9 @@ def test_contradicting_facts_are_refused_with_their_place(facts: str, said: str,
         ("GeForce GTX 1080", None, "sm_61"),  # an older tool that does not say it
     ],
 )
-def test_the_generation_that_the_driver_names_narrows_the_architecture(name: str, generation: str | None, arch: str | None) -> None:
+def test_the_generation_that_the_driver_names_narrows_the_architecture(
+    name: str, generation: str | None, arch: str | None
+) -> None:
     said = f"<product_architecture>{generation}</product_architecture>" if generation else ""
     text = f"<nvidia_smi_log><driver_version>550.54.15</driver_version><gpu><product_name>{name}</product_name>{said}</gpu></nvidia_smi_log>"
     (found,) = completed(gpu.nvidia(text, "smi.xml"))
@@ -220,7 +246,9 @@ def test_the_generation_that_the_driver_names_narrows_the_architecture(name: str
         ({"isa_level": "x86_64_v2", "microarchitecture": "zen3"}, "x86_64_v2"),
     ],
 )
-def test_what_is_stated_of_a_processor_tells_what_is_sure_to_run(facts: dict[str, Any], level: str | None) -> None:
+def test_what_is_stated_of_a_processor_tells_what_is_sure_to_run(
+    facts: dict[str, Any], level: str | None
+) -> None:
     assert complete_target("node", {"cpu": facts, "gpus": []}, "test").facts["cpu"]["isa_level"] == level
 
 
@@ -233,13 +261,31 @@ def test_features_that_a_virtual_machine_hides_count_before_its_microarchitectur
 @pytest.mark.parametrize(
     ("facts", "complaint"),
     [
-        ({"gpus": [{"model": "H100", "driver": "550.54", "arch": "sm_80"}]}, r"gpus\[0\].*'H100' is of sm_90, and arch is 'sm_80'"),
-        ({"gpus": [{"model": "H100", "compute_capability": "8.0"}]}, "compute capability 9.0, and compute_capability is '8.0'"),
+        (
+            {"gpus": [{"model": "H100", "driver": "550.54", "arch": "sm_80"}]},
+            r"gpus\[0\].*'H100' is of sm_90, and arch is 'sm_80'",
+        ),
+        (
+            {"gpus": [{"model": "H100", "compute_capability": "8.0"}]},
+            "compute capability 9.0, and compute_capability is '8.0'",
+        ),
         ({"gpus": [{"model": "H100", "memory_gib": 40}]}, "memory_gib is 40 .a slice is told by `mig`."),
-        ({"gpus": [{"model": "Tesla K80", "driver": "510.47.03"}]}, "no longer knows sm_37, whose last drivers are of branch 470"),
-        ({"cpu": {"isa_level": "aarch64", "microarchitecture": "zen3"}}, "no zen3 processor has isa_level 'aarch64'"),
-        ({"cpu": {"isa_level": "x86_64_v4", "microarchitecture": "zen3"}}, "no zen3 processor has isa_level 'x86_64_v4'"),
-        ({"cpu": {"isa_level": "aarch64", "features": ["avx2"]}}, "features are those of x86_64_v3 processors, and aarch64 is none"),
+        (
+            {"gpus": [{"model": "Tesla K80", "driver": "510.47.03"}]},
+            "no longer knows sm_37, whose last drivers are of branch 470",
+        ),
+        (
+            {"cpu": {"isa_level": "aarch64", "microarchitecture": "zen3"}},
+            "no zen3 processor has isa_level 'aarch64'",
+        ),
+        (
+            {"cpu": {"isa_level": "x86_64_v4", "microarchitecture": "zen3"}},
+            "no zen3 processor has isa_level 'x86_64_v4'",
+        ),
+        (
+            {"cpu": {"isa_level": "aarch64", "features": ["avx2"]}},
+            "features are those of x86_64_v3 processors, and aarch64 is none",
+        ),
     ],
 )
 def test_facts_that_cannot_be_true_together_are_refused(facts: dict[str, Any], complaint: str) -> None:
@@ -270,8 +316,16 @@ def test_python_has_the_same_gate_as_files(tmp_path: Path) -> None:
     described_here = complete_target("n", facts, "me").facts
     assert described_here == load_target(str(tmp_path / "n.yaml")).facts
     (found,) = described_here["gpus"]
-    assert (found["vendor"], found["arch"], found["compute_capability"], found["memory_gib"]) == ("nvidia", "sm_80", "8.0", 80.0)
+    assert (found["vendor"], found["arch"], found["compute_capability"], found["memory_gib"]) == (
+        "nvidia",
+        "sm_80",
+        "8.0",
+        80.0,
+    )
 
 
 def test_memory_follows_from_the_form_of_a_card() -> None:
-    assert recognised(model="H100 SXM5")["memory_gib"] == 79.6 and recognised(model="NVIDIA H200 SXM5")["memory_gib"] == 140.4
+    assert (
+        recognised(model="H100 SXM5")["memory_gib"] == 79.6
+        and recognised(model="NVIDIA H200 SXM5")["memory_gib"] == 140.4
+    )

@@ -1,4 +1,6 @@
-"""One table of request fields: the command line, REST and Python have the same ones, of the same kinds, with the same meaning."""
+"""One table of request fields: the command line, REST and Python have the same ones, of the same kinds, with
+the same meaning.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ from reasoner.reasoner import Reasoner, make_request
 ROOT = Path(__file__).resolve().parent.parent
 OF_THE_COMMAND_LINE_ALONE = {"endpoint"}
 """Where the knowledge is read."""
-MACHINE: Mapping[str, Any] = {"cpu": {"isa_level": "x86_64_v3", "features": ["avx2"], "cores": 8, "usable_cores": 8}, "gpus": [], "glibc": "2.36"}
+MACHINE: Mapping[str, Any] = {
+    "cpu": {"isa_level": "x86_64_v3", "features": ["avx2"], "cores": 8, "usable_cores": 8},
+    "gpus": [],
+    "glibc": "2.36",
+}
 WRONG: dict[str, tuple[Any, ...]] = {
     "plan": (7, [], "/etc/passwd", {}, {"plan_id": "x"}),
     "described": (7, [], True, "/etc/passwd", "../x.json", "no-such-name"),
@@ -47,10 +53,15 @@ def questions() -> Questions:
 
 
 def parameters(command: str) -> dict[str, Any]:
-    """The parameters of a command by the longest form of theirs that is typed; an argument by its name in the help."""
+    """The parameters of a command by the longest form of theirs that is typed; an argument by its name in the
+    help.
+    """
     made = typing.cast(Any, typer.main.get_command(app))
     found = made.get_command(made.make_context("ontune", []), command)
-    return {max(one.opts, key=len) if one.param_type_name == "option" else one.metavar.removesuffix("..."): one for one in found.params}
+    return {
+        max(one.opts, key=len) if one.param_type_name == "option" else one.metavar.removesuffix("..."): one
+        for one in found.params
+    }
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -67,7 +78,9 @@ def test_the_command_line_has_the_fields_of_the_table(question: str) -> None:
 
 
 def test_the_command_line_has_no_request_field_that_the_table_lacks() -> None:
-    names = {field.name.rstrip("_") for field in dataclasses.fields(RequestArguments)} - OF_THE_COMMAND_LINE_ALONE
+    names = {
+        field.name.rstrip("_") for field in dataclasses.fields(RequestArguments)
+    } - OF_THE_COMMAND_LINE_ALONE
     assert names == {entry.flag.removeprefix("--") for entry in REQUEST}
 
 
@@ -79,7 +92,14 @@ def test_python_has_the_fields_of_the_table() -> None:
     for wish in WISHES:
         if wish.default is not None:
             assert fields[wish.name].default == wish.default
-    for method in (Reasoner.plan, Reasoner.why_not, Reasoner.explain, Reasoner.what_if, Reasoner.baseline, make_request):
+    for method in (
+        Reasoner.plan,
+        Reasoner.why_not,
+        Reasoner.explain,
+        Reasoner.what_if,
+        Reasoner.baseline,
+        make_request,
+    ):
         keywords = inspect.signature(method).parameters["choices"].annotation
         assert "Wishes" in str(keywords)
 
@@ -95,14 +115,27 @@ def test_python_refuses_what_a_wish_does_not_take(wish: RequestField) -> None:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_rest_refuses_what_a_field_does_not_take(question: str) -> None:
-    whole: dict[str, Any] = {"workload": "mlp", "target": MACHINE, "option": "xla", "subject": "precision", "changes": {"exclusive": True}}
-    body = {name: value for name, value in whole.items() if name in {entry.name for entry in (*REQUEST, *QUESTIONS[question])}}
+    whole: dict[str, Any] = {
+        "workload": "mlp",
+        "target": MACHINE,
+        "option": "xla",
+        "subject": "precision",
+        "changes": {"exclusive": True},
+    }
+    body = {
+        name: value
+        for name, value in whole.items()
+        if name in {entry.name for entry in (*REQUEST, *QUESTIONS[question])}
+    }
     assert questions().answer(question, body)
     for entry in (*REQUEST, *QUESTIONS[question]):
         for value in WRONG[entry.kind]:
             with pytest.raises(BadInput) as refused:
                 questions().answer(question, {**body, entry.name: value})
-            assert entry.kind == "facts" or refused.value.where.startswith(f"body: {entry.name}"), (entry.name, value)
+            assert entry.kind == "facts" or refused.value.where.startswith(f"body: {entry.name}"), (
+                entry.name,
+                value,
+            )
         if entry.required:
             with pytest.raises(BadInput, match=f"body: {entry.name}: is missing"):
                 questions().answer(question, {**body, entry.name: None})
@@ -117,7 +150,12 @@ def test_a_whole_number_is_one_in_every_spelling_of_json() -> None:
 
 
 def test_a_body_names_no_file_of_the_server() -> None:
-    for key, value in (("script", "/etc/hostname"), ("files", ["hostname"]), ("folder", "/etc"), ("requirements", "/etc/hostname")):
+    for key, value in (
+        ("script", "/etc/hostname"),
+        ("files", ["hostname"]),
+        ("folder", "/etc"),
+        ("requirements", "/etc/hostname"),
+    ):
         job = {"network": "mlp", "frameworks": ["pytorch"], key: value}
         for question, own in (("plan", {}), ("explain", {"subject": "run.sh:3"})):
             with pytest.raises(BadInput, match=f"key '{key}' names a file"):
@@ -157,7 +195,9 @@ def test_every_field_has_one_meaning() -> None:
 
 def test_the_documents_have_the_table() -> None:
     text = (ROOT / "docs" / "reference" / "requests.md").read_text(encoding="utf-8")
-    rows = [f"| `{entry.name}` | `{entry.flag}` | {entry.kind} | {entry.meaning} |" for entry in FIELDS.values()]
+    rows = [
+        f"| `{entry.name}` | `{entry.flag}` | {entry.kind} | {entry.meaning} |" for entry in FIELDS.values()
+    ]
     assert [line for line in text.splitlines() if line.startswith("| `")] == rows
 
 
@@ -170,4 +210,6 @@ def test_a_number_that_nothing_can_be_compared_with_is_refused(number: float) ->
 
 def test_a_small_number_is_a_decimal_of_rdf() -> None:
     target = complete_target("node", {"memory_gib": 1e-05}, "node")
-    assert [quad.object.value for quad in target.quads(TARGET, TARGET) if quad.predicate.value == on("memoryGib")] == ["0.000010000000000000"]  # type: ignore[union-attr]
+    assert [
+        quad.object.value for quad in target.quads(TARGET, TARGET) if quad.predicate.value == on("memoryGib")
+    ] == ["0.000010000000000000"]  # type: ignore[union-attr]

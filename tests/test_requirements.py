@@ -1,4 +1,6 @@
-"""What a script itself requires: read in pip's forms, kept beside the plan's packages or refused with the reason, never dropped in silence."""
+"""What a script itself requires: read in pip's forms, kept beside the plan's packages or refused with the
+reason, never dropped in silence.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,16 @@ def reasoner() -> Reasoner:
 
 def planned(requires: list[str], target: str = "zen5-virtual", **more: Any) -> Plan:
     """The plan of a convolutional job that requires some packages."""
-    facts = {"traits": ["Training", "Convolutional"], "parameters": {"batch": 8}, "requires": requires, "script": __file__}
+    facts = {
+        "traits": ["Training", "Convolutional"],
+        "parameters": {"batch": 8},
+        "requires": requires,
+        "script": __file__,
+    }
     facts |= {key: more.pop(key) for key in ("framework",) if key in more}
-    return reasoner().plan(complete_workload("job", facts, "job"), load_target(target, reasoner().store), **more)
+    return reasoner().plan(
+        complete_workload("job", facts, "job"), load_target(target, reasoner().store), **more
+    )
 
 
 def written(plan: Plan) -> list[str]:
@@ -38,7 +47,14 @@ def written(plan: Plan) -> list[str]:
 def test_a_file_is_read_as_pip_reads_it(tmp_path: Path) -> None:
     (tmp_path / "deeper").mkdir()
     (tmp_path / "deeper" / "more.txt").write_text("scikit_learn[extra] >= 1.0\n")
-    lines = ["# mine", "", "Torch>=2  # the plan's", "tqdm>=4 , \\", "  <5 ; python_version>='3.9'", "-r deeper/more.txt"]
+    lines = [
+        "# mine",
+        "",
+        "Torch>=2  # the plan's",
+        "tqdm>=4 , \\",
+        "  <5 ; python_version>='3.9'",
+        "-r deeper/more.txt",
+    ]
     lines.append("--requirement=deeper/more.txt")
     (tmp_path / "requirements.txt").write_text("\n".join(lines))
     assert read_requirements(tmp_path / "requirements.txt") == [
@@ -48,7 +64,12 @@ def test_a_file_is_read_as_pip_reads_it(tmp_path: Path) -> None:
         "scikit_learn[extra] >= 1.0  # deeper/more.txt:1",
     ]
     one = parsed("scikit_learn[extra] >= 1.0  # deeper/more.txt:1")
-    assert (one.name, one.extras, one.where, str(one.versions)) == ("scikit-learn", {"extra"}, "deeper/more.txt:1", ">=1.0")
+    assert (one.name, one.extras, one.where, str(one.versions)) == (
+        "scikit-learn",
+        {"extra"},
+        "deeper/more.txt:1",
+        ">=1.0",
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +118,13 @@ def test_ranges_are_compared_by_pythons_rules(one: str, other: str, apart: bool)
 def test_a_release_that_is_asked_for_is_taken_and_its_companions_follow() -> None:
     plan = planned(["torch==2.5.1", "torchvision", "torchaudio>=2", "tqdm"])
     assert plan.option("framework_release") == "torch-2.5.1"
-    assert written(plan) == ["numpy==2.2.6", "torch==2.5.1+cpu", "torchvision==0.20.1+cpu", "torchaudio==2.5.1+cpu", "tqdm"]
+    assert written(plan) == [
+        "numpy==2.2.6",
+        "torch==2.5.1+cpu",
+        "torchvision==0.20.1+cpu",
+        "torchaudio==2.5.1+cpu",
+        "tqdm",
+    ]
     assert [one["because"] for one in plan.requirements] == [
         "the plan installs torch 2.5.1+cpu", "the plan installs torchvision 0.20.1+cpu", "the plan installs torchaudio 2.5.1+cpu", "",
     ]  # fmt: skip
@@ -106,14 +133,19 @@ def test_a_release_that_is_asked_for_is_taken_and_its_companions_follow() -> Non
 def test_a_companion_that_is_pinned_chooses_the_release_and_the_build_is_one() -> None:
     plan = planned(["torchvision==0.20.*"], target="eos-h100", framework="pytorch")
     assert plan.option("framework_release") == "torch-2.5.1"
-    torch, vision = (next(line for line in written(plan) if line.startswith(name)) for name in ("torch==", "torchvision=="))
+    torch, vision = (
+        next(line for line in written(plan) if line.startswith(name)) for name in ("torch==", "torchvision==")
+    )
     assert torch.partition("+")[2] == vision.partition("+")[2] and "+cu" in vision
 
 
 def test_companions_that_do_not_fit_are_refused_with_both() -> None:
     with pytest.raises(NoFeasiblePlan) as refusal:
         planned(["torch==2.5.1", "torchvision==0.21.0  # requirements.txt:7"], framework="pytorch")
-    assert "requirements ask for torchvision==0.21.0 (requirements.txt:7)" in str(refusal.value) and refusal.value.exit_code == 3
+    assert (
+        "requirements ask for torchvision==0.21.0 (requirements.txt:7)" in str(refusal.value)
+        and refusal.value.exit_code == 3
+    )
 
 
 def test_every_release_of_pytorch_has_its_companions() -> None:
@@ -122,29 +154,50 @@ def test_every_release_of_pytorch_has_its_companions() -> None:
     found: dict[str, set[str]] = {}
     for row in reasoner().store.select(f"SELECT ?n ?c WHERE {{ {asked} }}"):
         found.setdefault(row["n"], set()).add(row.get("c", "").partition("==")[0])
-    assert len(found) > 15 and {name for name, companions in found.items() if companions != {"torchvision", "torchaudio"}} == set()
+    assert (
+        len(found) > 15
+        and {name for name, companions in found.items() if companions != {"torchvision", "torchaudio"}}
+        == set()
+    )
 
 
 def test_numpy_that_is_asked_for_chooses_the_release_or_takes_the_place_of_the_plans() -> None:
-    assert planned(["numpy>=2"], framework="pytorch").requirements[0]["because"] == "the plan installs numpy 2.2.6"
+    assert (
+        planned(["numpy>=2"], framework="pytorch").requirements[0]["because"]
+        == "the plan installs numpy 2.2.6"
+    )
     old = planned(["numpy<2  # requirements.txt:3"], framework="pytorch")
     assert "numpy<2" in written(old) and not any(line.startswith("numpy==") for line in written(old))
-    told = {"asked": "numpy<2", "where": "requirements.txt:3", "written": "numpy<2", "because": "in the place of numpy 2.2.6", "remark": ""}
+    told = {
+        "asked": "numpy<2",
+        "where": "requirements.txt:3",
+        "written": "numpy<2",
+        "because": "in the place of numpy 2.2.6",
+        "remark": "",
+    }
     assert old.requirements[0] == told
-    with pytest.raises(NoFeasiblePlan, match=r"torch-2\.2\.2 takes numpy<2; the script's requirements ask for numpy>=2"):
+    with pytest.raises(
+        NoFeasiblePlan, match=r"torch-2\.2\.2 takes numpy<2; the script's requirements ask for numpy>=2"
+    ):
         planned(["numpy>=2"], pins={"framework_release": "torch-2.2.2"})
 
 
 def test_a_users_own_program_is_not_told_to_take_another_framework() -> None:
-    """Two of its requirements clash: both are named, of the release that is asked for, and no way out is a plan for another framework."""
+    """Two of its requirements clash: both are named, of the release that is asked for, and no way out is a
+    plan for another framework.
+    """
     for requires, said in (
         (["torch==2.2.2", "numpy>=2"], "torch-2.2.2 takes numpy<2"),
         (["torch==2.3.1", "torchvision==0.17.2"], "with torch-2.3.1 goes torchvision==0.18.1"),
     ):
         with pytest.raises(NoFeasiblePlan, match=said) as refusal:
             planned(requires, framework="pytorch")
-        assert refusal.value.repair and not any(word.startswith("framework=") for way in refusal.value.repair for word in way["add"] or ())
-        assert not any("tensorflow" in way["change"] or "wish for" in way["change"] for way in refusal.value.repair)
+        assert refusal.value.repair and not any(
+            word.startswith("framework=") for way in refusal.value.repair for word in way["add"] or ()
+        )
+        assert not any(
+            "tensorflow" in way["change"] or "wish for" in way["change"] for way in refusal.value.repair
+        )
 
 
 def test_keras_and_numpy_choose_the_release_of_tensorflow() -> None:
@@ -157,8 +210,12 @@ def test_keras_and_numpy_choose_the_release_of_tensorflow() -> None:
 def test_a_release_that_nobody_knows_is_bad_input_with_those_that_are() -> None:
     with pytest.raises(BadInput) as refusal:
         planned(["torch==1.9  # requirements.txt:1"])
-    assert "requirements.txt:1: no release of torch that is known meets 'torch==1.9'; expected 1.1" in str(refusal.value)
-    assert "torch==1.9" in written(planned(["torch==1.9"], framework="tensorflow"))  # a tool beside the framework is the script's affair
+    assert "requirements.txt:1: no release of torch that is known meets 'torch==1.9'; expected 1.1" in str(
+        refusal.value
+    )
+    assert "torch==1.9" in written(
+        planned(["torch==1.9"], framework="tensorflow")
+    )  # a tool beside the framework is the script's affair
 
 
 def test_the_framework_is_the_one_that_the_requirements_name() -> None:
@@ -167,15 +224,33 @@ def test_the_framework_is_the_one_that_the_requirements_name() -> None:
 
 
 def test_markers_and_extras_are_kept() -> None:
-    plan = planned(["numpy<1; python_version<'3'", "numpy>=2; sys_platform=='linux'", "torch[opt-einsum]>=2", "tqdm; platform_machine=='arm'"])
-    assert [one["written"] for one in plan.requirements] == ["numpy<1; python_version<'3'", "", "torch[opt-einsum]", "tqdm; platform_machine=='arm'"]
+    plan = planned(
+        [
+            "numpy<1; python_version<'3'",
+            "numpy>=2; sys_platform=='linux'",
+            "torch[opt-einsum]>=2",
+            "tqdm; platform_machine=='arm'",
+        ]
+    )
+    assert [one["written"] for one in plan.requirements] == [
+        "numpy<1; python_version<'3'",
+        "",
+        "torch[opt-einsum]",
+        "tqdm; platform_machine=='arm'",
+    ]
     assert "torch[opt-einsum]" in written(plan)
 
 
 def test_a_plan_remembers_its_requirements_and_one_without_them_writes_no_bundle(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import torch\n")
     (tmp_path / "requirements.txt").write_text("tqdm\n")
-    job = ["framework: pytorch", "script: train.py", "traits: [Training]", "requirements: requirements.txt", "requires: [rich]"]
+    job = [
+        "framework: pytorch",
+        "script: train.py",
+        "traits: [Training]",
+        "requirements: requirements.txt",
+        "requires: [rich]",
+    ]
     (tmp_path / "job.yaml").write_text("\n".join(job))
     workload = load_workload(str(tmp_path / "job.yaml"), reasoner().store)
     assert workload.facts["requires"] == ["tqdm  # requirements.txt:1", "rich"]
@@ -187,7 +262,9 @@ def test_a_plan_remembers_its_requirements_and_one_without_them_writes_no_bundle
         files_of(Plan.from_json(plan.to_json() | {"requirements": []}), (), ())
 
 
-@pytest.mark.parametrize("line", ["--index-url=http://evil", "tqdm\nevil", "$(evil)", "x @ file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "line", ["--index-url=http://evil", "tqdm\nevil", "$(evil)", "x @ file:///etc/passwd"]
+)
 def test_what_a_plan_file_says_is_written_is_a_requirement(line: str) -> None:
     plan = planned(["tqdm"]).to_json()
     plan["requirements"][0]["written"] = line
@@ -201,7 +278,10 @@ def test_what_a_plan_file_says_is_written_is_a_requirement(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("pytorch==2.3  # r.txt:1", r"^r.txt:1: pytorch==2.3: the package pytorch only fails when it is installed; expected torch==2.3$"),
+        (
+            "pytorch==2.3  # r.txt:1",
+            r"^r.txt:1: pytorch==2.3: the package pytorch only fails when it is installed; expected torch==2.3$",
+        ),
         ("PyTorch", r"the package pytorch only fails when it is installed; expected torch$"),
         ("sklearn", "expected scikit-learn"),
         ("tensorflow-gpu>=2.13", "expected tensorflow>=2.13"),
@@ -215,22 +295,39 @@ def test_a_package_that_cannot_be_meant_is_refused_with_what_is_meant(line: str,
 @pytest.mark.parametrize(
     ("target", "lines", "said"),
     [
-        ("zen5-virtual", ["torhc==2.5.1", "torchx", "torh", "numpy", "numpi"], ["torch", "", "torch", "", ""]),
+        (
+            "zen5-virtual",
+            ["torhc==2.5.1", "torchx", "torh", "numpy", "numpi"],
+            ["torch", "", "torch", "", ""],
+        ),
         ("zen5-virtual", ["pytroch"], ["is torch meant"]),
         ("zen5-virtual", ["glow"], ["meant is no package: GLOW is built from its source"]),
-        ("eos-h100", ["flash-attn", "flash_attn>=2"], ["--no-build-isolation", "take a base image that has it"]),
+        (
+            "eos-h100",
+            ["flash-attn", "flash_attn>=2"],
+            ["--no-build-isolation", "take a base image that has it"],
+        ),
         ("eos-h100", ["tqdm"], [""]),
     ],
 )
-def test_what_an_author_should_know_of_a_package_is_said(target: str, lines: list[str], said: list[str]) -> None:
+def test_what_an_author_should_know_of_a_package_is_said(
+    target: str, lines: list[str], said: list[str]
+) -> None:
     remarks = [one["remark"] for one in planned(lines, target, framework="pytorch").requirements]
-    assert all((words in remark) if words else not remark for words, remark in zip(said, remarks, strict=True)), remarks
+    assert all(
+        (words in remark) if words else not remark for words, remark in zip(said, remarks, strict=True)
+    ), remarks
 
 
 def test_where_the_plan_brings_the_compiler_nothing_is_said() -> None:
     wanting = planned(["deepspeed==0.19.8"], "eos-h100", framework="pytorch")
-    bringing = planned(["deepspeed==0.19.8"], "eos-h100", framework="pytorch", pins={"distributed": "deepspeed-zero"})
-    assert "compiles its operators with nvcc" in wanting.requirements[0]["remark"] and not bringing.requirements[0]["remark"]
+    bringing = planned(
+        ["deepspeed==0.19.8"], "eos-h100", framework="pytorch", pins={"distributed": "deepspeed-zero"}
+    )
+    assert (
+        "compiles its operators with nvcc" in wanting.requirements[0]["remark"]
+        and not bringing.requirements[0]["remark"]
+    )
 
 
 def test_a_pinned_package_brings_the_release_that_it_was_built_for() -> None:
@@ -238,7 +335,9 @@ def test_a_pinned_package_brings_the_release_that_it_was_built_for() -> None:
     assert plan.option("framework_release") == "torch-2.6.0"
     both = r"^r.txt:3: no version meets both torch==2.6.0, which xformers==0.0.29.post3 takes and torch==2.5.1 \(r.txt:1\); expected one of them"
     with pytest.raises(BadInput, match=both):
-        planned(["torch==2.5.1  # r.txt:1", "xformers==0.0.29.post3  # r.txt:3"], "eos-h100", framework="pytorch")
+        planned(
+            ["torch==2.5.1  # r.txt:1", "xformers==0.0.29.post3  # r.txt:3"], "eos-h100", framework="pytorch"
+        )
     with pytest.raises(BadInput, match="no version meets both numpy<2 and numpy>=2"):
         planned(["numpy>=2", "numpy<2"])
 

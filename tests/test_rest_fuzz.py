@@ -32,8 +32,21 @@ MACHINE = {
     "cpu": {"isa_level": "x86_64_v3", "features": ["avx2"], "cores": 8, "usable_cores": 8, "vendor": "GenuineIntel"}, "glibc": "2.36",
     "gpus": [{"model": "NVIDIA A100-SXM4-80GB", "driver": "535.1"}], "memory_gib": 64, "storage": {"tmpdir": "local"}, "exclusive": True,
 }  # fmt: skip
-JOB = {"network": "mlp", "traits": ["training"], "frameworks": ["pytorch"], "parameters": {"batch": 32}, "samples": 60000, "requires": ["pandas"]}
-PLACE = {"account": "p42", "partitions": [{"name": "gpu", "gpus": True}], "modules": ["a b"], "proxies": {"http": "http://p:1"}, "scheduler": "slurm"}
+JOB = {
+    "network": "mlp",
+    "traits": ["training"],
+    "frameworks": ["pytorch"],
+    "parameters": {"batch": 32},
+    "samples": 60000,
+    "requires": ["pandas"],
+}
+PLACE = {
+    "account": "p42",
+    "partitions": [{"name": "gpu", "gpus": True}],
+    "modules": ["a b"],
+    "proxies": {"http": "http://p:1"},
+    "scheduler": "slurm",
+}
 WHOLE: dict[str, list[Any]] = {
     "workload": ["mlp", "mnist-cnn", JOB], "target": ["zen5-virtual", "eos-h100", MACHINE, MACHINE], "site": ["lumi", PLACE, PLACE, None],
     "set": [{"cpu.usable_cores": 4}, {"exclusive": True, "gpus[0].driver": "550.1"}, {}], "pins": [{"precision": "fp32"}, {"threads": "3"}, {}],
@@ -44,10 +57,17 @@ WHOLE: dict[str, list[Any]] = {
 
 def junk(chance: random.Random, depth: int = 0) -> Any:
     """A value of any kind."""
-    kinds: list[Callable[[], Any]] = [functools.partial(chance.choice, some) for some in (TEXTS, NUMBERS, OTHERS, [*FIELDS, *FACTS])]
+    kinds: list[Callable[[], Any]] = [
+        functools.partial(chance.choice, some) for some in (TEXTS, NUMBERS, OTHERS, [*FIELDS, *FACTS])
+    ]
     if depth < 3:
         kinds.append(lambda: [junk(chance, depth + 1) for _ in range(chance.randrange(4))])
-        kinds.append(lambda: {chance.choice([*FIELDS, *FACTS, *TEXTS]): junk(chance, depth + 1) for _ in range(chance.randrange(4))})
+        kinds.append(
+            lambda: {
+                chance.choice([*FIELDS, *FACTS, *TEXTS]): junk(chance, depth + 1)
+                for _ in range(chance.randrange(4))
+            }
+        )
     return copy.deepcopy(chance.choice(kinds)())
 
 
@@ -63,20 +83,34 @@ def alike(chance: random.Random, value: Any) -> Any:
         case list():
             return [*value, *(alike(chance, chance.choice(value or [""])) for _ in range(2))]
         case dict():
-            return {key: alike(chance, part) if chance.random() < 0.2 else part for key, part in value.items() if chance.random() < 0.8}
+            return {
+                key: alike(chance, part) if chance.random() < 0.2 else part
+                for key, part in value.items()
+                if chance.random() < 0.8
+            }
     return value
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
     """Every member of every object and list of a value, as its holder and its key."""
-    members = list(value.items()) if isinstance(value, dict) else list(enumerate(value)) if isinstance(value, list) else []
+    members = (
+        list(value.items())
+        if isinstance(value, dict)
+        else list(enumerate(value))
+        if isinstance(value, list)
+        else []
+    )
     return [(value, key) for key, _ in members] + [place for _, member in members for place in places(member)]
 
 
 @functools.cache
 def planned() -> dict[str, Any]:
     """A plan, as a body may carry it."""
-    found: dict[str, Any] = InThisProcess().send("POST", "/api/plan", {"workload": "mlp", "target": "eos-h100", "forbid": "xla"}).json
+    found: dict[str, Any] = (
+        InThisProcess()
+        .send("POST", "/api/plan", {"workload": "mlp", "target": "eos-h100", "forbid": "xla"})
+        .json
+    )
     return found
 
 
@@ -85,8 +119,16 @@ def body(chance: random.Random, question: str) -> Any:
     if chance.random() < 0.05:
         return junk(chance)
     given = ("plan",) if chance.random() < 0.15 else ("workload", "target")
-    whole = {**WHOLE, "plan": [planned()["request"], planned()["request"], planned()], "drop": [["forbid=xla"], "numerics", []]}
-    wishes = {key: chance.choice(whole[key]) for key in whole if key in given or (key not in ("plan", "drop") and chance.random() < 0.3)}
+    whole = {
+        **WHOLE,
+        "plan": [planned()["request"], planned()["request"], planned()],
+        "drop": [["forbid=xla"], "numerics", []],
+    }
+    wishes = {
+        key: chance.choice(whole[key])
+        for key in whole
+        if key in given or (key not in ("plan", "drop") and chance.random() < 0.3)
+    }
     example = {key: value for key, value in body_of(question)["example"].items() if key not in whole}
     made = json.loads(json.dumps({**example, **wishes}))
     if "plan" in given and chance.random() < 0.5:
@@ -135,8 +177,10 @@ def test_no_body_is_answered_with_a_fault(app: InThisProcess, question: str) -> 
 
 @pytest.mark.long
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_none_of_two_thousand_bodies_is_answered_with_a_fault(app: InThisProcess, question: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_none_of_two_thousand_bodies_is_answered_with_a_fault(
+    app: InThisProcess, question: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = [attack(app, question, seed) for seed in range(2000)]
     with capsys.disabled():
-        print(f"\n{question}: {({status: found.count(status) for status in sorted(set(found))})}")
+        print(f"\n{question}: { ({status: found.count(status) for status in sorted(set(found))}) }")
     assert {200, 400, 409} <= set(found)

@@ -1,4 +1,6 @@
-"""Rows of measurements: one form, compressed, described by CSV on the Web; nothing of a source is dropped in silence."""
+"""Rows of measurements: one form, compressed, described by CSV on the Web; nothing of a source is dropped in
+silence.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,20 @@ def unpacked(table: bytes, metadata: str, folder: Path) -> Table:
 def test_the_name_of_a_file_and_its_columns_become_options_versions_and_numbers(tmp_path: Path) -> None:
     report = import_rows("timm", [source(tmp_path, "nhwc", "net_a,100.5,5,256.0,224,25.6")])
     (row,) = unpacked(report.table, report.metadata, tmp_path).rows()
-    expected = {"kind": "Training", "machine": "rtx-3090", "precision": "fp16", "memory_format": "channels_last", "compiler": "eager"}
-    expected |= {"framework_version": "1.11", "toolkit": "cuda-11.3", "batch": "256", "image_size": "224", "value": "100.5"}
+    expected = {
+        "kind": "Training",
+        "machine": "rtx-3090",
+        "precision": "fp16",
+        "memory_format": "channels_last",
+        "compiler": "eager",
+    }
+    expected |= {
+        "framework_version": "1.11",
+        "toolkit": "cuda-11.3",
+        "batch": "256",
+        "image_size": "224",
+        "value": "100.5",
+    }
     expected |= {"published": "2022-04-01", "line": "2", "network": "net_a", "unit": "samples/s"}
     assert expected.items() <= row.items()
     assert any("train_step_time" in finding for finding in report.findings), "what is not taken over is said"
@@ -48,8 +62,17 @@ def test_rows_that_lack_something_or_stand_twice_are_kept_and_marked(tmp_path: P
     rows = unpacked(report.table, report.metadata, tmp_path).rows()
     marks = {(row["network"], row["memory_format"]): row.get("marks", "") for row in rows}
     assert marks["net_a", "contiguous"] == marks["net_a", "channels_last"] == "repeat"
-    assert (marks["net_b", "contiguous"], marks["net_c", "contiguous"], marks["net_b", "channels_last"]) == ("no-batch", "no-value", "")
-    assert json.loads(report.metadata)["notes"]["counts"] == {"rows": 5, "no-batch": 1, "no-value": 1, "repeat": 2}
+    assert (marks["net_b", "contiguous"], marks["net_c", "contiguous"], marks["net_b", "channels_last"]) == (
+        "no-batch",
+        "no-value",
+        "",
+    )
+    assert json.loads(report.metadata)["notes"]["counts"] == {
+        "rows": 5,
+        "no-batch": 1,
+        "no-value": 1,
+        "repeat": 2,
+    }
 
 
 @pytest.mark.parametrize(
@@ -60,7 +83,9 @@ def test_rows_that_lack_something_or_stand_twice_are_kept_and_marked(tmp_path: P
         (NAME.format("nhwc"), HEAD.replace("train_batch_size,", ""), "batch"),
     ],
 )
-def test_what_nothing_declares_is_refused_by_name(tmp_path: Path, name: str, text: str, complaint: str) -> None:
+def test_what_nothing_declares_is_refused_by_name(
+    tmp_path: Path, name: str, text: str, complaint: str
+) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(BadInput, match=complaint):
         import_rows("timm", [tmp_path / name])
@@ -112,7 +137,9 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
             unpacked(broken, metadata, tmp_path).rows()
 
 
-def test_an_imported_table_is_listed_and_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_imported_table_is_listed_and_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("ONTUNE_DATA_HOME", str(tmp_path / "data"))
     file = source(tmp_path, "nhwc", "net_a,100.5,5,256,224,1", "net_b,95,5,64,224,1")
     assert run("kb", "import", "timm", str(file)) == 0

@@ -37,8 +37,12 @@ def read(body: str, head: str = "$this on:provides ?c") -> RuleReading:
 
 def named(reading: RuleReading, **flags: bool) -> set[str]:
     """What the patterns of a body read, those with these flags: short names of predicates, or `any`."""
-    wanted = [one for one in reading.body if all(getattr(one, name) == value for name, value in flags.items())]
-    return {prefixed(one.predicate) if one.predicate else "any" for one in signatures_of(wanted)} - {"on:asks"}
+    wanted = [
+        one for one in reading.body if all(getattr(one, name) == value for name, value in flags.items())
+    ]
+    return {prefixed(one.predicate) if one.predicate else "any" for one in signatures_of(wanted)} - {
+        "on:asks"
+    }
 
 
 def test_reads_what_matters_of_a_text() -> None:
@@ -90,7 +94,10 @@ REFUSED = [
     ("MINUS { ?c on:a ?x }", "MINUS; write FILTER NOT EXISTS"),
     ("GRAPH ?g { ?c on:a ?x }", "GRAPH; a rule reads all"),
     ("SERVICE <urn:x> { ?c on:a ?x }", "it asks another service (SERVICE)"),
-    ("{ SELECT ?c (COUNT(?x) AS ?n) WHERE { ?c on:a ?x } GROUP BY ?c }", "(SELECT); write what it finds as a derivation of its own"),
+    (
+        "{ SELECT ?c (COUNT(?x) AS ?n) WHERE { ?c on:a ?x } GROUP BY ?c }",
+        "(SELECT); write what it finds as a derivation of its own",
+    ),
     ("{ SELECT ?c WHERE { ?c on:a ?x } LIMIT 1 }", "LIMIT or OFFSET; which rows"),
     ("FILTER(NOW() > ?c)", "NOW(); a rule concludes the same at any time"),
     ("FILTER(?c = 1 || RAND() > 0.5)", "RAND()"),
@@ -99,9 +106,15 @@ REFUSED = [
     ("VALUES $this { kb:a }", "it gives $this a value"),
     ("BIND(kb:a AS $this)", "it gives $this a value"),
     ("FILTER EXISTS { { ?c on:a ?x } }", "braces around braces"),
-    ("{ ?c on:a ?x } UNION { ?c on:b ?x FILTER(?x != $this) }", "a condition asks about $this, which nothing in the same braces binds"),
+    (
+        "{ ?c on:a ?x } UNION { ?c on:b ?x FILTER(?x != $this) }",
+        "a condition asks about $this, which nothing in the same braces binds",
+    ),
     ("{ ?x on:a ?y FILTER(?x = ?c) }", "a condition asks about ?c, which nothing"),
-    ("FILTER EXISTS { ?c on:a ?x . { ?x on:b ?y FILTER(?y = ?c) } }", "a condition asks about ?c, which nothing"),
+    (
+        "FILTER EXISTS { ?c on:a ?x . { ?x on:b ?y FILTER(?y = ?c) } }",
+        "a condition asks about ?c, which nothing",
+    ),
     ("{ OPTIONAL { $this on:a ?x } ?y on:b ?c }", "an OPTIONAL speaks of $this, which no pattern before it"),
     ("OPTIONAL { ?c on:a ?x } ?x on:b ?y", "?x comes from an OPTIONAL and stands in a pattern outside of it"),
     ("OPTIONAL { ?c on:a ?x } FILTER EXISTS { ?x on:b ?y }", "?x comes from an OPTIONAL"),
@@ -146,7 +159,10 @@ def test_a_rule_reaches_its_fixpoint_and_concludes_into_its_own_graph(tmp_path: 
     store = knowledge(
         tmp_path,
         "cap:c on:implies cap:b . cap:b on:implies cap:a . kb:o on:provides cap:c . on:S sh:targetSubjectsOf on:provides ; sh:rule rule:implied .\n"
-        + rule("implied", "CONSTRUCT { $this on:provides ?old } WHERE { $this on:provides ?new . ?new on:implies ?old }"),
+        + rule(
+            "implied",
+            "CONSTRUCT { $this on:provides ?old } WHERE { $this on:provides ?new . ?new on:implies ?old }",
+        ),
     )
     added = run_rules(store, load_rules(store))
     assert {quad.object.value for quad in added} == {expand("cap:a"), expand("cap:b")}
@@ -157,11 +173,17 @@ def test_refuses_a_cycle_through_a_negation_with_its_path(tmp_path: Path) -> Non
     store = knowledge(
         tmp_path,
         "on:S sh:targetClass on:Request ; sh:rule rule:one , rule:two , rule:three .\n"
-        + rule("one", "CONSTRUCT { $this on:provides cap:a } WHERE { FILTER NOT EXISTS { $this on:provides cap:b } }", 2)
+        + rule(
+            "one",
+            "CONSTRUCT { $this on:provides cap:a } WHERE { FILTER NOT EXISTS { $this on:provides cap:b } }",
+            2,
+        )
         + rule("two", "CONSTRUCT { $this on:provides cap:b } WHERE { $this on:provides cap:c }", 1)
         + rule("three", "CONSTRUCT { $this on:provides cap:c } WHERE { $this on:provides cap:a }", 3),
     )
-    with pytest.raises(BadInput, match="one -> not provides b -> two -> provides c -> three -> provides a -> one"):
+    with pytest.raises(
+        BadInput, match="one -> not provides b -> two -> provides c -> three -> provides a -> one"
+    ):
         load_rules(store)
 
 
@@ -169,7 +191,11 @@ def test_refuses_absence_of_what_is_concluded_later(tmp_path: Path) -> None:
     store = knowledge(
         tmp_path,
         "on:S sh:targetClass on:Request ; sh:rule rule:one , rule:two .\n"
-        + rule("one", "CONSTRUCT { $this on:provides cap:a } WHERE { FILTER NOT EXISTS { $this on:provides cap:b } }", 1)
+        + rule(
+            "one",
+            "CONSTRUCT { $this on:provides cap:a } WHERE { FILTER NOT EXISTS { $this on:provides cap:b } }",
+            1,
+        )
         + rule("two", "CONSTRUCT { $this on:provides cap:b } WHERE { $this on:provides cap:c }", 2),
     )
     with pytest.raises(BadInput, match=r"one -> not provides b -> two.*above 2"):
@@ -181,7 +207,11 @@ def test_rules_of_the_whole_knowledge_base_look_at_what_a_request_brings(tmp_pat
         tmp_path,
         "cap:new on:implies cap:old .\n"
         "on:P sh:targetSubjectsOf on:provides ; sh:rule rule:implied . on:R sh:targetClass on:Request ; sh:rule rule:one .\n"
-        + rule("implied", "CONSTRUCT { $this on:provides ?old } WHERE { $this on:provides ?new . ?new on:implies ?old }", 1)
+        + rule(
+            "implied",
+            "CONSTRUCT { $this on:provides ?old } WHERE { $this on:provides ?new . ?new on:implies ?old }",
+            1,
+        )
         + rule("one", "CONSTRUCT { $this on:provides cap:new } WHERE { $this on:target ?t }", 1),
     )
     facts = [ox.Quad(REQUEST, ox.NamedNode(on("target")), ox.NamedNode("urn:t"), REQUEST_GRAPH)]
@@ -192,7 +222,12 @@ def test_a_request_leaves_no_trace(tmp_path: Path) -> None:
     store = knowledge(
         tmp_path,
         "on:S sh:targetClass on:Request ; sh:rule rule:one .\n"
-        + rule("one", "CONSTRUCT { $this on:excludes ?x } WHERE { $this on:target ?t . ?t on:dislikes ?x }", 3, "on:ConflictRule"),
+        + rule(
+            "one",
+            "CONSTRUCT { $this on:excludes ?x } WHERE { $this on:target ?t . ?t on:dislikes ?x }",
+            3,
+            "on:ConflictRule",
+        ),
     )
     before = set(store.store)
     target = ox.NamedNode("urn:t")
@@ -214,6 +249,8 @@ def test_an_unverified_conflict_rule_never_forbids(tmp_path: Path) -> None:
     store = knowledge(
         tmp_path,
         "on:S sh:targetClass on:Request ; sh:rule rule:one . rule:one on:unverified true .\n"
-        + rule("one", "CONSTRUCT { $this on:excludes kb:x } WHERE { $this a on:Request }", 3, "on:ConflictRule"),
+        + rule(
+            "one", "CONSTRUCT { $this on:excludes kb:x } WHERE { $this a on:Request }", 3, "on:ConflictRule"
+        ),
     )
     assert load_rules(store) == []

@@ -1,4 +1,6 @@
-"""What rules conclude of a request does not depend on what was asked before, and is what running every rule over everything concludes."""
+"""What rules conclude of a request does not depend on what was asked before, and is what running every rule
+over everything concludes.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +45,16 @@ def knowledge(turtle: str) -> KnowledgeStore:
 def facts(triples: Triples) -> list[ox.Quad]:
     named = {"request": REQUEST, "a": ox.NamedNode(PREFIXES["rdf"] + "type")}
     terms = [[named.get(term) or ox.NamedNode(expand(term)) for term in triple] for triple in sorted(triples)]
-    return [ox.Quad(*three, REQUEST_GRAPH) for three in ([REQUEST, named["a"], ox.NamedNode(on("Request"))], *terms)]
+    return [
+        ox.Quad(*three, REQUEST_GRAPH)
+        for three in ([REQUEST, named["a"], ox.NamedNode(on("Request"))], *terms)
+    ]
 
 
 def naive(store: KnowledgeStore, request: Sequence[ox.Quad]) -> set[str]:
-    """What follows when every rule of a stratum is run over everything, again and again until nothing is new; no rule is left out."""
+    """What follows when every rule of a stratum is run over everything, again and again until nothing is new;
+    no rule is left out.
+    """
     whole = KnowledgeStore()
     whole.add([*store.store, *request])
     before = set(ntriples(whole.store).splitlines())
@@ -58,17 +65,28 @@ def naive(store: KnowledgeStore, request: Sequence[ox.Quad]) -> set[str]:
             for one in rules:
                 for focus in one.focus:
                     found = whole.construct(one.construct_for(focus.pattern))
-                    whole.add([ox.Quad(triple.subject, triple.predicate, triple.object, ox.NamedNode(one.iri)) for triple in found])
+                    whole.add(
+                        [
+                            ox.Quad(triple.subject, triple.predicate, triple.object, ox.NamedNode(one.iri))
+                            for triple in found
+                        ]
+                    )
     return set(ntriples(whole.store).splitlines()) - before
 
 
 def asked(deriver: Deriver, request: Sequence[ox.Quad], before: set[str]) -> set[str]:
     with deriver.at(request) as derivation:
-        return set(ntriples(derivation.in_store().store).splitlines()) - before - set(ntriples(request).splitlines())
+        return (
+            set(ntriples(derivation.in_store().store).splitlines())
+            - before
+            - set(ntriples(request).splitlines())
+        )
 
 
 def check(turtle: str, requests: Sequence[Triples]) -> None:
-    """Ask one deriver all requests in their order, and compare each answer with one that has never been asked, and with the naive fixpoint."""
+    """Ask one deriver all requests in their order, and compare each answer with one that has never been
+    asked, and with the naive fixpoint.
+    """
     given_knowledge, compiled = knowledge(turtle), knowledge(turtle)
     rules = load_rules(compiled)
     run_rules(compiled, [one for one in rules if not one.per_request])
@@ -85,7 +103,10 @@ def check(turtle: str, requests: Sequence[Triples]) -> None:
 
 def test_a_rule_with_brackets_concludes_the_same_whatever_was_asked_before() -> None:
     turtle = rule(0, 1, "on:p1 ?x", "$this on:p0 [ on:p0 ?x ]")
-    one, other = frozenset([("request", "on:p0", "kb:m0"), ("kb:m0", "on:p0", "kb:n1")]), frozenset([("request", "on:p0", "kb:m0")])
+    one, other = (
+        frozenset([("request", "on:p0", "kb:m0"), ("kb:m0", "on:p0", "kb:n1")]),
+        frozenset([("request", "on:p0", "kb:m0")]),
+    )
     two = one | {("kb:m0", "on:p0", "kb:n2")}
     for requests in itertools.permutations((one, other, two)):
         check(turtle, requests)
@@ -114,8 +135,13 @@ BODIES = (
 
 @st.composite
 def rule_bases(draw: st.DrawFn) -> str:
-    """Facts, and rules of several strata that read what is below them, and their own where they negate nothing."""
-    lines = [f"{s} on:p0 {o} ." for s, o in draw(st.sets(st.tuples(st.sampled_from(NODES), st.sampled_from(NODES)), max_size=4))]
+    """Facts, and rules of several strata that read what is below them, and their own where they negate
+    nothing.
+    """
+    lines = [
+        f"{s} on:p0 {o} ."
+        for s, o in draw(st.sets(st.tuples(st.sampled_from(NODES), st.sampled_from(NODES)), max_size=4))
+    ]
     lines += [f"{one} a on:C ." for one in draw(st.sets(st.sampled_from(NODES), max_size=2))]
     for number in range(draw(st.integers(2, 5))):
         order, body = draw(st.integers(1, TOP)), draw(st.sampled_from(BODIES))
@@ -123,12 +149,22 @@ def rule_bases(draw: st.DrawFn) -> str:
         highest = order - 1 if any(word in body for word in ("NOT", "!B", "COALESCE")) else order
         levels = [f"p{draw(st.integers(0, highest))}" for _ in range(body.count("on:{}"))]
         shape = draw(st.sampled_from(["on:OfRequest", "on:OfRequest", "on:OfThings"]))
-        lines.append(rule(number, order, f"on:p{order} {draw(st.sampled_from(['?x', '?x', 'kb:n2']))}", body.format(*levels), shape))
+        lines.append(
+            rule(
+                number,
+                order,
+                f"on:p{order} {draw(st.sampled_from(['?x', '?x', 'kb:n2']))}",
+                body.format(*levels),
+                shape,
+            )
+        )
     return "\n".join(lines)
 
 
 REQUESTS = st.frozensets(
-    st.tuples(st.sampled_from(["request", "request", *OWN]), st.just("on:p0"), st.sampled_from([*NODES, *OWN])),
+    st.tuples(
+        st.sampled_from(["request", "request", *OWN]), st.just("on:p0"), st.sampled_from([*NODES, *OWN])
+    ),
     min_size=1,
     max_size=5,
 )

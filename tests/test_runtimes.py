@@ -1,4 +1,6 @@
-"""What starts a plan's program: Apptainer, Docker, Podman, or nothing; machines that no plans are made for; three reports of people who met them."""
+"""What starts a plan's program: Apptainer, Docker, Podman, or nothing; machines that no plans are made for;
+three reports of people who met them.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,12 @@ NONE = plans.taken("container_runtime", "none", plans.application("flag", "no-co
 DOCKER = plans.taken("container_runtime", "docker", plans.application("flag", "--ipc", "host"))
 PODMAN = plans.taken("container_runtime", "podman", plans.application("flag", "--userns", "keep-id"))
 GPUS = plans.taken("accelerator", "cuda", plans.application("flag", "--gpus", "all"))
-AMD = plans.taken("accelerator", "rocm", plans.application("flag", "--device", "/dev/kfd"), plans.application("flag", "--device", "/dev/dri"))
+AMD = plans.taken(
+    "accelerator",
+    "rocm",
+    plans.application("flag", "--device", "/dev/kfd"),
+    plans.application("flag", "--device", "/dev/dri"),
+)
 
 
 @cache
@@ -59,22 +66,44 @@ def plan(name: str, workload: str = "resnet50", facts: dict[str, Any] | None = N
 
 
 def test_old_glibc_no_container() -> None:
-    """pytorch/pytorch#150724: on CentOS 7 without a container runtime the C library of the host decides; no image is planned."""
+    """pytorch/pytorch#150724: on CentOS 7 without a container runtime the C library of the host decides; no
+    image is planned.
+    """
     chosen = plan("old-glibc-no-container", framework="pytorch")
     builds = named_query("builds-for-glibc").filled({"glibc": "2.17", "framework": "pytorch"})
-    assert chosen.option("wheel") == "torch-2.6.0-cu118" in {row["build"] for row in reasoner().full_store.select(builds)}
-    assert [chosen.option(decision) for decision in ("container_runtime", "image_source", "base_image")] == ["none", "host", "host"]
+    assert (
+        chosen.option("wheel")
+        == "torch-2.6.0-cu118"
+        in {row["build"] for row in reasoner().full_store.select(builds)}
+    )
+    assert [chosen.option(decision) for decision in ("container_runtime", "image_source", "base_image")] == [
+        "none",
+        "host",
+        "host",
+    ]
     files = files_of(chosen, ("apptainer", "dockerfile"), tuple(FILES), bill=False)
     assert not {"ontune.def", "Dockerfile"} & files.keys()
-    assert not any(word in files[name].decode() for name in FILES.values() for word in ("apptainer", "ontune.sif", "docker"))
+    assert not any(
+        word in files[name].decode()
+        for name in FILES.values()
+        for word in ("apptainer", "ontune.sif", "docker")
+    )
 
 
 def test_shared_memory_of_docker() -> None:
     """pytorch/pytorch#16979: in Docker's 64 MB of shared memory the workers of a data loader die."""
     chosen = plan("shared-memory-of-docker", framework="pytorch")
-    files = {name: text.decode() for name, text in files_of(chosen, ("dockerfile",), ("bash",), bill=False).items() if "/" not in name}
+    files = {
+        name: text.decode()
+        for name, text in files_of(chosen, ("dockerfile",), ("bash",), bill=False).items()
+        if "/" not in name
+    }
     assert re.search(r'"\$container" run --rm --init --gpus=all --ipc=host ', files["job.sh"])
-    assert re.search(r"^#   docker run --rm --init --gpus=all --ipc=host ontune:[0-9a-f]{24} ", files["Dockerfile"], re.MULTILINE)
+    assert re.search(
+        r"^#   docker run --rm --init --gpus=all --ipc=host ontune:[0-9a-f]{24} ",
+        files["Dockerfile"],
+        re.MULTILINE,
+    )
     assert "apptainer" not in files["job.sh"]
 
 
@@ -83,7 +112,12 @@ def test_tensorflow_gpu_on_windows() -> None:
     for wishes in ({"framework": "tensorflow"}, {"framework": "pytorch", "facts": {"runtimes": []}}):
         with pytest.raises(NoFeasiblePlan, match=r"^windows 11 is outside of what Ontune plans for: .*WSL2"):
             plan("tensorflow-gpu-on-windows", "mnist-cnn", **wishes)  # type: ignore[arg-type]
-    assert plan("tensorflow-gpu-on-windows", "mnist-cnn", {"os": "ubuntu 22.04", "glibc": "2.35"}).option("container_runtime") == "docker"
+    assert (
+        plan("tensorflow-gpu-on-windows", "mnist-cnn", {"os": "ubuntu 22.04", "glibc": "2.35"}).option(
+            "container_runtime"
+        )
+        == "docker"
+    )
 
 
 # ---- what the knowledge says
@@ -109,7 +143,9 @@ def test_a_machine_beyond_the_boundary_is_told_in_one_sentence(facts: dict[str, 
     assert refused.value.exit_code == 3
 
 
-@pytest.mark.parametrize("model", ["NVIDIA H200", "AMD Instinct MI300X", "Quadro RTX 8000", "Output Card 3", "pineapple"])
+@pytest.mark.parametrize(
+    "model", ["NVIDIA H200", "AMD Instinct MI300X", "Quadro RTX 8000", "Output Card 3", "pineapple"]
+)
 def test_other_accelerators_are_not_beyond_it(model: str) -> None:
     try:
         plan("h200-virtual", "mnist-cnn", {"gpus": [{"model": model}], "os": "darwinia linux 3"})
@@ -158,15 +194,26 @@ def test_without_a_container_the_hosts_own_library_and_python_decide() -> None:
     [
         ("v100-node", "apptainer", [("--nv", "")]),
         ("v100-node", "docker", [("--gpus", "all"), ("--ipc", "host")]),
-        ("v100-node", "podman", [("--device", "nvidia.com/gpu=all"), ("--ipc", "host"), ("--userns", "keep-id")]),
+        (
+            "v100-node",
+            "podman",
+            [("--device", "nvidia.com/gpu=all"), ("--ipc", "host"), ("--userns", "keep-id")],
+        ),
         ("mi300x-8", "apptainer", [("--rocm", "")]),
-        ("mi300x-8", "docker", [("--device", "/dev/dri"), ("--device", "/dev/kfd"), ("--group-add", "video"), ("--ipc", "host")]),
+        (
+            "mi300x-8",
+            "docker",
+            [("--device", "/dev/dri"), ("--device", "/dev/kfd"), ("--group-add", "video"), ("--ipc", "host")],
+        ),
         ("zen5-virtual", "docker", [("--ipc", "host")]),
     ],
 )
 def test_each_runtime_is_given_its_own_flags(name: str, runtime: str, flags: list[tuple[str, str]]) -> None:
     chosen = plan(name, "mnist-cnn", {"runtimes": [runtime]}, framework="pytorch")
-    assert sorted((flag.name, flag.value) for flag in chosen.applied("flag") if flag.name.startswith("-")) == flags
+    assert (
+        sorted((flag.name, flag.value) for flag in chosen.applied("flag") if flag.name.startswith("-"))
+        == flags
+    )
     job = files_of(chosen, (), ("slurm",), bill=False)["job.slurm"].decode()
     assert all(f" {flag}={value}" in job if value else f" {flag} " in job for flag, value in flags)
 
@@ -176,13 +223,22 @@ def test_each_runtime_is_given_its_own_flags(name: str, runtime: str, flags: lis
 
 def test_shellcheck_finds_nothing_in_the_jobs_of_any_runtime(tmp_path: Path) -> None:
     require("shellcheck", SHELLCHECK, "make venv-dev")
-    wishes: dict[str, Any] = {"nodes": 2, "binds": ["/scratch", "/it's:/data:ro"], "container_flags": ["--privileged"], "requeue_seconds": 60}
+    wishes: dict[str, Any] = {
+        "nodes": 2,
+        "binds": ["/scratch", "/it's:/data:ro"],
+        "container_flags": ["--privileged"],
+        "requeue_seconds": 60,
+    }
     for number, runtime in enumerate((NONE, DOCKER, PODMAN)):
         for more in ((), (TORCHRUN, STAGED), (MPIRUN,)):
-            for name, text in written(plans.plan("pytorch", "debian-12", runtime, GPUS, *more, data="/data/it's"), **wishes).items():
+            for name, text in written(
+                plans.plan("pytorch", "debian-12", runtime, GPUS, *more, data="/data/it's"), **wishes
+            ).items():
                 if name in FILES.values():
                     (tmp_path / f"{number}-{len(more)}-{name}").write_text(text)
-    done = subprocess.run([str(SHELLCHECK), *sorted(tmp_path.iterdir())], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(SHELLCHECK), *sorted(tmp_path.iterdir())], capture_output=True, text=True, check=False
+    )
     assert done.stdout + done.stderr == ""
 
 
@@ -191,7 +247,9 @@ DOCKERLY = """case "$1 $2" in "image inspect") [ "$5" != none ] && echo "$LABEL"
 
 
 def test_a_job_gives_docker_the_folder_the_variables_and_the_shared_memory(tmp_path: Path) -> None:
-    folder = write_bundle(plans.plan("pytorch", "debian-12", DOCKER, GPUS), tmp_path / "bundle", wishes={"binds": ["/data"]}).folder
+    folder = write_bundle(
+        plans.plan("pytorch", "debian-12", DOCKER, GPUS), tmp_path / "bundle", wishes={"binds": ["/data"]}
+    ).folder
     label = re.search(r'LABEL ontune.recipe="([0-9a-f]{24})"', (folder / "Dockerfile").read_text())
     assert label
     stub(tmp_path / "docker", DOCKERLY)
@@ -199,13 +257,24 @@ def test_a_job_gives_docker_the_folder_the_variables_and_the_shared_memory(tmp_p
 
     def ran(**more: str) -> subprocess.CompletedProcess[str]:
         given = {**variables, **more}
-        return subprocess.run([folder / "job.sh", "--windows", "2"], cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [folder / "job.sh", "--windows", "2"],
+            cwd=tmp_path,
+            env=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     words = ran().stdout.splitlines()
     assert (words[:3], {*words[3:5]}) == (["run", "--rm", "--init"], {"--gpus=all", "--ipc=host"})
     assert words[-3:] == [f"ontune:{label[1]}", "--windows", "2"]
     pairs = {*itertools.pairwise(words)}
-    assert {("--volume", "/data:/data"), ("--volume", f"{tmp_path}:{tmp_path}"), ("--workdir", str(tmp_path))} <= pairs
+    assert {
+        ("--volume", "/data:/data"),
+        ("--volume", f"{tmp_path}:{tmp_path}"),
+        ("--workdir", str(tmp_path)),
+    } <= pairs
     assert ("--env", "SLURM_CPUS_PER_TASK") in pairs
     assert ("--user", f"{os.getuid()}:{os.getgid()}") in pairs
     missing, other = ran(ONTUNE_IMAGE="none"), ran(LABEL="0" * 24)
@@ -213,37 +282,64 @@ def test_a_job_gives_docker_the_folder_the_variables_and_the_shared_memory(tmp_p
     assert other.returncode == 4 and "was not built from the recipe" in other.stderr
 
 
-def test_a_plan_without_an_image_runs_in_an_environment_beside_its_scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_without_an_image_runs_in_an_environment_beside_its_scripts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     plans.make_wheel(wheels, "fastnet", "2.0", module="NAME = 'fastnet'\n")
-    (tmp_path / "train.py").write_text("import sys, fastnet\nprint('trained with', fastnet.NAME, sys.argv[1:])\n")
-    for name, value in (("PIP_FIND_LINKS", str(wheels)), ("PIP_NO_INDEX", "1"), ("ONTUNE_CACHE_HOME", str(tmp_path / "cache"))):
+    (tmp_path / "train.py").write_text(
+        "import sys, fastnet\nprint('trained with', fastnet.NAME, sys.argv[1:])\n"
+    )
+    for name, value in (
+        ("PIP_FIND_LINKS", str(wheels)),
+        ("PIP_NO_INDEX", "1"),
+        ("ONTUNE_CACHE_HOME", str(tmp_path / "cache")),
+    ):
         monkeypatch.setenv(name, value)
     tiny = plans.tiny("fastnet", "2.0", script=str(tmp_path / "train.py"))
-    kept = [taken for taken in tiny.decisions if taken.decision not in ("allocator", "image_source", "base_image")]
+    kept = [
+        taken for taken in tiny.decisions if taken.decision not in ("allocator", "image_source", "base_image")
+    ]
     bundle = write_bundle(dataclasses.replace(tiny, decisions=(*kept, NONE)), tmp_path / "bundle")
     assert not (bundle.folder / "ontune.def").exists() and not (bundle.folder / "Dockerfile").exists()
-    before = subprocess.run([bundle.folder / "job.sh"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    before = subprocess.run(
+        [bundle.folder / "job.sh"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert before.returncode == 4 and "no environment at" in before.stderr
     command = [sys.executable, "-m", "ontune", "build", "bundle"]
-    subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, check=True)
-    done = subprocess.run([bundle.folder / "job.sh", "one"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        check=True,
+    )
+    done = subprocess.run(
+        [bundle.folder / "job.sh", "one"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "trained with fastnet ['one']\n"), done.stderr
 
 
-def test_a_runner_is_refused_where_the_plan_is_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runner_is_refused_where_the_plan_is_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     docker = write_bundle(plans.plan("pytorch", "debian-12", DOCKER), tmp_path / "of-docker")
     host = write_bundle(plans.plan("pytorch", "debian-12", NONE), tmp_path / "of-host")
     for name in ("apptainer", "podman"):
         with pytest.raises(BadInput, match=r"built and run by docker; expected auto, docker or native"):
             runner_named(name, docker, must_run=False)
-    with pytest.raises(BadInput, match=rf"on each node: docker build -t ontune:\w+ {docker.folder}; then: ONTUNE_BUNDLE=\S+ sbatch \S+/job.slurm$"):
+    with pytest.raises(
+        BadInput,
+        match=rf"on each node: docker build -t ontune:\w+ {docker.folder}; then: ONTUNE_BUNDLE=\S+ sbatch \S+/job.slurm$",
+    ):
         runner_named("slurm", docker, must_run=False)
     for name in ("apptainer", "docker"):
         with pytest.raises(BadInput, match="the plan has no image"):
             runner_named(name, host, must_run=False)
-    assert isinstance(runner_named("auto", host), NativeRunner) and isinstance(runner_named("native", docker), NativeRunner)
+    assert isinstance(runner_named("auto", host), NativeRunner) and isinstance(
+        runner_named("native", docker), NativeRunner
+    )
     monkeypatch.setenv("PATH", str(tmp_path))
     assert isinstance(runner_named("auto", docker), NativeRunner)
     with pytest.raises(BadInput, match=r"no docker on the PATH; expected .* or --runner native"):
@@ -252,7 +348,8 @@ def test_a_runner_is_refused_where_the_plan_is_for_another(tmp_path: Path, monke
     assert runner_named("auto", docker) == runner_named("docker", docker) == OciRunner("docker")
 
 
-# Stands for Docker: an image is a file; what is started in it writes its result into the lent folder, or takes too long and is ended by name.
+# Stands for Docker: an image is a file; what is started in it writes its result into the lent folder, or
+# takes too long and is ended by name.
 BUILDER = """
 case "$1 $2" in
 "image inspect") cat "$STORE/${5#ontune:}" 2>/dev/null ;;
@@ -281,30 +378,50 @@ def test_docker_builds_and_runs_what_auto_is_given(tmp_path: Path, monkeypatch: 
         runner.prepare(bundle)
     (store / "broken").unlink()
     built = runner.prepare(bundle)
-    assert (built.path, built.recipe, built.bytes, runner.lacking(bundle)) == (image, bundle.recipe_digest, 123, [])
-    assert f"{tmp_path}/memory/pip.conf" in Path(built.log).read_text()  # the builder's settings have reached the build
+    assert (built.path, built.recipe, built.bytes, runner.lacking(bundle)) == (
+        image,
+        bundle.recipe_digest,
+        123,
+        [],
+    )
+    assert (
+        f"{tmp_path}/memory/pip.conf" in Path(built.log).read_text()
+    )  # the builder's settings have reached the build
     assert runner.prepare(bundle) == built
     ended = runner.run(bundle, ["--windows", "2"], tmp_path / "result.json", 1)
-    assert ended.result == {"throughput": 7.5} and json.loads((tmp_path / "result.json").read_text()) == ended.result
+    assert (
+        ended.result == {"throughput": 7.5}
+        and json.loads((tmp_path / "result.json").read_text()) == ended.result
+    )
     words = (store / "words").read_text()
-    assert re.search(rf" --gpus=all .*--name \S+ --cpuset-cpus \d+ .*{image} --windows 2 --output /mnt/result.json$", words)
+    assert re.search(
+        rf" --gpus=all .*--name \S+ --cpuset-cpus \d+ .*{image} --windows 2 --output /mnt/result.json$", words
+    )
     (store / "slow").touch()
     late = dataclasses.replace(runner, limit_seconds=0.3).run(bundle, [], tmp_path / "late.json", None)  # type: ignore[type-var]
-    assert late.outcome == "timed-out" and f"--name {(store / 'ended').read_text().strip()} " in (store / "words").read_text()
+    assert (
+        late.outcome == "timed-out"
+        and f"--name {(store / 'ended').read_text().strip()} " in (store / "words").read_text()
+    )
 
 
 def test_docker_itself_takes_the_options_of_a_job(tmp_path: Path) -> None:
     """The client reads its command line before it looks for a daemon."""
     require("the Docker client", program := shutil.which("docker"), "your distribution's docker-cli")
     folder = write_bundle(plans.plan("pytorch", "debian-12", DOCKER, AMD), tmp_path / "bundle").folder
-    stub(tmp_path / "docker", f'[ "$1" = image ] && echo "$LABEL" || DOCKER_HOST=unix:///nowhere exec {program} "$@"')
+    stub(
+        tmp_path / "docker",
+        f'[ "$1" = image ] && echo "$LABEL" || DOCKER_HOST=unix:///nowhere exec {program} "$@"',
+    )
     label = re.search(r'LABEL ontune.recipe="([0-9a-f]{24})"', (folder / "Dockerfile").read_text())
     assert label
     variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "LABEL": label[1]}
 
     def said(**more: str) -> str:
         given = {**variables, **more}
-        return subprocess.run([folder / "job.sh"], cwd=tmp_path, env=given, capture_output=True, text=True, check=False).stderr
+        return subprocess.run(
+            [folder / "job.sh"], cwd=tmp_path, env=given, capture_output=True, text=True, check=False
+        ).stderr
 
     assert "unknown flag" not in said() and "server" in said(), said()
     assert "unknown flag: --nonsense" in said(ONTUNE_CONTAINER_FLAGS="--nonsense")

@@ -1,4 +1,6 @@
-"""The running service against schemathesis, which derives requests from its description: cases at the bounds of every schema, and random ones."""
+"""The running service against schemathesis, which derives requests from its description: cases at the bounds
+of every schema, and random ones.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ ACCEPTED = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "404", "409"]
 """
-"""No schema says which names are known: a body that fits its schema may be refused for those in it, but for nothing else."""
+"""No schema says which names are known: a body that fits its schema may be refused for those in it, but for
+nothing else.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +41,30 @@ def test_the_service_does_what_it_says(service: Service, tmp_path: Path) -> None
     config = tmp_path / "schemathesis.toml"
     config.write_text(ACCEPTED, encoding="utf-8")
     address = f"http://127.0.0.1:{service.port}/api/openapi.json"
-    wishes = ["--phases", "examples,coverage,fuzzing", "--checks", "all", "--max-examples", str(RANDOM_CASES), "--workers", "2", "--seed", "1"]
+    wishes = [
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--checks",
+        "all",
+        "--max-examples",
+        str(RANDOM_CASES),
+        "--workers",
+        "2",
+        "--seed",
+        "1",
+    ]
     wishes += ["--request-timeout", str(LONGEST)]
-    program = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "--config-file", str(config)]
+    program = [
+        sys.executable,
+        "-c",
+        "from schemathesis.cli import schemathesis; schemathesis()",
+        "--config-file",
+        str(config),
+    ]
     done = subprocess.run(
-        [*program, "run", address, *wishes, "--continue-on-failure", "--warnings", "off", "--no-color"], capture_output=True, text=True, cwd=tmp_path
+        [*program, "run", address, *wishes, "--continue-on-failure", "--warnings", "off", "--no-color"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-2000:]

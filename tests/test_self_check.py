@@ -1,4 +1,6 @@
-"""What the self-check of an image reads from oneDNN and OpenMP: recorded logs, what contradicts a setting, and real runs of both frameworks."""
+"""What the self-check of an image reads from oneDNN and OpenMP: recorded logs, what contradicts a setting,
+and real runs of both frameworks.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ sys.path.append(str(PAYLOAD))
 
 import libraries  # noqa: E402
 
-# Lines of oneDNN 3.12 (PyTorch 2.13), oneDNN 3.7 (TensorFlow 2.21) and libgomp, as they were written on a Xeon of the Sapphire Rapids generation.
+# Lines of oneDNN 3.12 (PyTorch 2.13), oneDNN 3.7 (TensorFlow 2.21) and libgomp, as they were written on a
+# Xeon of the Sapphire Rapids generation.
 SAID = """onednn_verbose,v1,info,oneDNN v3.12.0 (commit 80afa71049cd69a3df32adcccb623b12cd7baa22)
 onednn_verbose,v1,info,cpu,runtime:OpenMP,nthr:2
 onednn_verbose,v1,info,cpu,isa:Intel AVX-512 with Intel DL Boost and bfloat16 support
@@ -40,7 +43,13 @@ def test_a_log_is_read() -> None:
         "layouts": {"acdb": 1},
         "openmp": {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": "1"},
     }
-    assert libraries.report([]) == {"isa": "", "kernels": {}, "implementations": [], "layouts": {}, "openmp": {}}
+    assert libraries.report([]) == {
+        "isa": "",
+        "kernels": {},
+        "implementations": [],
+        "layouts": {},
+        "openmp": {},
+    }
 
 
 def test_what_contradicts_a_setting_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,9 +59,15 @@ def test_what_contradicts_a_setting_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     assert libraries.contradictions(found, {"precision": "bf16"}) == []
     assert libraries.contradictions(found, {"precision": "fp32"}) == []
     only_single = found | {"kernels": {"matmul fp32": 3}}
-    assert libraries.contradictions(only_single, {"precision": "bf16"}) == ["precision=bf16, and no kernel computed in it: matmul fp32"]
-    assert libraries.contradictions(only_single | {"isa": "Intel AVX2"}, {"precision": "bf16"}) == []  # such a processor has none
-    assert libraries.contradictions(found | {"kernels": {}}, {"precision": "bf16"}) == []  # no kernel of oneDNN ran at all
+    assert libraries.contradictions(only_single, {"precision": "bf16"}) == [
+        "precision=bf16, and no kernel computed in it: matmul fp32"
+    ]
+    assert (
+        libraries.contradictions(only_single | {"isa": "Intel AVX2"}, {"precision": "bf16"}) == []
+    )  # such a processor has none
+    assert (
+        libraries.contradictions(found | {"kernels": {}}, {"precision": "bf16"}) == []
+    )  # no kernel of oneDNN ran at all
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     assert libraries.contradictions(found, {}) == ["OMP_WAIT_POLICY=active, and OpenMP works with PASSIVE"]
     monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
@@ -62,12 +77,25 @@ def test_what_contradicts_a_setting_is_said(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", ["pytorch", "tensorflow"])
 def test_the_libraries_of_a_real_run_speak(framework: str, frameworks: Path) -> None:
-    # Of this precision oneDNN has kernels for every CPU, and TensorFlow takes them on every CPU where it is told to.
-    command = [frameworks, PAYLOAD / "train.py", "--framework", framework, "--self-check", "--setting", "precision=fp32"]
-    variables = {**os.environ, "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1", "TF_ENABLE_ONEDNN_OPTS": "1"}
+    # Of this precision oneDNN has kernels for every CPU, and TensorFlow takes them on every CPU where it is
+    # told to.
+    command = [
+        frameworks,
+        PAYLOAD / "train.py",
+        "--framework",
+        framework,
+        "--self-check",
+        "--setting",
+        "precision=fp32",
+    ]
+    variables = {
+        **os.environ,
+        "OMP_WAIT_POLICY": "passive",
+        "OMP_NUM_THREADS": "1",
+        "TF_ENABLE_ONEDNN_OPTS": "1",
+    }
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=variables)
     said = json.loads(done.stdout)["libraries"]
     assert "onednn_verbose" not in done.stderr and "OMP_" not in done.stderr
     assert said["isa"] and said["openmp"]["OMP_WAIT_POLICY"] == "PASSIVE"
     assert "convolution fp32" in said["kernels"]
-

@@ -26,11 +26,20 @@ def ask() -> Iterator[Ask]:
     """Send a request: status and body, read as JSON where it is."""
     port = free_port()
     environment = {**os.environ, "ONTUNE_TOKEN": TOKEN}
-    server = subprocess.Popen([sys.executable, "-m", "ontune", "serve", "--port", str(port)], stderr=subprocess.PIPE, env=environment, text=True)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "ontune", "serve", "--port", str(port)],
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
 
-    def send(method: str, path: str, body: Any = None, *, token: str | None = TOKEN, **headers: str) -> tuple[int, Any]:
+    def send(
+        method: str, path: str, body: Any = None, *, token: str | None = TOKEN, **headers: str
+    ) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        sent = {name.replace("_", "-"): value for name, value in headers.items()} | ({"Authorization": f"Bearer {token}"} if token else {})
+        sent = {name.replace("_", "-"): value for name, value in headers.items()} | (
+            {"Authorization": f"Bearer {token}"} if token else {}
+        )
         connection.request(method, path, body if isinstance(body, str | None) else json.dumps(body), sent)
         answer = connection.getresponse()
         text = answer.read().decode()
@@ -56,17 +65,26 @@ def ask() -> Iterator[Ask]:
 
 
 def test_it_plans_and_answers(ask: Ask) -> None:
-    status, plan = ask("POST", "/api/plan", {"workload": "mnist-cnn", "pins": {"precision": "fp32"}, "framework": "pytorch"})
+    status, plan = ask(
+        "POST", "/api/plan", {"workload": "mnist-cnn", "pins": {"precision": "fp32"}, "framework": "pytorch"}
+    )
     assert status == 200
     taken = {decision["decision"]: decision["option"] for decision in plan["decisions"]}
     assert (taken["framework"], taken["precision"]) == ("pytorch", "fp32")
     assert ask("POST", "/api/why-not", {"workload": "mnist-cnn", "option": "xla"})[1]["reasons"]
     assert "premises" in ask("POST", "/api/explain", {"workload": "mnist-cnn", "subject": "allocator"})[1]
-    assert "after" in ask("POST", "/api/what-if", {"workload": "mnist-cnn", "changes": {"cpu.usable_cores": 1}})[1]
+    assert (
+        "after"
+        in ask("POST", "/api/what-if", {"workload": "mnist-cnn", "changes": {"cpu.usable_cores": 1}})[1]
+    )
 
 
 def test_a_plan_of_the_service_is_that_of_the_command_line(ask: Ask) -> None:
-    target = {"cpu": {"isa_level": "x86_64_v3", "features": ["avx2"], "cores": 8, "usable_cores": 8}, "gpus": [], "glibc": "2.36"}
+    target = {
+        "cpu": {"isa_level": "x86_64_v3", "features": ["avx2"], "cores": 8, "usable_cores": 8},
+        "gpus": [],
+        "glibc": "2.36",
+    }
     first, second = (ask("POST", "/api/plan", {"workload": "mlp", "target": target})[1] for _ in range(2))
     assert first["plan_id"] == second["plan_id"]
     assert first["target"]["cpu"]["usable_cores"] == 8
@@ -96,14 +114,23 @@ def test_a_site_is_named_or_described_but_never_a_file(ask: Ask) -> None:
     asked = {"workload": "mnist-cnn", "target": "eos-h100", "framework": "pytorch"}
     assert ask("POST", "/api/plan", {**asked, "site": "lumi"})[1]["site"]["name"] == "lumi"
     assert ask("POST", "/api/plan", {**asked, "site": {"account": "p42"}})[1]["site"]["account"] == "p42"
-    wrong = (("/etc/passwd", "body: site"), ({"acount": "p42"}, "did you mean 'account'"), ("lumy", "did you mean 'lumi'"), (7, "body: site"))
+    wrong = (
+        ("/etc/passwd", "body: site"),
+        ({"acount": "p42"}, "did you mean 'account'"),
+        ("lumy", "did you mean 'lumi'"),
+        (7, "body: site"),
+    )
     for site, part in wrong:
         status, answer = ask("POST", "/api/plan", {**asked, "site": site})
         assert status == 400 and part in answer["error"]["message"]
 
 
 def test_no_feasible_plan_is_a_conflict(ask: Ask) -> None:
-    status, answer = ask("POST", "/api/plan", {"workload": "mnist-cnn", "pins": {"framework": "pytorch", "compiler": "tf-graph"}})
+    status, answer = ask(
+        "POST",
+        "/api/plan",
+        {"workload": "mnist-cnn", "pins": {"framework": "pytorch", "compiler": "tf-graph"}},
+    )
     assert status == 409
     assert "Smallest ways out" in answer["error"]["message"]
 
@@ -148,7 +175,10 @@ def test_a_word_that_looks_like_federation_is_no_harm(ask: Ask) -> None:
 def test_named_queries_and_names(ask: Ask) -> None:
     names = ask("GET", "/api/names")[1]
     assert "mnist-cnn" in names["workloads"]
-    assert {row["option"] for row in ask("GET", "/api/queries/options?decision=precision")[1]} >= {"fp32", "bf16"}
+    assert {row["option"] for row in ask("GET", "/api/queries/options?decision=precision")[1]} >= {
+        "fp32",
+        "bf16",
+    }
     assert ask("GET", "/api/queries/optins")[0] == 404
 
 
@@ -172,6 +202,8 @@ def test_a_huge_body_is_refused(ask: Ask) -> None:
 
 
 def test_others_may_only_come_with_a_token() -> None:
-    done = subprocess.run([sys.executable, "-m", "ontune", "serve", "--host", "0.0.0.0"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "ontune", "serve", "--host", "0.0.0.0"], capture_output=True, text=True
+    )
     assert done.returncode == 2
     assert "--token" in done.stderr

@@ -32,7 +32,9 @@ def test_quick_queries_stay_quick_beside_slow_ones(capsys: pytest.CaptureFixture
             chance = random.Random(number)
             while time.monotonic() < end:
                 slow = number < SLOW_CLIENTS
-                answer = _asked(running, ENDLESS.replace("?n", f"?n{chance.randrange(10**6)}") if slow else LIGHT)
+                answer = _asked(
+                    running, ENDLESS.replace("?n", f"?n{chance.randrange(10**6)}") if slow else LIGHT
+                )
                 with lock:
                     statuses[answer[0]] = statuses.get(answer[0], 0) + 1
                     if not slow:
@@ -49,7 +51,9 @@ def test_quick_queries_stay_quick_beside_slow_ones(capsys: pytest.CaptureFixture
             thread.join()
     p95 = statistics.quantiles(quick, n=20)[-1]
     with capsys.disabled():
-        print(f"\n{len(quick)} quick queries: p50 {statistics.median(quick):.3f} s, p95 {p95:.3f} s; {statuses}; memory +{(most - before) >> 20} MiB")
+        print(
+            f"\n{len(quick)} quick queries: p50 {statistics.median(quick):.3f} s, p95 {p95:.3f} s; {statuses}; memory +{(most - before) >> 20} MiB"
+        )
     assert p95 < 1
     assert most - before < 2 << 30
 
@@ -60,5 +64,3 @@ def _asked(service: Service, text: str) -> tuple[int, float]:
         return service.query(text).status, time.monotonic() - begin
     except OSError:
         return 0, time.monotonic() - begin
-
-

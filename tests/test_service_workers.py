@@ -125,7 +125,11 @@ def test_what_was_slow_before_is_refused_at_once_while_others_are_slow(strict: S
 
 def test_an_answer_that_is_cut_off_is_seen_to_be_cut_off(strict: Service) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", strict.port, timeout=60)
-    connection.request("GET", f"/sparql?query={quote('SELECT * WHERE { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }')}", headers={"Accept": JSON_ROWS})
+    connection.request(
+        "GET",
+        f"/sparql?query={quote('SELECT * WHERE { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }')}",
+        headers={"Accept": JSON_ROWS},
+    )
     answer = connection.getresponse()
     assert answer.status == 200
     with pytest.raises(http.client.IncompleteRead):
@@ -176,7 +180,12 @@ def test_a_worker_can_open_nothing_whatever_the_parser_thinks() -> None:
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.2)
-        done = subprocess.run([sys.executable, "-c", program, str(listener.getsockname()[1])], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(listener.getsockname()[1])],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert done.stdout.split() == ["refused"] * 4, done.stderr
         with pytest.raises(TimeoutError):
             listener.accept()
@@ -197,11 +206,17 @@ def test_a_million_rows_stream_in_bounded_memory(service: Service) -> None:
 
 
 def resident(service: Service) -> int:
-    """Bytes of memory that the service and all its workers have to themselves (what forked processes share is counted by its part)."""
+    """Bytes of memory that the service and all its workers have to themselves (what forked processes share is
+    counted by its part).
+    """
     total = 0
     for pid in (service.process.pid, *service.descendants()):
         try:
-            proportional = [line for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:")]
+            proportional = [
+                line
+                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+                if line.startswith("Pss:")
+            ]
         except OSError:
             continue
         total += sum(int(line.split()[1]) * 1024 for line in proportional)
@@ -242,17 +257,30 @@ def _ignoring_errors(service: Service, text: str) -> None:
 def planned_at_once(service: Service, asked: list[dict[str, str]]) -> list[Any]:
     """The plans of all of the bodies, asked for at the same time."""
     with ThreadPoolExecutor(len(asked)) as pool:
-        return [answer.body for answer in pool.map(lambda body: service.send("POST", "/api/plan", body, timeout=300), asked)]
+        return [
+            answer.body
+            for answer in pool.map(lambda body: service.send("POST", "/api/plan", body, timeout=300), asked)
+        ]
 
 
 def planned_by_command(asked: dict[str, str]) -> Any:
     """The plan that the command line gives."""
     words = [word for name, value in asked.items() for word in (f"--{name}", value)]
-    return json.loads(subprocess.run([sys.executable, "-m", "ontune", "plan", *words, "--format", "json"], capture_output=True, check=True).stdout)
+    return json.loads(
+        subprocess.run(
+            [sys.executable, "-m", "ontune", "plan", *words, "--format", "json"],
+            capture_output=True,
+            check=True,
+        ).stdout
+    )
 
 
 def test_plans_at_once_are_those_of_the_command_line(service: Service) -> None:
-    asked = [{"workload": workload, "target": target} for workload in ("mlp", "mnist-cnn", "lstm") for target in ("eos-h100", "zen5-virtual")]
+    asked = [
+        {"workload": workload, "target": target}
+        for workload in ("mlp", "mnist-cnn", "lstm")
+        for target in ("eos-h100", "zen5-virtual")
+    ]
     together = planned_at_once(service, asked)
     assert [service.send("POST", "/api/plan", body).body for body in asked] == together
     assert planned_by_command(asked[3]) == together[3]
@@ -284,7 +312,9 @@ def test_thirty_plans_at_once_use_both_cores(service: Service, capsys: pytest.Ca
         pytest.skip("others use the processor: nothing can be said of what two cores would give")
     alone, together = map(sum, zip(*counted, strict=True))
     with capsys.disabled():
-        print(f"\n30 plans, {len(counted)} rounds: {alone:.1f} s one by one, {together:.1f} s at once: {alone / together:.2f} times the throughput")
+        print(
+            f"\n30 plans, {len(counted)} rounds: {alone:.1f} s one by one, {together:.1f} s at once: {alone / together:.2f} times the throughput"
+        )
     assert alone / together > 1.7 or len(os.sched_getaffinity(0)) < 2
 
 
@@ -303,7 +333,12 @@ def test_changed_knowledge_is_taken_up(tmp_path: Path) -> None:
     with serving(port, ontune_serve(port), ONTUNE_DATA_HOME=str(data)) as running:
         assert "newcomer" not in running.send("GET", "/api/names").body["workloads"]
         environment = {**os.environ, "ONTUNE_DATA_HOME": str(data)}
-        subprocess.run([sys.executable, "-m", "ontune", "kb", "add", str(addition)], check=True, capture_output=True, env=environment)
+        subprocess.run(
+            [sys.executable, "-m", "ontune", "kb", "add", str(addition)],
+            check=True,
+            capture_output=True,
+            env=environment,
+        )
         deadline = time.monotonic() + 120
         while "newcomer" not in running.send("GET", "/api/names").body["workloads"]:
             assert time.monotonic() < deadline
@@ -319,7 +354,13 @@ def test_a_port_in_use_is_said(service: Service) -> None:
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1", "a" * 300])
 def test_an_address_that_is_not_of_this_machine_is_said(host: str) -> None:
     environment = {**os.environ, "ONTUNE_TOKEN": "open-sesame"}
-    done = subprocess.run([*ontune_serve(free_port()), "--host", host], capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(
+        [*ontune_serve(free_port()), "--host", host],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+    )
     assert done.returncode == 2
     assert "--host" in done.stderr and "Traceback" not in done.stderr
 
@@ -327,7 +368,9 @@ def test_an_address_that_is_not_of_this_machine_is_said(host: str) -> None:
 def test_a_token_does_not_stay_in_the_process_list() -> None:
     port, token = free_port(), "open-sesame-4711"
     with serving(port, [*ontune_serve(port), "--token", token]) as running:
-        listed = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (running.process.pid, *running.descendants())]
+        listed = [
+            Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (running.process.pid, *running.descendants())
+        ]
         assert listed and not any(token.encode() in line for line in listed)
         assert running.send("GET", "/api/names").status == 401
         assert running.send("GET", "/api/names", Authorization=f"Bearer {token}").status == 200
@@ -362,7 +405,10 @@ def test_a_fault_of_ours_is_logged_and_ends_nothing(tmp_path: Path) -> None:
         """
     )
     port, log = free_port(), tmp_path / "log"
-    with log.open("w") as written, serving(port, [sys.executable, "-c", start, str(port)], stderr=written) as running:
+    with (
+        log.open("w") as written,
+        serving(port, [sys.executable, "-c", start, str(port)], stderr=written) as running,
+    ):
         for answer in (running.query("ASK {}"), running.send("POST", "/api/plan", {"workload": "mlp"})):
             assert answer.status == 500
             assert answer.body["error"]["message"] == "internal error: see the log of the service"

@@ -1,4 +1,6 @@
-"""SHACL validation: the same results from both engines, on hand-made data and on mutated slices of what is shipped; misspelt terms."""
+"""SHACL validation: the same results from both engines, on hand-made data and on mutated slices of what is
+shipped; misspelt terms.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,15 @@ from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, RDF_TYPE
 from reasoner.compile import compile_sources
 from reasoner.shapes import Engine, Violation, unknown_shacl_terms, validate, validate_store
-from tests.oracles.shapes_as_sparql import Result, focus_nodes, focus_nodes_by_shape, in_rdflib, in_store, results, results_by_shape
+from tests.oracles.shapes_as_sparql import (
+    Result,
+    focus_nodes,
+    focus_nodes_by_shape,
+    in_rdflib,
+    in_store,
+    results,
+    results_by_shape,
+)
 
 SHAPES = """
 @prefix sh: <http://www.w3.org/ns/shacl#> . @prefix : <http://example.org/> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
@@ -85,7 +95,10 @@ def test_terms_of_shacl_1_2_are_unknown(tmp_path: Path) -> None:
 
 
 def test_shipped_files_use_no_unknown_term() -> None:
-    assert unknown_shacl_terms([source.path for source in shipped_sources() if source.path.suffix == ".ttl"]) == []
+    assert (
+        unknown_shacl_terms([source.path for source in shipped_sources() if source.path.suffix == ".ttl"])
+        == []
+    )
 
 
 SLICES = range(60)
@@ -112,7 +125,9 @@ def test_the_mutations_break_shapes_of_many_kinds() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("faulty", [False, True])
 def test_engines_agree_on_all_that_is_shipped(faulty: bool) -> None:
-    """All data against all shapes in one run of each engine: as it is shipped, and with every shape broken that is about any node."""
+    """All data against all shapes in one run of each engine: as it is shipped, and with every shape broken
+    that is about any node.
+    """
     store, _ = compile_sources(shipped_sources())
     shapes = shapes_of(store.store)
     if faulty:
@@ -122,7 +137,9 @@ def test_engines_agree_on_all_that_is_shipped(faulty: bool) -> None:
 
 @pytest.mark.slow
 def test_engines_agree_on_a_fault_in_every_shape() -> None:
-    """Every shape that is about any node is broken; of the data there is what stands around the faults, for rdflib answers slowly."""
+    """Every shape that is about any node is broken; of the data there is what stands around the faults, for
+    rdflib answers slowly.
+    """
     store, _ = compile_sources(shipped_sources())
     shapes = shapes_of(store.store)
     break_every_shape(store)
@@ -144,7 +161,9 @@ def agreed(store: KnowledgeStore, shapes: ox.Store) -> list[tuple[str, ...]]:
 
 
 def around_the_faults(store: KnowledgeStore) -> KnowledgeStore:
-    """The shapes, the classes, and all that is said of the nodes that `break_every_shape` has spoken of, of what that names, and that names them."""
+    """The shapes, the classes, and all that is said of the nodes that `break_every_shape` has spoken of, of
+    what that names, and that names them.
+    """
     faults = {quad.subject for quad in store.store.quads_for_pattern(None, None, None, ox.NamedNode(FAULTS))}
     named = {quad.object for node in faults for quad in store.store.quads_for_pattern(node, None, None, None)}
     wider = ox.NamedNode(PREFIXES["rdfs"] + "subClassOf")
@@ -177,7 +196,11 @@ def test_the_faults_in_all_that_is_shipped_break_every_shape() -> None:
 def shapes_of(store: ox.Store) -> ox.Store:
     """The shipped shapes among a knowledge base's sources."""
     shapes = ox.Store()
-    shapes.extend(ox.Quad(*quad.triple) for quad in store if str(quad.graph_name.value).startswith(FILE + "rules/shapes/"))
+    shapes.extend(
+        ox.Quad(*quad.triple)
+        for quad in store
+        if str(quad.graph_name.value).startswith(FILE + "rules/shapes/")
+    )
     return shapes
 
 
@@ -193,23 +216,43 @@ OTHER_FAULTS = """
 
 
 def break_every_shape(store: KnowledgeStore) -> None:
-    """Say of three nodes of every shape all that is said of the next, and the same again of a text; and what breaks those shapes that bear that."""
+    """Say of three nodes of every shape all that is said of the next, and the same again of a text; and what
+    breaks those shapes that bear that.
+    """
     graph = ox.NamedNode(FAULTS)
     faults = set()
     for nodes in focus_nodes_by_shape(shapes_of(store.store), in_store(store.store)).values():
         named = [ox.NamedNode(node) for node in sorted(nodes - {"_:"})]
         for node, other in itertools.pairwise(named[:4]):
-            said = [quad for one in (node, other) for quad in store.store.quads_for_pattern(one, None, None, None)]
-            faults |= {ox.Quad(node, quad.predicate, value, graph) for quad in said for value in (quad.object, ox.Literal("another"))}
+            said = [
+                quad for one in (node, other) for quad in store.store.quads_for_pattern(one, None, None, None)
+            ]
+            faults |= {
+                ox.Quad(node, quad.predicate, value, graph)
+                for quad in said
+                for value in (quad.object, ox.Literal("another"))
+            }
     store.add(faults)
     store.store.bulk_load(OTHER_FAULTS.encode(), format=ox.RdfFormat.TURTLE, to_graph=graph)
 
 
 def mutated_slice(chance: random.Random) -> KnowledgeStore:
-    """The core ontology, all shapes, and one file of facts, targets or rules, in which some triples are lost, doubled or changed."""
+    """The core ontology, all shapes, and one file of facts, targets or rules, in which some triples are lost,
+    doubled or changed.
+    """
     sources = [source for source in shipped_sources() if source.path.suffix == ".ttl"]
-    kept = [source for source in sources if source.name.startswith(("ontology/core", "rules/shapes/", "rules/prefixes"))]
-    small = [source for source in sources if source not in kept and source.path.stat().st_size < 40_000 and not source.name.startswith("ontology/")]
+    kept = [
+        source
+        for source in sources
+        if source.name.startswith(("ontology/core", "rules/shapes/", "rules/prefixes"))
+    ]
+    small = [
+        source
+        for source in sources
+        if source not in kept
+        and source.path.stat().st_size < 40_000
+        and not source.name.startswith("ontology/")
+    ]
     store = KnowledgeStore()
     for source in kept:
         store.load_source(source)
@@ -226,6 +269,8 @@ def mutated_slice(chance: random.Random) -> KnowledgeStore:
             store.remove([quad])
             store.add([ox.Quad(quad.subject, quad.predicate, ox.Literal("wrong"), quad.graph_name)])
         else:
-            kind = ox.NamedNode(PREFIXES["on"] + chance.choice(["Target", "ConflictRule", "Effect", "Option"]))
+            kind = ox.NamedNode(
+                PREFIXES["on"] + chance.choice(["Target", "ConflictRule", "Effect", "Option"])
+            )
             store.add([ox.Quad(quad.subject, ox.NamedNode(RDF_TYPE), kind, quad.graph_name)])
     return store

@@ -33,14 +33,28 @@ FACTS: dict[str, Any] = {
     "time_limit": "02:00:00",
     "whole_nodes": True,
     "pmi": "pmix",
-    "partitions": [{"name": "cpu"}, {"name": "gpu", "gpus": True, "longest": "1-00:00:00", "qos": "fast", "constraint": "a100", "gpu_type": "a100"}],
+    "partitions": [
+        {"name": "cpu"},
+        {
+            "name": "gpu",
+            "gpus": True,
+            "longest": "1-00:00:00",
+            "qos": "fast",
+            "constraint": "a100",
+            "gpu_type": "a100",
+        },
+    ],
     "modules": ["PrgEnv-gnu apptainer/1.4"],
     "module_paths": ["/apps/modules"],
     "binds": ["/data:/data:ro", "/scratch"],
     "container_flags": ["--nvccli"],
     "storage": [{"path": "/lustre", "class": "network"}, {"path": "$LOCAL_SCRATCH/jobs", "class": "local"}],
     "build_folder": "/local/build",
-    "proxies": {"http": "http://proxy.example.org:3128", "https": "http://proxy.example.org:3128", "none": "localhost,.example.org"},
+    "proxies": {
+        "http": "http://proxy.example.org:3128",
+        "https": "http://proxy.example.org:3128",
+        "none": "localhost,.example.org",
+    },
     "ca_bundle": "/etc/ssl/site.pem",
     "packages": {
         "python_index": "https://mirror.example.org/simple",
@@ -65,12 +79,22 @@ def shipped() -> Reasoner:
 def at_site(facts: dict[str, Any], **target: Any) -> Plan:
     """A plan for a site with these facts."""
     plan = plans.plan()
-    return Plan.from_json({**plan.to_json(), "site": complete_site(facts, "site").to_json(), "target": target or dict(plan.target)})
+    return Plan.from_json(
+        {
+            **plan.to_json(),
+            "site": complete_site(facts, "site").to_json(),
+            "target": target or dict(plan.target),
+        }
+    )
 
 
 def texts(plan: Plan, **wishes: object) -> dict[str, str]:
     """The generated texts by file name."""
-    return {name: content.decode() for name, content in files_of(plan, tuple(FORMATS), tuple(FILES), wishes, bill=False).items() if "/" not in name}
+    return {
+        name: content.decode()
+        for name, content in files_of(plan, tuple(FORMATS), tuple(FILES), wishes, bill=False).items()
+        if "/" not in name
+    }
 
 
 # ---- files
@@ -91,7 +115,9 @@ def test_the_example_states_every_key() -> None:
 
     def paths(value: Any, prefix: str = "") -> set[str]:
         if isinstance(value, dict):
-            return {prefix.rstrip(".")} | {found for key, item in value.items() for found in paths(item, f"{prefix}{key}.")}
+            return {prefix.rstrip(".")} | {
+                found for key, item in value.items() for found in paths(item, f"{prefix}{key}.")
+            }
         if isinstance(value, list):
             return {prefix.rstrip(".")} | {found for item in value for found in paths(item, prefix)}
         return {prefix.rstrip(".")}
@@ -109,10 +135,18 @@ def test_the_example_states_every_key() -> None:
         ("partitions", [{"nmae": "gpu"}], r"unknown key 'partitions\[\].nmae'"),
         ("partitions", [{"name": "cpu"}, {"name": "a b"}], r"key 'partitions\[1\].name'"),
         ("partitions", {"name": "cpu"}, "key 'partitions' is not a list"),
-        ("storage", [{"path": "/x", "class": "fast"}], r"key 'storage\[0\].class': unknown class of storage 'fast'; expected local, memory, network"),
+        (
+            "storage",
+            [{"path": "/x", "class": "fast"}],
+            r"key 'storage\[0\].class': unknown class of storage 'fast'; expected local, memory, network",
+        ),
         ("storage", [{"path": "scratch", "class": "local"}], r"key 'storage\[0\].path'.*such as /scratch"),
         ("storage", [{"class": "local"}], r"key 'storage\[0\].path' does not fit"),
-        ("storage", [{"path": "/scratch/../etc", "class": "local"}], r"key 'storage\[0\].path'.*without \.\."),
+        (
+            "storage",
+            [{"path": "/scratch/../etc", "class": "local"}],
+            r"key 'storage\[0\].path'.*without \.\.",
+        ),
         ("provides", ["a b"], "key 'provides': unknown capability 'a b'"),
         ("account", "\ud800", "a text holds half of a pair of surrogates"),
         ("proxies", {"http": "http://me:secret@proxy:3128"}, "key 'proxies.http'.*without user and password"),
@@ -137,7 +171,9 @@ def test_broken_files_and_unknown_names_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text("scheduler: [slurm\n")
     with pytest.raises(BadInput, match=r"site.yaml:\d+: malformed YAML"):
         load_site(str(tmp_path / "site.yaml"))
-    (tmp_path / "two.ttl").write_text("@prefix on: <https://w3id.org/ontune#> . <urn:a> a on:Site . <urn:b> a on:Site .")
+    (tmp_path / "two.ttl").write_text(
+        "@prefix on: <https://w3id.org/ontune#> . <urn:a> a on:Site . <urn:b> a on:Site ."
+    )
     with pytest.raises(BadInput, match="describes 2 resources"):
         load_site(str(tmp_path / "two.ttl"))
     with pytest.raises(BadInput, match=r"unknown site 'puthi'.*did you mean 'puhti'"):
@@ -151,10 +187,20 @@ def test_broken_files_and_unknown_names_are_told_apart(tmp_path: Path) -> None:
 def test_a_job_is_as_the_site_wants_it() -> None:
     written = texts(at_site(FACTS, **GPU))
     slurm = {*re.findall(r"^#SBATCH (.*)", written["job.slurm"], re.MULTILINE)}
-    assert {"--account=p42", "--partition=gpu", "--qos=fast", "--constraint=a100", "--time=02:00:00", "--exclusive", "--gres=gpu:a100:4"} <= slurm
+    assert {
+        "--account=p42",
+        "--partition=gpu",
+        "--qos=fast",
+        "--constraint=a100",
+        "--time=02:00:00",
+        "--exclusive",
+        "--gres=gpu:a100:4",
+    } <= slurm
     assert " --mpi=pmix " in written["job.slurm"]
     for name in FILES.values():
-        assert "module purge\nmodule use /apps/modules\nmodule load PrgEnv-gnu apptainer/1.4\n" in written[name]
+        assert (
+            "module purge\nmodule use /apps/modules\nmodule load PrgEnv-gnu apptainer/1.4\n" in written[name]
+        )
         assert " run --nvccli --bind /data:/data:ro --bind /scratch --bind " in written[name]
 
 
@@ -163,15 +209,25 @@ def test_a_job_without_accelerators_goes_elsewhere_and_the_user_has_the_last_wor
     assert "--qos" not in texts(at_site(FACTS))["job.slurm"]
     asked = Job.for_plan(at_site(FACTS, **GPU), {"queue": "mine", "modules": [], "time": "00:10:00"})
     assert (asked.queue, asked.modules, asked.time, asked.account) == ("mine", (), "00:10:00", "p42")
-    with pytest.raises(BadInput, match="job: time: 2-00:00:00 is more than gpu gives; expected at most 1-00:00:00"):
+    with pytest.raises(
+        BadInput, match="job: time: 2-00:00:00 is more than gpu gives; expected at most 1-00:00:00"
+    ):
         Job.for_plan(at_site(FACTS, **GPU), {"time": "2-00:00:00"})
 
 
 def test_pbs_is_asked_in_the_words_of_the_site() -> None:
-    torque = texts(at_site({"scheduler": "pbs"}, **GPU), memory_gib=8, nodes=2, array="0-3", time="1-00:30:00")["job.pbs"]
-    assert {"-l nodes=2:ppn=64:gpus=4", "-l mem=16gb", "-t 0-3", "-l walltime=24:30:00"} <= {*re.findall(r"^#PBS (.*)", torque, re.MULTILINE)}
-    other = texts(at_site({"scheduler": "pbs", "resource_syntax": "select"}, **GPU), memory_gib=8, nodes=2, array="0-3")["job.pbs"]
-    assert {"-l select=2:ncpus=64:mpiprocs=1:ngpus=4:mem=8gb", "-l place=scatter", "-J 0-3"} <= {*re.findall(r"^#PBS (.*)", other, re.MULTILINE)}
+    torque = texts(
+        at_site({"scheduler": "pbs"}, **GPU), memory_gib=8, nodes=2, array="0-3", time="1-00:30:00"
+    )["job.pbs"]
+    assert {"-l nodes=2:ppn=64:gpus=4", "-l mem=16gb", "-t 0-3", "-l walltime=24:30:00"} <= {
+        *re.findall(r"^#PBS (.*)", torque, re.MULTILINE)
+    }
+    other = texts(
+        at_site({"scheduler": "pbs", "resource_syntax": "select"}, **GPU), memory_gib=8, nodes=2, array="0-3"
+    )["job.pbs"]
+    assert {"-l select=2:ncpus=64:mpiprocs=1:ngpus=4:mem=8gb", "-l place=scatter", "-J 0-3"} <= {
+        *re.findall(r"^#PBS (.*)", other, re.MULTILINE)
+    }
     with pytest.raises(BadInput, match="PBS Professional takes one range"):
         texts(at_site({"resource_syntax": "select"}), array="1,3")
 
@@ -181,8 +237,18 @@ def test_pbs_is_asked_in_the_words_of_the_site() -> None:
 
 def test_a_build_is_told_of_the_site_and_no_generated_file_is() -> None:
     variables = complete_site(FACTS, "site").builder_variables()
-    assert variables["PIP_INDEX_URL"] == "https://mirror.example.org/simple" and variables["APPTAINER_TMPDIR"] == "/local/build"
-    assert {"http_proxy", "https_proxy", "no_proxy", "PIP_CERT", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"} <= variables.keys()
+    assert (
+        variables["PIP_INDEX_URL"] == "https://mirror.example.org/simple"
+        and variables["APPTAINER_TMPDIR"] == "/local/build"
+    )
+    assert {
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "PIP_CERT",
+        "PIP_EXTRA_INDEX_URL",
+        "PIP_FIND_LINKS",
+    } <= variables.keys()
     assert {"ONTUNE_DEBIAN_MIRROR", "ONTUNE_UBUNTU_MIRROR"} <= variables.keys()
     written = texts(at_site(FACTS))
     for name in {*written} - {"plan.json"}:
@@ -190,12 +256,16 @@ def test_a_build_is_told_of_the_site_and_no_generated_file_is() -> None:
             assert value not in written[name], f"{name} names {value}"
 
 
-def test_the_site_settings_hold_for_the_time_of_the_build_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_site_settings_hold_for_the_time_of_the_build_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "https://mine.example.org/simple")
     monkeypatch.delenv("http_proxy", raising=False)
     certificates = tmp_path / "site.pem"
     certificates.write_text("certificates")
-    facts = {key: value for key, value in FACTS.items() if key != "build_folder"} | {"ca_bundle": str(certificates)}
+    facts = {key: value for key, value in FACTS.items() if key != "build_folder"} | {
+        "ca_bundle": str(certificates)
+    }
     with site_settings.of_site(complete_site(facts, "site")):
         assert os.environ["http_proxy"] == "http://proxy.example.org:3128"
         with site_settings.lent(None, tmp_path) as binds:
@@ -205,12 +275,17 @@ def test_the_site_settings_hold_for_the_time_of_the_build_only(tmp_path: Path, m
     assert os.environ["PIP_INDEX_URL"] == "https://mine.example.org/simple" and "http_proxy" not in os.environ
 
 
-def test_a_build_folder_must_be_there_and_on_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_folder_must_be_there_and_on_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = complete_site({"build_folder": str(tmp_path / "missing")}, "site")
     with pytest.raises(BadInput, match="no such folder"), site_settings.of_site(site):
         pass
     monkeypatch.setattr(site_settings, "storage_of", lambda folder: ("nfs4", "network"))
-    with pytest.raises(BadInput, match=r"nfs4.*network"), site_settings.of_site(complete_site({"build_folder": str(tmp_path)}, "site")):
+    with (
+        pytest.raises(BadInput, match=r"nfs4.*network"),
+        site_settings.of_site(complete_site({"build_folder": str(tmp_path)}, "site")),
+    ):
         pass
 
 
@@ -232,7 +307,9 @@ def planned(reasoner: Reasoner, **choices: Any) -> Plan:
     return reasoner.plan(load_workload("mnist-cnn", reasoner.store), target, framework="pytorch", **choices)
 
 
-def test_a_sites_image_is_a_candidate_at_the_site_once_its_terms_are_accepted(offering: tuple[Reasoner, Site]) -> None:
+def test_a_sites_image_is_a_candidate_at_the_site_once_its_terms_are_accepted(
+    offering: tuple[Reasoner, Site],
+) -> None:
     reasoner, site = offering
     pinned = {"base_image": "our-pytorch", "wheel": "pytorch-build-of-image"}
     target = load_target("eos-h100", reasoner.store)
@@ -244,7 +321,10 @@ def test_a_sites_image_is_a_candidate_at_the_site_once_its_terms_are_accepted(of
     plan = planned(reasoner, site=site, allow=("our-pytorch",), pins=pinned)
     assert plan.option("image_source") == "site-image"
     definition = texts(plan)["ontune.def"]
-    assert "Bootstrap: localimage\nFrom: /apps/images/pytorch.sif\n" in definition and "%arguments" not in definition
+    assert (
+        "Bootstrap: localimage\nFrom: /apps/images/pytorch.sif\n" in definition
+        and "%arguments" not in definition
+    )
     built = planned(reasoner, site=site)
     assert built.option("base_image") not in ("our-pytorch",), "taken without its terms"
 
@@ -255,7 +335,9 @@ def test_a_sites_module_needs_no_image(offering: tuple[Reasoner, Site], tmp_path
     written = texts(plan)
     assert not {"ontune.def", "Dockerfile"} & written.keys()
     for name in FILES.values():
-        assert "module load pytorch/2.13\n" in written[name] and "apptainer" not in written[name].replace("for containers", "")
+        assert "module load pytorch/2.13\n" in written[name] and "apptainer" not in written[name].replace(
+            "for containers", ""
+        )
     assert "#SBATCH --partition=gpu\n" in written["job.slurm"]
 
 
@@ -287,15 +369,21 @@ def test_a_plan_with_a_sites_own_option_is_asked_about_with_the_sites_file(
 
 def test_a_site_file_that_is_no_knowledge_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "broken.ttl"
-    file.write_text(OFFERS.replace("on:optionOf kb:base_image ; skos:notation \"our-module\"", "skos:notation \"our module\""))
+    file.write_text(
+        OFFERS.replace('on:optionOf kb:base_image ; skos:notation "our-module"', 'skos:notation "our module"')
+    )
     with pytest.raises(BadInput, match=r"broken\.ttl"):
         RequestArguments(site=str(file)).reasoner()
 
 
-def test_a_job_on_modules_runs_the_program_without_a_container(offering: tuple[Reasoner, Site], tmp_path: Path) -> None:
+def test_a_job_on_modules_runs_the_program_without_a_container(
+    offering: tuple[Reasoner, Site], tmp_path: Path
+) -> None:
     require("bash", True)
     reasoner, site = offering
-    files = files_of(planned(reasoner, site=site, pins={"base_image": "our-module"}), (), ("bash",), bill=False)
+    files = files_of(
+        planned(reasoner, site=site, pins={"base_image": "our-module"}), (), ("bash",), bill=False
+    )
     for name, content in files.items():
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -309,7 +397,9 @@ def test_a_job_on_modules_runs_the_program_without_a_container(offering: tuple[R
         (tmp_path / launcher).chmod(0o755)
     command = 'module() { echo "module $*"; }; export -f module; exec ./job.sh --windows 2'
     variables = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "ONTUNE_PYTHON": str(python)}
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False, env=variables)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False, env=variables
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[:2] == ["module purge", "module load pytorch/2.13"]
     assert "--network mnist-cnn" in done.stdout and done.stdout.rstrip().endswith("--windows 2")

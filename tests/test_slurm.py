@@ -26,7 +26,9 @@ QUICK = ("--windows", "1", "--window-seconds", "0.2", "--warmup-steps", "1")
 
 
 @pytest.fixture(scope="module")
-def submitted(slurm: None, apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> tuple[SlurmRunner, Bundle]:
+def submitted(
+    slurm: None, apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[SlurmRunner, Bundle]:
     """A runner and a bundle whose image is built."""
     runner = SlurmRunner(apptainer)
     bundle = write_bundle(plans.plan("pytorch"), tmp_path_factory.mktemp("slurm") / "bundle")
@@ -34,7 +36,9 @@ def submitted(slurm: None, apptainer: Apptainer, tmp_path_factory: pytest.TempPa
     return runner, bundle
 
 
-def test_a_job_runs_with_the_cores_it_was_given(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path) -> None:
+def test_a_job_runs_with_the_cores_it_was_given(
+    submitted: tuple[SlurmRunner, Bundle], tmp_path: Path
+) -> None:
     runner, bundle = submitted
     ran = runner.run(bundle, QUICK, tmp_path / "result.json", 1)
     assert ran.outcome == "done" and ran.result is not None, ran.complaint
@@ -49,20 +53,37 @@ def test_a_job_that_fails_tells_why(submitted: tuple[SlurmRunner, Bundle], tmp_p
     assert refused.outcome == "failed" and "processors" in refused.complaint
 
 
-def test_a_job_that_takes_too_long_is_cancelled(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path) -> None:
+def test_a_job_that_takes_too_long_is_cancelled(
+    submitted: tuple[SlurmRunner, Bundle], tmp_path: Path
+) -> None:
     runner, bundle = submitted
-    ran = SlurmRunner(runner.apptainer, limit_seconds=2).run(bundle, ("--windows", "1000"), tmp_path / "result.json", 1)
+    ran = SlurmRunner(runner.apptainer, limit_seconds=2).run(
+        bundle, ("--windows", "1000"), tmp_path / "result.json", 1
+    )
     assert (ran.outcome, ran.result) == ("timed-out", None)
-    left = subprocess.run(["squeue", "--noheader", "--states=PENDING,RUNNING", "--format=%Z"], capture_output=True, text=True, check=True).stdout
+    left = subprocess.run(
+        ["squeue", "--noheader", "--states=PENDING,RUNNING", "--format=%Z"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert str(tmp_path) not in left.split()
 
 
 def asked(
-    submitted: tuple[SlurmRunner, Bundle], folder: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan | None = None, **wishes: object
+    submitted: tuple[SlurmRunner, Bundle],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    plan: Plan | None = None,
+    **wishes: object,
 ) -> Bundle:
-    """A bundle whose jobs ask for something else, on the image that was built; another plan gets an image of its own."""
+    """A bundle whose jobs ask for something else, on the image that was built; another plan gets an image of
+    its own.
+    """
     runner, built = submitted
-    bundle = write_bundle(plan or plans.plan("pytorch"), folder / "bundle", wishes={"cores": 1, "time": "00:05:00", **wishes})
+    bundle = write_bundle(
+        plan or plans.plan("pytorch"), folder / "bundle", wishes={"cores": 1, "time": "00:05:00", **wishes}
+    )
     if plan is not None:
         runner.prepare(bundle)
     monkeypatch.setenv("ONTUNE_IMAGE", str((bundle if plan is not None else built).image))
@@ -82,12 +103,16 @@ def in_place_of_python(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, text: st
 def submit(bundle: Bundle, *arguments: str, script: str = "job.slurm") -> str:
     """Submit, and give the job's number."""
     command = ["sbatch", "--parsable", script, *arguments]
-    return subprocess.run(command, cwd=bundle.folder, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        command, cwd=bundle.folder, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def shown(job: str) -> str:
     """All that Slurm says of a job."""
-    return subprocess.run(["scontrol", "show", "job", "--oneliner", job], capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["scontrol", "show", "job", "--oneliner", job], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def told(job: str, key: str) -> str:
@@ -101,9 +126,10 @@ def finished(job: str) -> bool:
 
 
 def finished_when_hurried(job: str) -> bool:
-    """Whether a job that was queued again has done its work. Slurm lets it wait two minutes, counted from the end of the first run's clean-up,
-    which may come after the job is shown as pending: so it is told to start soon until it does. Not at once: a node refuses a job whose credential
-    is of the second in which it revoked the last one."""
+    """Whether a job that was queued again has done its work. Slurm lets it wait two minutes, counted from the
+    end of the first run's clean-up, which may come after the job is shown as pending: so it is told to start
+    soon until it does. Not at once: a node refuses a job whose credential is of the second in which it
+    revoked the last one."""
     if told(job, "JobState") == "PENDING":
         begins = told(job, "EligibleTime")
         if begins != "Unknown" and datetime.fromisoformat(begins) > datetime.now() + timedelta(seconds=10):
@@ -119,10 +145,17 @@ def until(condition: Callable[[], bool], seconds: float = 90) -> bool:
 
 
 def run_to_its_end(bundle: Bundle, *arguments: str) -> None:
-    """Submit, and wait until all members have done their work: `sbatch --wait` looks only every half a minute."""
+    """Submit, and wait until all members have done their work: `sbatch --wait` looks only every half a
+    minute.
+    """
     job = submit(bundle, *arguments)
     states = ["squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={job}"]
-    assert until(lambda: set(subprocess.run(states, capture_output=True, text=True, check=True).stdout.split()) == {"COMPLETED"}), shown(job)
+    assert until(
+        lambda: (
+            set(subprocess.run(states, capture_output=True, text=True, check=True).stdout.split())
+            == {"COMPLETED"}
+        )
+    ), shown(job)
 
 
 def results(folder: Path, pattern: str) -> int:
@@ -130,14 +163,18 @@ def results(folder: Path, pattern: str) -> int:
     return sum(file.read_text().count('"first_step_seconds"') for file in folder.glob(pattern))
 
 
-def test_every_task_of_an_array_and_of_a_step_runs(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_task_of_an_array_and_of_a_step_runs(
+    submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, wishes in (("array", {"array": "0-1"}), ("step", {"tasks_per_node": 2})):
         bundle = asked(submitted, tmp_path / name, monkeypatch, **wishes)
         run_to_its_end(bundle, *QUICK)
         assert results(bundle.folder, "*.out") == 2
 
 
-def test_the_bash_job_runs_in_an_allocation(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bash_job_runs_in_an_allocation(
+    submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bundle = asked(submitted, tmp_path, monkeypatch)
     command = ["srun", "--ntasks=1", "--cpus-per-task=1", "./job.sh", *QUICK]
     done = subprocess.run(command, cwd=bundle.folder, capture_output=True, text=True, check=True)
@@ -167,8 +204,9 @@ for _ in $(seq 600); do sleep 0.1; done"""
 def test_the_time_limits_signal_saves_the_state_and_queues_the_job_again(
     submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Slurm looks at the limits every 30 s and sends the signal up to that much earlier than asked: here 15 to 45 s after the job begins. A program
-    # that has not begun by then loses nothing and saves nothing, which is not what is tested here.
+    # Slurm looks at the limits every 30 s and sends the signal up to that much earlier than asked: here 15 to
+    # 45 s after the job begins. A program that has not begun by then loses nothing and saves nothing, which
+    # is not what is tested here.
     bundle = asked(submitted, tmp_path, monkeypatch, requeue_seconds=75, time="00:02:00")
     in_place_of_python(bundle, monkeypatch, KEEPING)
     job = submit(bundle)
@@ -178,7 +216,9 @@ def test_the_time_limits_signal_saves_the_state_and_queues_the_job_again(
         assert until(lambda: finished_when_hurried(job)), shown(job)
     finally:
         subprocess.run(["scancel", job], check=True)
-    assert [line for path in bundle.folder.glob("*.out") for line in path.read_text().split("\n") if line] == ["began", "went on from step-7"]
+    assert [
+        line for path in bundle.folder.glob("*.out") for line in path.read_text().split("\n") if line
+    ] == ["began", "went on from step-7"]
 
 
 # Two processes of one training, which torchrun starts; each keeps its state when it is told to, in a second.
@@ -201,14 +241,31 @@ os.write(1, f"rank {rank} of {int(ones)}\n".encode())
 for _ in range(600):
     time.sleep(0.1)
 END"""
-TORCHRUN = plans.taken("launcher", "torchrun", plans.application(
-    "launcher", "torchrun", "--no-python --nproc-per-node={devices} --nnodes={nodes} --rdzv-backend=c10d --rdzv-endpoint={rendezvous} --rdzv-id={job}"
-))
+TORCHRUN = plans.taken(
+    "launcher",
+    "torchrun",
+    plans.application(
+        "launcher",
+        "torchrun",
+        "--no-python --nproc-per-node={devices} --nnodes={nodes} --rdzv-backend=c10d --rdzv-endpoint={rendezvous} --rdzv-id={job}",
+    ),
+)
 
 
-def spread(submitted: tuple[SlurmRunner, Bundle], folder: Path, monkeypatch: pytest.MonkeyPatch, **wishes: object) -> Bundle:
-    """A bundle whose job trains in two processes, which are started and told to save by what this project ships."""
-    bundle = asked(submitted, folder, monkeypatch, plans.plan("pytorch", "debian-12", TORCHRUN), requeue_seconds=30, **wishes)
+def spread(
+    submitted: tuple[SlurmRunner, Bundle], folder: Path, monkeypatch: pytest.MonkeyPatch, **wishes: object
+) -> Bundle:
+    """A bundle whose job trains in two processes, which are started and told to save by what this project
+    ships.
+    """
+    bundle = asked(
+        submitted,
+        folder,
+        monkeypatch,
+        plans.plan("pytorch", "debian-12", TORCHRUN),
+        requeue_seconds=30,
+        **wishes,
+    )
     in_place_of_python(bundle, monkeypatch, TOGETHER)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")  # the number of processes; nothing computes on them
     return bundle
@@ -219,7 +276,11 @@ def output(bundle: Bundle) -> str:
 
 
 def saved(bundle: Bundle) -> list[str]:
-    return [(bundle.folder / f"checkpoint-{rank}").read_text() for rank in (0, 1) if (bundle.folder / f"checkpoint-{rank}").exists()]
+    return [
+        (bundle.folder / f"checkpoint-{rank}").read_text()
+        for rank in (0, 1)
+        if (bundle.folder / f"checkpoint-{rank}").exists()
+    ]
 
 
 def test_the_processes_of_torchrun_save_their_state_before_the_job_is_queued_again(
@@ -234,24 +295,32 @@ def test_the_processes_of_torchrun_save_their_state_before_the_job_is_queued_aga
         assert until(lambda: told(job, "Restarts") == "1"), shown(job)
         assert saved(bundle) == ["SIGUSR1", "SIGUSR1"]
         assert until(lambda: finished_when_hurried(job)), shown(job)
-        assert sorted(line for line in output(bundle).splitlines() if "went on" in line) == [f"rank {rank} went on from SIGUSR1" for rank in (0, 1)]
+        assert sorted(line for line in output(bundle).splitlines() if "went on" in line) == [
+            f"rank {rank} went on from SIGUSR1" for rank in (0, 1)
+        ]
     finally:
         subprocess.run(["scancel", job], check=True)
 
 
-def test_a_job_is_not_queued_again_without_end(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_is_not_queued_again_without_end(
+    submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A program that keeps no state is told to save it in its first run and in its second, which is the last."""
     bundle = asked(submitted, tmp_path, monkeypatch, requeue_seconds=20, requeues=1)
     in_place_of_python(bundle, monkeypatch, "echo began; for _ in $(seq 600); do sleep 0.1; done")
     job = submit(bundle)
     try:
         for run in (1, 2):
-            assert until(lambda run=run: finished_when_hurried(job) or output(bundle).count("began") == run), shown(job)
+            assert until(
+                lambda run=run: finished_when_hurried(job) or output(bundle).count("began") == run
+            ), shown(job)
             subprocess.run(["scancel", "--batch", "--signal=USR1", job], check=True)
             if run == 1:
                 assert until(lambda: told(job, "Restarts") == "1"), shown(job)
         assert until(lambda: told(job, "JobState") == "FAILED"), shown(job)
-        assert "queued again 1 times already" in "".join(path.read_text() for path in bundle.folder.glob("*.err"))
+        assert "queued again 1 times already" in "".join(
+            path.read_text() for path in bundle.folder.glob("*.err")
+        )
     finally:
         subprocess.run(["scancel", job], check=False)
 
@@ -277,13 +346,19 @@ print("together", int(ones), "cores", len(os.sched_getaffinity(0)) and os.enviro
 END"""
 
 
-def test_two_tasks_meet_where_the_job_says(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_tasks_meet_where_the_job_says(
+    submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     meeting = plans.taken("distributed", "ddp", plans.application("env", "MEETING_POINT", "{rendezvous}"))
-    bundle = asked(submitted, tmp_path, monkeypatch, plans.plan("pytorch", "debian-12", meeting), tasks_per_node=2)
+    bundle = asked(
+        submitted, tmp_path, monkeypatch, plans.plan("pytorch", "debian-12", meeting), tasks_per_node=2
+    )
     in_place_of_python(bundle, monkeypatch, MEETING)
     run_to_its_end(bundle)
     (said,) = bundle.folder.glob("*.out")
-    assert said.read_text().split("\n")[:2] == ["together 2 cores 1"] * 2, next(bundle.folder.glob("*.err")).read_text()
+    assert said.read_text().split("\n")[:2] == ["together 2 cores 1"] * 2, next(
+        bundle.folder.glob("*.err")
+    ).read_text()
 
 
 def test_data_is_staged_on_the_node_and_results_come_back(
@@ -293,16 +368,30 @@ def test_data_is_staged_on_the_node_and_results_come_back(
     data.mkdir()
     local.mkdir()
     (data / "a").write_text("first")
-    staged = plans.taken("data_path", "data-node-local", plans.application("flag", "stage-data", "node-local"))
-    bundle = asked(submitted, tmp_path, monkeypatch, plans.plan("pytorch", "debian-12", staged, data=str(data)), node_local=str(local))
-    in_place_of_python(bundle, monkeypatch, f"stat -c %i '{data}/a' >\"$ONTUNE_RESULTS/inode\"; cat '{data}/a'")
+    staged = plans.taken(
+        "data_path", "data-node-local", plans.application("flag", "stage-data", "node-local")
+    )
+    bundle = asked(
+        submitted,
+        tmp_path,
+        monkeypatch,
+        plans.plan("pytorch", "debian-12", staged, data=str(data)),
+        node_local=str(local),
+    )
+    in_place_of_python(
+        bundle, monkeypatch, f"stat -c %i '{data}/a' >\"$ONTUNE_RESULTS/inode\"; cat '{data}/a'"
+    )
     run_to_its_end(bundle)
     assert [path.read_text() for path in bundle.folder.glob("*.out")] == ["first"]
-    assert [int(path.read_text()) == (data / "a").stat().st_ino for path in bundle.folder.glob("results-*/inode")] == [False], "it read the copy"
+    assert [
+        int(path.read_text()) == (data / "a").stat().st_ino for path in bundle.folder.glob("results-*/inode")
+    ] == [False], "it read the copy"
     assert list(local.iterdir()) == []
 
 
-def test_qsub_takes_the_job_for_pbs(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_qsub_takes_the_job_for_pbs(
+    submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     require("qsub", shutil.which("qsub"))
     bundle = asked(submitted, tmp_path, monkeypatch)
     job = bundle.folder / "job.pbs"
@@ -312,12 +401,24 @@ def test_qsub_takes_the_job_for_pbs(submitted: tuple[SlurmRunner, Bundle], tmp_p
     assert results(bundle.folder, "*.o*") == 1
 
 
-def test_qsub_takes_every_form_of_the_resources(submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_qsub_takes_every_form_of_the_resources(
+    submitted: tuple[SlurmRunner, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     require("qsub", shutil.which("qsub"))
     for syntax in ("nodes", "select"):
-        bundle = asked(submitted, tmp_path / syntax, monkeypatch, resource_syntax=syntax, queue="main", memory_gib=1, array="0-1")
+        bundle = asked(
+            submitted,
+            tmp_path / syntax,
+            monkeypatch,
+            resource_syntax=syntax,
+            queue="main",
+            memory_gib=1,
+            array="0-1",
+        )
         in_place_of_python(bundle, monkeypatch, "echo ran")
-        done = subprocess.run(["qsub", "job.pbs"], cwd=bundle.folder, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["qsub", "job.pbs"], cwd=bundle.folder, capture_output=True, text=True, check=True
+        )
         job = done.stdout.strip()
         assert until(functools.partial(finished, job)), done.stdout
         assert (told(job, "Partition"), told(job, "TimeLimit")) == ("main", "00:05:00")

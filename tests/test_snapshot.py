@@ -1,4 +1,6 @@
-"""The compiled knowledge in the cache: sealed, this user's own, made again where it is damaged, in memory where it cannot be kept."""
+"""The compiled knowledge in the cache: sealed, this user's own, made again where it is damaged, in memory
+where it cannot be kept.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def test_damage_anywhere_gives_the_same_or_is_made_again(cache: Path, seed: int)
     damage: list[Callable[[], bytes]] = [
         lambda: bytes(content[:place]),
         lambda: bytes(content[: chance.choice(lines) + 1]),
-        lambda: bytes(content[:place] + bytes([content[place] ^ 1 << chance.randrange(8)]) + content[place + 1 :]),
+        lambda: bytes(
+            content[:place] + bytes([content[place] ^ 1 << chance.randrange(8)]) + content[place + 1 :]
+        ),
         lambda: bytes(content[:place]) + bytes(len(content) - place),
         lambda: b"",
         lambda: bytes(content) + bytes(content[: chance.choice(lines) + 1]),
@@ -144,7 +148,9 @@ def test_where_nothing_can_be_kept_it_is_in_memory(place: str, monkeypatch: pyte
     assert (found.part(PLANNING), found.part(FULL)) == WHOLE
 
 
-def test_a_full_disk_leaves_it_in_memory_and_nothing_behind(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_it_in_memory_and_nothing_behind(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device", str(path))
 
@@ -172,7 +178,9 @@ def test_kills_leave_no_half_snapshot(cache: Path, rounds: int) -> None:
         time.sleep(chance.uniform(0.02, 0.2))
         victim.send_signal(signal.SIGKILL)
         victim.wait()
-    done = subprocess.run([sys.executable, "-c", SLOW, "last" * 8], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW, "last" * 8], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "True"
     assert not list(cache.glob(".making-*"))
     for about in cache.glob("[!.]*/snapshot.json"):
@@ -180,7 +188,10 @@ def test_kills_leave_no_half_snapshot(cache: Path, rounds: int) -> None:
 
 
 def test_two_processes_build_one(cache: Path) -> None:
-    together = [subprocess.Popen([sys.executable, "-c", SLOW, KEY], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    together = [
+        subprocess.Popen([sys.executable, "-c", SLOW, KEY], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
     assert [process.communicate()[0].strip() for process in together] == ["True"] * 4
     assert len(list(cache.glob("[!.]*/snapshot.json"))) == 1
 
@@ -188,6 +199,12 @@ def test_two_processes_build_one(cache: Path) -> None:
 def test_a_relative_convention_is_ignored_and_no_home_is_no_failure(tmp_path: Path) -> None:
     program = "import os; os.environ.pop('HOME', None); from kb.paths import cache_home, data_home; print(cache_home().is_absolute(), data_home())"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ONTUNE_"))}
-    done = subprocess.run([sys.executable, "-c", program], env={**kept, "XDG_CACHE_HOME": "here"}, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**kept, "XDG_CACHE_HOME": "here"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout.startswith("True")
     assert not list(tmp_path.iterdir())

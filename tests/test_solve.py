@@ -24,7 +24,9 @@ def domains(draw: st.DrawFn, most_decisions: int = 6) -> Domains:
 
 @st.composite
 def factors(draw: st.DrawFn, over: Domains, weights: st.SearchStrategy[int | None]) -> Factor:
-    """A factor about one to three decisions, over any part of their combinations, which lists either exceptions or all that is allowed."""
+    """A factor about one to three decisions, over any part of their combinations, which lists either
+    exceptions or all that is allowed.
+    """
     scope = draw(st.lists(st.sampled_from(list(over)), min_size=1, max_size=3, unique=True))
     combinations = list(itertools.product(*(over[decision] for decision in scope)))
     named = draw(st.lists(st.sampled_from(combinations), unique=True, max_size=12))
@@ -44,8 +46,16 @@ def problems(draw: st.DrawFn) -> Problem:
 def prohibitions(draw: st.DrawFn) -> Problem:
     """Problems of hard factors only, many of them infeasible."""
     over = draw(domains(most_decisions=4))
-    hard = [Factor(factor.scope, factor.table, factor.otherwise, i) for i, factor in enumerate(draw(st.lists(factors(over, st.none()), max_size=6)))]
-    pins = draw(st.lists(st.sampled_from([(decision, option) for decision, options in over.items() for option in options]), max_size=5))
+    hard = [
+        Factor(factor.scope, factor.table, factor.otherwise, i)
+        for i, factor in enumerate(draw(st.lists(factors(over, st.none()), max_size=6)))
+    ]
+    pins = draw(
+        st.lists(
+            st.sampled_from([(decision, option) for decision, options in over.items() for option in options]),
+            max_size=5,
+        )
+    )
     return over, hard + [Factor((decision,), {(option,): 0}, None, "pin") for decision, option in pins]
 
 
@@ -80,7 +90,9 @@ def test_ranks_every_configuration_once_best_first(problem: Problem) -> None:
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(problem=problems())
-def test_options_that_a_table_treats_alike_may_be_taken_together(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_that_a_table_treats_alike_may_be_taken_together(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("reasoner.solve.kinds._MANY", 2)
     over, all_factors = problem
     expected = brute_force.ranked(over, all_factors)
@@ -113,14 +125,18 @@ def test_smallest_relaxations_are_all_and_smallest(problem: Problem, only_pins: 
     found = smallest_relaxations(over, hard, may_change, limit=1000)
     expected = brute_force.smallest_relaxations(over, hard, may_change)
     assert len(found) == len(expected)
-    assert {frozenset(hard.index(factor) for factor in given_up) for given_up in found} == {frozenset(chosen) for chosen in expected}
+    assert {frozenset(hard.index(factor) for factor in given_up) for given_up in found} == {
+        frozenset(chosen) for chosen in expected
+    }
 
 
 @settings(max_examples=100)
 @given(st.data())
 def test_ranked_criteria_order_as_tuples_do(data: st.DataObject) -> None:
     over = data.draw(domains(most_decisions=4))
-    criteria = data.draw(st.lists(st.lists(factors(over, st.integers(-9, 9)), max_size=4), min_size=1, max_size=3))
+    criteria = data.draw(
+        st.lists(st.lists(factors(over, st.integers(-9, 9)), max_size=4), min_size=1, max_size=3)
+    )
     packed = lexicographic(criteria)
     tuples = [
         (tuple(brute_force.value(list(criterion), configuration) for criterion in criteria), configuration)
@@ -144,9 +160,14 @@ def test_independent_decisions_are_not_multiplied() -> None:
 
 
 def test_what_is_allowed_generates_candidates() -> None:
-    """Four decisions of fifty options each, of which the first determines the others: 50 rows, not fifty to the fourth."""
+    """Four decisions of fifty options each, of which the first determines the others: 50 rows, not fifty to
+    the fourth.
+    """
     over = {decision: [f"o{j}" for j in range(50)] for decision in ("wheel", "release", "python", "variant")}
-    determined = [Factor(("wheel", other), {(f"o{j}", f"o{j * 7 % 50}"): 0 for j in range(50)}, None) for other in ("release", "python", "variant")]
+    determined = [
+        Factor(("wheel", other), {(f"o{j}", f"o{j * 7 % 50}"): 0 for j in range(50)}, None)
+        for other in ("release", "python", "variant")
+    ]
     solution = solve(over, [*determined, Factor(("wheel",), {("o3",): 4})])
     assert solution.best() == {"wheel": "o3", "release": "o21", "python": "o21", "variant": "o21"}
     assert solution.largest_table <= 50 * 50
@@ -154,7 +175,9 @@ def test_what_is_allowed_generates_candidates() -> None:
 
 def test_a_table_that_is_too_large_is_refused_with_the_decisions() -> None:
     over = {f"d{i}": [f"o{j}" for j in range(10)] for i in range(4)}
-    everything = Factor(tuple(over), {taken: number for number, taken in enumerate(itertools.product(*over.values()))})
+    everything = Factor(
+        tuple(over), {taken: number for number, taken in enumerate(itertools.product(*over.values()))}
+    )
     with pytest.raises(TooWide, match="d0") as refusal:
         solve(over, [everything], max_rows=1000)
     assert set(refusal.value.decisions) == set(over)

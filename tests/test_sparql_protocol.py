@@ -1,6 +1,8 @@
-"""The SPARQL 1.1 protocol as its public suite tests it (https://w3c.github.io/rdf-tests/sparql/sparql11/protocol/): 27 query tests, and 7 updates.
+"""The SPARQL 1.1 protocol as its public suite tests it
+(https://w3c.github.io/rdf-tests/sparql/sparql11/protocol/): 27 query tests, and 7 updates.
 
-The requests are written down here after the suite's description, each with what is to come of it. An endpoint that only reads refuses every update.
+The requests are written down here after the suite's description, each with what is to come of it. An endpoint
+that only reads refuses every update.
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ from tests.serving import Service, serving
 
 DATA = "http://kasei.us/2009/09/sparql/data/data{}.rdf"
 ONE, TWO, THREE = (DATA.format(n) for n in (1, 2, 3))
-DIRECT, FORM, UPDATE = "application/sparql-query", "application/x-www-form-urlencoded", "application/sparql-update"
+DIRECT, FORM, UPDATE = (
+    "application/sparql-query",
+    "application/x-www-form-urlencoded",
+    "application/sparql-update",
+)
 BOTH_DEFAULT = f"ASK {{ <{ONE}> a ?type . <{TWO}> a ?type . }}"
 BOTH_NAMED = f"ASK {{ GRAPH ?g1 {{ <{ONE}> a ?type }} GRAPH ?g2 {{ <{TWO}> a ?type }} }}"
 FULL = f"ASK {{ <{THREE}> a ?type GRAPH ?g1 {{ <{ONE}> a ?type }} GRAPH ?g2 {{ <{TWO}> a ?type }} }}"
@@ -40,8 +46,14 @@ uvicorn.run(application(Engine([sys.argv[2]])), port=int(sys.argv[1]), log_level
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service over the three documents of the suite, each in the graph of its address."""
     data = tmp_path_factory.mktemp("suite") / "data.nq"
-    document, typed = "<http://xmlns.com/foaf/0.1/Document>", "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
-    data.write_text("".join(f"<{graph}> {typed} {document} <{graph}> .\n" for graph in (ONE, TWO, THREE)), encoding="utf-8")
+    document, typed = (
+        "<http://xmlns.com/foaf/0.1/Document>",
+        "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>",
+    )
+    data.write_text(
+        "".join(f"<{graph}> {typed} {document} <{graph}> .\n" for graph in (ONE, TWO, THREE)),
+        encoding="utf-8",
+    )
     port = free_port()
     with serving(port, [sys.executable, "-c", SERVER, str(port), str(data)]) as running:
         yield running
@@ -58,30 +70,59 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         pytest.param("POST", NAMED, BOTH_NAMED, DIRECT, "", id="named-graphs-post"),
         pytest.param("GET", [("query", BOTH_NAMED), *NAMED], None, "", "", id="named-graphs-get"),
         pytest.param("POST", [("default-graph-uri", THREE), *NAMED], FULL, DIRECT, "", id="whole-dataset"),
-        pytest.param("POST", NAMED, f"ASK FROM <{THREE}> {BOTH_NAMED.removeprefix('ASK')}", DIRECT, "", id="the-protocol-before-the-query"),
+        pytest.param(
+            "POST",
+            NAMED,
+            f"ASK FROM <{THREE}> {BOTH_NAMED.removeprefix('ASK')}",
+            DIRECT,
+            "",
+            id="the-protocol-before-the-query",
+        ),
         pytest.param("POST", [], "ASK {}", DIRECT, "application/sparql-results+xml", id="boolean-as-xml"),
     ],
 )
-def test_questions_that_are_true(suite: Service, method: str, address: list[tuple[str, str]], body: str, media_type: str, accept: str) -> None:
+def test_questions_that_are_true(
+    suite: Service, method: str, address: list[tuple[str, str]], body: str, media_type: str, accept: str
+) -> None:
     headers = {name: value for name, value in (("Content_Type", media_type), ("Accept", accept)) if value}
     answer = suite.send(method, f"/sparql?{urlencode(address)}", body, **headers)
     assert answer.status == 200, answer.body
-    assert answer.body["boolean"] is True if isinstance(answer.body, dict) else "<boolean>true</boolean>" in answer.body
+    assert (
+        answer.body["boolean"] is True
+        if isinstance(answer.body, dict)
+        else "<boolean>true</boolean>" in answer.body
+    )
 
 
 @pytest.mark.parametrize(
     ("query", "types"),
     [
-        ("SELECT (1 AS ?value) {}", ("application/sparql-results+xml", "application/sparql-results+json", "text/tab-separated-values", "text/csv")),
+        (
+            "SELECT (1 AS ?value) {}",
+            (
+                "application/sparql-results+xml",
+                "application/sparql-results+json",
+                "text/tab-separated-values",
+                "text/csv",
+            ),
+        ),
         ("ASK {}", ("application/sparql-results+xml", "application/sparql-results+json")),
         ("DESCRIBE <http://example.org/>", ("application/rdf+xml", "text/turtle", "application/n-triples")),
         ("CONSTRUCT { <s> <p> 1 } WHERE {}", ("application/rdf+xml", "text/turtle", "application/n-triples")),
     ],
 )
 def test_answers_come_in_a_fitting_form(suite: Service, query: str, types: tuple[str, ...]) -> None:
-    assert suite.send("POST", "/sparql", query, Content_Type=DIRECT).headers["content-type"].partition(";")[0] in types
+    assert (
+        suite.send("POST", "/sparql", query, Content_Type=DIRECT).headers["content-type"].partition(";")[0]
+        in types
+    )
     for accept in types:
-        assert suite.send("POST", "/sparql", query, Content_Type=DIRECT, Accept=accept).headers["content-type"].partition(";")[0] == accept
+        assert (
+            suite.send("POST", "/sparql", query, Content_Type=DIRECT, Accept=accept)
+            .headers["content-type"]
+            .partition(";")[0]
+            == accept
+        )
     assert suite.send("POST", "/sparql", query, Content_Type=DIRECT, Accept="image/png").status == 406
 
 
@@ -96,15 +137,31 @@ def test_answers_come_in_a_fitting_form(suite: Service, query: str, types: tuple
         pytest.param("POST", [], "ASK {}".encode("utf-16"), f"{DIRECT}; charset=UTF-16", id="no-utf-8"),
         pytest.param("POST", [], urlencode({"query": "ASK"}), FORM, id="syntax"),
         pytest.param("GET", [("update", "CLEAR ALL")], None, "", id="update-by-get"),
-        pytest.param("POST", [], urlencode([("update", "CLEAR NAMED"), ("update", "CLEAR DEFAULT")]), FORM, id="two-updates"),
+        pytest.param(
+            "POST",
+            [],
+            urlencode([("update", "CLEAR NAMED"), ("update", "CLEAR DEFAULT")]),
+            FORM,
+            id="two-updates",
+        ),
         pytest.param("POST", [], "CLEAR NAMED", "text/plain", id="update-media-type"),
         pytest.param("POST", [], urlencode({"update": "CLEAR NAMED"}), "", id="update-without-its-type"),
-        pytest.param("POST", [], "CLEAR NAMED".encode("utf-16"), f"{UPDATE}; charset=UTF-16", id="update-no-utf-8"),
+        pytest.param(
+            "POST", [], "CLEAR NAMED".encode("utf-16"), f"{UPDATE}; charset=UTF-16", id="update-no-utf-8"
+        ),
         pytest.param("POST", [], urlencode({"update": "CLEAR XYZ"}), FORM, id="update-syntax"),
-        pytest.param("POST", [("using-named-graph-uri", ONE)], "INSERT { ?s a ?t } USING <urn:g> WHERE { ?s a ?t }", UPDATE, id="update-dataset"),
+        pytest.param(
+            "POST",
+            [("using-named-graph-uri", ONE)],
+            "INSERT { ?s a ?t } USING <urn:g> WHERE { ?s a ?t }",
+            UPDATE,
+            id="update-dataset",
+        ),
     ],
 )
-def test_bad_requests_are_refused(suite: Service, method: str, address: list[tuple[str, str]], body: str | bytes | None, media_type: str) -> None:
+def test_bad_requests_are_refused(
+    suite: Service, method: str, address: list[tuple[str, str]], body: str | bytes | None, media_type: str
+) -> None:
     headers = {"Content_Type": media_type} if media_type else {}
     assert 400 <= suite.send(method, f"/sparql?{urlencode(address)}", body, **headers).status < 500
 
@@ -116,15 +173,26 @@ INSERT = "INSERT DATA { GRAPH <http://example.org/new> { <urn:a> <urn:b> <urn:c>
     ("address", "body", "media_type"),
     [
         pytest.param([("using-graph-uri", ONE)], INSERT, UPDATE, id="default-graph"),
-        pytest.param([("using-graph-uri", ONE), ("using-graph-uri", TWO)], INSERT, UPDATE, id="default-graphs"),
-        pytest.param([("using-named-graph-uri", ONE), ("using-named-graph-uri", TWO)], INSERT, UPDATE, id="named-graphs"),
-        pytest.param([("using-graph-uri", ONE), ("using-named-graph-uri", TWO)], INSERT, UPDATE, id="whole-dataset"),
+        pytest.param(
+            [("using-graph-uri", ONE), ("using-graph-uri", TWO)], INSERT, UPDATE, id="default-graphs"
+        ),
+        pytest.param(
+            [("using-named-graph-uri", ONE), ("using-named-graph-uri", TWO)],
+            INSERT,
+            UPDATE,
+            id="named-graphs",
+        ),
+        pytest.param(
+            [("using-graph-uri", ONE), ("using-named-graph-uri", TWO)], INSERT, UPDATE, id="whole-dataset"
+        ),
         pytest.param([], urlencode({"update": INSERT}), FORM, id="post-form"),
         pytest.param([], INSERT, UPDATE, id="post-direct"),
         pytest.param([], "CLEAR SILENT GRAPH <named1> ; " + INSERT, UPDATE, id="base"),
     ],
 )
-def test_updates_are_refused_and_change_nothing(suite: Service, address: list[tuple[str, str]], body: str, media_type: str) -> None:
+def test_updates_are_refused_and_change_nothing(
+    suite: Service, address: list[tuple[str, str]], body: str, media_type: str
+) -> None:
     assert suite.send("POST", f"/sparql?{urlencode(address)}", body, Content_Type=media_type).status == 403
     assert suite.query("ASK { GRAPH <http://example.org/new> { ?s ?p ?o } }").body["boolean"] is False
     for update in (INSERT, "LOAD <http://127.0.0.1:9/>", "CLEAR ALL"):
@@ -209,26 +277,40 @@ def test_the_word_alone_is_no_harm(query: str) -> None:
 
 
 def test_tokens_are_the_whole_query() -> None:
-    for query in (*DISGUISES, "SELECT * { ?a <urn:b> 'it\\'s', \"\"\"a \"quoted\" # no comment\"\"\" FILTER(?a<3 && ?b>.5e3) } # end"):
+    for query in (
+        *DISGUISES,
+        'SELECT * { ?a <urn:b> \'it\\\'s\', """a "quoted" # no comment""" FILTER(?a<3 && ?b>.5e3) } # end',
+    ):
         assert "".join(token.text for token in tokens(query)) == unescaped(query)
     assert depth("SELECT * { { ( [ '{{{{' ] ) } } # {{{") == 4
 
 
 def test_names_that_the_engine_refuses_are_written_out() -> None:
-    written = with_whole_names("PREFIX cap: <urn:own:> SELECT * { kb:torch-2.13.0-cu130 on:needs cap:x.1.2 ; rdfs:label 'kb:a.b.c' } # kb:a.b.c")
+    written = with_whole_names(
+        "PREFIX cap: <urn:own:> SELECT * { kb:torch-2.13.0-cu130 on:needs cap:x.1.2 ; rdfs:label 'kb:a.b.c' } # kb:a.b.c"
+    )
     assert f"<{PREFIXES['kb']}torch-2.13.0-cu130>" in written
     assert "<" in with_whole_names("ASK { ?x sh:prefix kb:torch-2.13.0 }")  # the word alone declares nothing
-    assert "on:needs" in written and "cap:x.1.2" in written and "'kb:a.b.c'" in written and "# kb:a.b.c" in written
+    assert (
+        "on:needs" in written
+        and "cap:x.1.2" in written
+        and "'kb:a.b.c'" in written
+        and "# kb:a.b.c" in written
+    )
 
 
 def test_every_shipped_name_can_be_asked_for_with_its_prefix(suite: Service) -> None:
     store = full_store([])[1]
-    terms = {term for quad in store.store for term in (quad.subject, quad.predicate, quad.object, quad.graph_name)}
+    terms = {
+        term for quad in store.store for term in (quad.subject, quad.predicate, quad.object, quad.graph_name)
+    }
     iris = {term.value for term in terms if isinstance(term, ox.NamedNode)}
     names = {iri: name for iri in iris if (name := prefixed(iri)) != iri}
     assert len(names) > 2_500
     for iri, name in names.items():
-        found: Any = store.store.query(with_whole_names(f"SELECT ?s {{ VALUES ?s {{ {name} }} }}"), prefixes=PREFIXES)
+        found: Any = store.store.query(
+            with_whole_names(f"SELECT ?s {{ VALUES ?s {{ {name} }} }}"), prefixes=PREFIXES
+        )
         assert [row["s"].value for row in found] == [iri]
     for start in range(0, len(names), 200):
         some = list(names)[start : start + 200]

@@ -1,4 +1,6 @@
-"""A plan stands on facts and rules: take one away, and what rested on it changes or goes, down to the lines of the generated files."""
+"""A plan stands on facts and rules: take one away, and what rested on it changes or goes, down to the lines
+of the generated files.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,13 @@ from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
 
 ZEN5 = {
-    "cpu": {"features": ["avx512_bf16", "avx512f", "avx2"], "vendor": "AuthenticAMD", "isa_level": "x86_64_v4", "cores": 2, "usable_cores": 2},
+    "cpu": {
+        "features": ["avx512_bf16", "avx512f", "avx2"],
+        "vendor": "AuthenticAMD",
+        "isa_level": "x86_64_v4",
+        "cores": 2,
+        "usable_cores": 2,
+    },
     "gpus": [],
     "exclusive": True,
     "wheels": ["torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl"],
@@ -39,20 +47,34 @@ def whole() -> Plan:
 
 def lines(plan: Plan, folder: Path) -> set[str]:
     write_bundle(plan, folder)
-    texts = ((folder / name).read_text(encoding="utf-8") for name in ("ontune.def", "run.sh", "requirements.txt"))
+    texts = (
+        (folder / name).read_text(encoding="utf-8") for name in ("ontune.def", "run.sh", "requirements.txt")
+    )
     return {line.strip() for text in texts for line in text.splitlines()}
 
 
 @pytest.mark.parametrize(
     ("removed", "decision", "before", "line"),
     [
-        (["kb/facts/effects/memory_cpu.ttl", "kb/facts/effects/precision_cpu.ttl"], "allocator", "tcmalloc", "LD_PRELOAD"),
+        (
+            ["kb/facts/effects/memory_cpu.ttl", "kb/facts/effects/precision_cpu.ttl"],
+            "allocator",
+            "tcmalloc",
+            "LD_PRELOAD",
+        ),
         (["kb/facts/convergence.ttl", "kb/evidence/convergence-"], "precision", "bf16", "precision=bf16"),
-        (["rules/derivations/situations.ttl"], "memory_format", "channels_last", "memory_format=channels_last"),
+        (
+            ["rules/derivations/situations.ttl"],
+            "memory_format",
+            "channels_last",
+            "memory_format=channels_last",
+        ),
         (["rules/conflicts/builds.ttl"], "wheel", "torch-2.13.0-cpu", "2.13.0+cpu"),
     ],
 )
-def test_what_rested_on_it_goes(whole: Plan, tmp_path: Path, removed: list[str], decision: str, before: str, line: str) -> None:
+def test_what_rested_on_it_goes(
+    whole: Plan, tmp_path: Path, removed: list[str], decision: str, before: str, line: str
+) -> None:
     assert whole.option(decision) == before
     assert any(line in text for text in lines(whole, tmp_path / "whole"))
     without = plan_without(*removed)

@@ -34,9 +34,16 @@ PREFIXES = "@prefix on: <https://w3id.org/ontune#> . @prefix skos: <http://www.w
 def test_overrides_are_typed_and_recorded() -> None:
     target = probe(overrides={"cpu.usable_cores": "1", "gpus": '[{"model": "X"}]', "glibc": "2.10"})
     target = target.with_overrides({"gpus[0].driver": "535.104", "exclusive": "true", "memory_gib": "null"})
-    assert target.facts["gpus"][0]["driver"] == "535.104" and target.facts["glibc"] == "2.10" and target.facts["exclusive"] is True
+    assert (
+        target.facts["gpus"][0]["driver"] == "535.104"
+        and target.facts["glibc"] == "2.10"
+        and target.facts["exclusive"] is True
+    )
     assert target.facts["overrides"]["gpus[0].driver"] == "535.104" and "memory_gib" in target.unknown()
-    assert any(quad.predicate.value == on("override") and quad.object.value == 'glibc="2.10"' for quad in target.quads(NODE, GRAPH))
+    assert any(
+        quad.predicate.value == on("override") and quad.object.value == 'glibc="2.10"'
+        for quad in target.quads(NODE, GRAPH)
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,12 +72,20 @@ def test_wrong_overrides_are_refused(key: str, value: str, complaint: str) -> No
 
 def test_every_form_of_a_target_reads_back(tmp_path: Path) -> None:
     (tmp_path / "smi.xml").write_text(GPU)
-    target = probe(cpuinfo=DUMP, nvidia_smi=tmp_path / "smi.xml", overrides={"glibc": "2.28", "exclusive": "true"})
+    target = probe(
+        cpuinfo=DUMP, nvidia_smi=tmp_path / "smi.xml", overrides={"glibc": "2.28", "exclusive": "true"}
+    )
     (tmp_path / "t.json").write_text(json.dumps(target.to_json()))
     (tmp_path / "t.yaml").write_text(target.to_yaml())
     (tmp_path / "t.ttl").write_text(target.to_turtle())
-    assert load_target(str(tmp_path / "t.json")).facts == load_target(str(tmp_path / "t.yaml")).facts == target.facts
-    assert load_target(str(tmp_path / "t.ttl")).facts | {"overrides": None} == target.facts | {"overrides": None}
+    assert (
+        load_target(str(tmp_path / "t.json")).facts
+        == load_target(str(tmp_path / "t.yaml")).facts
+        == target.facts
+    )
+    assert load_target(str(tmp_path / "t.ttl")).facts | {"overrides": None} == target.facts | {
+        "overrides": None
+    }
 
 
 def test_unknown_is_stated_and_known_none_is_not() -> None:
@@ -91,9 +106,13 @@ def test_unknown_is_stated_and_known_none_is_not() -> None:
         ('on:exclusive "0"^^xsd:boolean', "exclusive", False),
     ],
 )
-def test_numbers_have_every_form_that_their_datatype_gives_them(written: str, key: str, value: object, tmp_path: Path) -> None:
+def test_numbers_have_every_form_that_their_datatype_gives_them(
+    written: str, key: str, value: object, tmp_path: Path
+) -> None:
     path = tmp_path / "machine.ttl"
-    path.write_text(PREFIXES + f"@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .\n<urn:m> a on:Target ; {written} .\n")
+    path.write_text(
+        PREFIXES + f"@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .\n<urn:m> a on:Target ; {written} .\n"
+    )
     found = load_target(str(path)).facts[key]
     assert found == value and isinstance(found, bool) is isinstance(value, bool)
 
@@ -109,25 +128,38 @@ def test_numbers_have_every_form_that_their_datatype_gives_them(written: str, ke
 )
 def test_what_only_claims_to_be_a_number_is_refused(written: str, tmp_path: Path) -> None:
     path = tmp_path / "machine.ttl"
-    path.write_text(PREFIXES + f"@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .\n<urn:m> a on:Target ; {written} .\n")
+    path.write_text(
+        PREFIXES + f"@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .\n<urn:m> a on:Target ; {written} .\n"
+    )
     with pytest.raises(BadInput, match=r"memory_gib|nodes|exclusive"):
         load_target(str(path))
 
 
 def test_versions_have_sort_keys() -> None:
-    target = probe(cpuinfo=DUMP, overrides={"glibc": "2.9", "gpus": '[{"driver": "535.54.03", "compute_capability": "12.0"}]'})
+    target = probe(
+        cpuinfo=DUMP,
+        overrides={"glibc": "2.9", "gpus": '[{"driver": "535.54.03", "compute_capability": "12.0"}]'},
+    )
     keys = {quad.predicate.value: quad.object.value for quad in target.quads(NODE, GRAPH)}
-    assert (keys[on("glibcKey")], keys[on("driverKey")], keys[on("computeCapabilityKey")]) == ("0002.0009", "0535.0054.0003", "0012.0000")
+    assert (keys[on("glibcKey")], keys[on("driverKey")], keys[on("computeCapabilityKey")]) == (
+        "0002.0009",
+        "0535.0054.0003",
+        "0012.0000",
+    )
 
 
 def test_one_accelerator_in_turtle_stands_for_several(tmp_path: Path) -> None:
     path = tmp_path / "node.ttl"
-    path.write_text(PREFIXES + '<urn:n> a on:Target ; on:accelerators 8 ; on:gpu [ on:model "X" ; on:memoryGib 80.0 ] .')
+    path.write_text(
+        PREFIXES + '<urn:n> a on:Target ; on:accelerators 8 ; on:gpu [ on:model "X" ; on:memoryGib 80.0 ] .'
+    )
     facts = load_target(str(path)).facts
     assert len(facts["gpus"]) == 8 and facts["gpus"][7]["memory_gib"] == 80.0
 
 
-@pytest.mark.parametrize("text", ["gpus: {model: H100, count: 8}", "gpus: [{model: H100, count: 3}, {model: H100, count: 5}]"])
+@pytest.mark.parametrize(
+    "text", ["gpus: {model: H100, count: 8}", "gpus: [{model: H100, count: 3}, {model: H100, count: 5}]"]
+)
 def test_accelerators_are_counted_or_listed(tmp_path: Path, text: str) -> None:
     (tmp_path / "n.yaml").write_text(text)
     gpus = load_target(str(tmp_path / "n.yaml")).facts["gpus"]
@@ -140,17 +172,27 @@ def test_accelerators_are_counted_or_listed(tmp_path: Path, text: str) -> None:
         ("a.yaml", "glibcc: '2.3'\n", r"a\.yaml: unknown key 'glibcc'.*did you mean 'glibc'"),
         ("a.yaml", "glibc: 2.34\n", r"a\.yaml: key 'glibc' has the value 2\.34; expected a text"),
         ("a.yaml", "memory_gib: -1\n", r"a\.yaml: key 'memory_gib'.*expected GiB above 0"),
-        ("a.yaml", "cpu: {cores: 4, usable_cores: 8}\n", r"a\.yaml: key 'cpu.usable_cores'.*no more than cpu.cores"),
+        (
+            "a.yaml",
+            "cpu: {cores: 4, usable_cores: 8}\n",
+            r"a\.yaml: key 'cpu.usable_cores'.*no more than cpu.cores",
+        ),
         ("a.yaml", "gpus: [{driver: abc}]\n", r"a\.yaml: key 'gpus\[0\]\.driver'.*such as 535"),
         ("a.yaml", "glibc: [\n", r"a\.yaml:2: malformed YAML"),
         ("a.yaml", "- glibc\n", r"a\.yaml: does not hold an object"),
         ("a.json", '{\n"glibc": }', r"a\.json:2: malformed JSON"),
-        ("a.ttl", "@prefix on: <https://w3id.org/ontune#> .\n<urn:x> a on:Target ; on:cores 'four' .", r"a\.ttl: key 'cpu.cores'"),
+        (
+            "a.ttl",
+            "@prefix on: <https://w3id.org/ontune#> .\n<urn:x> a on:Target ; on:cores 'four' .",
+            r"a\.ttl: key 'cpu.cores'",
+        ),
         ("a.ttl", "<urn:x> a\n", r"a\.ttl:\d+: "),
         ("a.ttl", "<urn:x> a <urn:y> .", r"a\.ttl: describes 0 resources"),
     ],
 )
-def test_a_wrong_target_file_names_file_and_key_or_line(tmp_path: Path, name: str, text: str, complaint: str) -> None:
+def test_a_wrong_target_file_names_file_and_key_or_line(
+    tmp_path: Path, name: str, text: str, complaint: str
+) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(BadInput, match=complaint):
         load_target(str(tmp_path / name))
@@ -170,16 +212,25 @@ def test_a_wrong_target_file_names_file_and_key_or_line(tmp_path: Path, name: st
         ("rtx", None, None),
     ],
 )
-def test_a_products_name_tells_what_is_unknown(tmp_path: Path, name: str, arch: str | None, memory: float | None) -> None:
+def test_a_products_name_tells_what_is_unknown(
+    tmp_path: Path, name: str, arch: str | None, memory: float | None
+) -> None:
     (tmp_path / "t.yaml").write_text(f"gpus: [{{model: {name}}}]\n")
     (found,) = load_target(str(tmp_path / "t.yaml")).facts["gpus"]
     assert (found["arch"], found["memory_gib"]) == (arch, memory)
 
 
 def test_what_a_driver_says_is_not_overruled_by_the_product(tmp_path: Path) -> None:
-    (tmp_path / "t.yaml").write_text("gpus: [{model: NVIDIA A100-SXM4-80GB, memory_gib: 79.3}, {model: NVIDIA A100-SXM4-80GB, mig: slice}]\n")
+    (tmp_path / "t.yaml").write_text(
+        "gpus: [{model: NVIDIA A100-SXM4-80GB, memory_gib: 79.3}, {model: NVIDIA A100-SXM4-80GB, mig: slice}]\n"
+    )
     whole, slice_ = load_target(str(tmp_path / "t.yaml")).facts["gpus"]
-    assert (whole["memory_gib"], whole["arch"], slice_["memory_gib"], slice_["arch"]) == (79.3, "sm_80", None, "sm_80")
+    assert (whole["memory_gib"], whole["arch"], slice_["memory_gib"], slice_["arch"]) == (
+        79.3,
+        "sm_80",
+        None,
+        "sm_80",
+    )
 
 
 def test_the_example_of_the_documentation_is_read_as_it_says(tmp_path: Path) -> None:
@@ -187,7 +238,11 @@ def test_the_example_of_the_documentation_is_read_as_it_says(tmp_path: Path) -> 
     (by_hand,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (tmp_path / "node.yaml").write_text(by_hand)
     found = load_target(str(tmp_path / "node.yaml")).facts
-    assert (found["gpus"][0]["arch"], found["gpus"][0]["driver"], found["cpu"]["usable_cores"]) == ("sm_90", "550.54.15", 28)
+    assert (found["gpus"][0]["arch"], found["gpus"][0]["driver"], found["cpu"]["usable_cores"]) == (
+        "sm_90",
+        "550.54.15",
+        28,
+    )
 
 
 def test_a_new_product_is_one_turtle_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,6 +321,9 @@ def test_what_settles_a_capability_is_a_key_of_the_probe() -> None:
 
 def test_every_key_of_the_contract_is_there() -> None:
     known = set(fact_keys("hardware").all_paths())
-    cpu = {f"cpu.{name}" for name in ("isa_level", "microarchitecture", "confidence", "cores", "usable_cores", "features[]")}
+    cpu = {
+        f"cpu.{name}"
+        for name in ("isa_level", "microarchitecture", "confidence", "cores", "usable_cores", "features[]")
+    }
     gpus = {f"gpus[].{name}" for name in ("model", "arch", "memory_gib", "driver", "cuda_max")}
     assert cpu | gpus | {"memory_gib", "glibc", "runtimes[]", "scheduler", "exclusive"} <= known

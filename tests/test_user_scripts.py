@@ -1,4 +1,6 @@
-"""A user's own training script: carried in the bundle, run with the plan's environment, its code options applied by one call."""
+"""A user's own training script: carried in the bundle, run with the plan's environment, its code options
+applied by one call.
+"""
 
 from __future__ import annotations
 
@@ -95,13 +97,17 @@ def small():
 def scripted(folder: Path, framework: str, source: str, **workload: object) -> Plan:
     script = folder / "my train.py"
     script.write_text(source)
-    return plans.plan(framework, "debian-12", network=None, script=str(script), arguments=["--epochs", "it's 3"], **workload)
+    return plans.plan(
+        framework, "debian-12", network=None, script=str(script), arguments=["--epochs", "it's 3"], **workload
+    )
 
 
 def run(plan: Plan, folder: Path, python: Path) -> dict[str, object]:
     bundle = write_bundle(plan, folder / "bundle")
     variables = {**os.environ, "ONTUNE_PYTHON": str(python), "ONTUNE_CORES": "1"}
-    done = subprocess.run([bundle.run_script, "--more"], capture_output=True, text=True, check=False, env=variables)
+    done = subprocess.run(
+        [bundle.run_script, "--more"], capture_output=True, text=True, check=False, env=variables
+    )
     assert done.returncode == 0, done.stderr
     assert "not applied" not in done.stderr
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -110,7 +116,13 @@ def run(plan: Plan, folder: Path, python: Path) -> dict[str, object]:
 @pytest.mark.slow
 def test_a_pytorch_script_gets_the_options_by_one_call(tmp_path: Path, frameworks: Path) -> None:
     found = run(scripted(tmp_path, "pytorch", PYTORCH), tmp_path, frameworks)
-    assert found == {"precision": "torch.bfloat16", "state": True, "memory_format": True, "threads": 1, "arguments": ["--epochs", "it's 3", "--more"]}
+    assert found == {
+        "precision": "torch.bfloat16",
+        "state": True,
+        "memory_format": True,
+        "threads": 1,
+        "arguments": ["--epochs", "it's 3", "--more"],
+    }
 
 
 @pytest.mark.slow
@@ -123,7 +135,9 @@ def test_a_tensorflow_script_gets_the_options_by_one_call(tmp_path: Path, framew
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("framework", "source"), [("pytorch", PYTORCH), ("tensorflow", TENSORFLOW)])
-def test_the_module_checks_itself_as_the_image_does(framework: str, source: str, tmp_path: Path, frameworks: Path) -> None:
+def test_the_module_checks_itself_as_the_image_does(
+    framework: str, source: str, tmp_path: Path, frameworks: Path
+) -> None:
     bundle = write_bundle(scripted(tmp_path, framework, source), tmp_path / "bundle")
     module = bundle.folder / "workload" / "ontune_settings.py"
     told = {**os.environ, "ONTUNE_USABLE_CORES": "1"}
@@ -132,21 +146,39 @@ def test_the_module_checks_itself_as_the_image_does(framework: str, source: str,
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["precision"] == "bf16" and found["threads"] == 1
     assert found["torch" if framework == "pytorch" else "tensorflow"]
-    idle = {"def apply(model):": "def apply(model):\n    return model\n", "def apply():": "def apply():\n    return\n"}
+    idle = {
+        "def apply(model):": "def apply(model):\n    return model\n",
+        "def apply():": "def apply():\n    return\n",
+    }
     text = module.read_text()
     module.write_text(next(text.replace(begin, begun) for begin, begun in idle.items() if begin in text))
     ignored = subprocess.run([frameworks, module], capture_output=True, text=True, check=False, env=told)
-    assert ignored.returncode == 1 and "not in effect: " in ignored.stderr and "precision=bf16, found fp32" in ignored.stderr
+    assert (
+        ignored.returncode == 1
+        and "not in effect: " in ignored.stderr
+        and "precision=bf16, found fp32" in ignored.stderr
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.apptainer
 def test_a_whole_script_trains_in_an_image_of_two_stages(apptainer: Apptainer, tmp_path: Path) -> None:
-    """With a file of its own, requirements, arguments, and a package that is there to install and gone in the image."""
+    """With a file of its own, requirements, arguments, and a package that is there to install and gone in the
+    image.
+    """
     (tmp_path / "networks.py").write_text(NETWORKS)
     more = {"files": ["networks.py"], "requires": ["tqdm>=4,<5"], "build_packages": ["file"]}
-    plan = plans.plan("pytorch", "debian-12", network=None, script=_written(tmp_path, WHOLE), arguments=["--note", "it's mine"], **more)
-    plan = dataclasses.replace(plan, requirements=({"asked": "tqdm>=4,<5", "where": "", "written": "tqdm>=4,<5", "because": ""},))
+    plan = plans.plan(
+        "pytorch",
+        "debian-12",
+        network=None,
+        script=_written(tmp_path, WHOLE),
+        arguments=["--note", "it's mine"],
+        **more,
+    )
+    plan = dataclasses.replace(
+        plan, requirements=({"asked": "tqdm>=4,<5", "where": "", "written": "tqdm>=4,<5", "because": ""},)
+    )
     bundle = write_bundle(plan, tmp_path / "bundle")
     ApptainerRunner(apptainer).prepare(bundle)
     look = "ls /usr/bin/file 2>&1; cut -f1 /opt/ontune/system-packages.txt; /.singularity.d/test"
@@ -155,10 +187,22 @@ def test_a_whole_script_trains_in_an_image_of_two_stages(apptainer: Apptainer, t
     assert '"precision": "bf16"' in inside and '"memory_format": "channels_last"' in inside
     told = {"ONTUNE_CONTAINER_FLAGS": " ".join(apptainer.run_flags), "ONTUNE_CORES": "1"}
     variables = {**os.environ, "PATH": f"{apptainer.folder}:{os.environ['PATH']}", **told}
-    done = subprocess.run([bundle.folder / "job.sh", "--epochs", "4"], cwd=tmp_path, capture_output=True, text=True, check=False, env=variables)
+    done = subprocess.run(
+        [bundle.folder / "job.sh", "--epochs", "4"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=variables,
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert found["kinds"] == ["torch.bfloat16"] and found["tcmalloc"] and found["note"] == "it's mine" and found["steps"] == 32
+    assert (
+        found["kinds"] == ["torch.bfloat16"]
+        and found["tcmalloc"]
+        and found["note"] == "it's mine"
+        and found["steps"] == 32
+    )
     assert found["last"] < found["first"]
 
 
@@ -167,12 +211,18 @@ def _written(folder: Path, source: str) -> str:
     return str(folder / "train.py")
 
 
-def test_the_plan_says_which_options_need_the_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_plan_says_which_options_need_the_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     plan = scripted(tmp_path, "pytorch", PYTORCH)
     recipe = Recipe.from_plan(plan)
     by_the_call = {setting.because.split(": ")[1] for setting in recipe.settings}
     assert by_the_call == {"eager", "bf16", "channels_last", "threads-usable"}
-    from_outside = {taken.option for taken in plan.decisions if any(application.how != "code" for application in taken.apply)}
+    from_outside = {
+        taken.option
+        for taken in plan.decisions
+        if any(application.how != "code" for application in taken.apply)
+    }
     assert {"tcmalloc", "threads-usable", "debian-12"} <= from_outside
     unknown = {"value": None, "low": None, "high": None}
     prediction = {"throughput": {**unknown, "unit": "samples/s"}, "vs_default": unknown, "observations": []}
@@ -185,7 +235,10 @@ def test_the_plan_says_which_options_need_the_call(tmp_path: Path, capsys: pytes
 
 def test_the_run_script_says_which_options_are_code(tmp_path: Path) -> None:
     text = files_of(scripted(tmp_path, "pytorch", PYTORCH), (), ())["run.sh"].decode()
-    assert "ontune_settings.py: compiler: eager, precision: bf16, memory_format: channels_last, threads: threads-usable." in text
+    assert (
+        "ontune_settings.py: compiler: eager, precision: bf16, memory_format: channels_last, threads: threads-usable."
+        in text
+    )
     assert "--setting" not in text
 
 
@@ -224,7 +277,11 @@ def test_folders_and_patterns_keep_their_places(tmp_path: Path) -> None:
         (job / name).write_text(text)
     plan = Reasoner([]).plan(load_workload(str(job / "job.yaml")), load_target("zen5-virtual"))
     bundle = write_bundle(plan, job / "bundle")
-    carried = {str(path.relative_to(bundle.folder / "workload")) for path in (bundle.folder / "workload").rglob("*") if path.is_file()}
+    carried = {
+        str(path.relative_to(bundle.folder / "workload"))
+        for path in (bundle.folder / "workload").rglob("*")
+        if path.is_file()
+    }
     assert carried == {
         "ontune_settings.py", "src/train.py", "src/models/__init__.py", "src/models/parts/__init__.py", "src/models/parts/layers.py",
         "configs/my run.yaml",
@@ -239,8 +296,15 @@ def test_folders_and_patterns_keep_their_places(tmp_path: Path) -> None:
     (job / "src/models/parts/layers.py").write_text("WIDTH = 22\n")
     assert before and label.findall(write_bundle(plan, job / "bundle").definition.read_text()) != before
     (job / "job.yaml").write_text(JOB.replace("[src/models, 'configs/*.yaml']", "['.']"))
-    everything = files_of(Reasoner([]).plan(load_workload(str(job / "job.yaml")), load_target("zen5-virtual")), (), (), bill=False)
-    assert {"workload/configs/other.txt", "workload/src/train.py"} <= set(everything) and not any("bundle" in name for name in everything)
+    everything = files_of(
+        Reasoner([]).plan(load_workload(str(job / "job.yaml")), load_target("zen5-virtual")),
+        (),
+        (),
+        bill=False,
+    )
+    assert {"workload/configs/other.txt", "workload/src/train.py"} <= set(everything) and not any(
+        "bundle" in name for name in everything
+    )
 
 
 JOB = """name: packaged
@@ -265,7 +329,9 @@ traits: [Training]
         ("**x", "is no pattern"),
     ],
 )
-def test_files_that_cannot_be_carried_are_refused_with_file_and_key(name: str, reason: str, tmp_path: Path) -> None:
+def test_files_that_cannot_be_carried_are_refused_with_file_and_key(
+    name: str, reason: str, tmp_path: Path
+) -> None:
     job = tmp_path / "job"
     for folder in ("empty", "linked", "circle"):
         (job / folder).mkdir(parents=True)
@@ -277,7 +343,9 @@ def test_files_that_cannot_be_carried_are_refused_with_file_and_key(name: str, r
     (job / "job.yaml").write_text(f"script: train.py\nframework: pytorch\nfiles: ['{name}']\n")
     with pytest.raises(BadInput) as refusal:
         load_workload(str(job / "job.yaml"))
-    assert str(refusal.value).startswith(f"{job / 'job.yaml'}: key 'files': ") and reason in str(refusal.value)
+    assert str(refusal.value).startswith(f"{job / 'job.yaml'}: key 'files': ") and reason in str(
+        refusal.value
+    )
 
 
 def test_a_link_is_what_it_leads_to_and_a_name_is_no_pattern(tmp_path: Path) -> None:
@@ -285,5 +353,7 @@ def test_a_link_is_what_it_leads_to_and_a_name_is_no_pattern(tmp_path: Path) -> 
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "helper.py").write_text("2")
     (tmp_path / "helper.py").symlink_to("other/helper.py")
-    files = files_of(scripted(tmp_path, "pytorch", PYTORCH, files=["data[1].csv", "helper.py"]), (), (), bill=False)
+    files = files_of(
+        scripted(tmp_path, "pytorch", PYTORCH, files=["data[1].csv", "helper.py"]), (), (), bill=False
+    )
     assert (files["workload/data[1].csv"], files["workload/helper.py"]) == (b"1", b"2")

@@ -1,7 +1,9 @@
-"""Every printed way out is taken: repairs, the ways out of refusals, offers, probes, and the commands that texts name do what they promise.
+"""Every printed way out is taken: repairs, the ways out of refusals, offers, probes, and the commands that
+texts name do what they promise.
 
-Ways are told apart by their template: what is said with the names in it left out. Of each template the first few are executed. The whole grid of
-shipped targets and workloads is a long campaign; a part of it runs always.
+Ways are told apart by their template: what is said with the names in it left out. Of each template the first
+few are executed. The whole grid of shipped targets and workloads is a long campaign; a part of it runs
+always.
 """
 
 from __future__ import annotations
@@ -102,12 +104,16 @@ class Asked:
 
     def plan(self) -> Plan:
         store = reasoner().store
-        return reasoner().plan(load_workload(self.workload, store), load_target(self.target, store), **self.wishes)
+        return reasoner().plan(
+            load_workload(self.workload, store), load_target(self.target, store), **self.wishes
+        )
 
     def worth(self) -> int:
         """What the plan is worth, as a logarithm in the scale of the menu."""
         store = reasoner().store
-        with reasoner()._reasoned(make_request(load_workload(self.workload, store), load_target(self.target, store), **self.wishes)) as (reasons, *_):
+        with reasoner()._reasoned(
+            make_request(load_workload(self.workload, store), load_target(self.target, store), **self.wishes)
+        ) as (reasons, *_):
             return reasons.log_worth
 
     def words(self) -> list[str]:
@@ -133,7 +139,13 @@ def template(way: Mapping[str, Any]) -> str:
         return "stated: " + re.sub(r"[\w.-]+ becomes possible", "becomes possible", way["then"])
     flags = [word for word in way["add"] if word.startswith("--")]
     dropped = [word for word in way["drop"] if word.startswith("--")]
-    promise = "told apart" if PROMISED.search(way["then"]) else "alike" if "nothing that is known" in way["then"] else "possible"
+    promise = (
+        "told apart"
+        if PROMISED.search(way["then"])
+        else "alike"
+        if "nothing that is known" in way["then"]
+        else "possible"
+    )
     return f"add {sorted(set(flags))} drop {sorted(set(dropped))}: {promise}"
 
 
@@ -158,7 +170,11 @@ def take(way: Mapping[str, Any], asked: Asked, option: str, tally: Tally) -> Non
 def stated_rightly(way: Mapping[str, Any], tally: Tally) -> None:
     """What no wish brings about promises no command of its own, and names facts that exist."""
     known = {path.replace("[]", "") for path in fact_keys("hardware").all_paths()}
-    named = [key.replace("[]", "") for found in re.findall(r"\(fact ([^)]*)\)", way["change"]) for key in found.split(", ")]
+    named = [
+        key.replace("[]", "")
+        for found in re.findall(r"\(fact ([^)]*)\)", way["change"])
+        for key in found.split(", ")
+    ]
     tally.check(set(named) <= known and way["drop"] is None and "--pin" not in way["change"], str(way))
 
 
@@ -166,7 +182,11 @@ def questions(asked: Asked, every: bool) -> Iterator[str]:
     """Options to ask about: all, or the ends of each decision's list, where different reasons are met."""
     menu = reasoner().menu
     for decision, options in menu.options.items():
-        chosen = options if every else dict.fromkeys([*options[1 : ASKED // 2 + 1], *options[-(ASKED - ASKED // 2) :]])
+        chosen = (
+            options
+            if every
+            else dict.fromkeys([*options[1 : ASKED // 2 + 1], *options[-(ASKED - ASKED // 2) :]])
+        )
         yield from (f"{menu.name[decision]}={menu.name[option]}" for option in chosen)
 
 
@@ -192,7 +212,10 @@ def follow_plan(asked: Asked, tally: Tally) -> None:
             after = asked.changed([flag, value], []).plan()
             tally.check(after.option(offer["decision"]) == offer["option"], f"{asked}: {offer}")
             ratio = math.exp((asked.changed([flag, value], []).worth() - asked.worth()) / SCALE)
-            tally.check(ratio == pytest.approx(offer["vs_best"]["value"], abs=0.006), f"{asked}: {offer} reached {ratio}")
+            tally.check(
+                ratio == pytest.approx(offer["vs_best"]["value"], abs=0.006),
+                f"{asked}: {offer} reached {ratio}",
+            )
     for unknown in before.unknowns:
         if unknown["would_change"] and tally.once(f"probe: {unknown['fact']}", 1):
             tally.check(set_fact(asked, unknown) == changed_options(before, unknown), f"{asked}: {unknown}")
@@ -227,7 +250,9 @@ def follow_refusal(asked: Asked, tally: Tally) -> None:
 
 
 def report(tally: Tally) -> None:
-    print(f"{sum(tally.executed.values())} printed ways out of {len(tally.executed)} templates executed, {len(tally.failed)} failed")
+    print(
+        f"{sum(tally.executed.values())} printed ways out of {len(tally.executed)} templates executed, {len(tally.failed)} failed"
+    )
     for name, number in sorted(tally.executed.items()):
         print(f"  {number} x {name}")
     assert tally.failed == []
@@ -255,7 +280,9 @@ def test_the_whole_grid_keeps_what_it_promises() -> None:
     report(tally)
 
 
-@pytest.mark.parametrize("key", ["cpu.features", "exclusive", "registry", "scheduler", "storage.tmpdir", "cpu.isa_level"])
+@pytest.mark.parametrize(
+    "key", ["cpu.features", "exclusive", "registry", "scheduler", "storage.tmpdir", "cpu.isa_level"]
+)
 def test_an_unknown_fact_is_settled_by_what_is_printed(key: str) -> None:
     store = reasoner().store
     workload = load_workload("mnist-cnn", store)
@@ -279,32 +306,66 @@ def cli(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, 
     return int(ended.value.code or 0), *capsys.readouterr()
 
 
-def test_the_command_line_does_what_it_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_does_what_it_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("ONTUNE_DATA_HOME", str(tmp_path))
-    job = ["-w", "llama-7b", "-t", "eos-h100"]  # described: no shipped program, which would have no setting for fp8
+    job = [
+        "-w",
+        "llama-7b",
+        "-t",
+        "eos-h100",
+    ]  # described: no shipped program, which would have no setting for fp8
     [way] = json.loads(cli(["why-not", "fp8", *job, "--format", "json"], capsys)[1])["repair"]
     code, out, _ = cli(["plan", *job, *way["add"], "--format", "json"], capsys)
-    assert (code, {"precision": "fp8"}) == (0, {d["decision"]: d["option"] for d in json.loads(out)["decisions"] if d["decision"] == "precision"})
+    assert (code, {"precision": "fp8"}) == (
+        0,
+        {d["decision"]: d["option"] for d in json.loads(out)["decisions"] if d["decision"] == "precision"},
+    )
     code, _, err = cli(["plan", *job, "--pin", "precision=fp8"], capsys)
     assert code == 3 and "\nSmallest way out:\n  --allow precision=fp8\n" in err
-    assert max(map(len, err.splitlines())) <= 100 and err.startswith("error: no configuration meets the request:\n  ")
+    assert max(map(len, err.splitlines())) <= 100 and err.startswith(
+        "error: no configuration meets the request:\n  "
+    )
     assert cli(["plan", *job, "--pin", "precision=fp8", "--allow", "precision=fp8"], capsys)[0] == 0
 
 
 def test_a_new_process_does_what_it_prints(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "ontune", "plan", "-w", "mnist-cnn", "-t", "eos-h100", "--pin", "precision=bf16", "--format", "json"]
-    done = subprocess.run([*command, "--numerics", "exact"], capture_output=True, text=True, cwd=ROOT, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "ontune",
+        "plan",
+        "-w",
+        "mnist-cnn",
+        "-t",
+        "eos-h100",
+        "--pin",
+        "precision=bf16",
+        "--format",
+        "json",
+    ]
+    done = subprocess.run(
+        [*command, "--numerics", "exact"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert done.returncode == 3
     [way] = json.loads(done.stdout)["error"]["repair"]
     assert way["add"] == ["--allow", "precision=bf16"] and way["change"] in done.stderr
-    assert subprocess.run([*command, "--numerics", "exact", *way["add"]], capture_output=True, cwd=ROOT, check=False).returncode == 0
+    assert (
+        subprocess.run(
+            [*command, "--numerics", "exact", *way["add"]], capture_output=True, cwd=ROOT, check=False
+        ).returncode
+        == 0
+    )
 
 
 def test_a_pin_that_a_conflict_forbids_is_never_promised() -> None:
     store = reasoner().store
     workload, target = load_workload("mnist-cnn", store), load_target("genoa-node", store)
     answer = reasoner().why_not("gomp-cpu-affinity", workload, target, framework="pytorch")
-    assert answer["status"] == "conflict" and "GOMP_CPU_AFFINITY" in " ".join(reason["text"] for reason in answer["reasons"])
+    assert answer["status"] == "conflict" and "GOMP_CPU_AFFINITY" in " ".join(
+        reason["text"] for reason in answer["reasons"]
+    )
     assert all(way["add"] is None or "--framework" in way["drop"] for way in answer["repair"])
 
 
@@ -315,7 +376,9 @@ def test_a_conflict_is_named_where_it_is_why_a_configuration_is_worse() -> None:
     menu = reasoner().menu
     named = [reason["text"] for reason in answer["reasons"]]
     if answer["status"] == "beaten":
-        assert named[0].endswith("of the chosen one") or any(store.label(iri) in named[0] for iri in menu.conflicts)
+        assert named[0].endswith("of the chosen one") or any(
+            store.label(iri) in named[0] for iri in menu.conflicts
+        )
 
 
 # ---- commands that texts name
@@ -355,18 +418,32 @@ def test_every_command_that_a_text_names_exists_with_its_flags() -> None:
     for quoted, places in named.items():
         words = quoted.replace("[", " ").replace("]", " ").split()
         command = _command(words)
-        flags = {flag for parameter in getattr(command, "params", ()) for flag in (*parameter.opts, *parameter.secondary_opts)}
-        if command is None or not {word.partition("=")[0] for word in words if word.startswith("-")} <= {*flags, "--"}:
+        flags = {
+            flag
+            for parameter in getattr(command, "params", ())
+            for flag in (*parameter.opts, *parameter.secondary_opts)
+        }
+        if command is None or not {word.partition("=")[0] for word in words if word.startswith("-")} <= {
+            *flags,
+            "--",
+        }:
             wrong.append((quoted, sorted(places)))
     print(f"{len(named)} commands named in texts, {len(wrong)} that do not exist")
     assert len(named) >= 15 and wrong == []
 
 
 def test_every_flag_that_a_text_advises_exists() -> None:
-    known = {flag for name in ("plan", "recipe") for parameter in _command([name]).params for flag in parameter.opts}
+    known = {
+        flag
+        for name in ("plan", "recipe")
+        for parameter in _command([name]).params
+        for flag in parameter.opts
+    }
     for where, text in _texts():
         if where.startswith(("reasoner", "generators/modak", "bench/runners", "rules/conflicts")):
-            advised = set(re.findall(r"(?<![\w-])--(?:pin|forbid|allow|numerics|framework|set|objective|site)\b", text))
+            advised = set(
+                re.findall(r"(?<![\w-])--(?:pin|forbid|allow|numerics|framework|set|objective|site)\b", text)
+            )
             assert advised <= known, where
 
 
@@ -375,14 +452,21 @@ def test_nothing_known_is_never_a_ratio_of_one() -> None:
         for workload in ("mnist-cnn", "lstm"):
             plan = Asked(target, workload, {}).plan()
             ratio = plan.prediction["vs_default"]
-            for one in (ratio, *(other["vs_best"] for other in plan.alternatives), *(offer["vs_best"] for offer in plan.on_request)):
+            for one in (
+                ratio,
+                *(other["vs_best"] for other in plan.alternatives),
+                *(offer["vs_best"] for offer in plan.on_request),
+            ):
                 assert (one["value"], one["low"], one["high"]) != (1.0, 1.0, 1.0), (target, workload)
             if ratio["value"] is None:
                 assert ratio["reason"] and not ratio["parts"] and ratio["low"] is ratio["high"] is None
             else:
                 product = math.prod(part["value"] for part in ratio["parts"])
                 assert ratio["reason"] is None and product == pytest.approx(ratio["value"], rel=5e-3)
-                assert all(len(part["options"]) == 1 and part["low"] <= part["value"] <= part["high"] for part in ratio["parts"])
+                assert all(
+                    len(part["options"]) == 1 and part["low"] <= part["value"] <= part["high"]
+                    for part in ratio["parts"]
+                )
 
 
 def test_what_is_measured_with_another_framework_only_is_named() -> None:
@@ -400,4 +484,6 @@ def test_modak_advises_commands_that_exist(tmp_path: Path) -> None:
     file.write_text(json.dumps({"optimisation": {"enable_autotuning": True, "app_type": "ai_training",
                                                  "app_type-ai_training": {"config": {"ai_framework": "pytorch"}}}}))  # fmt: skip
     [note] = [note for note in read_request(file).notes if "autotuning" in note]
-    assert [_command(words.split()[1:]) is not None for words in re.findall(r"`(ontune [^`]*)`", note)] == [True]
+    assert [_command(words.split()[1:]) is not None for words in re.findall(r"`(ontune [^`]*)`", note)] == [
+        True
+    ]

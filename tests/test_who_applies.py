@@ -1,4 +1,6 @@
-"""Who applies an option, by the plan: what a module or program of Ontune's own is said to do, it does; the rest is the user's to do."""
+"""Who applies an option, by the plan: what a module or program of Ontune's own is said to do, it does; the
+rest is the user's to do.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def reasoner() -> Reasoner:
 
 def job(folder: Path, source: str) -> str:
     (folder / "train.py").write_text(source)
-    (folder / "job.yaml").write_text("script: train.py\ntraits: [training, convolutional]\nframework: pytorch\n")
+    (folder / "job.yaml").write_text(
+        "script: train.py\ntraits: [training, convolutional]\nframework: pytorch\n"
+    )
     return str(folder / "job.yaml")
 
 
@@ -50,16 +54,26 @@ def test_what_no_module_does_is_the_users_to_do(tmp_path: Path) -> None:
     assert by(asked)["distributed"] >= {"user"} and by(asked)["optimizer_impl"] == {"user"}
     assert by(asked)["precision"] == {"hook"} and by(asked)["wheel"] == {"image", "job"}
     said = "\n".join(by_whom(asked))
-    assert re.search(r"^yours to do in the script, nothing else does it: .*optimizer_impl=optimizer-fused.*distributed=ddp", said, re.M)
+    assert re.search(
+        r"^yours to do in the script, nothing else does it: .*optimizer_impl=optimizer-fused.*distributed=ddp",
+        said,
+        re.M,
+    )
     assert "which your script does not have yet: " in said
-    called = plan(tmp_path, "import torch, ontune_settings\nmodel = ontune_settings.apply(torch.nn.Linear(1, 1))\n")
+    called = plan(
+        tmp_path, "import torch, ontune_settings\nmodel = ontune_settings.apply(torch.nn.Linear(1, 1))\n"
+    )
     assert "your script applies these by one call of ontune_settings.apply: " in "\n".join(by_whom(called))
 
 
 def test_a_shipped_program_does_all_of_its_settings_itself() -> None:
     store = reasoner().store
-    taken = reasoner().plan(load_workload("mnist-cnn", store), load_target("zen5-virtual", store), framework="pytorch")
-    assert {one.by for decision in taken.decisions for one in decision.apply if one.how == "code"} == {"script"}
+    taken = reasoner().plan(
+        load_workload("mnist-cnn", store), load_target("zen5-virtual", store), framework="pytorch"
+    )
+    assert {one.by for decision in taken.decisions for one in decision.apply if one.how == "code"} == {
+        "script"
+    }
 
 
 TRY = """
@@ -85,35 +99,71 @@ print(json.dumps(done))
 
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", ["pytorch", "tensorflow"])
-def test_the_settings_module_does_what_the_knowledge_says(framework: str, tmp_path: Path, frameworks: Path) -> None:
-    """Each setting alone, with the real framework: the module warns of exactly those that it is not said to do."""
+def test_the_settings_module_does_what_the_knowledge_says(
+    framework: str, tmp_path: Path, frameworks: Path
+) -> None:
+    """Each setting alone, with the real framework: the module warns of exactly those that it is not said to
+    do.
+    """
     store = reasoner().store
-    [module] = [one for one in store.instances(on("SettingsModule")) if store.objects(one, on("writtenIn"))[0].endswith(framework)]
+    [module] = [
+        one
+        for one in store.instances(on("SettingsModule"))
+        if store.objects(one, on("writtenIn"))[0].endswith(framework)
+    ]
     others = {row["option"] for row in store.select(SETTINGS) if row["name"] == "framework"}
-    settings = [(row["option"], row["name"], row["value"].replace("{number}", "1")) for row in store.select(SETTINGS) if row["option"] not in others]
+    settings = [
+        (row["option"], row["name"], row["value"].replace("{number}", "1"))
+        for row in store.select(SETTINGS)
+        if row["option"] not in others
+    ]
     script = job(tmp_path, "").replace("job.yaml", "train.py")
-    bundle = write_bundle(plans.plan(framework, "debian-12", network=None, script=script), tmp_path / "bundle")
+    bundle = write_bundle(
+        plans.plan(framework, "debian-12", network=None, script=script), tmp_path / "bundle"
+    )
     (tmp_path / "try.py").write_text(TRY)
-    words = [frameworks, tmp_path / "try.py", bundle.folder / "workload" / "ontune_settings.py", json.dumps(settings), framework]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "ONTUNE_USABLE_CORES": "1"})
+    words = [
+        frameworks,
+        tmp_path / "try.py",
+        bundle.folder / "workload" / "ontune_settings.py",
+        json.dumps(settings),
+        framework,
+    ]
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, env={**os.environ, "ONTUNE_USABLE_CORES": "1"}
+    )
     assert done.returncode == 0, done.stderr
-    assert set(json.loads(done.stdout.splitlines()[-1])) == set(store.objects(module, on("offersOption"))) - others
+    assert (
+        set(json.loads(done.stdout.splitlines()[-1]))
+        == set(store.objects(module, on("offersOption"))) - others
+    )
 
 
 @pytest.mark.slow
-def test_without_a_container_the_launcher_of_that_python_starts_the_script(tmp_path: Path, frameworks: Path) -> None:
+def test_without_a_container_the_launcher_of_that_python_starts_the_script(
+    tmp_path: Path, frameworks: Path
+) -> None:
     store = reasoner().store
     alone = load_target("eos-h100", store).with_overrides({"runtimes": [], "glibc": "2.35", "python": "3.11"})
     workload = load_workload(job(tmp_path, "import os\nprint('of', os.environ['WORLD_SIZE'])\n"), store)
     bundle = write_bundle(reasoner().plan(workload, alone, pins={"distributed": "ddp"}), tmp_path / "bundle")
-    told = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "ONTUNE_PYTHON": str(frameworks), "CUDA_VISIBLE_DEVICES": "0"}
+    told = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(tmp_path),
+        "ONTUNE_PYTHON": str(frameworks),
+        "CUDA_VISIBLE_DEVICES": "0",
+    }
     done = subprocess.run([bundle.run_script], capture_output=True, text=True, check=False, env=told)
     assert (done.returncode, done.stdout.strip()) == (0, "of 1"), done.stderr
 
 
 def test_a_program_that_is_started_several_times_is_told_of(tmp_path: Path) -> None:
     alone, spread = plan(tmp_path), plan(tmp_path, distributed="ddp")
-    assert [said for said in left_open(alone, {"nodes": 2}) if said.startswith("your program is started 2 times, and each trains the same")]
+    assert [
+        said
+        for said in left_open(alone, {"nodes": 2})
+        if said.startswith("your program is started 2 times, and each trains the same")
+    ]
     assert not list(left_open(alone)) and not list(left_open(spread, {"nodes": 2}))
 
 
@@ -121,7 +171,9 @@ def test_a_scheduler_without_a_job_script_is_named(tmp_path: Path) -> None:
     store = reasoner().store
     node = load_target("eos-h100", store).with_overrides({"scheduler": "lsf"})
     taken = reasoner().plan(load_workload(job(tmp_path, ""), store), node)
-    assert list(left_open(taken)) == ["no job script is written for lsf: ask it for the nodes yourself, and start job.sh inside"]
+    assert list(left_open(taken)) == [
+        "no job script is written for lsf: ask it for the nodes yourself, and start job.sh inside"
+    ]
     with pytest.raises(BadInput, match=r"^--job: unknown scheduler 'lsf'; expected bash, slurm, pbs"):
         write_bundle(taken, tmp_path / "bundle", jobs=["lsf"])
     with pytest.raises(BadInput, match=r"^--to: unknown recipe format 'docker'.* did you mean 'dockerfile'"):

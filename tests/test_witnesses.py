@@ -1,6 +1,8 @@
-"""What `check` finds by witness: contradictory, dead and uncovered knowledge, decisions that interact too widely, and cases that do not hold.
+"""What `check` finds by witness: contradictory, dead and uncovered knowledge, decisions that interact too
+widely, and cases that do not hold.
 
-Nothing of it is in what is shipped; a planted example of each is found, with both sides, the file and the witness.
+Nothing of it is in what is shipped; a planted example of each is found, with both sides, the file and the
+witness.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from ontune.cli import main
 from reasoner.check import CheckReport, check
 from tests.turtle import PREFIX_LINES
 
-PROLOGUE = PREFIX_LINES + """
+PROLOGUE = (
+    PREFIX_LINES
+    + """
 <> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/> ; on:checked "2026-11-01"^^xsd:date .
 """
+)
 RULE = """
 on:RequestShape sh:rule rule:NAME .
 rule:NAME a sh:SPARQLRule , on:KIND ; sh:order ORDER ; sh:prefixes on:prefixes ; rdfs:label "planted" ; on:message "planted for {?target}" ;
@@ -29,14 +34,24 @@ eff:NAME a on:Effect ; on:option kb:jemalloc ; on:given kb:pytorch ; on:when sit
 OPTION = """
 kb:planted-NAME a on:Option ; on:optionOf kb:planted ; on:numerics on:Bitwise ; rdfs:label "planted NAME" ; dct:source <https://example.org/> .
 """
-DECISION = """
+DECISION = (
+    """
 kb:planted a on:Decision ; skos:notation "planted" ; sh:order 99 ; on:default kb:planted-one ; rdfs:label "planted" .
-""" + OPTION.replace("NAME", "one") + OPTION.replace("NAME", "other")
+"""
+    + OPTION.replace("NAME", "one")
+    + OPTION.replace("NAME", "other")
+)
 
 
 def rule(name: str, head: str, body: str) -> str:
     kind, order = ("ConflictRule", "3") if "excludes" in head else ("Derivation", "1")
-    return RULE.replace("NAME", name).replace("KIND", kind).replace("ORDER", order).replace("HEAD", head).replace("BODY", body)
+    return (
+        RULE.replace("NAME", name)
+        .replace("KIND", kind)
+        .replace("ORDER", order)
+        .replace("HEAD", head)
+        .replace("BODY", body)
+    )
 
 
 def effect(name: str, when: str, low: float, high: float) -> str:
@@ -61,7 +76,8 @@ def wide() -> str:
     return text
 
 
-# What is planted, each on witnesses of its own, and the parts of what is found: the kind, both sides, the witness.
+# What is planted, each on witnesses of its own, and the parts of what is found: the kind, both sides, the
+# witness.
 PLANTED = {
     "two rules leave nothing": (
         rule("no-malloc", "on:excludes kb:malloc", "?target on:operatingSystem 'sles 15' ; on:accelerators 0")
@@ -70,29 +86,59 @@ PLANTED = {
             "on:excludes ?option",
             "?target on:operatingSystem 'sles 15' ; on:accelerators 0 . ?option on:optionOf kb:allocator . FILTER(?option != kb:malloc)",
         ),
-        ["contradictory: for daint-multicore llama-7b nothing is left", "rule:no-malloc", "rule:only-malloc", "forbids malloc"],
+        [
+            "contradictory: for daint-multicore llama-7b nothing is left",
+            "rule:no-malloc",
+            "rule:only-malloc",
+            "forbids malloc",
+        ],
     ),
     "a need meets a prohibition": (
         "kb:contiguous on:needs kb:glibc-keep . kb:channels_last on:needs kb:glibc-keep ."
         ' kb:own-needs a on:Override ; on:overrides kb:contiguous , kb:channels_last ; on:adds on:needs ; rdfs:label "ours" ;'
         " dct:source <https://example.org/> ."
         + rule("no-glibc-keep", "on:excludes kb:glibc-keep", "?target on:isaLevel 'aarch64'"),
-        ["for neoverse-v2-node llama-7b nothing is left", "contiguous, channels_last (", "needs kb:glibc-keep", "rule:no-glibc-keep"],
+        [
+            "for neoverse-v2-node llama-7b nothing is left",
+            "contiguous, channels_last (",
+            "needs kb:glibc-keep",
+            "rule:no-glibc-keep",
+        ],
     ),
     "disjoint situations": (
         rule("tiny-gpu", "a sit:Tiny", "?target on:accelerators 1"),
-        ["contradictory: for h200-virtual llama-7b", "rule:workload-trait (rules/derivations/situations.ttl) says sit:Attention", "rule:tiny-gpu"],
+        [
+            "contradictory: for h200-virtual llama-7b",
+            "rule:workload-trait (rules/derivations/situations.ttl) says sit:Attention",
+            "rule:tiny-gpu",
+        ],
     ),
     "opposed effects": (
-        effect("jemalloc-good", "sit:Recurrent", 1.5, 1.7) + effect("jemalloc-bad", "sit:Recurrent", 0.5, 0.7),
-        ["contradictory: for daint-multicore lstm", "eff:jemalloc-good", "says x1.5 to x1.7", "eff:jemalloc-bad", "says x0.5 to x0.7", "of jemalloc"],
+        effect("jemalloc-good", "sit:Recurrent", 1.5, 1.7)
+        + effect("jemalloc-bad", "sit:Recurrent", 0.5, 0.7),
+        [
+            "contradictory: for daint-multicore lstm",
+            "eff:jemalloc-good",
+            "says x1.5 to x1.7",
+            "eff:jemalloc-bad",
+            "says x0.5 to x0.7",
+            "of jemalloc",
+        ],
     ),
     "decisions that interact too widely": (
         wide(),
-        ["too wide: for sapphire-rapids-virtual mlp the decisions", *(f"d{n}" for n in range(7)), "interact in more than 1000000 combinations"],
+        [
+            "too wide: for sapphire-rapids-virtual mlp the decisions",
+            *(f"d{n}" for n in range(7)),
+            "interact in more than 1000000 combinations",
+        ],
     ),
     "a rule that never fires": (
-        rule("on-mars", "on:excludes ?option", "?target on:operatingSystem 'mars' . ?option on:optionOf kb:allocator"),
+        rule(
+            "on-mars",
+            "on:excludes ?option",
+            "?target on:operatingSystem 'mars' . ?option on:optionOf kb:allocator",
+        ),
         ["dead: rule rule:on-mars fires on no witness"],
     ),
     "an effect that never applies": (
@@ -101,12 +147,16 @@ PLANTED = {
     ),
     "an effect of what is excluded": (
         effect("of-ended", "sit:Recurrent", 1.1, 1.2).replace("kb:jemalloc", "kb:ngraph"),
-        ["dead: eff:of-ended has no influence on any witness, for wherever its situations hold, an option that it is about is excluded"],
+        [
+            "dead: eff:of-ended has no influence on any witness, for wherever its situations hold, an option that it is about is excluded"
+        ],
     ),
     "an effect that another hides": (
         effect("wide", "sit:Recurrent", 1.1, 1.5).replace("kb:jemalloc", "kb:mimalloc")
         + effect("narrow", "sit:Recurrent", 1.2, 1.3).replace("kb:jemalloc", "kb:mimalloc"),
-        ["dead: eff:wide has no influence on any witness, for wherever it applies, another statement about the same options is read instead"],
+        [
+            "dead: eff:wide has no influence on any witness, for wherever it applies, another statement about the same options is read instead"
+        ],
     ),
     "a target that nothing bears on": (
         'tgt:blank a on:Target ; skos:notation "blank" ; rdfs:label "blank" ; on:nodes 1 ; dct:source <https://example.org/> .',
@@ -120,7 +170,10 @@ PLANTED = {
         rule("no-mask-bits", "on:excludes kb:dropout-mask-bits", "?target on:isaLevel ?any"),
         ["rule:no-mask-bits leaves what is shipped without influence on any witness: eff:dropout-mask-bits"],
     ),
-    "a decision that nothing tells apart": (DECISION, ["uncovered: nothing tells the options of the decision planted apart on any witness"]),
+    "a decision that nothing tells apart": (
+        DECISION,
+        ["uncovered: nothing tells the options of the decision planted apart on any witness"],
+    ),
 }
 
 
@@ -155,14 +208,20 @@ def test_what_is_shipped_is_neither_contradictory_nor_dead_nor_uncovered() -> No
 
 @pytest.mark.parametrize("fault", PLANTED)
 def test_a_planted_fault_is_found_with_its_sides_file_and_witness(fault: str, planted: CheckReport) -> None:
-    found = [finding for finding in planted.findings if all(part in finding.text for part in PLANTED[fault][1])]
+    found = [
+        finding for finding in planted.findings if all(part in finding.text for part in PLANTED[fault][1])
+    ]
     assert found, errors(planted)
     assert found[0].severity == ("warning" if "silences" in fault else "error")
     assert Path(found[0].file).stem == fault or "too widely" in fault
 
 
-def test_cases_of_an_addition_make_witnesses_and_are_held(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    body = "?target on:operatingSystem 'mars' . ?option on:optionOf kb:allocator . FILTER(?option = kb:jemalloc)"
+def test_cases_of_an_addition_make_witnesses_and_are_held(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = (
+        "?target on:operatingSystem 'mars' . ?option on:optionOf kb:allocator . FILTER(?option = kb:jemalloc)"
+    )
     plant(tmp_path, rule("on-mars", "on:excludes ?option", body))
     target = "targets: {mars: {from: zen5-virtual, set: {os: mars}}}\n"
     case = target + "cases: {rule:on-mars: {fires: mars mlp, silent: zen5-virtual mlp, excludes: jemalloc}}\n"
@@ -172,7 +231,10 @@ def test_cases_of_an_addition_make_witnesses_and_are_held(tmp_path: Path, capsys
     document = json.loads(capsys.readouterr().out)
     assert (ended.value.code, document["ok"]) == (0, True), document
     assert 0 < document["table"]["rows"] < 1_000_000
-    case = target + "cases: {rule:on-mars: {fires: mars mlp, silent: mars lstm}, rule:on-venus: {fires: mars mlp, silent: mars lstm}}\n"
+    case = (
+        target
+        + "cases: {rule:on-mars: {fires: mars mlp, silent: mars lstm}, rule:on-venus: {fires: mars mlp, silent: mars lstm}}\n"
+    )
     (tmp_path / "cases.yaml").write_text(case, encoding="utf-8")
     assert errors(check([tmp_path])) == [
         "the case rule:on-venus is about no active rule, effect, conflict or behaviour",

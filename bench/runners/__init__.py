@@ -1,4 +1,7 @@
-"""Runners: ways to run a bundle's `run.sh`, behind one interface. A failure is a result, never an exception."""
+"""Runners: ways to run a bundle's `run.sh`, behind one interface.
+
+A failure is a result, never an exception.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from kb import files
 from kb.errors import BadInput
 from reasoner.plan import Plan
 
-# What a measured process may know of the user's shell. Anything else (thread counts, preloaded libraries) would change what is measured.
+# What a measured process may know of the user's shell. Anything else (thread counts, preloaded libraries)
+# would change what is measured.
 _KEPT_VARIABLES = ("HOME", "LANG", "LOGNAME", "PATH", "TMPDIR", "USER")
 _LARGEST_RESULT = 16 << 20
 _NUMBERS = ("throughput", "first_step_seconds", "peak_memory_mib", "foreign_load")
@@ -46,7 +50,9 @@ class Runner(Protocol):
         """Its name in observations."""
 
     def lacks(self, plan: Plan) -> Mapping[str, str]:
-        """The options of a plan (`decision=option`) that cannot be applied this way on this machine, each with what is missing."""
+        """The options of a plan (`decision=option`) that cannot be applied this way on this machine, each
+        with what is missing.
+        """
 
     def lacking(self, bundle: Bundle) -> list[str]:
         """What `prepare` makes and is not here yet: the image, by its path or name."""
@@ -55,7 +61,10 @@ class Runner(Protocol):
         """Build what the bundle needs. Raises RunFailed, also where the machine lacks something."""
 
     def command(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> list[str]:
-        """The command that `run` starts, with the same arguments. Nothing is started, and nothing needs to be there."""
+        """The command that `run` starts, with the same arguments.
+
+        Nothing is started, and nothing needs to be there.
+        """
 
     def run(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> RunResult:
         """Run a prepared bundle once.
@@ -75,9 +84,15 @@ def measured_environment(further: Mapping[str, str] | None = None) -> dict[str, 
 
 def _is_result(told: Any) -> bool:
     """Whether a value is an object whose members have the types that are read of it; a member may be absent."""
-    kinds: dict[str, Any] = {**dict.fromkeys(_NUMBERS, int | float), "windows": list, "versions": dict, "in_effect": dict}
+    kinds: dict[str, Any] = {
+        **dict.fromkeys(_NUMBERS, int | float),
+        "windows": list,
+        "versions": dict,
+        "in_effect": dict,
+    }
     return isinstance(told, dict) and all(
-        told.get(name) is None or (isinstance(told[name], kind) and not isinstance(told[name], bool)) for name, kind in kinds.items()
+        told.get(name) is None or (isinstance(told[name], kind) and not isinstance(told[name], bool))
+        for name, kind in kinds.items()
     )
 
 

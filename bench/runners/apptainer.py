@@ -49,8 +49,23 @@ class ApptainerRunner:
     def command(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> list[str]:
         """As `Runner.command`."""
         flags = [word for flag in bundle.recipe.flags for word in (flag.name, flag.value) if word]
-        command = [self.apptainer.program, "--quiet", "run", *self.apptainer.run_flags, "--containall", *flags]
-        return [*command, "--bind", f"{output.parent}:{_RESULTS}", str(bundle.image), *arguments, "--output", f"{_RESULTS}/{output.name}"]
+        command = [
+            self.apptainer.program,
+            "--quiet",
+            "run",
+            *self.apptainer.run_flags,
+            "--containall",
+            *flags,
+        ]
+        return [
+            *command,
+            "--bind",
+            f"{output.parent}:{_RESULTS}",
+            str(bundle.image),
+            *arguments,
+            "--output",
+            f"{_RESULTS}/{output.name}",
+        ]
 
     def run(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> RunResult:
         """As `Runner.run`."""

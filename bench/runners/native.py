@@ -46,12 +46,19 @@ class NativeRunner:
         """Make the environment.
 
         Raises:
-            RunFailed: the installation failed, or an option of the plan preloads a library that is missing here.
+            RunFailed: the installation failed, or an option of the plan preloads a library that is missing
+                here.
         """
         for option, library in self.lacks(bundle.plan).items():
-            packages = [entry.name for entry in bundle.recipe.system_packages if option.partition("=")[2] in entry.because.split()]
+            packages = [
+                entry.name
+                for entry in bundle.recipe.system_packages
+                if option.partition("=")[2] in entry.because.split()
+            ]
             where = f" (Debian: {' '.join(packages)})" if packages else ""
-            raise RunFailed(f"{bundle.folder}: {option} preloads {library}, which is missing here: install it{where}, or plan with --forbid {option}")
+            raise RunFailed(
+                f"{bundle.folder}: {option} preloads {library}, which is missing here: install it{where}, or plan with --forbid {option}"
+            )
         built = build_environment(bundle)
         if not bundle.recipe.in_container:
             place_environment(built, bundle)
@@ -67,11 +74,15 @@ class NativeRunner:
         variables = measured_environment({"ONTUNE_PYTHON": self._pythons[bundle.folder]})
         output.unlink(missing_ok=True)
         with process.on_cores(cores):
-            finished = process.run(self.command(bundle, arguments, output, cores), self.limit_seconds, environment=variables)
+            finished = process.run(
+                self.command(bundle, arguments, output, cores), self.limit_seconds, environment=variables
+            )
         return read_result(finished, output)
 
 
 def _loads(library: str) -> bool:
     """Whether the loader finds a library for LD_PRELOAD; it only complains, and runs the program without it."""
-    tried = subprocess.run(["/bin/sh", "-c", ":"], env={"LD_PRELOAD": library}, capture_output=True, check=False)
+    tried = subprocess.run(
+        ["/bin/sh", "-c", ":"], env={"LD_PRELOAD": library}, capture_output=True, check=False
+    )
     return tried.returncode == 0 and not tried.stderr

@@ -50,7 +50,8 @@ class OciRunner:
         return [] if self._size(bundle) is not None else [image_name(bundle)]
 
     def prepare(self, bundle: Bundle) -> Built:
-        """Build the image, unless this machine has it already; it keeps what it built of the same recipe before.
+        """Build the image, unless this machine has it already; it keeps what it built of the same recipe
+        before.
 
         Raises:
             BadInput: the bundle has no Dockerfile, or what was fetched for its build cannot be lent to it.
@@ -63,7 +64,9 @@ class OciRunner:
         if (size := self._size(bundle)) is None:
             if supplies.fetched(bundle):
                 problem = f"what was fetched for it cannot be lent to a build of {self.name}"
-                raise BadInput(str(bundle.folder), problem, expected="--runner native, or a machine with Apptainer")
+                raise BadInput(
+                    str(bundle.folder), problem, expected="--runner native, or a machine with Apptainer"
+                )
             told.parent.mkdir(parents=True, exist_ok=True)
             begin = time.monotonic()
             with doing(f"building the image in {bundle.folder.name}"), supplies.as_the_site_wants(bundle):
@@ -77,11 +80,17 @@ class OciRunner:
         return self._command(bundle, arguments, output, ())
 
     def run(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> RunResult:
-        """As `Runner.run`. The container is no child of this process: its cores are told to whoever starts it, and it is ended by its name."""
+        """As `Runner.run`. The container is no child of this process: its cores are told to whoever starts
+        it, and it is ended by its name.
+        """
         name = f"ontune-{uuid.uuid4().hex[:12]}"
         with scratch("results") as results, process.on_cores(cores) as chosen:
             written = results / "result.json"
-            told = ["--name", name, *(["--cpuset-cpus", ",".join(map(str, chosen))] if cores is not None else [])]
+            told = [
+                "--name",
+                name,
+                *(["--cpuset-cpus", ",".join(map(str, chosen))] if cores is not None else []),
+            ]
             command = self._command(bundle, arguments, written, told)
             finished = process.run(command, self.limit_seconds, environment=_environment())
             if finished.timed_out:
@@ -91,7 +100,9 @@ class OciRunner:
                 output.write_bytes(read_bytes(written))
             return judged
 
-    def _command(self, bundle: Bundle, arguments: Sequence[str], output: Path, told: Sequence[str]) -> list[str]:
+    def _command(
+        self, bundle: Bundle, arguments: Sequence[str], output: Path, told: Sequence[str]
+    ) -> list[str]:
         flags = [f"{flag.name}={flag.value}" if flag.value else flag.name for flag in bundle.recipe.flags]
         own = ["--user", f"{os.getuid()}:{os.getgid()}"] if self.name == "docker" else []
         command = [self.name, "run", "--rm", "--init", *flags, *told, *own, "--env", "HOME=/tmp"]
@@ -111,7 +122,15 @@ class OciRunner:
     def _build(self, bundle: Bundle, image: str, log: Path) -> None:
         with scratch("site", log.parent) as folder:
             (folder / "environment.sh").write_text(site_settings.as_script(), encoding="utf-8")
-            command = [self.name, "build", "--secret", f"id=environment,src={folder}/environment.sh", "-t", image, str(bundle.folder)]
+            command = [
+                self.name,
+                "build",
+                "--secret",
+                f"id=environment,src={folder}/environment.sh",
+                "-t",
+                image,
+                str(bundle.folder),
+            ]
             with build_log(log) as said:
                 if code := said.follow(command, _environment(os.environ)):
                     raise said.failed(f"building {image} failed (exit code {code}):")
@@ -121,13 +140,21 @@ def image_name(bundle: Bundle) -> str:
     """The name by which jobs find the image. Raises BadInput where the bundle has no Dockerfile."""
     if not bundle.recipe_digest:
         expected = "a bundle that has one (ontune recipe --to dockerfile)"
-        raise BadInput(str(bundle.folder / FORMATS["dockerfile"]), "missing from the bundle", expected=expected)
+        raise BadInput(
+            str(bundle.folder / FORMATS["dockerfile"]), "missing from the bundle", expected=expected
+        )
     return f"ontune:{bundle.recipe_digest}"
 
 
 def _environment(further: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables of the client: where its daemon is, and that builds may have secrets (older clients ask to be told)."""
-    where = {name: value for name, value in os.environ.items() if name.startswith(("DOCKER_", "CONTAINER_", "XDG_"))}
+    """The variables of the client: where its daemon is, and that builds may have secrets (older clients ask
+    to be told).
+    """
+    where = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("DOCKER_", "CONTAINER_", "XDG_"))
+    }
     return {"DOCKER_BUILDKIT": "1", **measured_environment(where), **(further or {})}
 
 

@@ -20,7 +20,17 @@ from kb import files
 from reasoner.plan import Plan
 
 _POLL_SECONDS = 0.5
-_OVER = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED"}
+_OVER = {
+    "COMPLETED",
+    "FAILED",
+    "CANCELLED",
+    "TIMEOUT",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "BOOT_FAIL",
+    "DEADLINE",
+    "PREEMPTED",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,13 @@ class SlurmRunner:
         log = folder / f"ontune-{uuid.uuid4().hex[:12]}.err"
         command = ["sbatch", "--parsable", f"--chdir={folder}", f"--output={log}", f"--error={log}"]
         command += [f"--cpus-per-task={cores}"] if cores is not None else []
-        return [*command, str(bundle.folder.resolve() / "job.slurm"), *arguments, "--output", str(output.resolve())]
+        return [
+            *command,
+            str(bundle.folder.resolve() / "job.slurm"),
+            *arguments,
+            "--output",
+            str(output.resolve()),
+        ]
 
     def run(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> RunResult:
         """As `Runner.run`; None leaves the number of cores to the job script."""
@@ -68,13 +84,18 @@ class SlurmRunner:
         command = self.command(bundle, arguments, output, cores)
         log = Path(next(word for word in command if word.startswith("--error=")).partition("=")[2])
         begin = time.monotonic()
-        submitted = subprocess.run(command, env=self._environment(bundle), capture_output=True, text=True, check=False)
+        submitted = subprocess.run(
+            command, env=self._environment(bundle), capture_output=True, text=True, check=False
+        )
         if submitted.returncode:
             return RunResult("failed", None, time.monotonic() - begin, submitted.stderr[-TAIL_CHARACTERS:])
         job = submitted.stdout.strip().split(";")[0]
         code = self._wait(job, begin + self.limit_seconds)
         seconds = time.monotonic() - begin
-        return read_result(Finished(code or 0, "", files.tail_of(log, TAIL_CHARACTERS), seconds, timed_out=code is None), output)
+        return read_result(
+            Finished(code or 0, "", files.tail_of(log, TAIL_CHARACTERS), seconds, timed_out=code is None),
+            output,
+        )
 
     def _environment(self, bundle: Bundle) -> dict[str, str]:
         return measured_environment(
@@ -88,7 +109,9 @@ class SlurmRunner:
     def _wait(self, job: str, deadline: float) -> int | None:
         """The exit code of a job; None where it had to be cancelled."""
         while True:
-            shown = subprocess.run(["scontrol", "show", "job", "--oneliner", job], capture_output=True, text=True, check=False).stdout
+            shown = subprocess.run(
+                ["scontrol", "show", "job", "--oneliner", job], capture_output=True, text=True, check=False
+            ).stdout
             state = re.search(r"JobState=(\w+)", shown)
             if state and state.group(1) in _OVER:
                 code = re.search(r" ExitCode=(\d+):(\d+)", shown)

@@ -15,7 +15,8 @@ class Network:
     """A network that can be trained here.
 
     Attributes:
-        form: the form of one sample: `image` (height, width, channels), `tokens` (sequence) or `series` (sequence, features).
+        form: the form of one sample: `image` (height, width, channels), `tokens` (sequence) or `series`
+            (sequence, features).
         parameters: every parameter with its default; all are positive integers except `learning_rate`.
         epochs: epochs over the digits after which the network has reached its quality.
         quality: the validation accuracy on the digits that the network reaches in that many epochs.
@@ -57,9 +58,12 @@ NETWORKS = {
     ),
 }
 
-DESCRIBED_ONLY = {"llama-7b": "its weights, gradients and optimiser state need over 100 GiB, so it is described for planning only"}
+DESCRIBED_ONLY = {
+    "llama-7b": "its weights, gradients and optimiser state need over 100 GiB, so it is described for planning only"
+}
 
-# Settings that are absent keep the framework's own behaviour. A framework that lays images out in one way only accepts both words for it.
+# Settings that are absent keep the framework's own behaviour. A framework that lays images out in one way
+# only accepts both words for it.
 SETTINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "pytorch": {
         "compiler": ("eager", "inductor"),
@@ -99,7 +103,10 @@ def _assignment(kind: str, text: str) -> tuple[str, str]:
 
 
 def network(name: str) -> Network:
-    """The network of that name. Raises RequestError for one that is unknown, or that is described and never run."""
+    """The network of that name.
+
+    Raises RequestError for one that is unknown, or that is described and never run.
+    """
     if name in DESCRIBED_ONLY:
         raise RequestError(f"network {name!r} cannot be run: {DESCRIBED_ONLY[name]}")
     if name not in NETWORKS:
@@ -108,7 +115,10 @@ def network(name: str) -> Network:
 
 
 def parameters(chosen: Network, texts: list[str]) -> dict[str, float]:
-    """The network's parameters with NAME=VALUE `texts` laid over the defaults. Raises RequestError on an unknown name or a bad number."""
+    """The network's parameters with NAME=VALUE `texts` laid over the defaults.
+
+    Raises RequestError on an unknown name or a bad number.
+    """
     result = dict(chosen.parameters)
     for text in texts:
         name, value = _assignment("parameter", text)
@@ -119,13 +129,17 @@ def parameters(chosen: Network, texts: list[str]) -> dict[str, float]:
         except ValueError:
             number = 0
         if not 0 < number < 1e9:
-            raise RequestError(f"parameter {name}={value!r} must be a positive {'number' if name == 'learning_rate' else 'integer'}")
+            raise RequestError(
+                f"parameter {name}={value!r} must be a positive {'number' if name == 'learning_rate' else 'integer'}"
+            )
         result[name] = number
     return result
 
 
 def settings(framework: str, texts: list[str]) -> dict[str, str]:
-    """The settings as {name: value}, each checked. Raises RequestError on an unknown framework, name or value."""
+    """The settings as {name: value}, each checked. Raises RequestError on an unknown framework, name or
+    value.
+    """
     if framework not in SETTINGS:
         raise _unknown("framework", framework, FRAMEWORKS)
     offered = SETTINGS[framework]

@@ -1,4 +1,6 @@
-"""What the libraries below a framework say of themselves: oneDNN of its kernels, the OpenMP runtime of its settings."""
+"""What the libraries below a framework say of themselves: oneDNN of its kernels, the OpenMP runtime of its
+settings.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +13,25 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 
-# Both are read when the library is loaded or first used, so they have to be set before a framework is imported.
+# Both are read when the library is loaded or first used, so they have to be set before a framework is
+# imported.
 _ASKING = {"ONEDNN_VERBOSE": "1", "OMP_DISPLAY_ENV": "TRUE"}
 _COMPUTING = ("convolution", "deconvolution", "matmul", "inner_product", "gemm_api", "rnn")
 _FORMATS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
-_SOURCE = re.compile(r"\bsrc(?:_layer|_iter)?[:_](f32|bf16|f16):\w*:\w*:(\w*)")  # data type, flags, kind, layout
-_OURS = re.compile(r"^(onednn_verbose,|OPENMP DISPLAY ENVIRONMENT|\s*(\[host\] )?_?(OMP|GOMP|KMP|OPENMP)\w*\s*=)")
+_SOURCE = re.compile(
+    r"\bsrc(?:_layer|_iter)?[:_](f32|bf16|f16):\w*:\w*:(\w*)"
+)  # data type, flags, kind, layout
+_OURS = re.compile(
+    r"^(onednn_verbose,|OPENMP DISPLAY ENVIRONMENT|\s*(\[host\] )?_?(OMP|GOMP|KMP|OPENMP)\w*\s*=)"
+)
 
 
 @contextlib.contextmanager
 def speaking() -> Iterator[list[str]]:
-    """Let the libraries speak. The list holds what they have written when the context ends; what anybody else wrote goes to stderr then."""
+    """Let the libraries speak.
+
+    The list holds what they have written when the context ends; what anybody else wrote goes to stderr then.
+    """
     os.environ.update(_ASKING)
     said: list[str] = []
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as held:
@@ -51,11 +61,20 @@ def report(said: list[str]) -> dict:
     """What was said, in short.
 
     Returns:
-        `isa`: the instruction set that oneDNN uses, in its words. `kernels`: how often each kind of computing kernel ran in which format, such as
-        `convolution bf16`. `implementations`: their names. `layouts`: memory layouts of the inputs of convolutions, in oneDNN's letters (`acdb` is
-        channels last). `openmp`: the settings that the OpenMP runtime works with. A library that is not used says nothing.
+        `isa`: the instruction set that oneDNN uses, in its words. `kernels`: how often each kind of computing
+            kernel ran in which format, such as
+        `convolution bf16`. `implementations`: their names. `layouts`: memory layouts of the inputs of
+        convolutions, in oneDNN's letters (`acdb` is
+        channels last). `openmp`: the settings that the OpenMP runtime works with. A library that is not used
+        says nothing.
     """
-    found: dict = {"isa": "", "kernels": Counter(), "implementations": set(), "layouts": Counter(), "openmp": {}}
+    found: dict = {
+        "isa": "",
+        "kernels": Counter(),
+        "implementations": set(),
+        "layouts": Counter(),
+        "openmp": {},
+    }
     for line in said:
         if match := re.search(r"\b((?:OMP|GOMP|KMP)_\w+)\s*=\s*'?([^']*)'?", line):
             found["openmp"].setdefault(match.group(1), match.group(2))
@@ -69,11 +88,18 @@ def report(said: list[str]) -> dict:
                 found["implementations"].add(implementation or "gemm")
                 if kind == "convolution":
                     found["layouts"][source.group(2)] += 1
-    return {**found, "kernels": dict(found["kernels"]), "implementations": sorted(found["implementations"]), "layouts": dict(found["layouts"])}
+    return {
+        **found,
+        "kernels": dict(found["kernels"]),
+        "implementations": sorted(found["implementations"]),
+        "layouts": dict(found["layouts"]),
+    }
 
 
 def contradictions(reported: dict, settings: dict[str, str]) -> list[str]:
-    """Where a report says something else than what was asked for, by a setting or by a variable of the environment."""
+    """Where a report says something else than what was asked for, by a setting or by a variable of the
+    environment.
+    """
     found = []
     asked, kernels = settings.get("precision", "fp32"), reported["kernels"]
     if kernels and asked in ("bf16", "fp16") and not any(name.endswith(asked) for name in kernels):

@@ -7,7 +7,9 @@ from torch import nn
 
 
 class MaskBitsDropout(nn.Module):
-    """Dropout whose mask comes from 16 random bits an element: the same distribution up to 2**-16, and a cheaper generator on a CPU."""
+    """Dropout whose mask comes from 16 random bits an element: the same distribution up to 2**-16, and a
+    cheaper generator on a CPU.
+    """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
@@ -25,8 +27,9 @@ class MaskBitsDropout(nn.Module):
 class FlattenAsLaidOut(nn.Module):
     """Flatten in the order in which memory holds the image: a view in both layouts, forwards and backwards.
 
-    `nn.Flatten` of a channels-last image copies it, and hands a contiguous gradient to the pooling layer, which then converts twice.
-    The dense layer behind it learns its weights in the order of the layout that it was trained with.
+    `nn.Flatten` of a channels-last image copies it, and hands a contiguous gradient to the pooling layer,
+    which then converts twice. The dense layer behind it learns its weights in the order of the layout that it
+    was trained with.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -36,9 +39,11 @@ class FlattenAsLaidOut(nn.Module):
 
 
 def pool_first(module: nn.Module) -> None:
-    """Let max-pooling come before a ReLU that stands in front of it, in every sequence of layers: fewer elements are left to activate.
+    """Let max-pooling come before a ReLU that stands in front of it, in every sequence of layers: fewer
+    elements are left to activate.
 
-    ReLU never falls, so the largest of the activated values is the activation of the largest value: results and gradients are the same, bit for bit.
+    ReLU never falls, so the largest of the activated values is the activation of the largest value: results
+    and gradients are the same, bit for bit.
     """
     for layers, n in _followed(module, nn.ReLU, nn.MaxPool2d):
         layers[n], layers[n + 1] = layers[n + 1], layers[n]
@@ -49,11 +54,17 @@ def pools_first(module: nn.Module) -> bool:
     return bool(_followed(module, nn.MaxPool2d, nn.ReLU))
 
 
-def _followed(module: nn.Module, first: type[nn.Module], second: type[nn.Module]) -> list[tuple[nn.Sequential, int]]:
+def _followed(
+    module: nn.Module, first: type[nn.Module], second: type[nn.Module]
+) -> list[tuple[nn.Sequential, int]]:
     """Where a layer of one kind is followed by one of another: the sequence, and the place of the first."""
     sequences = [part for part in module.modules() if isinstance(part, nn.Sequential)]
     places = [(layers, n) for layers in sequences for n in range(len(layers) - 1)]
-    return [(layers, n) for layers, n in places if isinstance(layers[n], first) and isinstance(layers[n + 1], second)]
+    return [
+        (layers, n)
+        for layers, n in places
+        if isinstance(layers[n], first) and isinstance(layers[n + 1], second)
+    ]
 
 
 def build(name: str, parameters: dict[str, float], dropout: type[nn.Module] = nn.Dropout) -> nn.Module:
@@ -71,7 +82,9 @@ def build(name: str, parameters: dict[str, float], dropout: type[nn.Module] = nn
 
 
 def mnist_cnn(image_size: int, channels: int, classes: int, dropout: type[nn.Module]) -> nn.Module:
-    """The convolution network of the Keras MNIST example, which MODAK's evaluation used: 1,199,882 parameters at 28x28x1."""
+    """The convolution network of the Keras MNIST example, which MODAK's evaluation used: 1,199,882 parameters
+    at 28x28x1.
+    """
     pooled = (image_size - 4) // 2
     return nn.Sequential(
         nn.Conv2d(channels, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), dropout(0.25), FlattenAsLaidOut(),
@@ -81,7 +94,14 @@ def mnist_cnn(image_size: int, channels: int, classes: int, dropout: type[nn.Mod
 
 def mlp(inputs: int, classes: int) -> nn.Module:
     """Two hidden layers of 512."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, classes))
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(inputs, 512),
+        nn.ReLU(),
+        nn.Linear(512, 512),
+        nn.ReLU(),
+        nn.Linear(512, classes),
+    )
 
 
 class Bottleneck(nn.Module):
@@ -97,7 +117,9 @@ class Bottleneck(nn.Module):
         )  # fmt: skip
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.relu(self.residual(x) + self.shortcut(x))
@@ -108,7 +130,12 @@ class ResNet50(nn.Module):
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(channels, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)]
+        layers: list[nn.Module] = [
+            nn.Conv2d(channels, 64, 7, 2, 3, bias=False),
+            nn.BatchNorm2d(64),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2, 1),
+        ]
         inputs = 64
         for width, blocks, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
             for block in range(blocks):
@@ -130,7 +157,9 @@ class Transformer(nn.Module):
         # Of one size: with the usual unit variance for tokens, small positions are lost in them.
         nn.init.normal_(self.tokens.weight, std=0.02)
         self.positions = nn.Parameter(torch.randn(sequence, 256) * 0.02)
-        layer = nn.TransformerEncoderLayer(256, 4, 1024, dropout=0.1, activation="gelu", batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(
+            256, 4, 1024, dropout=0.1, activation="gelu", batch_first=True, norm_first=True
+        )
         self.encoder = nn.TransformerEncoder(layer, 4, norm=nn.LayerNorm(256), enable_nested_tensor=False)
         self.head = nn.Linear(256, classes)
 

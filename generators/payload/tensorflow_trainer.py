@@ -19,7 +19,9 @@ PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 class Trainer:
     """One network with its optimiser. A step is forward, loss, backward and Adam."""
 
-    def __init__(self, network: str, parameters: dict[str, float], settings: dict[str, str], seed: int) -> None:
+    def __init__(
+        self, network: str, parameters: dict[str, float], settings: dict[str, str], seed: int
+    ) -> None:
         self.settings = settings
         if "threads" in settings:
             tf.config.threading.set_intra_op_parallelism_threads(int(settings["threads"]))
@@ -31,7 +33,8 @@ class Trainer:
             tf.config.experimental.enable_tensor_float_32_execution(settings["fp32_mode"] == "tf32")
         precision = settings.get("precision", "fp32")
         keras.mixed_precision.set_dtype_policy(POLICIES.get(precision, "float32"))
-        # The networks read the policy when their layers are made, so they are imported no earlier than it is set.
+        # The networks read the policy when their layers are made, so they are imported no earlier than it is
+        # set.
         import tensorflow_networks
 
         self.model = tensorflow_networks.build(network, parameters)
@@ -43,7 +46,9 @@ class Trainer:
             self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
         self.optimizer.build(self.variables)
         self.compiler = settings.get("compiler", "tf-graph")
-        self.graph = None if self.compiler == "eager" else tf.function(self._step, jit_compile=self.compiler == "xla")
+        self.graph = (
+            None if self.compiler == "eager" else tf.function(self._step, jit_compile=self.compiler == "xla")
+        )
 
     def prepare(self, x: np.ndarray, y: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
         """A batch as tensors."""
@@ -73,8 +78,14 @@ class Trainer:
             tf.test.experimental.sync_devices()
 
     def in_effect(self, batch: tuple[tf.Tensor, tf.Tensor]) -> dict:
-        """What the framework itself reports: dtypes of the layers' results, thread pools, the compiled function."""
-        computing = [layer for layer in self.model.layers if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense, keras.layers.LSTM))]
+        """What the framework itself reports: dtypes of the layers' results, thread pools, the compiled
+        function.
+        """
+        computing = [
+            layer
+            for layer in self.model.layers
+            if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense, keras.layers.LSTM))
+        ]
         seen = tf.keras.Model(self.model.input, computing[0].output)(batch[0], training=False)
         compiler = "eager"
         if self.graph is not None and self.graph.experimental_get_tracing_count() > 0:
@@ -104,7 +115,9 @@ class Trainer:
 
 def _fp32_mode() -> str:
     """What fp32 products are computed in: TF32 where TensorFlow may, and there is a GPU that could."""
-    allowed = tf.config.experimental.tensor_float_32_execution_enabled() and tf.config.list_physical_devices("GPU")
+    allowed = tf.config.experimental.tensor_float_32_execution_enabled() and tf.config.list_physical_devices(
+        "GPU"
+    )
     return "tf32" if allowed else "ieee"
 
 

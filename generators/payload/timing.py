@@ -1,4 +1,6 @@
-"""Windows of training steps after a warm-up, with the first step apart and the load of other processes beside them."""
+"""Windows of training steps after a warm-up, with the first step apart and the load of other processes beside
+them.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +38,24 @@ class CpuClock:
         return CpuClock(time.perf_counter(), busy / TICKS_PER_SECOND, own)
 
     def foreign_load_since(self, start: CpuClock) -> float:
-        """How many CPUs, on average, other processes kept busy since `start`, of those that this process may use."""
+        """How many CPUs, on average, other processes kept busy since `start`, of those that this process may
+        use.
+        """
         return max(0.0, (self.busy - start.busy) - (self.own - start.own)) / max(self.wall - start.wall, 1e-9)
 
 
-def measure(step: Callable[[], None], synchronise: Callable[[], None], batch: int, windows: int, window_seconds: float, warmup_steps: int) -> dict:
+def measure(
+    step: Callable[[], None],
+    synchronise: Callable[[], None],
+    batch: int,
+    windows: int,
+    window_seconds: float,
+    warmup_steps: int,
+) -> dict:
     """Run `step` in windows of at least `window_seconds` and return the measuring part of a result.
 
-    Throughput is in samples per second; the first step, which compiles, and `warmup_steps` further ones are outside the windows.
+    Throughput is in samples per second; the first step, which compiles, and `warmup_steps` further ones are
+    outside the windows.
     """
     begin = time.perf_counter()
     step()
@@ -53,7 +65,8 @@ def measure(step: Callable[[], None], synchronise: Callable[[], None], batch: in
     for _ in range(warmup_steps):
         step()
     synchronise()
-    # An accelerator works behind the program's back: a window must wait for it, but not after every step, which would leave it idle.
+    # An accelerator works behind the program's back: a window must wait for it, but not after every step,
+    # which would leave it idle.
     step_seconds = (time.perf_counter() - begin) / warmup_steps if warmup_steps else first_step_seconds
     steps_between = max(1, int(window_seconds / 10 / step_seconds))
     start = CpuClock.read()
@@ -69,7 +82,14 @@ def measure(step: Callable[[], None], synchronise: Callable[[], None], batch: in
             if seconds >= window_seconds:
                 break
         used = time.process_time() - busy
-        series.append({"seconds": seconds, "cpu_seconds": used, "samples": steps * batch, "throughput": steps * batch / seconds})
+        series.append(
+            {
+                "seconds": seconds,
+                "cpu_seconds": used,
+                "samples": steps * batch,
+                "throughput": steps * batch / seconds,
+            }
+        )
     return {
         "first_step_seconds": first_step_seconds,
         "warmup_steps": warmup_steps,

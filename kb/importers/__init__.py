@@ -1,4 +1,6 @@
-"""Importers: what others have published, as Turtle in Ontune's terms, with a report of everything that was doubtful."""
+"""Importers: what others have published, as Turtle in Ontune's terms, with a report of everything that was
+doubtful.
+"""
 
 from __future__ import annotations
 
@@ -62,15 +64,25 @@ def import_source(name: str, path: Path) -> ImportReport:
         BadInput: the kind is unknown, or the source is missing or is not of that kind.
     """
     if name not in IMPORTERS:
-        raise BadInput("import", f"unknown source '{name}'", expected=f"one of {', '.join(IMPORTERS)}", given=name, known=IMPORTERS)
+        raise BadInput(
+            "import",
+            f"unknown source '{name}'",
+            expected=f"one of {', '.join(IMPORTERS)}",
+            given=name,
+            known=IMPORTERS,
+        )
     if not path.exists():
         raise BadInput(str(path), "no such file or folder")
     try:
         report = IMPORTERS[name](path)
-        files.turtle_of(report.turtle, str(path), path.resolve().as_uri())  # what is made of a foreign text must be Turtle
+        files.turtle_of(
+            report.turtle, str(path), path.resolve().as_uri()
+        )  # what is made of a foreign text must be Turtle
     except OntuneError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, SyntaxError) as error:
-        problem = f"does not fit what is read of it ({type(error).__name__}: {files.printable(str(error)):.80})"
+        problem = (
+            f"does not fit what is read of it ({type(error).__name__}: {files.printable(str(error)):.80})"
+        )
         raise BadInput(str(path), problem, expected=f"data of the kind {name}") from error
     return report

@@ -1,4 +1,5 @@
-"""archspec's microarchitectures -> Turtle: the partial order, vendors and features (`kb/facts/microarchitectures.ttl`).
+"""archspec's microarchitectures -> Turtle: the partial order, vendors and features
+(`kb/facts/microarchitectures.ttl`).
 
 `python -m kb.importers.archspec` writes the shipped file again after an update of archspec.
 """
@@ -39,7 +40,12 @@ def import_archspec(path: Path | None = None) -> ImportReport:
         missing = [parent for parent in entry["from"] if parent not in known]
         findings += [f"{name}: descends from {parent}, which is not described" for parent in missing]
         statements.append(_described(name, entry))
-    turtle = document(f"microarchitectures of archspec {version}, with what runs on what", [source], statements, _checked(path))
+    turtle = document(
+        f"microarchitectures of archspec {version}, with what runs on what",
+        [source],
+        statements,
+        _checked(path),
+    )
     return ImportReport(turtle, findings)
 
 
@@ -47,8 +53,12 @@ def _read(path: Path) -> dict[str, Any]:
     expected = "archspec's microarchitectures.json"
     data: Any = files.json_of(user_files.read_text(path), str(path), expected)
     entries = data.get("microarchitectures") if isinstance(data, dict) else None
-    if not isinstance(entries, dict) or not all(_NAME.fullmatch(name) and _is_described(entry) for name, entry in entries.items()):
-        raise BadInput(str(path), f"holds no microarchitectures with {', '.join(sorted(_NEEDED))}", expected=expected)
+    if not isinstance(entries, dict) or not all(
+        _NAME.fullmatch(name) and _is_described(entry) for name, entry in entries.items()
+    ):
+        raise BadInput(
+            str(path), f"holds no microarchitectures with {', '.join(sorted(_NEEDED))}", expected=expected
+        )
     return {"microarchitectures": entries}
 
 
@@ -63,7 +73,10 @@ def _is_described(entry: Any) -> bool:
 
 def _described(name: str, entry: dict[str, Any]) -> str:
     generic = entry["vendor"] == "generic"
-    facts = [f"a on:{'InstructionSetLevel' if generic else 'Microarchitecture'}", f"rdfs:label {literal(name)}@en"]
+    facts = [
+        f"a on:{'InstructionSetLevel' if generic else 'Microarchitecture'}",
+        f"rdfs:label {literal(name)}@en",
+    ]
     if not generic:
         facts.append(f"on:vendor {literal(entry['vendor'])}")
     if entry["from"]:
@@ -80,7 +93,11 @@ def _described(name: str, entry: dict[str, Any]) -> str:
 def _checked(path: Path | None) -> str:
     """The day on which the shipped file was made, so that making it again from the same data changes nothing."""
     shipped = paths.shipped("facts") / SHIPPED
-    stated = re.search(r'on:checked "([\d-]+)"', shipped.read_text(encoding="utf-8")) if path is None and shipped.is_file() else None
+    stated = (
+        re.search(r'on:checked "([\d-]+)"', shipped.read_text(encoding="utf-8"))
+        if path is None and shipped.is_file()
+        else None
+    )
     return stated[1] if stated else date.today().isoformat()
 
 

@@ -1,7 +1,8 @@
-"""Results of paired training runs -> Turtle: convergence evidence for a precision, by framework and kind of network.
+"""Results of paired training runs -> Turtle: convergence evidence for a precision, by framework and kind of
+network.
 
-The results are the JSON files that the workload programs write (`generators/payload/convergence.py`). Only those that hold, with enough pairs, become
-evidence; every other one is a finding.
+The results are the JSON files that the workload programs write (`generators/payload/convergence.py`). Only
+those that hold, with enough pairs, become evidence; every other one is a finding.
 """
 
 from __future__ import annotations
@@ -30,16 +31,29 @@ def import_convergence(path: Path) -> ImportReport:
         try:
             pairs = len(result["pairs"])
             if why := _doubt(result, pairs):
-                findings.append(f"{file.name}: no evidence for {result['precision']} in {result['network']} with {result['framework']}: {why}")
+                findings.append(
+                    f"{file.name}: no evidence for {result['precision']} in {result['network']} with {result['framework']}: {why}"
+                )
                 continue
             statements.append(_evidence(result, load_workload(result["network"]).to_json()["traits"]))
             days.add(result["date"])
-            versions |= {f"pkg:pypi/{name}@{version.partition('+')[0]}" for name, version in result["versions"].items() if name != "python"}
+            versions |= {
+                f"pkg:pypi/{name}@{version.partition('+')[0]}"
+                for name, version in result["versions"].items()
+                if name != "python"
+            }
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise BadInput(str(file), "is not a result of paired runs", expected="what convergence.py writes", given=repr(error)) from error
+            raise BadInput(
+                str(file),
+                "is not a result of paired runs",
+                expected="what convergence.py writes",
+                given=repr(error),
+            ) from error
     if not statements:
         return ImportReport("", [*findings, f"{path}: nothing that holds"])
-    return ImportReport(document("paired training runs on the digits", sorted(versions), statements, max(days)), findings)
+    return ImportReport(
+        document("paired training runs on the digits", sorted(versions), statements, max(days)), findings
+    )
 
 
 def _read(file: Path) -> Mapping[str, Any]:
@@ -57,7 +71,9 @@ def _doubt(result: Mapping[str, Any], pairs: int) -> str:
 
 
 def _evidence(result: Mapping[str, Any], traits: list[str]) -> str:
-    precision, framework, network = (iri_name(str(result[key])) for key in ("precision", "framework", "network"))
+    precision, framework, network = (
+        iri_name(str(result[key])) for key in ("precision", "framework", "network")
+    )
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     story = f"{result['validation_samples']} samples held out; {versions}; {result['cpu']}. Repeat it by: {_command(result)}"
     facts = [
@@ -79,7 +95,9 @@ def _evidence(result: Mapping[str, Any], traits: list[str]) -> str:
 
 def _command(result: Mapping[str, Any]) -> str:
     """What runs the same pairs again, beside the workload programs."""
-    asked = {key: result[key] for key in ("framework", "network", "precision", "epochs")} | {"seeds": len(result["pairs"])}
+    asked = {key: result[key] for key in ("framework", "network", "precision", "epochs")} | {
+        "seeds": len(result["pairs"])
+    }
     words = [f"--{key} {value}" for key, value in asked.items()]
     words += [f"--parameter {name}={value:g}" for name, value in result["parameters"].items()]
     words += [f"--setting {name}={value}" for name, value in result["settings"].items()]

@@ -1,6 +1,7 @@
 """MODAK -> Turtle: its images with their labels, its sites, and the job requests that were put to it.
 
-Labels are claims. A claim that breaks a shape is not imported: it becomes a doubt about the image, and a finding.
+Labels are claims. A claim that breaks a shape is not imported: it becomes a doubt about the image, and a
+finding.
 """
 
 from __future__ import annotations
@@ -30,10 +31,16 @@ def import_modak(folder: Path) -> ImportReport:
     findings: list[str] = []
     images = _images(folder / _IMAGES)
     broken: dict[str, list[Violation]] = defaultdict(list)
-    for found in violations(_document([statement(f"kb:{name}", _facts(claims)) for name, claims in images.items()]), "published-shapes.ttl"):
+    for found in violations(
+        _document([statement(f"kb:{name}", _facts(claims)) for name, claims in images.items()]),
+        "published-shapes.ttl",
+    ):
         broken[found.focus.removeprefix(PREFIXES["kb"])].append(found)
     statements = [_image(name, claims, broken[name], findings) for name, claims in images.items()]
-    statements += [_site(row, findings) for row in files.csv_of(user_files.read_text(folder / _SITES), str(folder / _SITES))]
+    statements += [
+        _site(row, findings)
+        for row in files.csv_of(user_files.read_text(folder / _SITES), str(folder / _SITES))
+    ]
     for file in sorted([*folder.glob("requests/*.json"), *folder.glob("rejected/*.json")]):
         statements += _request(file, file.relative_to(folder).as_posix(), findings)
     return ImportReport(_document(statements), findings)
@@ -57,13 +64,17 @@ def _images(path: Path) -> dict[str, dict[str, list[str]]]:
                 "claimsProcessor": [target.get("cpu_type", "")],
                 "claimsAccelerator": [target.get("acc_type", "")],
                 "claimsOptimisedBuild": [target.get("enable_opt_build", "")],
-                "claimsFeature": sorted(f"{key}={value}" for key, value in row["features"].items() if key != "version"),
+                "claimsFeature": sorted(
+                    f"{key}={value}" for key, value in row["features"].items() if key != "version"
+                ),
             }
             found[f"modak-image-{iri_name(row['id'].removeprefix('modak-'))}"] = {
                 key: [value for value in values if value] for key, values in claims.items()
             }
     except (KeyError, TypeError, AttributeError) as error:
-        raise BadInput(str(path), f"an image lacks {error}", expected="the container rows of MODAK") from error
+        raise BadInput(
+            str(path), f"an image lacks {error}", expected="the container rows of MODAK"
+        ) from error
     return found
 
 
@@ -72,7 +83,10 @@ def _facts(claims: dict[str, list[str]]) -> list[str]:
     facts = [f"a on:PublishedImage ; rdfs:label {literal(label)}@en"]
     for term, values in claims.items():
         if values:
-            written = [value if term == "claimsOptimisedBuild" and value in ("true", "false") else literal(value) for value in values]
+            written = [
+                value if term == "claimsOptimisedBuild" and value in ("true", "false") else literal(value)
+                for value in values
+            ]
             facts.append(f"on:{term} {' , '.join(written)}")
     return facts
 
@@ -96,7 +110,9 @@ def _site(row: dict[str, str], findings: list[str]) -> str:
     if rule := normalised("scheduler", row["scheduler"]):
         facts.append(f"on:scheduler {literal(rule.normal_form)}")
     else:
-        findings.append(f"site {name}: scheduler '{row['scheduler']}' has no declared normal form: left unknown")
+        findings.append(
+            f"site {name}: scheduler '{row['scheduler']}' has no declared normal form: left unknown"
+        )
     if nodes := positive(row["num_nodes"]):
         facts.append(f"on:siteNodes {nodes}")
     facts += [f"on:siteMpi {literal(row['mpi'])}"] if row["mpi"] not in ("", "NULL") else []
@@ -115,7 +131,11 @@ def _request(file: Path, where: str, findings: list[str]) -> list[str]:
     if not optimisation and not _member(job, "application"):
         findings.append(f"{where}: not imported: neither an application nor an optimisation is asked for")
         return []
-    label = _member(job, "job_options").get("job_name") or _member(job, "application").get("app_tag") or user_files.name_of(file)
+    label = (
+        _member(job, "job_options").get("job_name")
+        or _member(job, "application").get("app_tag")
+        or user_files.name_of(file)
+    )
     facts = [f"a on:JobRequest ; rdfs:label {literal(str(label))}@en"]
     name, version, features = _wish(optimisation)
     if name:
@@ -141,7 +161,9 @@ def _wish(optimisation: dict[str, Any]) -> tuple[str, str, list[str]]:
         name = str(_member(section, "config").get(choice) or "")
         details = _member(section, f"{choice}-{name}")
         if name:
-            switches = sorted(f"{key}={str(value).lower()}" for key, value in details.items() if isinstance(value, bool))
+            switches = sorted(
+                f"{key}={str(value).lower()}" for key, value in details.items() if isinstance(value, bool)
+            )
             return str(details.get("library") or name), str(details.get("version") or ""), switches
     return "", "", []
 

@@ -17,14 +17,17 @@ class ImportReport:
 
     Attributes:
         turtle: the facts, as a whole Turtle file.
-        findings: what was normalised, doubted or left out, one sentence each, with the place in the source. Nothing is dropped in silence.
+        findings: what was normalised, doubted or left out, one sentence each, with the place in the source.
+            Nothing is dropped in silence.
     """
 
     turtle: str
     findings: list[str] = field(default_factory=list)
 
 
-def document(label: str, sources: Iterable[str], statements: Iterable[str], checked: str | None = None) -> str:
+def document(
+    label: str, sources: Iterable[str], statements: Iterable[str], checked: str | None = None
+) -> str:
     """A whole Turtle file of facts.
 
     Args:
@@ -39,7 +42,9 @@ def document(label: str, sources: Iterable[str], statements: Iterable[str], chec
     about += f'    on:checked "{day}"^^xsd:date ; on:status on:Current .'
     body = "\n".join(["", about, "", *statements, ""])
     used = set(re.findall(r"(?:^|[\s(\[^])([a-z]+):(?=[^/\s])", body))
-    return "".join(f"@prefix {prefix}: <{PREFIXES[prefix]}> .\n" for prefix in PREFIXES if prefix in used) + body
+    return (
+        "".join(f"@prefix {prefix}: <{PREFIXES[prefix]}> .\n" for prefix in PREFIXES if prefix in used) + body
+    )
 
 
 def statement(subject: str, facts: Iterable[str]) -> str:
@@ -53,6 +58,8 @@ def literal(text: str) -> str:
 
 
 def iri_name(text: str) -> str:
-    """A text as the last part of an IRI: letters, digits, dot and hyphen stay, everything else becomes a hyphen."""
+    """A text as the last part of an IRI: letters, digits, dot and hyphen stay, everything else becomes a
+    hyphen.
+    """
     kept = "".join(sign if sign.isascii() and (sign.isalnum() or sign in ".-") else "-" for sign in text)
     return "-".join(part for part in kept.split("-") if part).strip(".")

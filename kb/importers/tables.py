@@ -1,7 +1,8 @@
-"""Tables of measurements -> rows. How a source's files are read is declared in `sets/NAME.yaml`, and no word of a source stands here.
+"""Tables of measurements -> rows. How a source's files are read is declared in `sets/NAME.yaml`, and no word
+of a source stands here.
 
-Nothing is dropped in silence: a row that lacks something is kept and marked, columns that are not taken over are named with the reason, and whatever
-no declaration matches is a finding.
+Nothing is dropped in silence: a row that lacks something is kept and marked, columns that are not taken over
+are named with the reason, and whatever no declaration matches is a finding.
 """
 
 from __future__ import annotations
@@ -69,10 +70,17 @@ def import_rows(name: str, paths: Sequence[Path]) -> TableReport:
     findings += [f"{count} rows are marked {mark}" for mark, count in sorted(counts.items())]
     said = [f"column {column}: {because}" for column, because in sorted(left_out.items())]
     about = About(
-        declared["title"], declared["licence"], declared["sources"], declared["checked"], {"rows": len(rows), **dict(sorted(counts.items()))}, said
+        declared["title"],
+        declared["licence"],
+        declared["sources"],
+        declared["checked"],
+        {"rows": len(rows), **dict(sorted(counts.items()))},
+        said,
     )
     table, columns = packed(rows, _named(columns_known))
-    return TableReport(name, table, metadata_of(name, about, columns), [f"{len(rows)} rows", *findings, *said])
+    return TableReport(
+        name, table, metadata_of(name, about, columns), [f"{len(rows)} rows", *findings, *said]
+    )
 
 
 def _files(paths: Sequence[Path]) -> Iterable[Path]:
@@ -94,12 +102,20 @@ def _rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) 
         elif rule := _rule(declared["ignored"], head):
             left_out[head] = rule["because"]
         else:
-            raise BadInput(f"{path}: column '{head}'", "nothing declares it", expected=", ".join(rule["spelling"] for rule in declared["columns"]))
+            raise BadInput(
+                f"{path}: column '{head}'",
+                "nothing declares it",
+                expected=", ".join(rule["spelling"] for rule in declared["columns"]),
+            )
     if missing := [rule["column"] for rule in declared["columns"] if rule["column"] not in taken.values()]:
         raise BadInput(str(path), f"has no column for {', '.join(missing)}")
     found = []
     for line, source in enumerate(lines, 2):
-        row = told | {taken[head]: (source.get(head) or "").strip() for head in taken} | {"file": path.name, "line": str(line)}
+        row = (
+            told
+            | {taken[head]: (source.get(head) or "").strip() for head in taken}
+            | {"file": path.name, "line": str(line)}
+        )
         found.append({name: _plain(name, value) for name, value in row.items()})
     return found
 
@@ -110,9 +126,15 @@ def _told_by_name(path: Path, declared: Mapping[str, Any]) -> Row:
     for word in path.stem.split(declared["separator"]) if "words" in declared else ():
         rule = _rule(declared["words"], word)
         if rule is None:
-            raise BadInput(str(path), f"nothing declares what '{word}' in its name means", expected="a file of this source under its own name")
+            raise BadInput(
+                str(path),
+                f"nothing declares what '{word}' in its name means",
+                expected="a file of this source under its own name",
+            )
         match = re.fullmatch(rule["spelling"], word)
-        told |= {column: match.expand(value) if match else value for column, value in rule.get("sets", {}).items()}
+        told |= {
+            column: match.expand(value) if match else value for column, value in rule.get("sets", {}).items()
+        }
     if day := _rule(declared.get("published", ()), path.stem):
         told["published"] = day["day"]
     return told
@@ -135,7 +157,9 @@ def _name_twins(rows: Sequence[Row], by: Sequence[str]) -> None:
 
 
 def _mark(rows: Sequence[Row]) -> None:
-    """Say of each row what to mind: it has no batch or no value, or the same numbers stand elsewhere as another measurement."""
+    """Say of each row what to mind: it has no batch or no value, or the same numbers stand elsewhere as
+    another measurement.
+    """
     seen: Counter[tuple[str | None, ...]] = Counter()
     for row in rows:
         seen[_numbers_of(row)] += 1

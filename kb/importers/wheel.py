@@ -1,4 +1,5 @@
-"""Wheel metadata -> Turtle: a release and a wheel option of the framework that is distributed under the wheel's name.
+"""Wheel metadata -> Turtle: a release and a wheel option of the framework that is distributed under the
+wheel's name.
 
 Only the archive's own metadata is read; nothing is unpacked and nothing is run.
 """
@@ -36,10 +37,19 @@ def import_wheel(path: Path) -> ImportReport:
     if not re.fullmatch(r"[A-Za-z0-9._-]+", name) or not re.fullmatch(r"[A-Za-z0-9.+!_-]+", version):
         raise BadInput(str(path), "has no name or version", expected="a wheel, or the METADATA file of one")
     known = _knowledge()
-    frameworks = {row["name"].lower().split("[")[0]: (local_name(row["framework"]), row["label"]) for row in known.select(_FRAMEWORKS)}
+    frameworks = {
+        row["name"].lower().split("[")[0]: (local_name(row["framework"]), row["label"])
+        for row in known.select(_FRAMEWORKS)
+    }
     capabilities = [local_name(iri) for iri in known.instances(on("Capability"))]
     if name.lower() not in frameworks:
-        raise BadInput(str(path), f"no framework is distributed as '{name}'", expected="a wheel of a framework", given=name, known=frameworks)
+        raise BadInput(
+            str(path),
+            f"no framework is distributed as '{name}'",
+            expected="a wheel of a framework",
+            given=name,
+            known=frameworks,
+        )
     framework, label = frameworks[name.lower()]
     public, _, local = version.partition("+")
     findings: list[str] = []
@@ -47,7 +57,10 @@ def import_wheel(path: Path) -> ImportReport:
     option = _Option(name.lower(), public, local, f"{label} {public}", package)
     needs = [f"kb:{framework}", *_python(metadata, capabilities, findings)]
     device, glibc = _device(path, local, findings), _glibc(path, capabilities, findings)
-    statements = [option.release(framework, needs), option.wheel(path, device, megabytes, _required(metadata), glibc)]
+    statements = [
+        option.release(framework, needs),
+        option.wheel(path, device, megabytes, _required(metadata), glibc),
+    ]
     return ImportReport(document(f"{label} {version}, from its wheel", [package], statements), findings)
 
 
@@ -62,14 +75,25 @@ class _Option:
     package: str
 
     def release(self, framework: str, needs: list[str]) -> str:
-        facts = [*self._common("framework_release", f"{self.name}-{self.public}", self.label), f"on:releaseOf kb:{framework}"]
-        facts += [f"on:needs {' , '.join(needs)}", f"skos:definition {literal(f'{self.label}, as its metadata describes it.')}@en"]
+        facts = [
+            *self._common("framework_release", f"{self.name}-{self.public}", self.label),
+            f"on:releaseOf kb:{framework}",
+        ]
+        facts += [
+            f"on:needs {' , '.join(needs)}",
+            f"skos:definition {literal(f'{self.label}, as its metadata describes it.')}@en",
+        ]
         return statement(f"kb:{iri_name(f'{self.name}-{self.public}')}", facts)
 
-    def wheel(self, path: Path, device: str, megabytes: int | None, required: list[str], glibc: list[str]) -> str:
+    def wheel(
+        self, path: Path, device: str, megabytes: int | None, required: list[str], glibc: list[str]
+    ) -> str:
         version = f"{self.public}+{self.local}" if self.local else self.public
         notation = f"{self.name}-{self.public}-{device or 'wheel'}"
-        facts = [*self._common("wheel", notation, f"{self.label}, {device or 'unknown'} build"), f"on:wheelName {literal(f'{self.name}-{version}')}"]
+        facts = [
+            *self._common("wheel", notation, f"{self.label}, {device or 'unknown'} build"),
+            f"on:wheelName {literal(f'{self.name}-{version}')}",
+        ]
         if device:
             facts.append(f"on:device {literal(device)}")
         if digits := re.sub(r"^[a-z]+", "", self.local):
@@ -81,7 +105,9 @@ class _Option:
             facts.append(f"on:requires {' , '.join(map(literal, required))}")
         needs = [f"kb:{iri_name(f'{self.name}-{self.public}')}", *glibc]
         facts.append(f"on:needs {' , '.join(needs)}")
-        facts.append(f"on:appliedBy [ a on:PythonPackage ; on:name {literal(self.name)} ; on:value {literal(version)} ]")
+        facts.append(
+            f"on:appliedBy [ a on:PythonPackage ; on:name {literal(self.name)} ; on:value {literal(version)} ]"
+        )
         facts.append(f"skos:definition {literal(f'The wheel {path.name}.')}@en")
         return statement(f"kb:{iri_name(notation)}", facts)
 
@@ -97,14 +123,18 @@ def _device(path: Path, local: str, findings: list[str]) -> str:
     rule = normalised("wheel_local_version", local) if local else None
     if rule is None:
         remedy = "write the Turtle with -o FILE, state on:device by hand, then add that"
-        findings.append(f"{path.name}: the version does not say for which device the wheel is built: {remedy}")
+        findings.append(
+            f"{path.name}: the version does not say for which device the wheel is built: {remedy}"
+        )
         return ""
     return rule.normal_form
 
 
 def _required(metadata: Message) -> list[str]:
     """Requirements that hold without any extra."""
-    return [" ".join(line.split()) for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
+    return [
+        " ".join(line.split()) for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line
+    ]
 
 
 def _metadata(path: Path) -> tuple[Message, int | None]:
@@ -116,13 +146,21 @@ def _metadata(path: Path) -> tuple[Message, int | None]:
 
 
 def _glibc(path: Path, capabilities: list[str], findings: list[str]) -> list[str]:
-    """The glibc that the platform tags of the file name ask for; several tags name alternatives, the oldest wins."""
+    """The glibc that the platform tags of the file name ask for; several tags name alternatives, the oldest
+    wins.
+    """
     found = [f"{major}.{minor}" for major, minor in re.findall(r"manylinux_(\d+)_(\d+)_", path.name)]
-    found += [rule.normal_form for tag in re.findall(r"manylinux(?:1|20\d\d)(?=_[a-z])", path.name) if (rule := normalised("wheel_policy", tag))]
+    found += [
+        rule.normal_form
+        for tag in re.findall(r"manylinux(?:1|20\d\d)(?=_[a-z])", path.name)
+        if (rule := normalised("wheel_policy", tag))
+    ]
     if not found:
         return []
     least = min(found, key=version_key)
-    enough = [name for name in capabilities if name.startswith("glibc-") and version_key(name) >= version_key(least)]
+    enough = [
+        name for name in capabilities if name.startswith("glibc-") and version_key(name) >= version_key(least)
+    ]
     if not enough:
         findings.append(f"{path.name}: asks for glibc {least}, which no known capability covers")
         return []
@@ -135,17 +173,26 @@ def _glibc(path: Path, capabilities: list[str], findings: list[str]) -> list[str
 def _python(metadata: Message, capabilities: list[str], findings: list[str]) -> list[str]:
     stated = metadata.get("Requires-Python", "")
     least = re.search(r">=\s*(\d+\.\d+)", stated)
-    tagged = sorted({match for line in metadata.get_all("Classifier", []) for match in re.findall(r":: (3\.\d+)$", line)}, key=version_key)
+    tagged = sorted(
+        {match for line in metadata.get_all("Classifier", []) for match in re.findall(r":: (3\.\d+)$", line)},
+        key=version_key,
+    )
     wanted = [f"python-at-least-{least[1]}"] if least else []
     wanted += [f"python-at-most-{tagged[-1]}"] if tagged else []
     if not least:
         findings.append(f"Requires-Python is '{stated}': the least Python is unknown")
-    findings += [f"no capability is known as {name}: the limit is left out" for name in wanted if name not in capabilities]
+    findings += [
+        f"no capability is known as {name}: the limit is left out"
+        for name in wanted
+        if name not in capabilities
+    ]
     return [f"cap:{name}" for name in wanted if name in capabilities]
 
 
 def _knowledge() -> KnowledgeStore:
     store = KnowledgeStore()
-    store.load_sources(source for source in shipped_sources() if source.name.startswith(("ontology/", "kb/facts/")))
+    store.load_sources(
+        source for source in shipped_sources() if source.name.startswith(("ontology/", "kb/facts/"))
+    )
     store.complete()
     return store

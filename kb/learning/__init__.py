@@ -1,4 +1,7 @@
-"""Learning: from rows of measurements to Effects that an expert can read, correct and overrule. Nothing here runs while planning."""
+"""Learning: from rows of measurements to Effects that an expert can read, correct and overrule.
+
+Nothing here runs while planning.
+"""
 
 from __future__ import annotations
 

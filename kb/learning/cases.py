@@ -1,4 +1,6 @@
-"""What can be learnt from: pairs of rows that differ in one option, with the numbers of what was trained. The questions are data (`questions/`)."""
+"""What can be learnt from: pairs of rows that differ in one option, with the numbers of what was trained. The
+questions are data (`questions/`).
+"""
 
 from __future__ import annotations
 
@@ -69,17 +71,29 @@ def questions() -> list[str]:
 def question(name: str) -> Question:
     """A declared question. Raises BadInput where there is none of that name."""
     if name not in questions():
-        raise BadInput("QUESTION", f"no question is named '{name}'", expected=", ".join(questions()), given=name, known=questions())
+        raise BadInput(
+            "QUESTION",
+            f"no question is named '{name}'",
+            expected=", ".join(questions()),
+            given=name,
+            known=questions(),
+        )
     return Question(name, user_files.read_object(_QUESTIONS / f"{name}.yaml"))
 
 
 def cases(asked: Question) -> list[Case]:
-    """Every case of a question: rows on both sides, equal but for the option. Where the numbers of a network are not known, they are empty."""
+    """Every case of a question: rows on both sides, equal but for the option. Where the numbers of a network
+    are not known, they are empty.
+    """
     declared = asked.declared
     known = {(row["network"], row["image_size"]): row for row in find(declared["numbers"]).rows()}
     sides: dict[str, dict[tuple[str, ...], Row]] = {declared["option"]: {}, declared["default"]: {}}
     for row in find(declared["table"]).rows():
-        if all(row.get(column) == value for column, value in declared["only"].items()) and row.get("value") and row.get("batch"):
+        if (
+            all(row.get(column) == value for column, value in declared["only"].items())
+            and row.get("value")
+            and row.get("batch")
+        ):
             side = sides.get(row[declared["decision"]])
             if side is not None:
                 side[tuple(row.get(column, "") for column in declared["same"])] = row
@@ -99,6 +113,8 @@ def _case(asked: Question, place: tuple[str, str], row: Row, ratios: Mapping[str
 
 
 def without(known: Sequence[Case], left_out: Sequence[Case]) -> list[Case]:
-    """Cases that say nothing of those left out: neither of their families, nor twins, nor the same network under another name."""
+    """Cases that say nothing of those left out: neither of their families, nor twins, nor the same network
+    under another name.
+    """
     families, twins = {case.family for case in left_out}, {case.twin for case in left_out}
     return [case for case in known if case.family not in families and case.twin not in twins]

@@ -1,4 +1,5 @@
-"""Regions of a workload's numbers in which an option does the same: a small regression tree, with thresholds that people can read.
+"""Regions of a workload's numbers in which an option does the same: a small regression tree, with thresholds
+that people can read.
 
 Needs scikit-learn (`pip install 'ontune[learn]'`), and only here: what is learnt is read without it.
 """
@@ -45,7 +46,8 @@ class Region:
 
 
 def learn(asked: Question, given: Sequence[Case]) -> list[Region]:
-    """The regions of a question, from cases of which the numbers are known; every workload with numbers lies in exactly one.
+    """The regions of a question, from cases of which the numbers are known; every workload with numbers lies
+    in exactly one.
 
     Raises:
         BadInput: scikit-learn is missing, or there are too few cases.
@@ -56,7 +58,11 @@ def learn(asked: Question, given: Sequence[Case]) -> list[Region]:
         raise BadInput(asked.name, f"{len(known)} cases are too few", expected=f"at least {2 * least}")
     found = []
     for bounds in _cut(asked, known):
-        inside = [case for case in known if all(low < case.numbers[feature] <= high for feature, (low, high) in bounds.items())]
+        inside = [
+            case
+            for case in known
+            if all(low < case.numbers[feature] <= high for feature, (low, high) in bounds.items())
+        ]
         if inside:
             found.append(_region(bounds, inside))
     return found
@@ -67,9 +73,16 @@ def _cut(asked: Question, known: Sequence[Case]) -> list[dict[str, tuple[float, 
     try:
         from sklearn.tree import DecisionTreeRegressor
     except ImportError as error:
-        raise BadInput("kb learn", "scikit-learn is missing", expected="pip install 'ontune[learn]'") from error
-    model = DecisionTreeRegressor(max_leaf_nodes=asked.declared["regions"], min_samples_leaf=asked.declared["least"], random_state=0)
-    model.fit([[case.numbers[feature] for feature in asked.features] for case in known], [case.ratio for case in known])
+        raise BadInput(
+            "kb learn", "scikit-learn is missing", expected="pip install 'ontune[learn]'"
+        ) from error
+    model = DecisionTreeRegressor(
+        max_leaf_nodes=asked.declared["regions"], min_samples_leaf=asked.declared["least"], random_state=0
+    )
+    model.fit(
+        [[case.numbers[feature] for feature in asked.features] for case in known],
+        [case.ratio for case in known],
+    )
     tree: Any = model.tree_
     found: list[dict[str, tuple[float, float]]] = []
 
@@ -98,16 +111,26 @@ def _region(bounds: Mapping[str, tuple[float, float]], inside: Sequence[Case]) -
     for case in inside:
         by_family[case.family].append(case.ratio - ratio)
     families = len(by_family)
-    # Networks of one family err together, so the error of the mean is counted by families; one family alone says nothing of others.
+    # Networks of one family err together, so the error of the mean is counted by families; one family alone
+    # says nothing of others.
     squares = math.fsum(math.fsum(errors) ** 2 for errors in by_family.values())
     error = math.sqrt(squares * families / (families - 1)) / len(ratios) if families > 1 else math.inf
     far = _Z * error if math.isfinite(error) else max(abs(ratios[0]), abs(ratios[-1])) + abs(ratio)
     interval = _quantile(ratios, _TAIL), _quantile(ratios, 1 - _TAIL)
-    return Region(dict(bounds), ratio, (ratio - far, ratio + far), (min(interval[0], ratio), max(interval[1], ratio)), len(ratios), families)
+    return Region(
+        dict(bounds),
+        ratio,
+        (ratio - far, ratio + far),
+        (min(interval[0], ratio), max(interval[1], ratio)),
+        len(ratios),
+        families,
+    )
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
-    """The value that a further one lies below with this probability, as far as there are values to tell: ranks are of n + 1."""
+    """The value that a further one lies below with this probability, as far as there are values to tell:
+    ranks are of n + 1.
+    """
     rank = share * (len(ordered) + 1) - 1
     low = min(max(math.floor(rank), 0), len(ordered) - 1)
     high = min(max(math.ceil(rank), 0), len(ordered) - 1)

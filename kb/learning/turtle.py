@@ -1,4 +1,6 @@
-"""What was learnt, as Turtle: for each region a situation, the rule that puts requests into it, and the effect there."""
+"""What was learnt, as Turtle: for each region a situation, the rule that puts requests into it, and the
+effect there.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,12 @@ def _of_region(asked: Question, name: str, region: Region, score: str, sources: 
         ],
     )
     variables = {feature: f"?{feature}" for feature in region.bounds}
-    patterns = " ; ".join(f"on:{declared['features'][feature]} {variable}" for feature, variable in variables.items())
-    tests = " && ".join(test for feature, bound in region.bounds.items() for test in _tests(variables[feature], bound))
+    patterns = " ; ".join(
+        f"on:{declared['features'][feature]} {variable}" for feature, variable in variables.items()
+    )
+    tests = " && ".join(
+        test for feature, bound in region.bounds.items() for test in _tests(variables[feature], bound)
+    )
     text = f"CONSTRUCT {{ $this a sit:{_class(name)} }} WHERE {{ $this on:workload ?workload . ?workload {patterns} . FILTER({tests}) }}"
     shown = ", ".join(f"{feature} {{{variable}}}" for feature, variable in variables.items())
     yield statement(

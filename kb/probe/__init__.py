@@ -14,7 +14,21 @@ from kb import paths, user_files
 from kb.counts import positive
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
-from kb.probe import collect, cores, cpu, cpuinfo, gpu, libc, memory, mpi, node, recognised, scheduler, storage, wheels
+from kb.probe import (
+    collect,
+    cores,
+    cpu,
+    cpuinfo,
+    gpu,
+    libc,
+    memory,
+    mpi,
+    node,
+    recognised,
+    scheduler,
+    storage,
+    wheels,
+)
 
 if TYPE_CHECKING:
     from kb.target import Target
@@ -36,7 +50,8 @@ def probe(
 ) -> Target:
     """Probe a machine.
 
-    Without a dump and without `via` it is this machine, in a few milliseconds and without the network. A dump describes another machine, so
+    Without a dump and without `via` it is this machine, in a few milliseconds and without the network. A dump
+    describes another machine, so
     nothing of this one is mixed in: what the dumps do not tell is null.
 
     Args:
@@ -46,7 +61,8 @@ def probe(
         rocm_smi: a file with the JSON of `rocm-smi --json` or `amd-smi static --json`.
         sinfo: a file with the output of `sinfo`, `scontrol show node` or `pbsnodes -a`.
         overrides: facts set by hand, see `Target.with_overrides`.
-        via: a command that runs words on another node (`srun -p gpu`); the probe is sent there on standard input.
+        via: a command that runs words on another node (`srun -p gpu`); the probe is sent there on standard
+            input.
         network: whether to ask container registries if they answer.
         partition: the partition or queue of `sinfo` whose nodes are meant.
         tell: gets what a dump leaves open, a sentence each.
@@ -61,10 +77,16 @@ def probe(
     keys = fact_keys("hardware")
     dumps = [dump for dump in (cpuinfo, lscpu, nvidia_smi, rocm_smi, sinfo) if dump]
     if partition and not sinfo:
-        raise BadInput("--partition", "names a partition of a cluster of which nothing is given", expected="--sinfo with what sinfo says, too")
+        raise BadInput(
+            "--partition",
+            "names a partition of a cluster of which nothing is given",
+            expected="--sinfo with what sinfo says, too",
+        )
     if dumps:
         facts, name = keys.empty(), user_files.name_of(dumps[0])
-        for path, value in _from_dumps(cpuinfo or lscpu, nvidia_smi, rocm_smi, sinfo, partition, tell).items():
+        for path, value in _from_dumps(
+            cpuinfo or lscpu, nvidia_smi, rocm_smi, sinfo, partition, tell
+        ).items():
             facts = keys.assign(facts, path, value)
     else:
         raw = _collected(via)
@@ -81,19 +103,29 @@ def probe(
 
 
 def _collected(via: str | None) -> dict[str, Any]:
-    """The raw texts of this machine, with the programs of the project's own prefix, or those of the node behind `via`."""
+    """The raw texts of this machine, with the programs of the project's own prefix, or those of the node
+    behind `via`.
+    """
     programs = [*recognised.programs(), *_SCHEDULER_PROGRAMS]
     if via is not None:
         from kb.probe import remote
 
         return remote.collect_via(via, programs)
     raw: dict[str, Any] = dict(collect.collect(programs))
-    raw["programs"] = [*raw["programs"], *(path.name for path in paths.tools_home().glob("*/usr/bin/*") if path.name in programs)]
+    raw["programs"] = [
+        *raw["programs"],
+        *(path.name for path in paths.tools_home().glob("*/usr/bin/*") if path.name in programs),
+    ]
     return raw
 
 
 def _from_dumps(
-    processor: Path | None, nvidia: Path | None, rocm: Path | None, cluster: Path | None, partition: str, tell: Callable[[str], None]
+    processor: Path | None,
+    nvidia: Path | None,
+    rocm: Path | None,
+    cluster: Path | None,
+    partition: str,
+    tell: Callable[[str], None],
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if processor:
@@ -105,7 +137,9 @@ def _from_dumps(
         ]
     if cluster:
         # A scheduler says less of a node than the node's own tools.
-        stated = {f"cpu.{name}" for name, value in found.get("cpu", {}).items() if value is not None} | found.keys()
+        stated = {
+            f"cpu.{name}" for name, value in found.get("cpu", {}).items() if value is not None
+        } | found.keys()
         told = scheduler.parse(user_files.read_text(cluster), str(cluster), partition)
         for remark in told.remarks:
             tell(remark)
@@ -123,7 +157,10 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
     processor["numa_nodes"] = raw["numa_nodes"] or None
     kind_of = functools.partial(storage.filesystem, mounts)
     class_of = functools.partial(storage.storage_class, classes=recognised.storage_classes())
-    foreign, batch = node.load(raw["loadavg"]), scheduler.present(raw["programs"], environment, raw.get("pbs_version"))
+    foreign, batch = (
+        node.load(raw["loadavg"]),
+        scheduler.present(raw["programs"], environment, raw.get("pbs_version")),
+    )
     return {
         "cpu": processor,
         "gpus": _accelerators(raw),
@@ -144,13 +181,17 @@ def _from_raw(raw: Mapping[str, Any]) -> dict[str, Any]:
             "workdir": class_of(kind_of(raw["workdir"])),
             "workdir_filesystem": kind_of(raw["workdir"]),
         },
-        "user_namespaces": node.user_namespaces(raw["max_user_namespaces"], raw["unprivileged_userns"], raw["restrict_userns"]),
+        "user_namespaces": node.user_namespaces(
+            raw["max_user_namespaces"], raw["unprivileged_userns"], raw["restrict_userns"]
+        ),
         "subuids": node.subordinate_ids(raw["subuid"], raw.get("user")),
     }
 
 
 def _processor(text: str | None) -> cpu.Processor:
-    """What the running kernel says of its processor: on some systems and in some sandboxes nothing, which is no error."""
+    """What the running kernel says of its processor: on some systems and in some sandboxes nothing, which is
+    no error.
+    """
     try:
         return cpuinfo.parse(text or "", "/proc/cpuinfo")
     except BadInput:
@@ -161,7 +202,10 @@ def _accelerators(raw: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     found: list[dict[str, Any]] = []
     environment = raw["environment"]
     if raw["nvidia_smi"]:
-        found += gpu.visible(gpu.nvidia(raw["nvidia_smi"], "nvidia-smi", raw["nvidia_compute_cap"]), environment.get("CUDA_VISIBLE_DEVICES"))
+        found += gpu.visible(
+            gpu.nvidia(raw["nvidia_smi"], "nvidia-smi", raw["nvidia_compute_cap"]),
+            environment.get("CUDA_VISIBLE_DEVICES"),
+        )
     if raw["rocm_smi"]:
         found += gpu.visible(gpu.rocm(raw["rocm_smi"], "rocm-smi"), environment.get("ROCR_VISIBLE_DEVICES"))
     if found:

@@ -1,6 +1,8 @@
-"""What a machine says about itself, as raw texts. This file is also sent to compute nodes (`--via`), so it stands alone and runs on Python 3.6.
+"""What a machine says about itself, as raw texts. This file is also sent to compute nodes (`--via`), so it
+stands alone and runs on Python 3.6.
 
-Nothing is interpreted here and nothing is fetched: the other modules of this package read the texts, from here or from a user's dumps.
+Nothing is interpreted here and nothing is fetched: the other modules of this package read the texts, from
+here or from a user's dumps.
 """
 
 import configparser
@@ -13,7 +15,17 @@ import shutil
 import stat
 import sys
 
-ENVIRONMENT = ("SLURM_", "PBS_", "NCPUS", "TMPDIR", "PIP_", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "MODULEPATH")
+ENVIRONMENT = (
+    "SLURM_",
+    "PBS_",
+    "NCPUS",
+    "TMPDIR",
+    "PIP_",
+    "CUDA_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "MODULEPATH",
+)
 FILES = {
     "cpuinfo": "/proc/cpuinfo",
     "meminfo": "/proc/meminfo",
@@ -28,7 +40,9 @@ FILES = {
 }
 LARGEST = 64 << 20
 SILENT = ("mpiexec.slurm",)
-"""Programs that take the name of another one and do not answer its questions, but take as long as a whole plan to say so."""
+"""Programs that take the name of another one and do not answer its questions, but take as long as a whole
+plan to say so.
+"""
 LIMITS = ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us", "memory.max", "memory.limit_in_bytes")
 QUERIES = {
     "mpi": [["mpirun", "--version"]],
@@ -37,7 +51,15 @@ QUERIES = {
     "nvidia_compute_cap": [["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]],
     "rocm_smi": [
         ["amd-smi", "static", "--json"],
-        ["rocm-smi", "--showproductname", "--showmeminfo", "vram", "--showdriverversion", "--showhw", "--json"],
+        [
+            "rocm-smi",
+            "--showproductname",
+            "--showmeminfo",
+            "vram",
+            "--showdriverversion",
+            "--showhw",
+            "--json",
+        ],
     ],
 }
 
@@ -61,7 +83,9 @@ def output(command: "list[str]") -> "str | None":
     import subprocess
 
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=60)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=60
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
@@ -94,11 +118,18 @@ def cgroup_limits(cgroup: str, mountinfo: str) -> "list[dict[str, str]]":
 
 
 def wheels(environment: "dict[str, str]") -> "list[str] | None":
-    """File names in the folders that pip is configured to search (`find-links`); None where a folder cannot be read."""
+    """File names in the folders that pip is configured to search (`find-links`); None where a folder cannot
+    be read.
+    """
     home = os.path.expanduser("~")
     base = environment.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
     own = environment.get("PIP_CONFIG_FILE", "")
-    files = ["/etc/xdg/pip/pip.conf", "/etc/pip.conf", os.path.join(home, ".pip/pip.conf"), os.path.join(base, "pip/pip.conf")]
+    files = [
+        "/etc/xdg/pip/pip.conf",
+        "/etc/pip.conf",
+        os.path.join(home, ".pip/pip.conf"),
+        os.path.join(base, "pip/pip.conf"),
+    ]
     files += [os.path.join(sys.prefix, "pip.conf"), own]
     links = environment.get("PIP_FIND_LINKS", "").split()
     if own != os.devnull:
@@ -134,7 +165,9 @@ def devices() -> "list[list[str]]":
 def networks() -> "list[str]":
     """Link layers of the InfiniBand ports and names of the network interfaces."""
     layers = [(read(path) or "").strip() for path in glob.glob("/sys/class/infiniband/*/ports/*/link_layer")]
-    return sorted(set(layers)) + sorted(os.listdir("/sys/class/net") if os.path.isdir("/sys/class/net") else [])
+    return sorted(set(layers)) + sorted(
+        os.listdir("/sys/class/net") if os.path.isdir("/sys/class/net") else []
+    )
 
 
 def collect(programs: "list[str]") -> "dict[str, object]":
@@ -149,7 +182,12 @@ def collect(programs: "list[str]") -> "dict[str, object]":
     raw["byte_order"] = sys.byteorder
     raw["python"] = platform.python_version()
     raw["affinity"] = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    raw["siblings"] = sorted({read(path) or "" for path in glob.glob("/sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list")})
+    raw["siblings"] = sorted(
+        {
+            read(path) or ""
+            for path in glob.glob("/sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list")
+        }
+    )
     raw["numa_nodes"] = len(glob.glob("/sys/devices/system/node/node[0-9]*"))
     raw["limits"] = cgroup_limits(read("/proc/self/cgroup") or "", read("/proc/self/mountinfo") or "")
     raw["environment"] = environment
@@ -167,7 +205,9 @@ def collect(programs: "list[str]") -> "dict[str, object]":
     for name, commands in QUERIES.items():
         raw[name] = next((text for text in map(output, commands) if text), None)
     # Slurm brings programs of these names too, which are slow to start.
-    raw["pbs_version"] = output(["qstat", "--version"]) if shutil.which("pbsnodes") and not shutil.which("sinfo") else None
+    raw["pbs_version"] = (
+        output(["qstat", "--version"]) if shutil.which("pbsnodes") and not shutil.which("sinfo") else None
+    )
     return raw
 
 

@@ -26,12 +26,19 @@ def allocation(environment: Mapping[str, str]) -> int | None:
     return min((cores for cores in given if cores is not None), default=None)
 
 
-def usable(topology: int | None, affinity: int | None, limits: Iterable[Mapping[str, str]], environment: Mapping[str, str]) -> int | None:
+def usable(
+    topology: int | None,
+    affinity: int | None,
+    limits: Iterable[Mapping[str, str]],
+    environment: Mapping[str, str],
+) -> int | None:
     """The least of all that is known; None where nothing is."""
     known = [n for n in (topology, affinity, quota(limits), allocation(environment)) if n]
     return min(known, default=None)
 
 
 def physical(siblings: Iterable[str]) -> int | None:
-    """Cores by the kernel's lists of hardware threads, one text for each logical processor; None where the kernel gives none."""
+    """Cores by the kernel's lists of hardware threads, one text for each logical processor; None where the
+    kernel gives none.
+    """
     return len({text.strip() for text in siblings if text.strip()}) or None

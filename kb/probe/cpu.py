@@ -1,4 +1,5 @@
-"""Processors: /proc/cpuinfo or lscpu text to a safe instruction set level and a likely microarchitecture, which are two facts and never one.
+"""Processors: /proc/cpuinfo or lscpu text to a safe instruction set level and a likely microarchitecture,
+which are two facts and never one.
 
 The microarchitectures are archspec's, read as data.
 """
@@ -75,12 +76,16 @@ def archspec_data() -> dict[str, Any]:
     spec = importlib.util.find_spec("archspec")  # located, not imported: its import detects the machine
     if spec is None or spec.origin is None:
         raise OntuneError("the package archspec is missing: install Ontune with its dependencies")
-    data: dict[str, Any] = json.loads((Path(spec.origin).parent / "json/cpu/microarchitectures.json").read_text(encoding="utf-8"))
+    data: dict[str, Any] = json.loads(
+        (Path(spec.origin).parent / "json/cpu/microarchitectures.json").read_text(encoding="utf-8")
+    )
     return data
 
 
 def part_number(entry: Mapping[str, Any]) -> str:
-    """The part number of an Arm processor in an entry of archspec, or the empty text; archspec writes `Unknown` where it knows none."""
+    """The part number of an Arm processor in an entry of archspec, or the empty text; archspec writes
+    `Unknown` where it knows none.
+    """
     stated = str(entry.get("cpupart", ""))
     return "" if stated == "Unknown" else stated
 
@@ -96,7 +101,12 @@ def microarchitectures() -> dict[str, Microarchitecture]:
 
     return {
         name: Microarchitecture(
-            name, entry["vendor"], frozenset(entry["features"]), ancestors(name), part_number(entry), int(entry.get("generation", 0))
+            name,
+            entry["vendor"],
+            frozenset(entry["features"]),
+            ancestors(name),
+            part_number(entry),
+            int(entry.get("generation", 0)),
         )
         for name, entry in stated.items()
     }
@@ -113,7 +123,9 @@ def facts(processor: Processor, machine: str | None = None, byte_order: str | No
     fields = processor.fields
     family = machine or _family(fields, byte_order)
     features = _features(fields)
-    level, likely, confidence = _identify(family, fields, features, machine or byte_order) if family else _UNKNOWN
+    level, likely, confidence = (
+        _identify(family, fields, features, machine or byte_order) if family else _UNKNOWN
+    )
     return {
         "isa_level": level,
         "microarchitecture": likely,
@@ -123,7 +135,8 @@ def facts(processor: Processor, machine: str | None = None, byte_order: str | No
         "sockets": processor.sockets,
         "numa_nodes": processor.numa_nodes,
         "features": sorted(features) if features else None,
-        "vendor": recognised.processor_maker(_vendor(fields) or "") or (_vendor_of(likely) if likely else None),
+        "vendor": recognised.processor_maker(_vendor(fields) or "")
+        or (_vendor_of(likely) if likely else None),
         "model": fields.get("model name") or fields.get("cpu") or None,
     }
 
@@ -161,16 +174,24 @@ def _family(fields: dict[str, str], byte_order: str | None) -> str | None:
     return None
 
 
-def _identify(family: str, fields: dict[str, str], features: frozenset[str], byte_order_told: str | None) -> Identity:
+def _identify(
+    family: str, fields: dict[str, str], features: frozenset[str], byte_order_told: str | None
+) -> Identity:
     """By generation, by name, or by features: what the architecture's kernel port tells."""
     known = microarchitectures()
     if family not in known:
         return _UNKNOWN
     candidates = [each for each in known.values() if each.name == family or family in each.ancestors]
-    if power := re.match(r"POWER([0-9]{1,3})", fields.get("cpu") or fields.get("model name") or "", re.IGNORECASE):
+    if power := re.match(
+        r"POWER([0-9]{1,3})", fields.get("cpu") or fields.get("model name") or "", re.IGNORECASE
+    ):
         order_is_known = "architecture" in fields or byte_order_told is not None
         return _by_generation(family if order_is_known else None, int(power[1]), candidates)
-    names = {plain_name(word) for key in ("uarch", "model name") for word in re.split(r"[\s,]", fields.get(key, ""))}
+    names = {
+        plain_name(word)
+        for key in ("uarch", "model name")
+        for word in re.split(r"[\s,]", fields.get(key, ""))
+    }
     runs = [each for each in candidates if has_all(features, each, family)]
     named = [each for each in runs if each.vendor != "generic" and plain_name(each.name) in names]
     if named and not named[0].features:
@@ -193,7 +214,9 @@ def _by_features(
     runs: list[Microarchitecture],
     named: list[Microarchitecture],
 ) -> Identity:
-    """The highest level of which every feature is there, and the vendor's microarchitecture with which the most features agree."""
+    """The highest level of which every feature is there, and the vendor's microarchitecture with which the
+    most features agree.
+    """
     levels = [each for each in runs if each.vendor == "generic" and (each.features or each.name == family)]
     if not levels:
         return _UNKNOWN
@@ -201,17 +224,25 @@ def _by_features(
     kin = [each for each in candidates if each.vendor == _vendor(fields) and level.name in each.ancestors]
     likely = [each for each in named if each in kin] or kin
     if "cpu implementer" in fields:
-        # Arm processors name their part; where the dump was cut before it, the features alone do not tell two of them apart.
+        # Arm processors name their part; where the dump was cut before it, the features alone do not tell two
+        # of them apart.
         part = fields.get("cpu part", "").lower()
-        likely = [each for each in kin if part and each.part == part] or [each for each in kin if part and each in runs]
+        likely = [each for each in kin if part and each.part == part] or [
+            each for each in kin if part and each in runs
+        ]
     elif any(each.part for each in kin):
-        likely = [each for each in named if each in kin]  # lscpu does not print the part; it may print its name
+        likely = [
+            each for each in named if each in kin
+        ]  # lscpu does not print the part; it may print its name
     best = max(likely, key=lambda each: (_agreement(features, each, kin), *each.rank), default=None)
     if best is None or _agreement(features, best, kin) < _LEAST_AGREEMENT:
         return level.name, None, None
     if best in runs and best.part:
         # A known part has the level that its vendor built it to, which no feature flag states.
-        level = max((each for each in candidates if each.vendor == "generic" and each.name in best.ancestors), key=_rank)
+        level = max(
+            (each for each in candidates if each.vendor == "generic" and each.name in best.ancestors),
+            key=_rank,
+        )
     return level.name, best.name, round(_agreement(features, best, kin), 2)
 
 
@@ -220,7 +251,9 @@ def _rank(each: Microarchitecture) -> tuple[int, int]:
 
 
 def has_all(features: frozenset[str], wanted: Microarchitecture, family: str) -> bool:
-    """Whether a list of features has all of a microarchitecture of a family (`x86_64`), by their names or by those that imply them."""
+    """Whether a list of features has all of a microarchitecture of a family (`x86_64`), by their names or by
+    those that imply them.
+    """
     return all(feature in features or _implied(feature, features, family) for feature in wanted.features)
 
 
@@ -229,8 +262,12 @@ def _implied(feature: str, features: frozenset[str], family: str) -> bool:
     return any(other in features for other in alias.get("any_of", ())) or family in alias.get("families", ())
 
 
-def _agreement(features: frozenset[str], candidate: Microarchitecture, kin: Iterable[Microarchitecture]) -> float:
-    """Shared features over all features that tell the vendor's microarchitectures apart; a virtual machine hides features, so it stays below 1."""
+def _agreement(
+    features: frozenset[str], candidate: Microarchitecture, kin: Iterable[Microarchitecture]
+) -> float:
+    """Shared features over all features that tell the vendor's microarchitectures apart; a virtual machine
+    hides features, so it stays below 1.
+    """
     telling = frozenset[str]().union(*(each.features for each in kin))
     mine = features & telling
     return len(mine & candidate.features) / max(len(mine | candidate.features), 1)

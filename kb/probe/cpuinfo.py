@@ -29,16 +29,24 @@ def parse(text: str, where: str) -> Processor:
         return _lscpu_json(text, where)
     if re.search(r"^# CPU,", text, re.MULTILINE):
         return _lscpu_parsable(text)
-    if re.search(r"^(Architecture|Byte Order|CPU\(s\)|CPU op-mode\(s\)|Vendor ID|On-line CPU\(s\) list):", text, re.MULTILINE):
+    if re.search(
+        r"^(Architecture|Byte Order|CPU\(s\)|CPU op-mode\(s\)|Vendor ID|On-line CPU\(s\) list):",
+        text,
+        re.MULTILINE,
+    ):
         lines = text.splitlines()
         return _lscpu(_entries(lines if text.endswith("\n") else lines[:-1]))
     return _cpuinfo(text, where)
 
 
 def _entries(lines: list[str]) -> list[tuple[str, str]]:
-    """The keys in lower case with their values, in their order: some kinds of lines stand once for each kind of core."""
+    """The keys in lower case with their values, in their order: some kinds of lines stand once for each kind
+    of core.
+    """
     parts = [line.partition(":") for line in lines]
-    return [(" ".join(key.split()).lower(), value.strip()) for key, colon, value in parts if colon and key.strip()]
+    return [
+        (" ".join(key.split()).lower(), value.strip()) for key, colon, value in parts if colon and key.strip()
+    ]
 
 
 def _first(entries: list[tuple[str, str]]) -> dict[str, str]:
@@ -47,18 +55,33 @@ def _first(entries: list[tuple[str, str]]) -> dict[str, str]:
 
 def _cpuinfo(text: str, where: str) -> Processor:
     lines = text.splitlines()
-    if not text.endswith("\n") and lines and lines[-1].split()[-1:] and lines[-1].split()[-1] not in recognised.final_features():
+    if (
+        not text.endswith("\n")
+        and lines
+        and lines[-1].split()[-1:]
+        and lines[-1].split()[-1] not in recognised.final_features()
+    ):
         lines = lines[:-1]  # a line without its end may have lost features or digits
-    blocks = [block for block in re.split(r"\n\s*\n", "\n".join(lines)) if re.search(r"^processor\s*:", block, re.MULTILINE)]
+    blocks = [
+        block
+        for block in re.split(r"\n\s*\n", "\n".join(lines))
+        if re.search(r"^processor\s*:", block, re.MULTILINE)
+    ]
     if not blocks:
-        raise BadInput(where, "not a dump of a processor", expected="/proc/cpuinfo, or the output of lscpu or lscpu -J")
+        raise BadInput(
+            where, "not a dump of a processor", expected="/proc/cpuinfo, or the output of lscpu or lscpu -J"
+        )
     fields = [_first(_entries(block.splitlines())) for block in blocks]
     if not _KEYS & (fields[0].keys() - {"processor"}):
         return Processor(fields[0])
     common = _common(fields)
     numbers = {block.get("processor") for block in fields}
     packages = {block["physical id"] for block in fields if "physical id" in block}
-    cores = {(block["physical id"], block["core id"]) for block in fields if "physical id" in block and "core id" in block}
+    cores = {
+        (block["physical id"], block["core id"])
+        for block in fields
+        if "physical id" in block and "core id" in block
+    }
     whole = _counts_agree(fields, packages)
     return Processor(
         common,
@@ -69,11 +92,19 @@ def _cpuinfo(text: str, where: str) -> Processor:
 
 
 def _common(blocks: list[dict[str, str]]) -> dict[str, str]:
-    """The first core's block. Of cores of several kinds it is only what all have: a program may come to run on any of them."""
-    kinds = {tuple(block.get(key, "") for key in ("cpu implementer", "cpu part", "model name", "uarch")) for block in blocks}
+    """The first core's block.
+
+    Of cores of several kinds it is only what all have: a program may come to run on any of them.
+    """
+    kinds = {
+        tuple(block.get(key, "") for key in ("cpu implementer", "cpu part", "model name", "uarch"))
+        for block in blocks
+    }
     if len(kinds) == 1:
         return blocks[0]
-    shared = {key: value for key, value in blocks[0].items() if all(block.get(key) == value for block in blocks)}
+    shared = {
+        key: value for key, value in blocks[0].items() if all(block.get(key) == value for block in blocks)
+    }
     for key in ("flags", "features"):
         if all(key in block for block in blocks):
             lists = [block[key].split() for block in blocks]
@@ -85,17 +116,27 @@ def _lscpu_parsable(text: str) -> Processor:
     """The topology that `lscpu -p` lists, one line a logical processor; offline ones have no numbers."""
     header = next(line for line in text.splitlines() if line.startswith("# CPU,"))
     columns = header.removeprefix("# ").lower().split(",")
-    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n") and re.match(r"\d+,", line)]
+    lines = [
+        line for line in text.splitlines(keepends=True) if line.endswith("\n") and re.match(r"\d+,", line)
+    ]
     rows = [dict(zip(columns, line.strip().split(","), strict=False)) for line in lines]
 
     def count(*names: str) -> int | None:
         return len({tuple(row.get(name, "") for name in names) for row in rows if row.get(names[-1])}) or None
 
-    return Processor({}, cores=count("cpu"), physical_cores=count("socket", "core"), sockets=count("socket"), numa_nodes=count("node"))
+    return Processor(
+        {},
+        cores=count("cpu"),
+        physical_cores=count("socket", "core"),
+        sockets=count("socket"),
+        numa_nodes=count("node"),
+    )
 
 
 def _counts_agree(blocks: list[dict[str, str]], packages: set[str]) -> bool:
-    """Whether the dump lists as many processors as each package says it has; single blocks are excerpts more often than one-core machines."""
+    """Whether the dump lists as many processors as each package says it has; single blocks are excerpts more
+    often than one-core machines.
+    """
     siblings = whole(blocks[0].get("siblings"))
     if siblings is not None:
         return len(blocks) == siblings * max(len(packages), 1)
@@ -117,7 +158,9 @@ def _lscpu_json(text: str, where: str) -> Processor:
 
 
 def _lscpu(entries: list[tuple[str, str]]) -> Processor:
-    """The table of lscpu. Where it has a part for each of several kinds of cores, none of the kinds is the processor's."""
+    """The table of lscpu. Where it has a part for each of several kinds of cores, none of the kinds is the
+    processor's.
+    """
     fields = _first(entries)
     kinds = [value for key, value in entries if key == "model name"]
 
@@ -128,9 +171,17 @@ def _lscpu(entries: list[tuple[str, str]]) -> Processor:
     physical = sockets * per_socket if sockets and per_socket else None
     if len(set(kinds)) > 1:
         several = {key for key, _ in entries if sum(key == other for other, _ in entries) > 1}
-        fields = {key: value for key, value in fields.items() if key not in several or key in ("vendor id", "flags")}
+        fields = {
+            key: value for key, value in fields.items() if key not in several or key in ("vendor id", "flags")
+        }
         physical, sockets = None, number("socket(s)")
-    return Processor(fields, cores=number("cpu(s)"), physical_cores=physical, sockets=sockets, numa_nodes=number("numa node(s)"))
+    return Processor(
+        fields,
+        cores=number("cpu(s)"),
+        physical_cores=physical,
+        sockets=sockets,
+        numa_nodes=number("numa node(s)"),
+    )
 
 
 def count(text: str) -> int | None:

@@ -1,4 +1,6 @@
-"""Accelerators: `nvidia-smi -q -x` XML, `rocm-smi` or `amd-smi` JSON, and what the PCI bus shows where no tool is installed."""
+"""Accelerators: `nvidia-smi -q -x` XML, `rocm-smi` or `amd-smi` JSON, and what the PCI bus shows where no
+tool is installed.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def nvidia(text: str, where: str, compute_capabilities: str | None = None) -> li
     capabilities = [line.strip() for line in (compute_capabilities or "").splitlines()]
     found: list[dict[str, Any]] = []
     for n, gpu in enumerate(log.findall("gpu")):
-        capability = capabilities[n] if n < len(capabilities) and re.fullmatch(r"\d+\.\d+", capabilities[n]) else None
+        capability = (
+            capabilities[n] if n < len(capabilities) and re.fullmatch(r"\d+\.\d+", capabilities[n]) else None
+        )
         model, generation = _text(gpu, "product_name"), _text(gpu, "product_architecture")
         told = architecture_told(model, generation, capability)
         device = {
@@ -53,24 +57,33 @@ def nvidia(text: str, where: str, compute_capabilities: str | None = None) -> li
         slices = gpu.findall("mig_devices/mig_device")
         if (_text(gpu, "mig_mode/current_mig") or "").lower() == "enabled":
             for part in slices:
-                found.append(device | {"memory_gib": _gib(_text(part, "fb_memory_usage/total")), "mig": _profile(part)})
+                found.append(
+                    device | {"memory_gib": _gib(_text(part, "fb_memory_usage/total")), "mig": _profile(part)}
+                )
         else:
             found.append(device)
     attached = _text(log, "attached_gpus")
     if whole(attached) not in (None, len(log.findall("gpu"))):
-        raise BadInput(where, f"announces {attached} accelerators and describes {len(log.findall('gpu'))}", expected=_NVIDIA)
+        raise BadInput(
+            where,
+            f"announces {attached} accelerators and describes {len(log.findall('gpu'))}",
+            expected=_NVIDIA,
+        )
     return found
 
 
 def _profile(part: Element) -> str | None:
     """The slice's share of the multiprocessors, as its profile is not in the XML."""
-    count = _text(part, "device_attributes/shared/multiprocessor_count") or _text(part, "shared/multiprocessor_count")
+    count = _text(part, "device_attributes/shared/multiprocessor_count") or _text(
+        part, "shared/multiprocessor_count"
+    )
     memory = _gib(_text(part, "fb_memory_usage/total"))
     return f"{count} SM, {memory} GiB" if count and memory else "slice"
 
 
 def rocm(text: str, where: str) -> list[dict[str, Any]]:
-    """The accelerators in the JSON of `rocm-smi --json` or `amd-smi static --json`; warnings that a tool wrote before it are passed over.
+    """The accelerators in the JSON of `rocm-smi --json` or `amd-smi static --json`; warnings that a tool
+    wrote before it are passed over.
 
     Raises:
         BadInput: the JSON is malformed or truncated (the message names the line), or is something else.
@@ -83,19 +96,29 @@ def rocm(text: str, where: str) -> list[dict[str, Any]]:
     if isinstance(data, list) and all(isinstance(card, dict) and "gpu" in card for card in data):
         return [_from_fields(_flat(card), None) for card in data]
     if isinstance(data, dict):
-        cards = {name: card for name, card in data.items() if re.fullmatch(r"card\d+", name) and isinstance(card, dict)}
+        cards = {
+            name: card
+            for name, card in data.items()
+            if re.fullmatch(r"card\d+", name) and isinstance(card, dict)
+        }
         system = data.get("system") if isinstance(data.get("system"), dict) else {}
         if cards:
-            driver = next((str(value) for key, value in (system or {}).items() if "driver" in key.lower()), None)
+            driver = next(
+                (str(value) for key, value in (system or {}).items() if "driver" in key.lower()), None
+            )
             return [_from_fields(_flat(card), driver) for card in cards.values()]
     raise BadInput(where, "no accelerator in it", expected=_ROCM)
 
 
 def _from_fields(fields: Mapping[str, str], driver: str | None) -> dict[str, Any]:
-    names = [_first(fields, *keys) for keys in (("card series", "market_name"), ("product_name", "device name", "card model"))]
+    names = [
+        _first(fields, *keys)
+        for keys in (("card series", "market_name"), ("product_name", "device name", "card model"))
+    ]
     return {
         "vendor": "amd",
-        "model": next((name for name in names if name and re.search(r"\d", name)), None) or next(filter(None, names), None),
+        "model": next((name for name in names if name and re.search(r"\d", name)), None)
+        or next(filter(None, names), None),
         "arch": _gfx(" ".join(fields.values())),
         "compute_capability": "none",
         "memory_gib": _memory(fields),
@@ -106,7 +129,10 @@ def _from_fields(fields: Mapping[str, str], driver: str | None) -> dict[str, Any
 
 
 def _gfx(text: str) -> str | None:
-    """The LLVM target that a text names. rocm-smi writes the last digit of those of the generation 9 in decimal: its gfx9010 is gfx90a."""
+    """The LLVM target that a text names.
+
+    rocm-smi writes the last digit of those of the generation 9 in decimal: its gfx9010 is gfx90a.
+    """
     found = re.search(r"gfx[0-9a-f]+", text)
     decimal = re.fullmatch(r"(gfx9\d)(\d\d)", found[0]) if found else None
     return f"{decimal[1]}{int(decimal[2]):x}" if decimal else found[0] if found else None
@@ -121,7 +147,9 @@ def _memory(fields: Mapping[str, str]) -> float | None:
 
 
 def _version(text: str | None) -> str | None:
-    """The version of a driver; the driver that a kernel brings along has none of its own, and the tools name the kernel instead."""
+    """The version of a driver; the driver that a kernel brings along has none of its own, and the tools name
+    the kernel instead.
+    """
     return text if text and re.fullmatch(r"\d+(\.\d+)+", text) else None
 
 
@@ -164,7 +192,8 @@ def visible(found: list[dict[str, Any]], stated: str | None) -> list[dict[str, A
 
     Args:
         found: all that the tool describes.
-        stated: the variable with their places (`0,2`); other forms, and places that are not there, leave all visible.
+        stated: the variable with their places (`0,2`); other forms, and places that are not there, leave all
+            visible.
     """
     places = [whole(place) for place in (stated or "").split(",")]
     known = [place for place in places if place is not None and place < len(found)]

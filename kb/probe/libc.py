@@ -14,7 +14,9 @@ def glibc(text: str | None) -> str | None:
 
 
 def distribution(os_release: str | None) -> str | None:
-    """Identifier and version of the distribution from /etc/os-release, such as `debian 12`; None where it is unknown."""
+    """Identifier and version of the distribution from /etc/os-release, such as `debian 12`; None where it is
+    unknown.
+    """
     found = {}
     for line in (os_release or "").splitlines():
         name, sign, value = line.partition("=")

@@ -10,13 +10,18 @@ from kb.counts import positive, whole
 _GIB = 2**30
 
 
-def gib(meminfo: str | None, limits: Iterable[Mapping[str, str]] = (), environment: Mapping[str, str] | None = None) -> float | None:
+def gib(
+    meminfo: str | None,
+    limits: Iterable[Mapping[str, str]] = (),
+    environment: Mapping[str, str] | None = None,
+) -> float | None:
     """GiB (2^30 bytes), rounded to a tenth; None where the machine does not tell.
 
     Args:
         meminfo: the text of /proc/meminfo.
         limits: the limit files of all control groups above the process (version 1 or 2).
-        environment: the process's environment, in which Slurm states an allocation's memory for each node in MiB.
+        environment: the process's environment, in which Slurm states an allocation's memory for each node in
+            MiB.
     """
     total = re.search(r"^MemTotal:\s*([0-9]{1,15}) kB$", meminfo or "", re.MULTILINE)
     known = [int(total[1]) * 1024] if total else []

@@ -1,4 +1,6 @@
-"""The MPI of the host, by what `mpirun --version` prints, and what the scheduler offers to MPI programs, by `srun --mpi=list`."""
+"""The MPI of the host, by what `mpirun --version` prints, and what the scheduler offers to MPI programs, by
+`srun --mpi=list`.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,13 @@ from kb.normalise import normalised
 
 
 def implementation(version: str | None, environment: Mapping[str, str]) -> str | None:
-    """Implementation and version, such as `openmpi 4.1.4`; `none` where no program starts MPI; None where that is unknown.
+    """Implementation and version, such as `openmpi 4.1.4`; `none` where no program starts MPI; None where
+    that is unknown.
 
     Args:
         version: what the program prints, or None where there is none.
-        environment: the process's environment: where modules are in use, one of them may bring an MPI that is not loaded yet.
+        environment: the process's environment: where modules are in use, one of them may bring an MPI that is
+            not loaded yet.
     """
     if version is None:
         return None if environment.get("MODULEPATH") else "none"
@@ -25,7 +29,8 @@ def implementation(version: str | None, environment: Mapping[str, str]) -> str |
 
 
 def process_management(listing: str | None, scheduler: str | None) -> list[str] | None:
-    """The interfaces by which `srun` starts MPI programs, such as `pmix`; empty where there is no Slurm, None where it does not say.
+    """The interfaces by which `srun` starts MPI programs, such as `pmix`; empty where there is no Slurm, None
+    where it does not say.
 
     Args:
         listing: what `srun --mpi=list` prints: a headline, and one name in an indented line each.
@@ -33,4 +38,7 @@ def process_management(listing: str | None, scheduler: str | None) -> list[str] 
     """
     if listing is None:
         return None if scheduler in (None, "slurm") else []
-    return sorted(set(re.findall(r"^[ \t]+(?:srun:[ \t]+)?(\w+)[ \t]*$", listing, re.MULTILINE)) - {"none"}) or None
+    return (
+        sorted(set(re.findall(r"^[ \t]+(?:srun:[ \t]+)?(\w+)[ \t]*$", listing, re.MULTILINE)) - {"none"})
+        or None
+    )

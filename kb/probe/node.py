@@ -12,17 +12,22 @@ _FOREIGN_PROCESSES, _FOREIGN_SHARE = 0.5, 0.1
 
 
 def load(loadavg: str | None) -> float | None:
-    """Processes of others that compute: the lesser of the last minute's average and of those runnable now beside the probe.
+    """Processes of others that compute: the lesser of the last minute's average and of those runnable now
+    beside the probe.
 
-    The average alone would still show what the user's own installation has just done, the moment alone what runs for an instant. None where the
-    system does not tell.
+    The average alone would still show what the user's own installation has just done, the moment alone what
+    runs for an instant. None where the system does not tell.
     """
     found = re.match(r"([0-9]{1,15}(?:\.[0-9]+)?) \S+ \S+ ([0-9]{1,15})/", loadavg or "")
     return min(float(found[1]), max(0.0, float(found[2]) - 1)) if found else None
 
 
-def exclusive(environment: Mapping[str, str], topology: int | None, foreign_load: float | None) -> bool | None:
-    """True inside an allocation of the whole node, False where foreign load shows, otherwise None: nobody can tell from inside."""
+def exclusive(
+    environment: Mapping[str, str], topology: int | None, foreign_load: float | None
+) -> bool | None:
+    """True inside an allocation of the whole node, False where foreign load shows, otherwise None: nobody can
+    tell from inside.
+    """
     given = whole(environment.get("SLURM_CPUS_ON_NODE"))
     if environment.get("SLURM_JOB_ID") and given is not None and topology:
         return given >= topology
@@ -32,7 +37,9 @@ def exclusive(environment: Mapping[str, str], topology: int | None, foreign_load
 
 
 def user_namespaces(most: str | None, unprivileged: str | None, restricted: str | None) -> bool | None:
-    """Whether an ordinary user may make a user namespace, by the kernel's switches; None where the kernel does not tell."""
+    """Whether an ordinary user may make a user namespace, by the kernel's switches; None where the kernel
+    does not tell.
+    """
     limit = whole(most)
     if limit is None:
         return None
@@ -40,7 +47,9 @@ def user_namespaces(most: str | None, unprivileged: str | None, restricted: str 
 
 
 def subordinate_ids(subuid: str | None, user: str | None) -> int | None:
-    """How many subordinate user IDs /etc/subuid gives to the user; None where user or file are unknown, and for root, who needs none."""
+    """How many subordinate user IDs /etc/subuid gives to the user; None where user or file are unknown, and
+    for root, who needs none.
+    """
     if not user or subuid is None:
         return None
     lines = [line.split(":") for line in subuid.splitlines()]
@@ -49,7 +58,9 @@ def subordinate_ids(subuid: str | None, user: str | None) -> int | None:
 
 
 def interconnect(names: Iterable[str]) -> str | None:
-    """The fastest network that the node shows: InfiniBand or RoCE ports, Slingshot interfaces, else Ethernet; None where it shows none."""
+    """The fastest network that the node shows: InfiniBand or RoCE ports, Slingshot interfaces, else Ethernet;
+    None where it shows none.
+    """
     present = list(names)
     if "InfiniBand" in present:
         return "infiniband"

@@ -1,4 +1,6 @@
-"""What the probe recognises by data (`kb/facts/probing.ttl`, `makers.ttl`): container runtimes, file systems, makers, registries."""
+"""What the probe recognises by data (`kb/facts/probing.ttl`, `makers.ttl`): container runtimes, file systems,
+makers, registries.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,12 @@ def _recognised() -> ox.Store:
 
 def _notations(class_name: str) -> dict[str, ox.NamedNode]:
     found: dict[str, Any] = {}
-    for typed in _recognised().quads_for_pattern(None, ox.NamedNode(RDF_TYPE), ox.NamedNode(on(class_name)), None):
-        for named in _recognised().quads_for_pattern(typed.subject, ox.NamedNode(PREFIXES["skos"] + "notation"), None, None):
+    for typed in _recognised().quads_for_pattern(
+        None, ox.NamedNode(RDF_TYPE), ox.NamedNode(on(class_name)), None
+    ):
+        for named in _recognised().quads_for_pattern(
+            typed.subject, ox.NamedNode(PREFIXES["skos"] + "notation"), None, None
+        ):
             if isinstance(named.object, ox.Literal):
                 found[named.object.value] = typed.subject
     return found
@@ -63,14 +69,21 @@ def registries() -> list[str]:
 
 
 def processor_families() -> list[dict[str, str]]:
-    """The series of processors that are known by their names: `namePattern`, `levelOfFamily` and, where it is one's, `vendor`."""
+    """The series of processors that are known by their names: `namePattern`, `levelOfFamily` and, where it is
+    one's, `vendor`.
+    """
     keys = ("namePattern", "levelOfFamily", "vendor")
-    stated = [{key: values_of(_recognised(), node, on(key)) for key in keys} for node in _notations("ProcessorFamily").values()]
+    stated = [
+        {key: values_of(_recognised(), node, on(key)) for key in keys}
+        for node in _notations("ProcessorFamily").values()
+    ]
     return [{key: found[0].value for key, found in family.items() if found} for family in stated]
 
 
 def little_endian_processors() -> list[str]:
-    """Processors whose machines run little-endian systems only, by the name that their kernel prints: their dumps do not state the byte order."""
+    """Processors whose machines run little-endian systems only, by the name that their kernel prints: their
+    dumps do not state the byte order.
+    """
     return sorted(_notations("LittleEndianProcessor"))
 
 

@@ -11,7 +11,9 @@ _TIMEOUT = 5.0
 
 
 def reached() -> bool | None:
-    """True where a registry answers, even if it asks for a login; False where none does; None where no registry is known."""
+    """True where a registry answers, even if it asks for a login; False where none does; None where no
+    registry is known.
+    """
     addresses = recognised.registries()
     if not addresses:
         return None

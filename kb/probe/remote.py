@@ -1,4 +1,6 @@
-"""A probe of another node through a command such as `srun -p gpu` or `ssh node`: one self-contained script on standard input, nothing fetched."""
+"""A probe of another node through a command such as `srun -p gpu` or `ssh node`: one self-contained script on
+standard input, nothing fetched.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +30,27 @@ def collect_via(via: str, programs: list[str]) -> dict[str, Any]:
     try:
         words = shlex.split(via)
     except ValueError as error:
-        raise BadInput("--via", f"cannot read '{via}': {error}", expected="a command such as 'srun -p gpu'") from error
+        raise BadInput(
+            "--via", f"cannot read '{via}': {error}", expected="a command such as 'srun -p gpu'"
+        ) from error
     if not words:
         raise BadInput("--via", "is empty", expected="a command such as 'srun -p gpu'")
     script = (Path(__file__).parent / "collect.py").read_text(encoding="utf-8")
     try:
         command = [*words, "python3", "-", *programs]
-        done = subprocess.run(command, input=script, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, check=False)
+        done = subprocess.run(
+            command,
+            input=script,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT,
+            check=False,
+        )
     except FileNotFoundError as error:
-        raise BadInput("--via", f"no program named '{words[0]}' here", expected="a command such as 'srun -p gpu'") from error
+        raise BadInput(
+            "--via", f"no program named '{words[0]}' here", expected="a command such as 'srun -p gpu'"
+        ) from error
     except subprocess.TimeoutExpired as error:
         raise RunFailed(f"--via '{via}': no answer within {_TIMEOUT:.0f} s") from error
     if done.returncode:
@@ -44,7 +58,9 @@ def collect_via(via: str, programs: list[str]) -> dict[str, Any]:
     try:
         answer = files.json_of(done.stdout[done.stdout.find("{") :], "the answer")
     except BadInput as error:
-        raise RunFailed(f"--via '{via}': the answer is not that of the probe: {_last_lines(done.stdout)}") from error
+        raise RunFailed(
+            f"--via '{via}': the answer is not that of the probe: {_last_lines(done.stdout)}"
+        ) from error
     if not isinstance(answer, dict) or not answer.keys() >= _LEAST:
         raise RunFailed(f"--via '{via}': the answer is not that of the probe: {_last_lines(done.stdout)}")
     return answer

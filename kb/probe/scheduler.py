@@ -1,4 +1,6 @@
-"""The batch system: which one there is, and what `sinfo`, `scontrol show node` or `pbsnodes` say of a cluster."""
+"""The batch system: which one there is, and what `sinfo`, `scontrol show node` or `pbsnodes` say of a
+cluster.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ _UNITS = {"b": 2.0**-30, "kb": 2.0**-20, "mb": 2.0**-10, "gb": 1.0, "tb": 2.0**1
 
 
 def present(programs: Iterable[str], environment: Mapping[str, str], pbs_version: str | None = None) -> str:
-    """`slurm`, `pbs` (or of which kind: `torque`, `pbspro`), or `none`, by the programs in PATH and the job's environment.
+    """`slurm`, `pbs` (or of which kind: `torque`, `pbspro`), or `none`, by the programs in PATH and the job's
+    environment.
 
     Args:
         programs: those that are there.
@@ -29,7 +32,11 @@ def present(programs: Iterable[str], environment: Mapping[str, str], pbs_version
     """
     if any(name.startswith("SLURM_JOB") for name in environment):
         return "slurm"
-    found = "pbs" if "PBS_JOBID" in environment else next((_PROGRAMS[name] for name in programs if name in _PROGRAMS), "none")
+    found = (
+        "pbs"
+        if "PBS_JOBID" in environment
+        else next((_PROGRAMS[name] for name in programs if name in _PROGRAMS), "none")
+    )
     told = re.match(r"\s*(pbs_version\s*=|version:)", pbs_version or "", re.IGNORECASE)
     return (_PBS_KINDS["=" in told[1]] if told else "pbs") if found == "pbs" else found
 
@@ -48,17 +55,20 @@ class Cluster:
 
 
 def parse(text: str, where: str, partition: str = "") -> Cluster:
-    """What the output of `sinfo` (any format with a header), `scontrol show node` or `pbsnodes -a` says: scheduler, partitions, nodes, what each has.
+    """What the output of `sinfo` (any format with a header), `scontrol show node` or `pbsnodes -a` says:
+    scheduler, partitions, nodes, what each has.
 
     Where nodes differ in something, that is left out, and a remark says so.
 
     Args:
         text: the output.
         where: its file.
-        partition: the partition or queue whose nodes are meant; empty takes the default one, or what all have in common.
+        partition: the partition or queue whose nodes are meant; empty takes the default one, or what all have
+            in common.
 
     Raises:
-        BadInput: the text is none of these, has no such partition, or several of which it does not say which one is meant.
+        BadInput: the text is none of these, has no such partition, or several of which it does not say which
+            one is meant.
     """
     if re.search(r"^[ \t]+(state|resources_available\.\w+|np)[ \t]*=", text, re.MULTILINE):
         return _pbsnodes(text, where, partition)
@@ -66,7 +76,11 @@ def parse(text: str, where: str, partition: str = "") -> Cluster:
         return _scontrol(text, where, partition)
     header = next((line for line in text.splitlines() if "PARTITION" in _cells(line.upper())), None)
     if header is None:
-        raise BadInput(where, "not the state of a cluster", expected="the output of sinfo with its header, of scontrol show node, or of pbsnodes -a")
+        raise BadInput(
+            where,
+            "not the state of a cluster",
+            expected="the output of sinfo with its header, of scontrol show node, or of pbsnodes -a",
+        )
     return _sinfo(text.splitlines(), header, where, partition)
 
 
@@ -77,33 +91,54 @@ def _cells(line: str) -> list[str]:
 
 def _sinfo(lines: list[str], header: str, where: str, partition: str) -> Cluster:
     columns = _cells(header.upper())
-    every = [_row(zip(columns, _cells(line), strict=False)) for line in lines[lines.index(header) + 1 :] if line.strip()]
+    every = [
+        _row(zip(columns, _cells(line), strict=False))
+        for line in lines[lines.index(header) + 1 :]
+        if line.strip()
+    ]
     every = [row for row in every if row.get("PARTITION") not in (None, "", "PARTITION")]
     names = sorted({row["PARTITION"].rstrip("*") for row in every})
     default = next((row["PARTITION"].rstrip("*") for row in every if row["PARTITION"].endswith("*")), "")
     facts: dict[str, Any] = {"scheduler": "slurm", "partitions": names or None}
     if not names:
         return Cluster(facts)
-    chosen = _chosen(partition, names, where) or default or (names[0] if len(names) == 1 else _which(names, where))
-    remarks = [f"{where}: {len(names)} partitions; these are the nodes of the default one, {chosen} (--partition {_others(names, chosen)})"]
+    chosen = (
+        _chosen(partition, names, where) or default or (names[0] if len(names) == 1 else _which(names, where))
+    )
+    remarks = [
+        f"{where}: {len(names)} partitions; these are the nodes of the default one, {chosen} (--partition {_others(names, chosen)})"
+    ]
     mine = [row for row in every if row["PARTITION"].rstrip("*") == chosen]
     counted = sum(whole(row.get("NODES")) or 0 for row in mine)
     said, differing = _hardware(mine), _differing(mine, f"{where}: the nodes of {chosen}")
     if "memory_gib" not in said and not {"CPUS", "MEMORY", "GRES"} & set(mine[0]):
         differing.append(f"{where}: nothing is said of what a node has; `sinfo -o '%P %D %c %m %G'` does")
-    return Cluster(facts | {"nodes": counted or None} | said, (*(remarks if not partition and len(names) > 1 else ()), *differing))
+    return Cluster(
+        facts | {"nodes": counted or None} | said,
+        (*(remarks if not partition and len(names) > 1 else ()), *differing),
+    )
 
 
 def _chosen(partition: str, names: list[str], where: str) -> str:
     """The partition that is asked for. Raises BadInput where there is none of that name."""
     if partition and partition not in names:
-        raise BadInput("--partition", f"{where} has no partition '{partition}'", expected=", ".join(names), given=partition, known=names)
+        raise BadInput(
+            "--partition",
+            f"{where} has no partition '{partition}'",
+            expected=", ".join(names),
+            given=partition,
+            known=names,
+        )
     return partition
 
 
 def _which(names: list[str], where: str) -> NoReturn:
     """Raises BadInput: nobody but the user knows which of the partitions is meant."""
-    raise BadInput(where, f"{len(names)} partitions, and nothing says which one is meant", expected=f"--partition with one of {', '.join(names)}")
+    raise BadInput(
+        where,
+        f"{len(names)} partitions, and nothing says which one is meant",
+        expected=f"--partition with one of {', '.join(names)}",
+    )
 
 
 def _others(names: list[str], chosen: str) -> str:
@@ -120,12 +155,16 @@ def _differing(rows: list[Row], whose: str) -> list[str]:
     for column, what in _SAID.items():
         stated = list(dict.fromkeys(row[column].rstrip("+") for row in rows if row.get(column)))
         if len(stated) > 1:
-            found.append(f"{whose} differ in {what} ({', '.join(stated)}), which is left out: --set what yours has")
+            found.append(
+                f"{whose} differ in {what} ({', '.join(stated)}), which is left out: --set what yours has"
+            )
     return found
 
 
 def _row(cells: Iterable[tuple[str, str]]) -> Row:
-    """A row with its counts for one node: sums by state (`A/I/O/T`) and `sockets:cores:threads` under the names that other formats use."""
+    """A row with its counts for one node: sums by state (`A/I/O/T`) and `sockets:cores:threads` under the
+    names that other formats use.
+    """
     row: Row = {}
     for name, value in cells:
         if not name.endswith("(A/I)"):  # without the total
@@ -158,7 +197,9 @@ def _hardware(rows: list[Row]) -> dict[str, Any]:
 
 
 def _devices(rows: list[Row]) -> list[list[dict[str, Any]]]:
-    """The accelerators of a node by the column GRES, where all rows agree: one list, which may be empty; no list where nobody knows."""
+    """The accelerators of a node by the column GRES, where all rows agree: one list, which may be empty; no
+    list where nobody knows.
+    """
     stated = {row.get("GRES", "") for row in rows}
     if len(stated) != 1 or stated == {""}:
         return []
@@ -179,7 +220,13 @@ def _same(rows: list[Row], column: str) -> int | None:
 
 def _scontrol(text: str, where: str, partition: str) -> Cluster:
     """What `scontrol show node` says, of which the facts of a node stand in one line or in several."""
-    names = {"CPUTot": "CPUS", "RealMemory": "MEMORY", "Gres": "GRES", "Sockets": "SOCKETS", "CoresPerSocket": "CORES"}
+    names = {
+        "CPUTot": "CPUS",
+        "RealMemory": "MEMORY",
+        "Gres": "GRES",
+        "Sockets": "SOCKETS",
+        "CoresPerSocket": "CORES",
+    }
     records = [record for record in re.split(r"(?m)^(?=NodeName=)", text) if record.startswith("NodeName=")]
     nodes = [_pairs(record) for record in records]
     mine, partitions = _of_partition(nodes, [node.get("Partitions", "") for node in nodes], partition, where)
@@ -190,15 +237,21 @@ def _scontrol(text: str, where: str, partition: str) -> Cluster:
     architectures = {node.get("Arch", "") for node in mine}
     found = {"scheduler": "slurm", "partitions": partitions or None, "nodes": len(mine), **_hardware(rows)}
     # A node's own name of its architecture is the least instruction set level of it.
-    known = {"cpu.isa_level": architectures.pop()} if len(architectures) == 1 and "" not in architectures else {}
+    known = (
+        {"cpu.isa_level": architectures.pop()} if len(architectures) == 1 and "" not in architectures else {}
+    )
     return Cluster(found | known, tuple(differing))
 
 
 _Node = TypeVar("_Node")
 
 
-def _of_partition(nodes: list[_Node], listed: list[str], partition: str, where: str) -> tuple[list[_Node], list[str]]:
-    """The nodes of a partition (all, where none is asked for), and the names of all partitions; each node lists its own, between commas."""
+def _of_partition(
+    nodes: list[_Node], listed: list[str], partition: str, where: str
+) -> tuple[list[_Node], list[str]]:
+    """The nodes of a partition (all, where none is asked for), and the names of all partitions; each node
+    lists its own, between commas.
+    """
     of_each = [{name.strip() for name in names.split(",")} - {""} for names in listed]
     every = sorted(set().union(*of_each))
     chosen = _chosen(partition, every, where)
@@ -219,17 +272,35 @@ def _pairs(record: str) -> Row:
 
 
 def _pbsnodes(text: str, where: str, partition: str) -> Cluster:
-    """What `pbsnodes -a` says, in the dialects of PBS Professional and of Torque; the virtual nodes of a host count as one."""
+    """What `pbsnodes -a` says, in the dialects of PBS Professional and of Torque; the virtual nodes of a host
+    count as one.
+    """
     hosts: dict[str, list[Row]] = {}
     for name, lines in re.findall(r"^(\S+)[^\n]*\n((?:[ \t]+.*\n?|\n(?=[ \t]))+)", text, re.MULTILINE):
-        node = {key: value.strip() for key, value in re.findall(r"^[ \t]+([\w.]+)[ \t]*=[ \t]*(.*)$", lines, re.MULTILINE)}
-        hosts.setdefault(node.get("resources_available.host") or re.sub(r"\[\d+\]$", "", name), []).append(node)
-    listed = [",".join(node.get(key, "") for node in nodes for key in ("queue", "resources_available.Qlist")) for nodes in hosts.values()]
+        node = {
+            key: value.strip()
+            for key, value in re.findall(r"^[ \t]+([\w.]+)[ \t]*=[ \t]*(.*)$", lines, re.MULTILINE)
+        }
+        hosts.setdefault(node.get("resources_available.host") or re.sub(r"\[\d+\]$", "", name), []).append(
+            node
+        )
+    listed = [
+        ",".join(node.get(key, "") for node in nodes for key in ("queue", "resources_available.Qlist"))
+        for nodes in hosts.values()
+    ]
     mine, partitions = _of_partition(list(hosts.values()), listed, partition, where)
-    working = [nodes for nodes in mine if not any(re.search("down|offline|unknown", node.get("state", "")) for node in nodes)]
+    working = [
+        nodes
+        for nodes in mine
+        if not any(re.search("down|offline|unknown", node.get("state", "")) for node in nodes)
+    ]
     devices = [_pbs_devices(nodes) for nodes in working]
     # Where one host counts its accelerators, one that says nothing of any has none.
-    counted = [[] if told is None else told for told in devices] if any(told is not None for told in devices) else []
+    counted = (
+        [[] if told is None else told for told in devices]
+        if any(told is not None for told in devices)
+        else []
+    )
     stated: dict[str, tuple[str, list[Any]]] = {
         "cpu.cores": ("cores", list(map(_pbs_cores, mine))),
         "memory_gib": ("memory", list(map(_pbs_memory, mine))),
@@ -237,11 +308,25 @@ def _pbsnodes(text: str, where: str, partition: str) -> Cluster:
     }
     found = {"scheduler": "pbs", "partitions": partitions or None, "nodes": len(mine) or None}
     found |= {key: _agreed(values) for key, (_, values) in stated.items()}
-    differing = [what for key, (what, values) in stated.items() if found[key] is None and any(value is not None for value in values)]
+    differing = [
+        what
+        for key, (what, values) in stated.items()
+        if found[key] is None and any(value is not None for value in values)
+    ]
     if differing and not partition and len(partitions) > 1:
         _which(partitions, where)
-    kept = {key: value for key, value in found.items() if value is not None or key in ("scheduler", "partitions", "nodes", "cpu.cores")}
-    return Cluster(kept, tuple(f"{where}: the nodes differ in {what}, which is left out: --set what yours has" for what in differing))
+    kept = {
+        key: value
+        for key, value in found.items()
+        if value is not None or key in ("scheduler", "partitions", "nodes", "cpu.cores")
+    }
+    return Cluster(
+        kept,
+        tuple(
+            f"{where}: the nodes differ in {what}, which is left out: --set what yours has"
+            for what in differing
+        ),
+    )
 
 
 def _agreed(values: Iterable[Any]) -> Any:
@@ -262,7 +347,9 @@ def _pbs_memory(nodes: list[Row]) -> float | None:
 
 
 def _pbs_devices(nodes: list[Row]) -> list[dict[str, Any]] | None:
-    """The accelerators of a host; Torque names them, PBS Professional counts them. None where it says nothing of any."""
+    """The accelerators of a host; Torque names them, PBS Professional counts them. None where it says nothing
+    of any.
+    """
     told = [node.get("resources_available.ngpus") or node.get("gpus") or "" for node in nodes]
     counts = [count for text in told if (count := _devices_counted(text)) is not None]
     if not counts:
@@ -272,7 +359,11 @@ def _pbs_devices(nodes: list[Row]) -> list[dict[str, Any]] | None:
     count = sum(counts)
     driver = re.search(r"driver_ver=([\d.]+)", status)
     common = {"driver": driver[1]} if driver else {}
-    return [{"model": name} | common for name in named] if len(named) == count else [{**common} for _ in range(count)]
+    return (
+        [{"model": name} | common for name in named]
+        if len(named) == count
+        else [{**common} for _ in range(count)]
+    )
 
 
 def _devices_counted(text: str) -> int | None:

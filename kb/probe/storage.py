@@ -8,7 +8,9 @@ from pathlib import Path
 
 
 def filesystem(mountinfo: str | None, path: str) -> str | None:
-    """The type of the file system that holds `path`, by the text of /proc/self/mountinfo; None where it is unknown."""
+    """The type of the file system that holds `path`, by the text of /proc/self/mountinfo; None where it is
+    unknown.
+    """
     best: tuple[int, int, str] | None = None
     for n, line in enumerate((mountinfo or "").splitlines()):
         before, dash, after = line.partition(" - ")
@@ -32,7 +34,9 @@ def storage_class(kind: str | None, classes: Mapping[str, str]) -> str | None:
 
 
 def storage_of(folder: str) -> tuple[str | None, str | None]:
-    """The type of the file system behind a folder of this machine, and its class; None where either is unknown."""
+    """The type of the file system behind a folder of this machine, and its class; None where either is
+    unknown.
+    """
     from kb.probe.recognised import storage_classes
 
     try:

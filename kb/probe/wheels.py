@@ -14,4 +14,8 @@ def offered(names: Iterable[str] | None) -> list[str] | None:
     Args:
         names: file names as collected.
     """
-    return None if names is None else sorted({name for name in names if name.isprintable() and _WHEEL.fullmatch(name)})
+    return (
+        None
+        if names is None
+        else sorted({name for name in names if name.isprintable() and _WHEEL.fullmatch(name)})
+    )

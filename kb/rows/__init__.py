@@ -1,4 +1,7 @@
-"""Rows: what was measured, in one form, as compressed tables that W3C CSVW metadata describes. Read on demand, never while planning."""
+"""Rows: what was measured, in one form, as compressed tables that W3C CSVW metadata describes.
+
+Read on demand, never while planning.
+"""
 
 from __future__ import annotations
 

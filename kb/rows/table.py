@@ -1,7 +1,8 @@
-"""Tables of rows on disk: `NAME.csv.gz` and, beside it, `NAME.csv-metadata.json`, which is CSV on the Web metadata.
+"""Tables of rows on disk: `NAME.csv.gz` and, beside it, `NAME.csv-metadata.json`, which is CSV on the Web
+metadata.
 
-What is the same in every row stands once, as a virtual column of the metadata. Shipped tables lie in `kb/evidence/tables/`, the user's own in
-`tables/` of the data folder.
+What is the same in every row stands once, as a virtual column of the metadata. Shipped tables lie in
+`kb/evidence/tables/`, the user's own in `tables/` of the data folder.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class About:
     """What is said of a whole table.
 
     Attributes:
-        title, licence, sources, checked: for people; licence and sources are IRIs, `checked` the day on which they were compared.
+        title, licence, sources, checked: for people; licence and sources are IRIs, `checked` the day on which
+        they were compared.
         counts: how many rows there are, and how many carry each mark.
         left_out: what of the source was not taken over, and why.
     """
@@ -69,11 +71,15 @@ class Table:
         Raises:
             BadInput: the file is damaged, or its head is not what the metadata declares.
         """
-        constant = {column["name"]: str(column["default"]) for column in self.columns if column.get("virtual")}
+        constant = {
+            column["name"]: str(column["default"]) for column in self.columns if column.get("virtual")
+        }
         stored = [column["name"] for column in self.columns if not column.get("virtual")]
         heads, rows = files.csv_table(files.gzip_text(self.path, _LARGEST), str(self.path))
         if heads != stored:
-            raise BadInput(str(self.path), "has other columns than its metadata declares", expected=", ".join(stored))
+            raise BadInput(
+                str(self.path), "has other columns than its metadata declares", expected=", ".join(stored)
+            )
         return [constant | {name: value for name, value in row.items() if value} for row in rows]
 
 
@@ -85,7 +91,9 @@ def form() -> dict[str, dict[str, Any]]:
 
 
 def tables() -> dict[str, Table]:
-    """The shipped tables and the user's own by their names; one of the user's takes the place of a shipped one."""
+    """The shipped tables and the user's own by their names; one of the user's takes the place of a shipped
+    one.
+    """
     found = {}
     for folder in (paths.shipped("evidence") / "tables", paths.data_home() / "tables"):
         for path in sorted(folder.glob(f"*{_METADATA}")):
@@ -103,7 +111,9 @@ def _declared(metadata: Any, path: Path) -> Mapping[str, Any]:
     """Raises BadInput where a value is not metadata with columns that have names."""
     schema = metadata.get("tableSchema") if isinstance(metadata, dict) else None
     columns = schema.get("columns") if isinstance(schema, dict) else None
-    if not isinstance(columns, list) or not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in columns):
+    if not isinstance(columns, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("name"), str) for one in columns
+    ):
         raise BadInput(str(path), "declares no columns", expected="metadata of CSV on the Web")
     return dict(metadata)
 
@@ -112,7 +122,9 @@ def find(name: str, where: str = "SET") -> Table:
     """The table of a name. Raises BadInput where there is none."""
     known = tables()
     if name not in known:
-        raise BadInput(where, f"no table of rows is named '{name}'", expected=", ".join(known), given=name, known=known)
+        raise BadInput(
+            where, f"no table of rows is named '{name}'", expected=", ".join(known), given=name, known=known
+        )
     return known[name]
 
 
@@ -131,7 +143,9 @@ def metadata_of(name: str, about: About, columns: Sequence[Mapping[str, Any]]) -
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def packed(rows: Iterable[Row], declared: Mapping[str, Mapping[str, Any]]) -> tuple[bytes, list[dict[str, Any]]]:
+def packed(
+    rows: Iterable[Row], declared: Mapping[str, Mapping[str, Any]]
+) -> tuple[bytes, list[dict[str, Any]]]:
     """The compressed table, the same bytes for the same rows, and the columns that it has.
 
     Args:

@@ -28,7 +28,13 @@ COMMANDS: Final = (
     "demo", "probe", "plan", "explain", "why-not", "what-if", "recipe", "fetch", "build", "bench", "run",
     "install", "tune", "report", "query", "check", "kb", "serve",
 )  # fmt: skip
-UNUSABLE_PATH: Final = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
+UNUSABLE_PATH: Final = (
+    FileNotFoundError,
+    FileExistsError,
+    PermissionError,
+    NotADirectoryError,
+    IsADirectoryError,
+)
 PIPE_CLOSED: Final = 141  # what a shell reports for a process ended by SIGPIPE
 
 
@@ -73,7 +79,9 @@ class LazyGroup(TyperGroup):
 
 _COLUMNS = 93  # of a refusal, beside the word before it
 
-app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(
+    cls=LazyGroup, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
+)
 
 
 def _print_version(asked: bool) -> None:
@@ -88,9 +96,17 @@ def _print_version(asked: bool) -> None:
 def ontune(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the versions of program and knowledge.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the versions of program and knowledge.",
+        ),
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where something fails; may stand anywhere.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show a traceback where something fails; may stand anywhere.")
+    ] = False,
 ) -> None:
     """Plan, explain, build and measure the fastest training deployment for a machine."""
     if context.invoked_subcommand is None:
@@ -166,7 +182,10 @@ def _deprecations_told() -> Iterator[None]:
 def _asks_for_json(words: Sequence[str]) -> bool:
     """Whether `--format json` is among the words of a command line, which may be wrong in any other way."""
     pairs = zip(words, [*words[1:], ""], strict=True)
-    return any((word == "--format" and after.lower() == "json") or word.lower() == "--format=json" for word, after in pairs)
+    return any(
+        (word == "--format" and after.lower() == "json") or word.lower() == "--format=json"
+        for word, after in pairs
+    )
 
 
 def _told(error: Exception) -> OntuneError:
@@ -190,4 +209,6 @@ def _told(error: Exception) -> OntuneError:
 def _log_everything() -> None:
     import logging
 
-    logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format="%(relativeCreated)6d ms %(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.DEBUG, stream=sys.stderr, format="%(relativeCreated)6d ms %(name)s: %(message)s"
+    )

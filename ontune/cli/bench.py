@@ -29,13 +29,24 @@ _FIRST_BASELINE = "SELECT ?name WHERE { ?baseline a on:Baseline ; skos:notation 
 @app.command()
 def bench(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A bundle, as `ontune recipe` writes it.")],
-    against: Annotated[Path | None, typer.Option(metavar="DIR", help="Another bundle; without it, the first baseline of the knowledge base.")] = None,
-    baseline: Annotated[str | None, typer.Option(metavar="NAME", help="A named baseline (`ontune query baselines`).")] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Another bundle; without it, the first baseline of the knowledge base."
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A named baseline (`ontune query baselines`).")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often each runs; they take turns.")] = 5,
-    cores: Annotated[int | None, typer.Option(min=1, help="How many cores each gets; without it, all that may be used.")] = None,
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="How many cores each gets; without it, all that may be used.")
+    ] = None,
     runner: Annotated[str, runner_option()] = "auto",
     accept_files: Annotated[bool, accept_option()] = False,
-    format: Annotated[str, choice("--format", "table", "json", help="How to print what was measured.")] = "table",
+    format: Annotated[
+        str, choice("--format", "table", "json", help="How to print what was measured.")
+    ] = "table",
 ) -> None:
     """Measure a bundle and a baseline in interleaved rounds, and record every run as an observation."""
     from bench.measure import Variant, measure
@@ -52,7 +63,10 @@ def bench(
     runs = runner_named(runner, chosen)
     with _opponent(chosen, against, baseline) as opponent:
         agree_to_build(opponent, accept_files)
-        variants = [Variant(name, bundle, runs.prepare(bundle).recipe) for name, bundle in ((_OTHER, opponent), (_PLAN, chosen))]
+        variants = [
+            Variant(name, bundle, runs.prepare(bundle).recipe)
+            for name, bundle in ((_OTHER, opponent), (_PLAN, chosen))
+        ]
         with doing(f"measuring {rounds} rounds") as tell:
             series = measure(variants, runs, rounds, cores, record=record, tell=tell)
     document = _document(series)
@@ -81,12 +95,17 @@ def _opponent(chosen: Bundle, against: Path | None, baseline: str | None) -> Ite
 def _document(series: Series) -> dict[str, Any]:
     ratio = series.ratio(_PLAN, _OTHER)
     runs = [{key: getattr(one, key) for key in _TOLD} for name in (_OTHER, _PLAN) for one in series.of(name)]
-    stated = {"value": ratio.value, "low": ratio.low, "high": ratio.high, "pairs": ratio.pairs} if ratio else None
+    stated = (
+        {"value": ratio.value, "low": ratio.low, "high": ratio.high, "pairs": ratio.pairs} if ratio else None
+    )
     return {"series": series.id, "unit": "samples/s", "runs": runs, "ratio": stated}
 
 
 def _print(document: dict[str, Any]) -> None:
-    rows = ([_number(run[key]) if isinstance(run[key], float) else run[key] for key in _TOLD] for run in document["runs"])
+    rows = (
+        [_number(run[key]) if isinstance(run[key], float) else run[key] for key in _TOLD]
+        for run in document["runs"]
+    )
     emit_rows(rows, ("variant", "round", "outcome", document["unit"], "first step, s", "peak memory, MiB"))
     if ratio := document["ratio"]:
         interval = f" ({ratio['low']:.2f} to {ratio['high']:.2f})" if ratio["low"] is not None else ""

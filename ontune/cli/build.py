@@ -19,7 +19,9 @@ def build(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A bundle, as `ontune recipe` writes it.")],
     runner: Annotated[str, runner_option()] = "auto",
     accept_files: Annotated[bool, accept_option()] = False,
-    format: Annotated[str, choice("--format", "table", "json", help="How to print what was built.")] = "table",
+    format: Annotated[
+        str, choice("--format", "table", "json", help="How to print what was built.")
+    ] = "table",
 ) -> None:
     """Build what a bundle needs in order to run, or take it from the cache; the image then lies in the bundle."""
     from dataclasses import asdict

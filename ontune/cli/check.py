@@ -15,8 +15,14 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command()
 def check(
-    folders: Annotated[list[Path] | None, typer.Argument(metavar="[DIR...]", help="Folders of additions; without one, your own.")] = None,
-    dl: Annotated[bool, typer.Option("--dl", help="Let HermiT look for contradictions and empty classes too (needs Java).")] = False,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DIR...]", help="Folders of additions; without one, your own."),
+    ] = None,
+    dl: Annotated[
+        bool,
+        typer.Option("--dl", help="Let HermiT look for contradictions and empty classes too (needs Java)."),
+    ] = False,
     engine: Annotated[str, choice("--engine", "shifty", "pyshacl", help="The SHACL validator.")] = "shifty",
     format: Annotated[str, choice("--format", "table", "json", help="How to print the findings.")] = "table",
 ) -> None:
@@ -39,10 +45,14 @@ def check(
 
     def render() -> None:
         for found in report.findings:
-            print(f"{found.severity}: {_place(found.file) or found.term or 'the knowledge base'}: {found.text}")
+            print(
+                f"{found.severity}: {_place(found.file) or found.term or 'the knowledge base'}: {found.text}"
+            )
         if table := report.table:
             widest = f"the largest table has {table.rows} rows ({', '.join(table.decisions)})"
-            print(f"{table.witnesses} requests tried; each decision meets at most {table.width} others at once, and {widest}")
+            print(
+                f"{table.witnesses} requests tried; each decision meets at most {table.width} others at once, and {widest}"
+            )
         errors = sum(found.severity == "error" for found in report.findings)
         print(f"{errors} errors, {len(report.findings) - errors} warnings in {report.seconds:.1f} s")
 

@@ -17,10 +17,16 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command()
 def demo(
-    workload: Annotated[str, typer.Option("--workload", "-w", help="The name of a shipped workload.")] = "mnist-cnn",
-    full: Annotated[bool, typer.Option("--full", help="Measure all baselines instead of the first one.")] = False,
+    workload: Annotated[
+        str, typer.Option("--workload", "-w", help="The name of a shipped workload.")
+    ] = "mnist-cnn",
+    full: Annotated[
+        bool, typer.Option("--full", help="Measure all baselines instead of the first one.")
+    ] = False,
     rounds: Annotated[int, typer.Option(min=1, help="How often each variant runs; they take turns.")] = 3,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder of bundles and report.")] = Path("ontune-demo"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder of bundles and report.")
+    ] = Path("ontune-demo"),
     format: Annotated[str, choice("--format", "table", "json", help="How to print the report.")] = "table",
 ) -> None:
     """Plan, build and measure a small network on this machine, against what a user gets without advice."""

@@ -23,7 +23,10 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 def explain(
     request: RequestArguments,
     subject: Annotated[str, typed_field("subject")],
-    format: Annotated[str, choice("--format", *_FORMATS, help="As a tree, JSON, PROV-O in Turtle, or a drawing for Graphviz.")] = "table",
+    format: Annotated[
+        str,
+        choice("--format", *_FORMATS, help="As a tree, JSON, PROV-O in Turtle, or a drawing for Graphviz."),
+    ] = "table",
 ) -> None:
     """Prove a line of a plan: from the option to rules and effects, to facts, to sources and observations."""
     from generators.lines import explain as proof_of
@@ -47,7 +50,10 @@ def _tree(proof: Mapping[str, Any], tree: Tree | None = None) -> Tree:
     label = Text(str(proof["conclusion"]))
     by = proof["by"]
     said = by.get("text", "")
-    label.append(f"  ({by['kind']} {by['id']}{': ' + said if said and said != proof['conclusion'] else ''})", style="dim")
+    label.append(
+        f"  ({by['kind']} {by['id']}{': ' + said if said and said != proof['conclusion'] else ''})",
+        style="dim",
+    )
     for source in by["sources"]:
         label.append(f"\n{source}", style="dim")
     branch = tree.add(label) if tree is not None else Tree(label)

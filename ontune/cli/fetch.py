@@ -15,9 +15,13 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command()
 def fetch(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A locked bundle, as `ontune recipe --locked` writes it.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A locked bundle, as `ontune recipe --locked` writes it.")
+    ],
     accept_files: Annotated[bool, accept_option()] = False,
-    format: Annotated[str, choice("--format", "table", "json", help="How to print what was fetched.")] = "table",
+    format: Annotated[
+        str, choice("--format", "table", "json", help="How to print what was fetched.")
+    ] = "table",
 ) -> None:
     """Collect everything that a bundle's lock names, by hash, so that `ontune build` needs no network."""
     from bench import apptainer, supplies
@@ -26,6 +30,13 @@ def fetch(
     bundle = Bundle.read(folder)
     agree_to_build(bundle, accept_files)
     fetched = supplies.fetch(bundle, apptainer.required())
-    files = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(fetched.rglob("*")) if path.is_file()}
-    document = {"folder": str(fetched), "files": [{"path": path, "bytes": size} for path, size in files.items()]}
+    files = {
+        str(path.relative_to(folder)): path.stat().st_size
+        for path in sorted(fetched.rglob("*"))
+        if path.is_file()
+    }
+    document = {
+        "folder": str(fetched),
+        "files": [{"path": path, "bytes": size} for path, size in files.items()],
+    }
     emit(document, format, lambda: emit_rows(files.items(), (f"fetched into {fetched}", "bytes")))

@@ -19,7 +19,12 @@ def _names() -> list[str]:
 
 @app.command()
 def install(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", autocompletion=_names, help="What to install; without it, what there is.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME", autocompletion=_names, help="What to install; without it, what there is."
+        ),
+    ] = None,
     format: Annotated[str, choice("--format", "table", "json", help="How to print what there is.")] = "table",
 ) -> None:
     """Install a program that Ontune uses, such as apptainer: the system's package, or into a folder of Ontune's own. One that works is left alone."""

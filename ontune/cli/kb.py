@@ -28,7 +28,9 @@ def kb() -> None:
 
 
 @app.command()
-def stats(format: Annotated[str, choice("--format", "table", "json", help="How to print the counts.")] = "table") -> None:
+def stats(
+    format: Annotated[str, choice("--format", "table", "json", help="How to print the counts.")] = "table",
+) -> None:
     """Count what the knowledge base holds; each count is a named query."""
     from kb.query_library import counts
 
@@ -37,7 +39,9 @@ def stats(format: Annotated[str, choice("--format", "table", "json", help="How t
 
 
 @app.command("compile")
-def compile_(format: Annotated[str, choice("--format", "table", "json", help="How to print the result.")] = "table") -> None:
+def compile_(
+    format: Annotated[str, choice("--format", "table", "json", help="How to print the result.")] = "table",
+) -> None:
     """Compile ontology, facts, rules and additions into a snapshot in the cache; every command does so at first use."""
     from reasoner.compile import compile_snapshot
 
@@ -45,12 +49,21 @@ def compile_(format: Annotated[str, choice("--format", "table", "json", help="Ho
     say_state_of(snapshot)
     versions = {"version": snapshot.info.version, "program": __version__}
     document = versions | {"sha256": snapshot.info.sha256, "folder": str(snapshot.folder or "")}
-    emit(document | {"refused": list(snapshot.refused.values())}, format, lambda: emit_rows(document.items(), ("what", "value")))
+    emit(
+        document | {"refused": list(snapshot.refused.values())},
+        format,
+        lambda: emit_rows(document.items(), ("what", "value")),
+    )
 
 
 @app.command()
 def add(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Turtle with facts, effects, conflicts or rules; named queries (.rq).")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Turtle with facts, effects, conflicts or rules; named queries (.rq)."
+        ),
+    ],
     force: Annotated[bool, typer.Option("--force", help="Replace additions of the same name.")] = False,
 ) -> None:
     """Check Turtle files and named queries and add them to your own part of the knowledge base; shipped knowledge stays as it is."""
@@ -59,7 +72,11 @@ def add(
 
     for path in files:
         if path.suffix not in (".ttl", ".rq", ".tsv"):
-            raise BadInput(str(path), "is neither Turtle nor a query", expected="a name that ends in .ttl, .rq or .tsv (a query's expected answer)")
+            raise BadInput(
+                str(path),
+                "is neither Turtle nor a query",
+                expected="a name that ends in .ttl, .rq or .tsv (a query's expected answer)",
+            )
         if path.suffix == ".rq":
             read_text(path)
             check_query(path)
@@ -67,14 +84,24 @@ def add(
 
 
 @app.command("list")
-def list_(format: Annotated[str, choice("--format", "table", "json", help="How to print what was added.")] = "table") -> None:
+def list_(
+    format: Annotated[
+        str, choice("--format", "table", "json", help="How to print what was added.")
+    ] = "table",
+) -> None:
     """List what you have added, with whether it is in force, and where it lies."""
     from kb.own_additions import own_additions
     from reasoner.compile import compile_snapshot
 
     refused = {source.path: text for source, text in compile_snapshot().refused.items()}
     document = [
-        {"name": one.name, "kind": one.kind, "state": refused.get(one.files[0], "in force"), "file": str(one.files[0])} for one in own_additions()
+        {
+            "name": one.name,
+            "kind": one.kind,
+            "state": refused.get(one.files[0], "in force"),
+            "file": str(one.files[0]),
+        }
+        for one in own_additions()
     ]
     rows = ((one["name"] or "(ONTUNE_KB_PATH)", one["kind"], one["state"], one["file"]) for one in document)
     emit(document, format, lambda: emit_rows(rows, ("name", "kind", "state", "file")))
@@ -87,7 +114,12 @@ def _own_names() -> list[str]:
 
 
 @app.command()
-def remove(names: Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=_own_names, help="As `ontune kb list` names it.")]) -> None:
+def remove(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", autocompletion=_own_names, help="As `ontune kb list` names it."),
+    ],
+) -> None:
     """Remove additions of yours; what is shipped is as it was before them."""
     from kb.own_additions import removed
     from reasoner.compile import compile_snapshot
@@ -106,10 +138,23 @@ def _importers() -> list[str]:
 
 @app.command("import")
 def import_(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", autocompletion=_importers, help="The kind of data, such as mlperf or wheel.")],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The file or folder; of measurements, one or several.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write the Turtle, or the folder of rows, here.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace what was imported under this name before.")] = False,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", autocompletion=_importers, help="The kind of data, such as mlperf or wheel."
+        ),
+    ],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="The file or folder; of measurements, one or several."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="PATH", help="Write the Turtle, or the folder of rows, here."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what was imported under this name before.")
+    ] = False,
 ) -> None:
     """Turn what others have published into Turtle, or their measurements into rows, tell what was doubtful, and add it."""
     from kb.importers import import_source
@@ -142,7 +187,9 @@ def _import_rows(source: str, files: list[Path], output: Path | None, force: boo
     folder = output or data_home() / "tables"
     table, metadata = folder / f"{report.name}.csv.gz", folder / f"{report.name}.csv-metadata.json"
     if table.exists() and not force:
-        raise BadInput(str(table), "a table of that name is there already", expected="another folder, or --force")
+        raise BadInput(
+            str(table), "a table of that name is there already", expected="another folder, or --force"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for path, content in ((table, report.table), (metadata, report.metadata.encode())):
         write_whole(path, content)
@@ -157,8 +204,14 @@ def _questions() -> list[str]:
 
 @app.command()
 def learn(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[QUESTION...]", autocompletion=_questions, help="What to learn; else all.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Write the Turtle here instead of adding it.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[QUESTION...]", autocompletion=_questions, help="What to learn; else all."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FOLDER", help="Write the Turtle here instead of adding it."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what was learnt before.")] = False,
 ) -> None:
     """Learn effects from rows of measurements: situations and ratios as Turtle that you can read, correct and overrule."""
@@ -170,7 +223,9 @@ def learn(
         known = learning.cases(asked)
         regions = learning.learn(asked, known)
         bare = sum(not case.numbers for case in known)
-        say(f"{name}: {len(regions)} regions from {len(known) - bare} networks; of {bare} more the numbers are not known")
+        say(
+            f"{name}: {len(regions)} regions from {len(known) - bare} networks; of {bare} more the numbers are not known"
+        )
         texts[f"learnt_{name}.ttl"] = learning.turtle(asked, regions)
     if output is None:
         _add(texts, force)
@@ -188,8 +243,15 @@ def _tables() -> list[str]:
 
 @app.command()
 def rows(
-    name: Annotated[str | None, typer.Argument(metavar="[SET]", autocompletion=_tables, help="A table; without it, what tables there are.")] = None,
-    format: Annotated[str, choice("--format", "table", "json", "csv", "turtle", help="How to print the rows.")] = "table",
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SET]", autocompletion=_tables, help="A table; without it, what tables there are."
+        ),
+    ] = None,
+    format: Annotated[
+        str, choice("--format", "table", "json", "csv", "turtle", help="How to print the rows.")
+    ] = "table",
 ) -> None:
     """List the tables of measurements, or print the rows of one: as they are kept, or as RDF by the rules of CSV on the Web."""
     from kb.rows import find, tables
@@ -215,10 +277,22 @@ def _print_tables(found: list[Table], format: str) -> None:
     if format == "json":
         emit_json([{"name": table.name, **table.metadata} for table in found])
     elif format == "table":
-        said = ((table.name, table.counts.get("rows", ""), table.metadata["dc:title"], table.metadata["dc:license"]["@id"]) for table in found)
+        said = (
+            (
+                table.name,
+                table.counts.get("rows", ""),
+                table.metadata["dc:title"],
+                table.metadata["dc:license"]["@id"],
+            )
+            for table in found
+        )
         emit_rows(said, ("name", "rows", "what", "licence"))
     else:
-        raise BadInput("--format", "a list of tables is no table of rows", expected="table or json, or the name of a table")
+        raise BadInput(
+            "--format",
+            "a list of tables is no table of rows",
+            expected="table or json, or the name of a table",
+        )
 
 
 def _print_turtle(found: Table) -> None:
@@ -227,13 +301,23 @@ def _print_turtle(found: Table) -> None:
     from kb.rows import triples
     from kb.terms import PREFIXES
 
-    print((ox.serialize(triples(found), format=ox.RdfFormat.TURTLE, prefixes=PREFIXES) or b"").decode(), end="")
+    print(
+        (ox.serialize(triples(found), format=ox.RdfFormat.TURTLE, prefixes=PREFIXES) or b"").decode(), end=""
+    )
 
 
 @app.command()
 def export(
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="PATH", help="Write here, not to stdout; for html, a folder.")] = None,
-    format: Annotated[str, choice("--format", "turtle", "trig", "nquads", "html", help="TriG and N-Quads keep the source files.")] = "turtle",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="PATH", help="Write here, not to stdout; for html, a folder."),
+    ] = None,
+    format: Annotated[
+        str,
+        choice(
+            "--format", "turtle", "trig", "nquads", "html", help="TriG and N-Quads keep the source files."
+        ),
+    ] = "turtle",
 ) -> None:
     """Write the compiled knowledge base as RDF, or what is stated as browsable HTML."""
     if format == "html":
@@ -268,15 +352,25 @@ def _export_html(folder: Path | None) -> None:
     snapshot = compile_snapshot()  # names the knowledge, and refuses what is broken
     say_state_of(snapshot)
     sources = [source for source in (*shipped_sources(), *added_sources()) if source not in snapshot.refused]
-    pages = write_site(folder, sources, named_queries(), {"version": snapshot.info.version, "sha256": snapshot.info.sha256})
+    pages = write_site(
+        folder, sources, named_queries(), {"version": snapshot.info.version, "sha256": snapshot.info.sha256}
+    )
     say(f"written: {pages} pages, {folder / 'index.html'}")
 
 
 @app.command()
 def diff(
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="A state of the knowledge: a checkout, a wheel, an export (.trig, .nq), or additions.")],
+    old: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OLD",
+            help="A state of the knowledge: a checkout, a wheel, an export (.trig, .nq), or additions.",
+        ),
+    ],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="Another one.")],
-    format: Annotated[str, choice("--format", "table", "json", help="How to print the differences.")] = "table",
+    format: Annotated[
+        str, choice("--format", "table", "json", help="How to print the differences.")
+    ] = "table",
 ) -> None:
     """Say what one state of the knowledge says that another does not. Exit code 5 where something breaks that no version announces."""
     from kb.difference import compare
@@ -310,14 +404,20 @@ def _add(texts: Mapping[str, str], force: bool) -> None:
     home = data_home() / "kb"
     for name in texts:
         if (home / name).exists() and not force:
-            raise BadInput(name, "an addition of that name is there already", expected="another name, or --force")
+            raise BadInput(
+                name, "an addition of that name is there already", expected="another name, or --force"
+            )
     with scratch("add") as folder:
         files = {name: folder / name for name in texts if name.endswith(".ttl")}
         for name, file in files.items():
             file.write_text(texts[name], encoding="utf-8")
         # It is kept by the names that the files will have: the next plan finds it judged and compiled.
         refused = snapshot_of(shipped_sources(), sources_once_added(files)).refused
-    if bad := [text.removeprefix(f"{folder}/") for source, text in refused.items() if source.path.is_relative_to(folder)]:
+    if bad := [
+        text.removeprefix(f"{folder}/")
+        for source, text in refused.items()
+        if source.path.is_relative_to(folder)
+    ]:
         raise BadInput("kb add", f"nothing was added: {'; '.join(bad)}")
     home.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():

@@ -33,7 +33,9 @@ def choice(flag: str, *names: str, help: str = "") -> Any:
     def parse(given: str) -> str:
         return one_of(given, names, flag, "value")
 
-    return typer.Option(flag, parser=parse, metavar="|".join(names), autocompletion=lambda: list(names), help=help)
+    return typer.Option(
+        flag, parser=parse, metavar="|".join(names), autocompletion=lambda: list(names), help=help
+    )
 
 
 def emit_json(document: object) -> None:
@@ -59,7 +61,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, strong: i
     for column in columns:
         made.add_column(clean(column), overflow="fold")
     for row in rows:
-        made.add_row(*(Text("" if value is None else clean(str(value)), style="bold" if index == strong else "") for index, value in enumerate(row)))
+        made.add_row(
+            *(
+                Text("" if value is None else clean(str(value)), style="bold" if index == strong else "")
+                for index, value in enumerate(row)
+            )
+        )
     return made
 
 
@@ -77,11 +84,15 @@ def say_state_of(snapshot: Snapshot) -> None:
     """Tell on stderr which additions to the knowledge base do not count, and why; and where the compiled knowledge cannot be kept."""
     from kb.paths import missing_additions
 
-    missing = (f"{folder}: ONTUNE_KB_PATH names it, and there is no such folder" for folder in missing_additions())
+    missing = (
+        f"{folder}: ONTUNE_KB_PATH names it, and there is no such folder" for folder in missing_additions()
+    )
     for text in (*snapshot.refused.values(), *missing):
         say(f"refused: {text}")
     if snapshot.unkept:
-        say(f"note: the knowledge base is compiled each time, since what is compiled cannot be kept: {snapshot.unkept}")
+        say(
+            f"note: the knowledge base is compiled each time, since what is compiled cannot be kept: {snapshot.unkept}"
+        )
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -26,7 +26,12 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @takes_request
 def plan(
     request: RequestArguments,
-    everything: Annotated[bool, typer.Option("--all", help="Every reason, what was not taken and why, and all sources; not one screen.")] = False,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Every reason, what was not taken and why, and all sources; not one screen."
+        ),
+    ] = False,
     format: Annotated[str, choice("--format", "table", "json", help="How to print the plan.")] = "table",
 ) -> None:
     """Choose framework, compiler, image, precision, threads, allocator and flags for a training job on a machine, and say why."""
@@ -36,7 +41,11 @@ def plan(
     remember(request.named_files(chosen))
 
     def render() -> None:
-        exact = None if not reasoner.exceeds(chosen.numerics, _LEFT_ALONE) else _without_changing_numbers(reasoner, asked)
+        exact = (
+            None
+            if not reasoner.exceeds(chosen.numerics, _LEFT_ALONE)
+            else _without_changing_numbers(reasoner, asked)
+        )
         if everything:
             from ontune.cli.plan_table import print_plan
 

@@ -46,7 +46,15 @@ class _Room:
     rows: int
 
 
-_ROOMS = (_Room(4, 9, 4), _Room(3, 5, 3), _Room(3, 3, 2), _Room(3, 2, 1), _Room(2, 2, 1), _Room(2, 1, 1), _Room(1, 1, 1))
+_ROOMS = (
+    _Room(4, 9, 4),
+    _Room(3, 5, 3),
+    _Room(3, 3, 2),
+    _Room(3, 2, 1),
+    _Room(2, 2, 1),
+    _Room(2, 1, 1),
+    _Room(1, 1, 1),
+)
 
 
 def print_screen(plan: Plan, exact: Plan | None = None) -> None:
@@ -71,7 +79,10 @@ def _page(plan: Plan, exact: Plan | None, width: int, room: _Room) -> Iterator[s
     yield from _wrapped(f"objective {plan.objective}, numerics {plan.numerics}, knowledge {plan.knowledge['version']} "
                         f"{plan.knowledge['sha256'][:12]}", width)  # fmt: skip
     for change in plan.knowledge.get("overrides", ()):
-        yield from _wrapped(f"changed by your additions: {change['property']} of {change['resource']} ({change['why']})", width)
+        yield from _wrapped(
+            f"changed by your additions: {change['property']} of {change['resource']} ({change['why']})",
+            width,
+        )
     lines = [*prediction_lines(plan, exact)]
     for line in lines[:-1] if exact is not None else lines:
         yield from _wrapped(line, width)
@@ -84,13 +95,22 @@ def _page(plan: Plan, exact: Plan | None, width: int, room: _Room) -> Iterator[s
     yield ""
     left = [taken for taken in plan.decisions if not departs(taken)]
     rivals = {taken.decision: measured_rivals(taken) for taken in left}
-    if kept := [f"{taken.decision}={taken.option} ({', '.join(rivals[taken.decision])})" for taken in left if rivals[taken.decision]]:
+    if kept := [
+        f"{taken.decision}={taken.option} ({', '.join(rivals[taken.decision])})"
+        for taken in left
+        if rivals[taken.decision]
+    ]:
         yield from _listed("kept against what was measured", kept, width, room.names)
     silent = [f"{taken.decision}={taken.option}" for taken in left if not rivals[taken.decision]]
     yield from _listed("left at the default, nothing known is better", silent, width, room.names)
     if unmeasured := [f"{one['decision']}={one['option']}" for one in plan.not_measured]:
         others = "/".join(sorted({name for one in plan.not_measured for name in one["known_with"]}))
-        yield from _listed(f"nothing known with {plan.option('framework')}, only with {others}", unmeasured, width, room.names)
+        yield from _listed(
+            f"nothing known with {plan.option('framework')}, only with {others}",
+            unmeasured,
+            width,
+            room.names,
+        )
     for line in (*by_whom(plan), *plan.idle, *package_remarks(plan), *filter(None, [plan.numerics_note])):
         yield from _wrapped(line, width)
     yield from _rows("only if you accept it", _offers(plan), width, room.rows)
@@ -106,7 +126,9 @@ def _chosen(decisions: Sequence[DecisionTaken], plan: Plan, width: int, room: _R
     for taken in decisions:
         head = f"{taken.decision:{named}}  {taken.option:{option}}  {gain_of(plan, taken):>6}  "
         beside = width - len(head) >= _BESIDE
-        yield from _cut(telling_reason(taken), width, room.reason, head, " " * len(head) if beside else _INDENT)
+        yield from _cut(
+            telling_reason(taken), width, room.reason, head, " " * len(head) if beside else _INDENT
+        )
 
 
 def _offers(plan: Plan) -> Iterator[str]:
@@ -137,7 +159,12 @@ def _listed(title: str, names: Sequence[str], width: int, lines: int) -> Iterato
     """Names in as many lines as there is room for; how many more there are."""
     for shown in range(len(names), 0, -1):
         more = f", and {len(names) - shown} more" if shown < len(names) else ""
-        found = textwrap.wrap(f"{title}: {', '.join(names[:shown])}{more}", width, subsequent_indent="  ", break_on_hyphens=False)
+        found = textwrap.wrap(
+            f"{title}: {', '.join(names[:shown])}{more}",
+            width,
+            subsequent_indent="  ",
+            break_on_hyphens=False,
+        )
         if len(found) <= lines or shown == 1:
             yield from found
             return
@@ -149,6 +176,12 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _cut(text: str, width: int, lines: int, first: str = "", others: str = "") -> list[str]:
     found = textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=others, max_lines=lines, placeholder=" ...", break_on_hyphens=False
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=others,
+        max_lines=lines,
+        placeholder=" ...",
+        break_on_hyphens=False,
     )
     return [line.rstrip() for line in found] or [first.rstrip()]

@@ -38,7 +38,9 @@ class _Footnotes:
         self.numbers: dict[str, int] = {}
 
     def mark(self, reason: Reason) -> str:
-        return "".join(f" [{self.numbers.setdefault(source, len(self.numbers) + 1)}]" for source in reason.sources)
+        return "".join(
+            f" [{self.numbers.setdefault(source, len(self.numbers) + 1)}]" for source in reason.sources
+        )
 
 
 def print_plan(plan: Plan, exact: Plan | None = None) -> None:
@@ -64,13 +66,20 @@ def print_plan(plan: Plan, exact: Plan | None = None) -> None:
     for line in (*by_whom(plan), *prediction_lines(plan, exact), *parts, compared_with(plan), *said):
         out.print(line, markup=False, soft_wrap=True)
     if plan.on_request:
-        offers = ((f"{offer['decision']}={offer['option']}", ratio_said(offer["vs_best"]), offer["accept"]) for offer in plan.on_request)
+        offers = (
+            (f"{offer['decision']}={offer['option']}", ratio_said(offer["vs_best"]), offer["accept"])
+            for offer in plan.on_request
+        )
         out.print(table(("only if you accept it", "compared with the plan", "accepted by"), offers))
     if plan.alternatives:
-        ranked = ((options_said(other["options"]), ratio_said(other["vs_best"])) for other in plan.alternatives)
+        ranked = (
+            (options_said(other["options"]), ratio_said(other["vs_best"])) for other in plan.alternatives
+        )
         out.print(table(("next best", "compared with the plan"), ranked))
     if plan.unknowns:
-        rows = ((unknown["fact"], changes(unknown["would_change"]), unknown["probe"]) for unknown in plan.unknowns)
+        rows = (
+            (unknown["fact"], changes(unknown["would_change"]), unknown["probe"]) for unknown in plan.unknowns
+        )
         out.print(table(("not known", "would change", "settled by"), rows))
     for source, number in notes.numbers.items():
         out.print(f"[{number}] {short_name(source)}: {source}", style="dim", markup=False, soft_wrap=True)
@@ -79,20 +88,33 @@ def print_plan(plan: Plan, exact: Plan | None = None) -> None:
 def _headline(plan: Plan) -> Text:
     from rich.text import Text
 
-    line = Text(f"plan {plan.plan_id}: {plan.workload.get('name', '')} on {plan.target.get('name', '')}", style="bold")
+    line = Text(
+        f"plan {plan.plan_id}: {plan.workload.get('name', '')} on {plan.target.get('name', '')}", style="bold"
+    )
     version, sha256 = plan.knowledge["version"], plan.knowledge["sha256"]
-    return line.append(f", objective {plan.objective}, numerics {plan.numerics}, knowledge {version} {sha256[:12]}", style="not bold")
+    return line.append(
+        f", objective {plan.objective}, numerics {plan.numerics}, knowledge {version} {sha256[:12]}",
+        style="not bold",
+    )
 
 
 def _decisions(title: str, decisions: Sequence[DecisionTaken], notes: _Footnotes) -> Table:
-    return table((title, "option", "why"), ((taken.decision, taken.option, _why(taken, notes)) for taken in decisions), strong=1)
+    return table(
+        (title, "option", "why"),
+        ((taken.decision, taken.option, _why(taken, notes)) for taken in decisions),
+        strong=1,
+    )
 
 
 def _why(taken: DecisionTaken, notes: _Footnotes) -> str:
     """The most telling reasons, then what was measured against the options that were not taken."""
     telling = sorted(taken.reasons, key=lambda reason: MOST_TELLING.index(reason.kind))
     lines = [f"{reason.text}{notes.mark(reason)}" for reason in telling[:_REASONS_SHOWN]]
-    unsaid = [(option, reasons) for option, reasons in measured_against(taken) if reasons[-1].text not in {reason.text for reason in taken.reasons}]
+    unsaid = [
+        (option, reasons)
+        for option, reasons in measured_against(taken)
+        if reasons[-1].text not in {reason.text for reason in taken.reasons}
+    ]
     for option, reasons in unsaid[:_REJECTED_SHOWN]:
         # The first compares whole configurations, the last is the effect of the most special situation.
         said = dict.fromkeys((reasons[0], reasons[-1]))

@@ -22,7 +22,10 @@ def departs(taken: DecisionTaken) -> bool:
 
 def measured_against(taken: DecisionTaken) -> list[tuple[str, list[Reason]]]:
     """The options that measurements speak against, with what these say."""
-    measured = ((gone.option, [reason for reason in gone.reasons if reason.kind == "effect"]) for gone in taken.rejected)
+    measured = (
+        (gone.option, [reason for reason in gone.reasons if reason.kind == "effect"])
+        for gone in taken.rejected
+    )
     return [(option, reasons) for option, reasons in measured if reasons]
 
 
@@ -30,7 +33,9 @@ def measured_rivals(taken: DecisionTaken) -> list[str]:
     """The options that measurements speak against, with what the best configuration with each reaches of the plan."""
     measured = {option for option, _ in measured_against(taken)}
     found = [(gone.option, gone.vs_best.get("value")) for gone in taken.rejected if gone.option in measured]
-    return [f"{option} {value:.2f}" if value is not None else f"{option} no better" for option, value in found]
+    return [
+        f"{option} {value:.2f}" if value is not None else f"{option} no better" for option, value in found
+    ]
 
 
 def telling_reason(taken: DecisionTaken) -> str:
@@ -69,7 +74,9 @@ def compared_with(plan: Plan) -> str:
     ratio = plan.prediction["vs_default"]
     default: Mapping[str, str] = ratio.get("default") or {}
     told = {decision for part in ratio.get("parts", ()) for decision in part["options"]} - {"framework"}
-    framework = [default.get(taken.decision, taken.option) for taken in plan.decisions if taken.decision == "framework"]
+    framework = [
+        default.get(taken.decision, taken.option) for taken in plan.decisions if taken.decision == "framework"
+    ]
     named = [option for decision, option in default.items() if decision in told]
     return f"the default: {', '.join([*framework, *named])}{', and all else' if named else ', everything'} left alone"
 
@@ -78,7 +85,9 @@ def prediction_lines(plan: Plan, exact: Plan | None) -> Iterator[str]:
     """What the plan is predicted to reach, in samples per second and against the default; where numbers change, also what is reached without."""
     throughput = plan.prediction["throughput"]
     if throughput["value"] is not None:
-        interval = f" ({throughput['low']:.0f} to {throughput['high']:.0f})" if throughput["low"] is not None else ""
+        interval = (
+            f" ({throughput['low']:.0f} to {throughput['high']:.0f})" if throughput["low"] is not None else ""
+        )
         yield f"predicted: {throughput['value']:.0f} {throughput['unit']}{interval}"
     yield f"predicted against the default: {against_default(plan)}"
     if exact is not None:
@@ -119,7 +128,9 @@ def by_whom(plan: Plan) -> Iterator[str]:
     """For a user's own program: which options it has to call for, and which reach it from outside."""
     if not (plan.workload.get("script") or plan.workload.get("command")):
         return
-    named = {f"{taken.decision}={taken.option}": taken for taken in plan.decisions if taken.decision != "framework"}
+    named = {
+        f"{taken.decision}={taken.option}": taken for taken in plan.decisions if taken.decision != "framework"
+    }
     code = [(name, one.by) for name, taken in named.items() for one in taken.apply if one.how == "code"]
     inside = list(dict.fromkeys(name for name, by in code if by != "user"))
     own = list(dict.fromkeys(name for name, by in code if by == "user"))

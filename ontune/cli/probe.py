@@ -20,16 +20,48 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command()
 def probe(
-    cpuinfo: Annotated[Path | None, typer.Option(metavar="FILE", help="Text of /proc/cpuinfo or lscpu of the machine.")] = None,
-    nvidia_smi: Annotated[Path | None, typer.Option(metavar="FILE", help="XML of `nvidia-smi -q -x`.")] = None,
-    rocm_smi: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON of `rocm-smi --json` or `amd-smi static --json`.")] = None,
-    sinfo: Annotated[Path | None, typer.Option(metavar="FILE", help="Output of `sinfo`, `scontrol show node` or `pbsnodes -a`.")] = None,
-    partition: Annotated[str, typer.Option(metavar="NAME", help="The partition or queue of --sinfo whose nodes are meant.")] = "",
-    via: Annotated[str | None, typer.Option(metavar="COMMAND", help="Probe where this command runs programs, such as 'srun -p gpu'.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set a fact by hand, such as cpu.usable_cores=8.")] = None,
-    network: Annotated[bool, typer.Option("--network", help="Ask container registries whether they answer; nothing else uses the network.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write a .json, .yaml or .ttl for `ontune plan -t`.")] = None,
-    format: Annotated[str, choice("--format", "table", "json", "turtle", help="How to print the facts.")] = "table",
+    cpuinfo: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Text of /proc/cpuinfo or lscpu of the machine.")
+    ] = None,
+    nvidia_smi: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="XML of `nvidia-smi -q -x`.")
+    ] = None,
+    rocm_smi: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON of `rocm-smi --json` or `amd-smi static --json`."),
+    ] = None,
+    sinfo: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Output of `sinfo`, `scontrol show node` or `pbsnodes -a`."),
+    ] = None,
+    partition: Annotated[
+        str, typer.Option(metavar="NAME", help="The partition or queue of --sinfo whose nodes are meant.")
+    ] = "",
+    via: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND", help="Probe where this command runs programs, such as 'srun -p gpu'."
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a fact by hand, such as cpu.usable_cores=8."),
+    ] = None,
+    network: Annotated[
+        bool,
+        typer.Option(
+            "--network", help="Ask container registries whether they answer; nothing else uses the network."
+        ),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write a .json, .yaml or .ttl for `ontune plan -t`."
+        ),
+    ] = None,
+    format: Annotated[
+        str, choice("--format", "table", "json", "turtle", help="How to print the facts.")
+    ] = "table",
 ) -> None:
     """Describe this machine, or the one whose dumps are given, as facts. Without --network nothing leaves the machine."""
     from kb.probe import probe as run_probe
@@ -80,4 +112,13 @@ def _rows(facts: Any, path: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(facts, list):
         yield path, ", ".join(map(str, facts)) or "none"
     else:
-        yield path, "unknown" if facts is None else "none" if facts == {} else str(facts).lower() if isinstance(facts, bool) else str(facts)
+        yield (
+            path,
+            "unknown"
+            if facts is None
+            else "none"
+            if facts == {}
+            else str(facts).lower()
+            if isinstance(facts, bool)
+            else str(facts),
+        )

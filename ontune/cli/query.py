@@ -35,32 +35,61 @@ def _names() -> list[str]:
 
 @app.command()
 def query(
-    text: Annotated[str | None, typer.Argument(metavar="[SPARQL|NAME]", autocompletion=_names, help="A query, or the name of one.")] = None,
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="[SPARQL|NAME]", autocompletion=_names, help="A query, or the name of one."),
+    ] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Read the query from this file.")] = None,
-    parameters: Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="Fix a parameter of a named query.")] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("--param", metavar="NAME=VALUE", help="Fix a parameter of a named query."),
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the named queries.")] = False,
-    rows: Annotated[list[str] | None, typer.Option("--rows", metavar="SET", help="Ask this table of `ontune kb rows`, too.")] = None,
-    endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Ask this SPARQL 1.1 endpoint instead.")] = None,
-    format: Annotated[str, choice("--format", "table", "json", "csv", "turtle", help="How to print the result.")] = "table",
+    rows: Annotated[
+        list[str] | None,
+        typer.Option("--rows", metavar="SET", help="Ask this table of `ontune kb rows`, too."),
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="Ask this SPARQL 1.1 endpoint instead.")
+    ] = None,
+    format: Annotated[
+        str, choice("--format", "table", "json", "csv", "turtle", help="How to print the result.")
+    ] = "table",
 ) -> None:
     """Ask the knowledge base: a SPARQL query, a named query, or a file."""
     if list_:
         _print_list(format)
         return
     if (text is None) == (file is None):
-        raise BadInput("query", "which one?", expected="either SPARQL or a name, or -f FILE; `ontune query --list` lists the names")
+        raise BadInput(
+            "query",
+            "which one?",
+            expected="either SPARQL or a name, or -f FILE; `ontune query --list` lists the names",
+        )
     values = pairs(parameters or [], "--param", "NAME=VALUE")
     if file is not None:
         asked, where = read_query(file).filled(values), str(file)
     elif text is not None and _NAME.fullmatch(text):
         asked, where = named_query(text).filled(values), f"query {text}"
     elif values:
-        raise BadInput("--param", "a query that is typed has no parameters", expected="a named query or -f FILE; their headers name parameters")
+        raise BadInput(
+            "--param",
+            "a query that is typed has no parameters",
+            expected="a named query or -f FILE; their headers name parameters",
+        )
     else:
         asked, where = str(text), "query"
     if endpoint and rows:
-        raise BadInput("--rows", "tables are read here, and the query goes to an endpoint", expected="--rows or --endpoint")
-    (_print_remote(endpoint, asked, format) if endpoint else _print_local(_full_store(rows or ()), asked, where, format))
+        raise BadInput(
+            "--rows",
+            "tables are read here, and the query goes to an endpoint",
+            expected="--rows or --endpoint",
+        )
+    (
+        _print_remote(endpoint, asked, format)
+        if endpoint
+        else _print_local(_full_store(rows or ()), asked, where, format)
+    )
 
 
 def _full_store(tables: Iterable[str] = ()) -> KnowledgeStore:
@@ -74,7 +103,9 @@ def _full_store(tables: Iterable[str] = ()) -> KnowledgeStore:
         from kb.rows import find, triples
 
         graph = ox.NamedNode(f"urn:ontune:rows:{name}")
-        store.add(ox.Quad(row.subject, row.predicate, row.object, graph) for row in triples(find(name, "--rows")))
+        store.add(
+            ox.Quad(row.subject, row.predicate, row.object, graph) for row in triples(find(name, "--rows"))
+        )
     return store
 
 
@@ -87,7 +118,9 @@ def _print_local(store: KnowledgeStore, text: str, where: str, format: str) -> N
     refuse_nesting(text, where)
     _say_what_is_unknown(store, text)
     try:
-        result: Any = store.store.query(with_whole_names(text), prefixes=PREFIXES, use_default_graph_as_union=True)
+        result: Any = store.store.query(
+            with_whole_names(text), prefixes=PREFIXES, use_default_graph_as_union=True
+        )
         if isinstance(result, ox.QueryTriples):
             _print_triples(result, format)
             return
@@ -97,7 +130,11 @@ def _print_local(store: KnowledgeStore, text: str, where: str, format: str) -> N
     except SyntaxError as error:
         raise syntax_error(where, text, error) from error
     except OSError as error:
-        raise BadInput(where, f"a SERVICE in it does not answer: {error}", expected="addresses of endpoints that are reached") from error
+        raise BadInput(
+            where,
+            f"a SERVICE in it does not answer: {error}",
+            expected="addresses of endpoints that are reached",
+        ) from error
     _print_document(document, format)
 
 
@@ -119,7 +156,11 @@ def _say_what_is_unknown(store: KnowledgeStore, text: str) -> None:
 
     from kb.terms import ON, PREFIXES, prefixed
 
-    own = {prefix: namespace for prefix, namespace in PREFIXES.items() if namespace.startswith(ON.removesuffix("#"))}
+    own = {
+        prefix: namespace
+        for prefix, namespace in PREFIXES.items()
+        if namespace.startswith(ON.removesuffix("#"))
+    }
     for prefix, name in dict.fromkeys(_PREFIXED.findall(bare(text))):
         if prefix not in own:
             continue
@@ -127,9 +168,16 @@ def _say_what_is_unknown(store: KnowledgeStore, text: str) -> None:
         patterns = ((node, None, None), (None, node, None), (None, None, node))
         if any(next(iter(store.store.quads_for_pattern(*pattern)), None) for pattern in patterns):
             continue
-        known = {quad.subject.value for quad in store.store if isinstance(quad.subject, ox.NamedNode) and quad.subject.value.startswith(own[prefix])}
+        known = {
+            quad.subject.value
+            for quad in store.store
+            if isinstance(quad.subject, ox.NamedNode) and quad.subject.value.startswith(own[prefix])
+        }
         near = nearest(node.value, known)
-        say(f"note: nothing is known of {prefix}:{name}" + (f"; did you mean {prefixed(near)}?" if near else ""))
+        say(
+            f"note: nothing is known of {prefix}:{name}"
+            + (f"; did you mean {prefixed(near)}?" if near else "")
+        )
 
 
 def _print_triples(triples: Iterable[Any], format: str) -> None:
@@ -139,7 +187,9 @@ def _print_triples(triples: Iterable[Any], format: str) -> None:
     from kb.terms import PREFIXES
 
     if format == "csv":
-        raise BadInput("--format", "a graph is no table", expected="turtle or json for CONSTRUCT and DESCRIBE")
+        raise BadInput(
+            "--format", "a graph is no table", expected="turtle or json for CONSTRUCT and DESCRIBE"
+        )
     kept = list(triples)
     if format == "json":
         print((ox.serialize(kept, format=ox.RdfFormat.JSON_LD) or b"").decode())
@@ -152,7 +202,11 @@ def _print_triples(triples: Iterable[Any], format: str) -> None:
 def _print_document(document: dict[str, Any], format: str) -> None:
     """A result in the standard's JSON form, as JSON, CSV or a table."""
     if format == "turtle":
-        raise BadInput("--format", "a table of values is no Turtle", expected="table, json or csv; Turtle is for CONSTRUCT and DESCRIBE")
+        raise BadInput(
+            "--format",
+            "a table of values is no Turtle",
+            expected="table, json or csv; Turtle is for CONSTRUCT and DESCRIBE",
+        )
     if format == "json":
         emit_json(document)
         return
@@ -176,7 +230,11 @@ def _short(value: dict[str, str] | None) -> str:
     if value is None:
         return ""
     if value["type"] == "uri":
-        fitting = [(namespace, prefix) for prefix, namespace in PREFIXES.items() if value["value"].startswith(namespace)]
+        fitting = [
+            (namespace, prefix)
+            for prefix, namespace in PREFIXES.items()
+            if value["value"].startswith(namespace)
+        ]
         if fitting:
             namespace, prefix = max(fitting)
             return f"{prefix}:{value['value'][len(namespace) :]}"
@@ -186,9 +244,22 @@ def _short(value: dict[str, str] | None) -> str:
 def _print_list(format: str) -> None:
     queries = sorted(named_queries().values(), key=lambda query: query.path.parent.name == "counts")
     if format == "json":
-        emit_json([{"name": query.name, "title": query.title, "parameters": list(query.parameters), "fixed": query.fixed} for query in queries])
+        emit_json(
+            [
+                {
+                    "name": query.name,
+                    "title": query.title,
+                    "parameters": list(query.parameters),
+                    "fixed": query.fixed,
+                }
+                for query in queries
+            ]
+        )
     else:
-        emit_rows(((query.name, query.title, ", ".join(_parameters(query))) for query in queries), ("name", "answers", "parameters"))
+        emit_rows(
+            ((query.name, query.title, ", ".join(_parameters(query))) for query in queries),
+            ("name", "answers", "parameters"),
+        )
 
 
 def _parameters(query: NamedQuery) -> Iterator[str]:

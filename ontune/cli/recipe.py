@@ -33,16 +33,38 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 def recipe(
     request: RequestArguments,
     context: typer.Context,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="The folder of the bundle; new, empty, or a bundle.")] = None,
-    from_modak: Annotated[Path | None, typer.Option(metavar="FILE", help="Take workload and job from a request to MODAK (.json, .opt).")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="The folder of the bundle; new, empty, or a bundle."
+        ),
+    ] = None,
+    from_modak: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take workload and job from a request to MODAK (.json, .opt)."),
+    ] = None,
     to: Annotated[str, typer.Option(metavar="FORMAT,...", help="Recipes to write.")] = "apptainer,dockerfile",
-    job: Annotated[str, typer.Option(metavar="SCHEDULER,...", help="Job scripts to write.")] = "bash,slurm,pbs",
-    locked: Annotated[bool, typer.Option("--locked", help="Pin every package by version and hash; a lock that still fits stays.")] = False,
-    update_lock: Annotated[bool, typer.Option("--update-lock", help="As --locked, with what archives and indexes have now.")] = False,
-    ask: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="What the job asks for; `--ask help` lists the names.")] = None,
+    job: Annotated[
+        str, typer.Option(metavar="SCHEDULER,...", help="Job scripts to write.")
+    ] = "bash,slurm,pbs",
+    locked: Annotated[
+        bool,
+        typer.Option("--locked", help="Pin every package by version and hash; a lock that still fits stays."),
+    ] = False,
+    update_lock: Annotated[
+        bool, typer.Option("--update-lock", help="As --locked, with what archives and indexes have now.")
+    ] = False,
+    ask: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="What the job asks for; `--ask help` lists the names."),
+    ] = None,
     accept_files: Annotated[bool, accept_option()] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds something else.")] = False,
-    format: Annotated[str, choice("--format", "table", "json", help="How to print what was written.")] = "table",
+    force: Annotated[
+        bool, typer.Option("--force", help="Write into a folder that holds something else.")
+    ] = False,
+    format: Annotated[
+        str, choice("--format", "table", "json", help="How to print what was written.")
+    ] = "table",
 ) -> None:
     """Write the image definition, run script and job scripts of a plan into a folder."""
     if context.invoked_subcommand is not None:
@@ -56,7 +78,12 @@ def recipe(
     from generators.job import left_open
 
     jobs = _words(job)
-    asked = {name: _value(text) for name, text in pairs(ask or [], "--ask", "NAME=VALUE, of which `--ask help` lists the names").items()}
+    asked = {
+        name: _value(text)
+        for name, text in pairs(
+            ask or [], "--ask", "NAME=VALUE, of which `--ask help` lists the names"
+        ).items()
+    }
     if from_modak is not None:
         plan, scheduler, wanted = _plan_for_modak(request, from_modak)
         jobs, asked = [scheduler] if scheduler in jobs else jobs, wanted | asked
@@ -71,7 +98,9 @@ def recipe(
     bundle = write_bundle(plan, output, _words(to), jobs, wishes=asked, lock=lock, force=force)
     for line in (*_left_to_others(bundle, _words(to)), *left_open(plan, asked)):
         typer.echo(line, err=True)
-    files = sorted(str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file())
+    files = sorted(
+        str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file()
+    )
     document = {"plan_id": plan.plan_id, "folder": str(bundle.folder), "files": files}
     emit(document, format, lambda: emit_rows([(file,) for file in files], (f"written to {bundle.folder}",)))
 
@@ -81,7 +110,12 @@ def _show_wishes(format: str) -> None:
     from generators.job import wishes_known
 
     known = wishes_known()
-    document = {"wishes": [{"name": name, "default": default, "meaning": meaning} for name, (default, meaning) in known.items()]}
+    document = {
+        "wishes": [
+            {"name": name, "default": default, "meaning": meaning}
+            for name, (default, meaning) in known.items()
+        ]
+    }
     rows = ((name, json.dumps(default), meaning) for name, (default, meaning) in known.items())
     emit(document, format, lambda: emit_rows(rows, ("--ask", "without a wish", "meaning")))
 
@@ -99,7 +133,9 @@ def _left_to_others(bundle: Bundle, formats: list[str]) -> Iterator[str]:
             yield f"{requirement['where'] or 'requires'}: {requirement['asked']}: {requirement['because']}"
     yield from package_remarks(bundle.plan)
     if recipe.program.own:
-        inside, own = ([entry.because for entry in entries] for entries in (recipe.settings, recipe.left_to_user))
+        inside, own = (
+            [entry.because for entry in entries] for entries in (recipe.settings, recipe.left_to_user)
+        )
         yield from by_the_script(bundle.plan.workload.get("script"), inside, own)
 
 
@@ -141,23 +177,44 @@ def _plan_for_modak(request: RequestArguments, file: Path) -> tuple[Plan, str, d
     reasoner = request.reasoner()
     wanted = read_request(file, reasoner.full_store)
     if not wanted.workload.facts.get("command") and request.workload is None:
-        raise BadInput(str(file), "nothing is said of what is run", expected="application: executable; or -w, which says what is trained")
+        raise BadInput(
+            str(file),
+            "nothing is said of what is run",
+            expected="application: executable; or -w, which says what is trained",
+        )
     if wanted.workload.facts.get("command") and request.workload is not None:
         raise BadInput("--workload", f"{file.name} says what is run", expected="one of them")
     for note in wanted.notes:
         typer.echo(f"{file.name}: {note}", err=True)
     if wanted.parallel is not None:
         if others := [flag for flag in request.typed if flag != "--endpoint"]:
-            raise BadInput(others[0], f"{file.name} is for what MPI starts, of which nothing is chosen here", expected="the request alone")
-        plan = plan_of(wanted.parallel, wanted.workload, wanted.scheduler, reasoner.full_store, reasoner.knowledge, str(file))
+            raise BadInput(
+                others[0],
+                f"{file.name} is for what MPI starts, of which nothing is chosen here",
+                expected="the request alone",
+            )
+        plan = plan_of(
+            wanted.parallel,
+            wanted.workload,
+            wanted.scheduler,
+            reasoner.full_store,
+            reasoner.knowledge,
+            str(file),
+        )
         return plan, wanted.scheduler, dict(wanted.wishes)
     request, target = _at_its_place(request, wanted, reasoner, file)
     asked = dict(wanted.wishes)
     gpus = target.facts.get("gpus")
     if wanted.accelerated and gpus is None:
-        typer.echo(f"{file.name}: it asks for an accelerator, and it is not known whether target {target.name} has one", err=True)
+        typer.echo(
+            f"{file.name}: it asks for an accelerator, and it is not known whether target {target.name} has one",
+            err=True,
+        )
     elif wanted.accelerated and not gpus:
-        typer.echo(f"{file.name}: it asks for an accelerator, and target {target.name} has none: name the machine with --target", err=True)
+        typer.echo(
+            f"{file.name}: it asks for an accelerator, and target {target.name} has none: name the machine with --target",
+            err=True,
+        )
         asked.pop("gpus", None)
     workload = wanted.workload
     if request.workload is not None:
@@ -170,7 +227,9 @@ def _plan_for_modak(request: RequestArguments, file: Path) -> tuple[Plan, str, d
     return reasoner.plan(workload, target, **request.wishes(reasoner)), wanted.scheduler, asked
 
 
-def _at_its_place(request: RequestArguments, wanted: ModakRequest, reasoner: Reasoner, file: Path) -> tuple[RequestArguments, Target]:
+def _at_its_place(
+    request: RequestArguments, wanted: ModakRequest, reasoner: Reasoner, file: Path
+) -> tuple[RequestArguments, Target]:
     """The request and the target of a MODAK request: a machine of the name that it gives, or whatever stands at the site of that name.
 
     Raises:
@@ -189,9 +248,16 @@ def _at_its_place(request: RequestArguments, wanted: ModakRequest, reasoner: Rea
         return request, request.asked_target(reasoner)
     if not wanted.at_known_site:
         known = [*target_names(reasoner.store), *site_names(reasoner.store)]
-        expected = "the name of a target or a site (`ontune query targets`, `ontune query sites`), or --target"
-        raise BadInput(f"{file}: target: name", f"unknown target '{name}'", expected=expected, given=name, known=known)
-    typer.echo(f"{file.name}: {name} is a known site, of whose machines nothing is known here: describe one with --target", err=True)
+        expected = (
+            "the name of a target or a site (`ontune query targets`, `ontune query sites`), or --target"
+        )
+        raise BadInput(
+            f"{file}: target: name", f"unknown target '{name}'", expected=expected, given=name, known=known
+        )
+    typer.echo(
+        f"{file.name}: {name} is a known site, of whose machines nothing is known here: describe one with --target",
+        err=True,
+    )
     target = complete_target(name, {"scheduler": wanted.scheduler}, str(file))
     return request, target.with_overrides(pairs(request.set_ or (), "--set", "KEY=VALUE"))
 
@@ -199,7 +265,9 @@ def _at_its_place(request: RequestArguments, wanted: ModakRequest, reasoner: Rea
 @app.command("lint")
 def lint_recipe(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An Apptainer definition or a Dockerfile.")],
-    format: Annotated[str, choice("--format", "table", "json", help="How to print what was found.")] = "table",
+    format: Annotated[
+        str, choice("--format", "table", "json", help="How to print what was found.")
+    ] = "table",
 ) -> None:
     """Check a recipe against its grammar and the rules of the knowledge base. Nothing in it is run. Exit code 5 where something is an error."""
     from generators.lint import lint

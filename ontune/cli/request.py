@@ -58,7 +58,9 @@ def typed_field(name: str, *letters: str, **more: Any) -> Any:
     """A field of the table of requests as an option of Typer, or as an argument where it has no flag."""
     entry = FIELDS[name]
     if not entry.flag.startswith("-"):
-        return typer.Argument(metavar=f"{entry.flag}..." if entry.repeated else entry.flag, help=entry.help, **more)
+        return typer.Argument(
+            metavar=f"{entry.flag}..." if entry.repeated else entry.flag, help=entry.help, **more
+        )
     if entry.default is not None:  # it holds where there is no plan that says otherwise
         more["show_default"] = str(entry.default)
     return typer.Option(entry.flag, *letters, metavar=entry.metavar or None, help=entry.help, **more)
@@ -68,7 +70,9 @@ def typed_field(name: str, *letters: str, **more: Any) -> Any:
 class RequestArguments:
     """A planning request as it is typed. The fields are the options of the command line, in their order."""
 
-    workload: Annotated[str | None, typed_field("workload", "-w", autocompletion=_completed(_workloads))] = None
+    workload: Annotated[str | None, typed_field("workload", "-w", autocompletion=_completed(_workloads))] = (
+        None
+    )
     target: Annotated[str | None, typed_field("target", "-t", autocompletion=_completed(_targets))] = None
     set_: Annotated[list[str] | None, typed_field("set")] = None
     site: Annotated[str | None, typed_field("site", autocompletion=_completed(_sites))] = None
@@ -79,7 +83,9 @@ class RequestArguments:
     numerics: Annotated[str | None, typed_field("numerics")] = None
     allow: Annotated[list[str] | None, typed_field("allow")] = None
     top: Annotated[int | None, typed_field("top", min=0, max=MOST)] = None
-    endpoint: Annotated[str | None, typer.Option(metavar="URL", help="Read the knowledge base from a SPARQL 1.1 endpoint.")] = None
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="Read the knowledge base from a SPARQL 1.1 endpoint.")
+    ] = None
     plan: Annotated[Path | None, typed_field("plan")] = None
     drop: Annotated[list[str] | None, typed_field("drop")] = None
 
@@ -108,15 +114,23 @@ class RequestArguments:
         """
         from kb.workload import load_workload
 
-        workload = load_workload(self.workload, reasoner.store, "--workload") if self.workload is not None else None
+        workload = (
+            load_workload(self.workload, reasoner.store, "--workload") if self.workload is not None else None
+        )
         plan = self.given_plan()
         if plan is None:
             if workload is None:
-                raise BadInput("--workload", "nothing is said of what is trained", expected="-w NAME or FILE; `ontune query workloads` lists names")
+                raise BadInput(
+                    "--workload",
+                    "nothing is said of what is trained",
+                    expected="-w NAME or FILE; `ontune query workloads` lists names",
+                )
             return reasoner.request(workload, self.asked_target(reasoner), **self.wishes(reasoner))
         asked = plan.asked(str(self.plan))
         if plan.knowledge.get("sha256") != reasoner.knowledge["sha256"]:
-            say(f"note: {self.plan} was made with other knowledge than what answers here; its request is answered anew")
+            say(
+                f"note: {self.plan} was made with other knowledge than what answers here; its request is answered anew"
+            )
         if not self.adds_to_plan:
             return asked
         target = self.asked_target(reasoner, asked.target) if self.target is not None or self.set_ else None
@@ -180,7 +194,11 @@ class RequestArguments:
         """
         from kb.target import LOCAL, load_target
 
-        target = load_target(self.target or LOCAL, reasoner.store, "--target") if self.target is not None or planned is None else planned
+        target = (
+            load_target(self.target or LOCAL, reasoner.store, "--target")
+            if self.target is not None or planned is None
+            else planned
+        )
         return target.set_by_hand(pairs(self.set_ or (), "--set", "KEY=VALUE"), reasoner.store.names, "--set")
 
 
@@ -226,7 +244,9 @@ def pairs(texts: tuple[str, ...] | list[str], where: str, form: str) -> dict[str
         if not (key and equals and value):
             raise BadInput(where, f"'{text}' is no pair", expected=form)
         if found.setdefault(key, value) != value:
-            raise BadInput(where, f"'{key}' is given more than once", expected=f"{key}={found[key]} or {text}")
+            raise BadInput(
+                where, f"'{key}' is given more than once", expected=f"{key}={found[key]} or {text}"
+            )
     return found
 
 
@@ -235,14 +255,18 @@ def takes_request(command: Callable[..., None]) -> Callable[..., None]:
     own = inspect.signature(command, eval_str=True).parameters
     hints = get_type_hints(RequestArguments, include_extras=True)
     shared = [
-        inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=entry.default, annotation=hints[entry.name])
+        inspect.Parameter(
+            entry.name, inspect.Parameter.KEYWORD_ONLY, default=entry.default, annotation=hints[entry.name]
+        )
         for entry in fields(RequestArguments)
     ]
     rest = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in list(own.values())[1:]]
 
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
-        arguments = RequestArguments(**{entry.name: given.pop(entry.name) for entry in fields(RequestArguments)})
+        arguments = RequestArguments(
+            **{entry.name: given.pop(entry.name) for entry in fields(RequestArguments)}
+        )
         command(arguments, **given)
 
     with_options.__signature__ = inspect.Signature([*rest, *shared])  # type: ignore[attr-defined]

@@ -26,12 +26,24 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR [-- ARGUMENTS...]", help="A bundle, and further arguments of its program.")],
-    cores: Annotated[int | None, typer.Option(min=1, help="How many cores it gets; without it, all that may be used.")] = None,
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR [-- ARGUMENTS...]", help="A bundle, and further arguments of its program."
+        ),
+    ],
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="How many cores it gets; without it, all that may be used.")
+    ] = None,
     runner: Annotated[str, runner_option()] = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the command and what it still needs; nothing is built or run.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show the command and what it still needs; nothing is built or run."),
+    ] = False,
     accept_files: Annotated[bool, accept_option()] = False,
-    format: Annotated[str, choice("--format", "table", "json", help="How to print the program's result.")] = "table",
+    format: Annotated[
+        str, choice("--format", "table", "json", help="How to print the program's result.")
+    ] = "table",
 ) -> None:
     """Build what a bundle needs, and run its job once on this machine."""
     from bench.progress import doing
@@ -49,7 +61,9 @@ def run(
     with scratch("run", folder if runs.name == "slurm" else None) as results, doing(f"running {folder}"):
         ended = runs.run(bundle, context.args, results / "result.json", cores)
     if ended.outcome != "done":
-        raise RunFailed(f"{folder}: the run {ended.outcome.replace('-', ' ')} after {ended.seconds:.0f} s: {ended.complaint}")
+        raise RunFailed(
+            f"{folder}: the run {ended.outcome.replace('-', ' ')} after {ended.seconds:.0f} s: {ended.complaint}"
+        )
     result = dict(ended.result or {})
     rows = ((key, value if isinstance(value, str) else json.dumps(value)) for key, value in result.items())
     emit(result, format, lambda: emit_rows(rows, ("result", "")))

@@ -44,7 +44,11 @@ def runner_named(name: str, bundle: Bundle, *, must_run: bool = True) -> Runner:
     if name in RUNTIMES and not recipe.in_container:
         raise BadInput("--runner", "the plan has no image", expected="auto or native")
     if name in RUNTIMES and name != runtime:
-        raise BadInput("--runner", f"the plan's image is built and run by {runtime}", expected=f"auto, {runtime} or native")
+        raise BadInput(
+            "--runner",
+            f"the plan's image is built and run by {runtime}",
+            expected=f"auto, {runtime} or native",
+        )
     if name == "slurm":
         return _slurm(bundle, runtime, must_run)
     if runtime != RUNTIMES[0]:
@@ -67,7 +71,11 @@ def _oci(runtime: str, name: str, must_run: bool) -> Runner:
         say(f"no {runtime} here, which the plan's image is built and run by: using a virtual environment")
         return NativeRunner()
     if must_run and shutil.which(runtime) is None:
-        raise BadInput("--runner", f"no {runtime} on the PATH", expected=f"{runtime} as its distribution installs it, or --runner native")
+        raise BadInput(
+            "--runner",
+            f"no {runtime} on the PATH",
+            expected=f"{runtime} as its distribution installs it, or --runner native",
+        )
     return OciRunner(runtime)
 
 

@@ -18,7 +18,10 @@ from ontune.cli.output import say
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_WHOSE_FAULT = {errno.EADDRINUSE: ("--port", "a free port"), errno.EACCES: ("--port", "a port that you may listen at, such as one above 1023")}
+_WHOSE_FAULT = {
+    errno.EADDRINUSE: ("--port", "a free port"),
+    errno.EACCES: ("--port", "a port that you may listen at, such as one above 1023"),
+}
 """The option that is to blame for an error of the system, with what it expects; else it is the host."""
 
 _TOKEN = "ONTUNE_TOKEN"  # noqa: S105 - the name of a variable
@@ -27,9 +30,14 @@ _TOKEN = "ONTUNE_TOKEN"  # noqa: S105 - the name of a variable
 @app.command()
 def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 7878,
-    host: Annotated[str, typer.Option(help="The address to listen on; any but this machine's own asks for a token.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; any but this machine's own asks for a token.")
+    ] = "127.0.0.1",
     token: Annotated[
-        str | None, typer.Option(help=f"Let only those in who send `Authorization: Bearer TOKEN`; better said in the variable {_TOKEN}.")
+        str | None,
+        typer.Option(
+            help=f"Let only those in who send `Authorization: Bearer TOKEN`; better said in the variable {_TOKEN}."
+        ),
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="A file that holds the token.")] = None,
 ) -> None:
@@ -45,7 +53,11 @@ def serve(
 
         from ontune.service.application import application
     except ModuleNotFoundError as error:
-        raise BadInput("ontune serve", f"the package '{error.name}' is missing", expected="the extra `serve`: pip install 'ontune[serve]'") from error
+        raise BadInput(
+            "ontune serve",
+            f"the package '{error.name}' is missing",
+            expected="the extra `serve`: pip install 'ontune[serve]'",
+        ) from error
     from ontune.service.engine import Engine
 
     # uvicorn raises the signal that ended it once more, after the workers are gone: being asked to end is no failure.
@@ -53,7 +65,9 @@ def serve(
     with _listening(host, port) as listener:
         service = application(Engine(), token=known, hosts=_LOOPBACK if host in _LOOPBACK else ())
         say(f"http://{f'[{host}]' if ':' in host else host}:{port}/  (Ctrl-C ends it)")
-        uvicorn.Server(uvicorn.Config(service, log_level="warning", server_header=False)).run(sockets=[listener])
+        uvicorn.Server(uvicorn.Config(service, log_level="warning", server_header=False)).run(
+            sockets=[listener]
+        )
 
 
 def _hide(token: str) -> None:
@@ -90,5 +104,7 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=512)
     except (OSError, UnicodeError) as error:
         said = getattr(error, "strerror", None) or "is no name of a machine"
-        flag, expected = _WHOSE_FAULT.get(getattr(error, "errno", None) or 0, ("--host", "an address of this machine"))
+        flag, expected = _WHOSE_FAULT.get(
+            getattr(error, "errno", None) or 0, ("--host", "an address of this machine")
+        )
         raise BadInput(flag, f"cannot listen at {host}:{port}: {said}", expected=expected) from error

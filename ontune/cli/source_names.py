@@ -6,7 +6,9 @@ import re
 from urllib.parse import unquote, urlsplit
 
 _PACKAGE = re.compile(r"pkg:(?P<kind>\w+)/(?P<name>[^@?#]+)(?:@(?P<version>[^?#]+))?")
-_FORGE = re.compile(r"/(?P<repository>[^/]+/[^/]+)/(?:-/)?(?:issues|pull|pulls|merge_requests|discussions)/(?P<number>\d+)")
+_FORGE = re.compile(
+    r"/(?P<repository>[^/]+/[^/]+)/(?:-/)?(?:issues|pull|pulls|merge_requests|discussions)/(?P<number>\d+)"
+)
 _OWN = "w3id.org"
 _DOI = "doi.org"
 _HOST = re.compile(r"^(?:www|docs)\.|\.(?:com|org|io|net|dev|ai)$")
@@ -21,7 +23,11 @@ def short_name(source: str) -> str:
         return source
     if thread := _FORGE.match(address.path):
         return f"{thread['repository']}#{thread['number']}"
-    steps = [re.sub(r"\.(?:html?|md|pdf|rst)$", "", step) for step in unquote(address.path).split("/") if step not in ("", "index.html")]
+    steps = [
+        re.sub(r"\.(?:html?|md|pdf|rst)$", "", step)
+        for step in unquote(address.path).split("/")
+        if step not in ("", "index.html")
+    ]
     if address.netloc == _OWN and len(steps) > 1:
         return f"{'series' if steps[-2] == 'observation' else steps[-2]} {steps[-1]}"
     if address.netloc == _DOI:

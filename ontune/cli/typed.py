@@ -32,7 +32,9 @@ def refuse_repetitions(command: Any) -> Any:
             words = list(args)
             values, rest, order = parse(args=args)
             for parameter in dict.fromkeys(order):
-                single = isinstance(parameter, TyperOption) and not (parameter.multiple or parameter.is_flag or parameter.count)
+                single = isinstance(parameter, TyperOption) and not (
+                    parameter.multiple or parameter.is_flag or parameter.count
+                )
                 if single and order.count(parameter) > 1:
                     raise BadInput(_typed(parameter, words), "is given more than once", expected="one value")
             return values, rest, order
@@ -48,7 +50,10 @@ def refuse_repetitions(command: Any) -> Any:
 
 def _typed(parameter: TyperOption, words: Iterable[str]) -> str:
     """The form of an option that was typed."""
-    return next((word for word in (word.partition("=")[0] for word in words) if word in parameter.opts), max(parameter.opts, key=len))
+    return next(
+        (word for word in (word.partition("=")[0] for word in words) if word in parameter.opts),
+        max(parameter.opts, key=len),
+    )
 
 
 def usage_error(error: typer.TyperException) -> BadInput:
@@ -57,7 +62,12 @@ def usage_error(error: typer.TyperException) -> BadInput:
     command = context.command_path if context is not None else "ontune"
     given = getattr(error, "option_name", None)
     parameters = context.command.get_params(context) if context is not None else []
-    options = [name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts) if name.startswith("-")]
+    options = [
+        name
+        for parameter in parameters
+        for name in (*parameter.opts, *parameter.secondary_opts)
+        if name.startswith("-")
+    ]
     if given and context is not None and given not in options:
         return _no_such_option(command, given, options)
     said = " ".join(error.format_message().split())
@@ -80,14 +90,23 @@ def no_such_command(group: str, given: str, known: Iterable[str]) -> BadInput:
     """
     words = " ".join([*group.split()[1:], given])
     meant = [notation for notation, _ in _led_to(words) if not notation.startswith("-")]
-    return BadInput(group, f"no command '{given}'", expected=f"one of '{group} --help'", given=given, known=known, meant=meant)
+    return BadInput(
+        group,
+        f"no command '{given}'",
+        expected=f"one of '{group} --help'",
+        given=given,
+        known=known,
+        meant=meant,
+    )
 
 
 def _no_such_option(command: str, given: str, options: list[str]) -> BadInput:
     for notation, advice in _led_to(given):
         if notation in options:
             return BadInput(command, f"no option '{given}'", expected=advice, given=given, meant=[notation])
-    return BadInput(command, f"no option '{given}'", expected=f"one of '{command} --help'", given=given, known=options)
+    return BadInput(
+        command, f"no option '{given}'", expected=f"one of '{command} --help'", given=given, known=options
+    )
 
 
 def _led_to(given: str) -> list[tuple[str, str]]:
@@ -98,7 +117,13 @@ def _led_to(given: str) -> list[tuple[str, str]]:
     from kb.terms import PREFIXES
 
     store = ox.Store()
-    store.load(path=str(paths.shipped("facts") / "command_line.ttl"), format=ox.RdfFormat.TURTLE, base_iri="file:")
+    store.load(
+        path=str(paths.shipped("facts") / "command_line.ttl"), format=ox.RdfFormat.TURTLE, base_iri="file:"
+    )
     query = "SELECT ?option ?word ?advice { ?o skos:notation ?option ; skos:hiddenLabel ?word . OPTIONAL { ?o skos:scopeNote ?advice } }"
     rows: Any = store.query(query, prefixes=PREFIXES)
-    return sorted((row["option"].value, getattr(row["advice"], "value", "")) for row in rows if folded(row["word"].value) == folded(given))
+    return sorted(
+        (row["option"].value, getattr(row["advice"], "value", ""))
+        for row in rows
+        if folded(row["word"].value) == folded(given)
+    )

@@ -15,14 +15,20 @@ from kb.terms import PREFIXES, RDF_TYPE, prefixed
 Node = ox.NamedNode | ox.BlankNode
 Term = ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple
 
-_LABEL, _CONSTRUCT, _SHAPE = PREFIXES["rdfs"] + "label", PREFIXES["sh"] + "construct", PREFIXES["sh"] + "NodeShape"
+_LABEL, _CONSTRUCT, _SHAPE = (
+    PREFIXES["rdfs"] + "label",
+    PREFIXES["sh"] + "construct",
+    PREFIXES["sh"] + "NodeShape",
+)
 _TITLE = PREFIXES["dct"] + "title"
 _OPENING_COMMENT = re.compile(r"\A(?:\s*|@prefix[^\n]*\n)*((?:#[^\n]*\n)+)")
 
 
 @dataclass
 class Chapter:
-    """A source file: its stable name, what its first comment says, its sources, and the named things that it describes, in its order."""
+    """A source file: its stable name, what its first comment says, its sources, and the named things that it
+    describes, in its order.
+    """
 
     name: str
     about: str
@@ -66,7 +72,9 @@ class Stated:
         chapter = Chapter(source.name, _opening_comment(turtle), ox.NamedNode(source.graph))
         self.chapters.append(chapter)
         self._file_pages[source.graph] = chapter.page
-        for quad in ox.parse(turtle, format=ox.RdfFormat.TURTLE, base_iri=source.graph, rename_blank_nodes=True):
+        for quad in ox.parse(
+            turtle, format=ox.RdfFormat.TURTLE, base_iri=source.graph, rename_blank_nodes=True
+        ):
             subject, property_, value = quad.subject, quad.predicate.value, quad.object
             if isinstance(subject, ox.Triple):
                 continue
@@ -75,14 +83,23 @@ class Stated:
                 self.mentions[value.value].append((subject, property_))
             elif isinstance(value, ox.BlankNode):
                 self._owner[value] = subject
-            if isinstance(subject, ox.NamedNode) and property_ == RDF_TYPE and subject != chapter.file and subject.value not in self._chapter_of:
+            if (
+                isinstance(subject, ox.NamedNode)
+                and property_ == RDF_TYPE
+                and subject != chapter.file
+                and subject.value not in self._chapter_of
+            ):
                 self._chapter_of[subject.value] = chapter
                 chapter.subjects.append(subject.value)
 
     def _name_rules(self) -> None:
         for subject, facts in self.about.items():
             for property_, value in facts:
-                if property_ == _CONSTRUCT and isinstance(subject, ox.NamedNode) and isinstance(value, ox.Literal):
+                if (
+                    property_ == _CONSTRUCT
+                    and isinstance(subject, ox.NamedNode)
+                    and isinstance(value, ox.Literal)
+                ):
                     for iri in dict.fromkeys(names_in(value.value)):
                         self.rules_that_name[iri].append(subject.value)
 
@@ -106,7 +123,14 @@ class Stated:
 
     def text(self, iri: str, property_: str) -> str:
         """The first value of a property as text, or the empty text."""
-        return next((value.value for value in self.values(ox.NamedNode(iri), property_) if not isinstance(value, ox.Triple)), "")
+        return next(
+            (
+                value.value
+                for value in self.values(ox.NamedNode(iri), property_)
+                if not isinstance(value, ox.Triple)
+            ),
+            "",
+        )
 
     def label(self, iri: str) -> str:
         """What a resource is called; its short name where it has no label."""
@@ -114,7 +138,11 @@ class Stated:
 
     def of_class(self, *classes: str) -> list[str]:
         """The named members of classes, as stated, in the order of the files."""
-        types = ((iri, {str(value) for value in self.values(ox.NamedNode(iri), RDF_TYPE)}) for chapter in self.chapters for iri in chapter.subjects)
+        types = (
+            (iri, {str(value) for value in self.values(ox.NamedNode(iri), RDF_TYPE)})
+            for chapter in self.chapters
+            for iri in chapter.subjects
+        )
         wanted = {str(ox.NamedNode(name)) for name in classes}
         return [iri for iri, found in types if found & wanted]
 
@@ -127,7 +155,10 @@ class Stated:
 
 def names_in(sparql: str) -> Iterable[str]:
     """The IRIs that a query names by a known prefix."""
-    for prefix, name in re.findall(r"(?<![\w?$:<-])([a-z]+):([A-Za-z_](?:[\w.-]*[\w-])?)", re.sub(r"'[^']*'|\"[^\"]*\"|<[^<>\s]*>", " ", sparql)):
+    for prefix, name in re.findall(
+        r"(?<![\w?$:<-])([a-z]+):([A-Za-z_](?:[\w.-]*[\w-])?)",
+        re.sub(r"'[^']*'|\"[^\"]*\"|<[^<>\s]*>", " ", sparql),
+    ):
         if prefix in PREFIXES:
             yield PREFIXES[prefix] + name
 

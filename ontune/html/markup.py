@@ -1,4 +1,7 @@
-"""Terms, texts and queries as HTML. Every text is escaped here or by the templates; an address becomes a link only where a browser can follow it."""
+"""Terms, texts and queries as HTML.
+
+Every text is escaped here or by the templates; an address becomes a link only where a browser can follow it.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,10 @@ class Writer:
 
     def message(self, text: str) -> Markup:
         """A rule's message, its slots set apart."""
-        return Markup("").join(Markup("<var>{}</var>").format(part) if place % 2 else escape(part) for place, part in enumerate(_SLOT.split(text)))
+        return Markup("").join(
+            Markup("<var>{}</var>").format(part) if place % 2 else escape(part)
+            for place, part in enumerate(_SLOT.split(text))
+        )
 
     def sparql(self, text: str) -> Markup:
         """A query with its names as links."""
@@ -86,7 +92,11 @@ class Writer:
             return Markup("( {} )").format(Markup(" ").join(members))
         parts = []
         for property_, value in self._stated.about.get(node, ()):
-            name = "" if property_ == RDF_TYPE else Markup("{} ").format(self.link(property_, self._stated.label(property_)))
+            name = (
+                ""
+                if property_ == RDF_TYPE
+                else Markup("{} ").format(self.link(property_, self._stated.label(property_)))
+            )
             parts.append(Markup("{}{}").format(name, self.term(value)))
         return Markup('<span class="part">{}</span>').format(Markup(" · ").join(parts))
 

@@ -26,11 +26,28 @@ from ontune.html.markup import Writer, laid_out
 _HERE = Path(__file__).parent
 _GENERATOR = "ontune kb export"
 _OLD = ".old"
-_PARTS = {"ontology": "Ontology", "rules": "Rules", "kb/facts": "Facts", "kb/evidence": "Evidence", "additions": "Additions"}
+_PARTS = {
+    "ontology": "Ontology",
+    "rules": "Rules",
+    "kb/facts": "Facts",
+    "kb/evidence": "Evidence",
+    "additions": "Additions",
+}
 _SET_APART = frozenset(
-    {RDF_TYPE, PREFIXES["rdfs"] + "label", PREFIXES["skos"] + "definition", PREFIXES["sh"] + "construct", PREFIXES["sh"] + "prefixes", on("message")}
+    {
+        RDF_TYPE,
+        PREFIXES["rdfs"] + "label",
+        PREFIXES["skos"] + "definition",
+        PREFIXES["sh"] + "construct",
+        PREFIXES["sh"] + "prefixes",
+        on("message"),
+    }
 )
-_TEXT_FOLDERS = {"rules/closure": "OWL 2 RL closure", "rules/checks": "Quality queries", "rules/recipes": "Smells of recipes"}
+_TEXT_FOLDERS = {
+    "rules/closure": "OWL 2 RL closure",
+    "rules/checks": "Quality queries",
+    "rules/recipes": "Smells of recipes",
+}
 _LISTED = {
     "decisions": ["Decision"], "options": ["Option"], "derivations": ["Derivation"], "conflict_rules": ["ConflictRule"], "conflicts": ["Conflict"],
     "effects": ["Effect"],
@@ -51,7 +68,9 @@ class TextRule:
     text: str
 
 
-def write_site(folder: Path, sources: Sequence[Source], queries: Mapping[str, NamedQuery], knowledge: Mapping[str, str]) -> int:
+def write_site(
+    folder: Path, sources: Sequence[Source], queries: Mapping[str, NamedQuery], knowledge: Mapping[str, str]
+) -> int:
     """Write the pages; gives their number. The folder appears whole or not at all.
 
     Args:
@@ -64,7 +83,11 @@ def write_site(folder: Path, sources: Sequence[Source], queries: Mapping[str, Na
         BadInput: the folder holds something else, or cannot be written.
     """
     if folder.exists() and not _is_ours(folder):
-        raise BadInput(str(folder), "holds something else", expected="a new folder, or one that `ontune kb export --format html` has written")
+        raise BadInput(
+            str(folder),
+            "holds something else",
+            expected="a new folder, or one that `ontune kb export --format html` has written",
+        )
     pages = dict(_pages(Stated(sources), sources, queries, knowledge))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -79,14 +102,20 @@ def write_site(folder: Path, sources: Sequence[Source], queries: Mapping[str, Na
             made.rename(folder)
             shutil.rmtree(folder / _OLD, ignore_errors=True)
     except OSError as error:
-        raise BadInput(str(folder), f"cannot be written ({(error.strerror or str(error)).lower()})", expected="a folder that is writable") from error
+        raise BadInput(
+            str(folder),
+            f"cannot be written ({(error.strerror or str(error)).lower()})",
+            expected="a folder that is writable",
+        ) from error
     return len(pages)
 
 
 def _is_ours(folder: Path) -> bool:
     """Whether a folder is empty or holds pages that this module has written."""
     index = folder / "index.html"
-    return folder.is_dir() and (not any(folder.iterdir()) or (index.is_file() and _GENERATOR.encode() in read_bytes(index)))
+    return folder.is_dir() and (
+        not any(folder.iterdir()) or (index.is_file() and _GENERATOR.encode() in read_bytes(index))
+    )
 
 
 def _pages(
@@ -94,23 +123,42 @@ def _pages(
 ) -> Iterator[tuple[str, str]]:
     writer = Writer(stated)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals |= {name: PREFIXES[prefix] + local for name, (prefix, local) in _PROPERTIES.items()}
     environment.globals |= {"stated": stated, "writer": writer, "chapters": _by_part(stated.chapters)}
     environment.globals |= {"knowledge": knowledge, "generator": _GENERATOR}
-    environment.globals |= {"prefixed": prefixed, "on": on, "named": ox.NamedNode, "laid_out": laid_out, "first": _first}
-    environment.globals |= {"facts_of": lambda iri: _facts(stated, iri), "said_of": lambda iri: _said_of(stated, iri)}
+    environment.globals |= {
+        "prefixed": prefixed,
+        "on": on,
+        "named": ox.NamedNode,
+        "laid_out": laid_out,
+        "first": _first,
+    }
+    environment.globals |= {
+        "facts_of": lambda iri: _facts(stated, iri),
+        "said_of": lambda iri: _said_of(stated, iri),
+    }
 
     def page(name: str, template: str, title: str, **context: Any) -> tuple[str, str]:
         return name, environment.get_template(template).render(title=title, **context)
 
-    texts = {title: [*_text_rules(shipped(path.split("/")[0]) / path.split("/")[1])] for path, title in _TEXT_FOLDERS.items()}
+    texts = {
+        title: [*_text_rules(shipped(path.split("/")[0]) / path.split("/")[1])]
+        for path, title in _TEXT_FOLDERS.items()
+    }
     topics: dict[str, list[NamedQuery]] = defaultdict(list)
     for query in sorted(queries.values(), key=lambda query: query.path.parent.name == "counts"):
         topics[query.path.parent.name].append(query)
     listed = {name: stated.of_class(*map(on, classes)) for name, classes in _LISTED.items()}
-    counts = {name.replace("_", " "): len(iris) for name, iris in listed.items()} | {"questions": len(queries), "source files": len(sources)}
+    counts = {name.replace("_", " "): len(iris) for name, iris in listed.items()} | {
+        "questions": len(queries),
+        "source files": len(sources),
+    }
     names = sorted((prefixed(iri), iri) for chapter in stated.chapters for iri in chapter.subjects)
     yield page("index.html", "index.html.j2", "Ontune's knowledge base", counts=counts)
     yield page("decisions.html", "decisions.html.j2", "Decisions and options", decisions=_decisions(stated))
@@ -156,13 +204,19 @@ def _decisions(stated: Stated) -> list[tuple[str, str, list[str]]]:
     options: dict[str, list[str]] = defaultdict(list)
     for option in stated.of_class(on("Option")):
         options[stated.text(option, on("optionOf"))].append(option)
-    decisions = sorted(stated.of_class(on("Decision")), key=lambda iri: float(stated.text(iri, PREFIXES["sh"] + "order") or 0))
+    decisions = sorted(
+        stated.of_class(on("Decision")),
+        key=lambda iri: float(stated.text(iri, PREFIXES["sh"] + "order") or 0),
+    )
     return [(iri, stated.text(iri, on("default")), options[iri]) for iri in decisions]
 
 
 def _effects(stated: Stated, effects: Sequence[str]) -> list[tuple[str, dict[str, list[Any]]]]:
     """Each effect with its properties, by the option that it is about."""
-    return [(iri, _facts(stated, iri)) for iri in sorted(effects, key=lambda iri: (stated.text(iri, on("option")), iri))]
+    return [
+        (iri, _facts(stated, iri))
+        for iri in sorted(effects, key=lambda iri: (stated.text(iri, on("option")), iri))
+    ]
 
 
 def _text_rules(folder: Path) -> Iterator[TextRule]:
@@ -170,10 +224,11 @@ def _text_rules(folder: Path) -> Iterator[TextRule]:
         lines = path.read_text(encoding="utf-8").splitlines()
         header = [line for line in lines if line.startswith("#")]
         pairs = tuple((match[1] or "", match[2]) for line in header if (match := _HEADER_LINE.match(line)))
-        yield TextRule(path.stem, pairs, "\n".join(line for line in lines if not line.startswith("#")).strip())
+        yield TextRule(
+            path.stem, pairs, "\n".join(line for line in lines if not line.startswith("#")).strip()
+        )
 
 
 def _first(values: Sequence[Any], number: int) -> tuple[Sequence[Any], Sequence[Any]]:
     """The first values, and the others."""
     return values[:number], values[number:]
-

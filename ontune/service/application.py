@@ -56,11 +56,15 @@ def application(engine: Engine, *, token: str | None = None, hosts: tuple[str, .
 
     async def rows(request: Request) -> Response:
         text = _named(request.path_params["name"]).filled(_parameters(request))
-        answer = await engine.query({"query": text, "accept": _TABLE, "base": None, "default_graphs": [], "named_graphs": []})
+        answer = await engine.query(
+            {"query": text, "accept": _TABLE, "base": None, "default_graphs": [], "named_graphs": []}
+        )
         found = json.loads(await answer.whole())
         if "boolean" in found:
             return JSONResponse([{"boolean": json.dumps(found["boolean"])}])
-        return JSONResponse([{name: value["value"] for name, value in row.items()} for row in found["results"]["bindings"]])
+        return JSONResponse(
+            [{name: value["value"] for name, value in row.items()} for row in found["results"]["bindings"]]
+        )
 
     async def description(_: Request) -> Response:
         return JSONResponse(openapi.document(token is not None))
@@ -72,7 +76,14 @@ def application(engine: Engine, *, token: str | None = None, hosts: tuple[str, .
         headers, address = request.headers, request.url
         body = await _body(request)
         base = str(address.replace(query="", fragment=""))
-        question = asked(request.method, address.query, headers.get("content-type", ""), body, headers.get("accept", ""), base)
+        question = asked(
+            request.method,
+            address.query,
+            headers.get("content-type", ""),
+            body,
+            headers.get("accept", ""),
+            base,
+        )
         answer = await engine.query(question)
         return StreamingResponse(answer.body, media_type=answer.head["media_type"])
 
@@ -106,7 +117,9 @@ def _named(name: str) -> NamedQuery:
     try:
         return named_query(name)
     except BadInput as error:
-        raise NotFound(error.where, error.problem, expected="a name of /api/names", meant=error.nearest) from error
+        raise NotFound(
+            error.where, error.problem, expected="a name of /api/names", meant=error.nearest
+        ) from error
 
 
 def _parameters(request: Request) -> dict[str, str]:
@@ -121,7 +134,9 @@ def _parameters(request: Request) -> dict[str, str]:
 async def _body(request: Request) -> bytes:
     """The body as it came, if it is neither too large nor coded."""
     if (coding := request.headers.get("content-encoding", "identity")) != "identity":
-        raise UnsupportedMediaType("Content-Encoding", f"'{coding:.60}' is not understood", expected="a body as it is")
+        raise UnsupportedMediaType(
+            "Content-Encoding", f"'{coding:.60}' is not understood", expected="a body as it is"
+        )
     body, size = bytearray(), 0
     async for chunk in request.stream():
         size += len(chunk)
@@ -138,11 +153,15 @@ async def _object(request: Request) -> Mapping[str, Any]:
     """The body as an object of JSON; without a media type it is taken for one."""
     media = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
     if media != _JSON and not media.endswith("+json"):
-        raise UnsupportedMediaType("Content-Type", f"'{media:.60}' is no JSON", expected=f"{_JSON} (curl --json)")
+        raise UnsupportedMediaType(
+            "Content-Type", f"'{media:.60}' is no JSON", expected=f"{_JSON} (curl --json)"
+        )
     raw = await _body(request)
     try:
         value = json_of(raw.decode(), "body")
-        json.dumps(value, ensure_ascii=False).encode()  # JSON may hold one half of a pair of surrogates, which can be written nowhere
+        json.dumps(
+            value, ensure_ascii=False
+        ).encode()  # JSON may hold one half of a pair of surrogates, which can be written nowhere
     except UnicodeDecodeError as error:
         raise BadInput("body", "is not encoded in UTF-8", expected="UTF-8") from error
     except UnicodeEncodeError as error:

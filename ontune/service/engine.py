@@ -1,4 +1,6 @@
-"""What answers the service's requests: workers over one state of the knowledge base, changed for new ones when it changes."""
+"""What answers the service's requests: workers over one state of the knowledge base, changed for new ones
+when it changes.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ class Engine:
     """Answers queries and questions.
 
     Args:
-        snapshot: N-Quads to answer queries about, in the place of the knowledge base; there are no plans then.
+        snapshot: N-Quads to answer queries about, in the place of the knowledge base; there are no plans
+            then.
         query_limits: other limits for queries than those that fit this machine.
     """
 
@@ -39,7 +42,9 @@ class Engine:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._snapshot = tuple(snapshot)
         self._query_limits = query_limits or Limits(workers=max(6, 3 * cores), slow=max(2, cores))
-        self._question_limits = Limits(workers=max(2, cores), patience=60, seconds=120, slow_after=60, slow=max(2, cores))
+        self._question_limits = Limits(
+            workers=max(2, cores), patience=60, seconds=120, slow_after=60, slow=max(2, cores)
+        )
         self._current: _Generation | None = None
         self._starting = asyncio.Lock()
         self._looked = time.monotonic()
@@ -56,7 +61,8 @@ class Engine:
                 self._current = await self._fresh()
 
     async def query(self, asked: dict[str, Any]) -> Answer:
-        """Let a worker answer a SPARQL query; `asked` has `query`, `accept`, `base`, `default_graphs` and `named_graphs`.
+        """Let a worker answer a SPARQL query; `asked` has `query`, `accept`, `base`, `default_graphs` and
+        `named_graphs`.
 
         Raises:
             OntuneError: as `Pool.ask`.
@@ -83,7 +89,9 @@ class Engine:
         server = ForkServer(self._snapshot)
         await server.start()
         queries = Pool(server, forkserver.QUERIES, self._query_limits)
-        return _Generation(server, queries, Pool(server, forkserver.QUESTIONS, self._question_limits), sources)
+        return _Generation(
+            server, queries, Pool(server, forkserver.QUESTIONS, self._question_limits), sources
+        )
 
     def _watch(self) -> None:
         """Look now and then whether the knowledge base has changed, beside the answers."""
@@ -99,7 +107,9 @@ class Engine:
         async with self._starting:
             fresh = await self._fresh()
             self._current = fresh
-        await asyncio.sleep(self._query_limits.seconds)  # who is being answered over the old state is answered to the end
+        await asyncio.sleep(
+            self._query_limits.seconds
+        )  # who is being answered over the old state is answered to the end
         old.server.stop()
 
     async def stop(self) -> None:

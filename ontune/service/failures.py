@@ -101,10 +101,15 @@ async def _unroutable(request: Request, error: HTTPException) -> Response:
     path, headers = request.url.path, error.headers
     if error.status_code == 405:
         allowed = ", ".join(sorted((headers or {}).get("Allow", "").split(", ")))
-        return failure(WrongMethod("method", f"{path} does not take {request.method:.20}", expected=allowed), {"Allow": allowed})
+        return failure(
+            WrongMethod("method", f"{path} does not take {request.method:.20}", expected=allowed),
+            {"Allow": allowed},
+        )
     app: Starlette = request.app
     known = [route.path for route in app.routes if isinstance(route, Route)]
-    return failure(NotFound("path", f"nothing is at {path:.200}", expected=", ".join(known), given=path, known=known))
+    return failure(
+        NotFound("path", f"nothing is at {path:.200}", expected=", ".join(known), given=path, known=known)
+    )
 
 
 async def _gone(_: Request, __: Exception) -> Response:

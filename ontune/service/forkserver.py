@@ -1,7 +1,9 @@
-"""The process that every worker of the service is forked from: it reads the knowledge base once, so that a new worker costs milliseconds.
+"""The process that every worker of the service is forked from: it reads the knowledge base once, so that a
+new worker costs milliseconds.
 
-`python -m ontune.service.forkserver FD [SNAPSHOT]`: FD is a Unix socket. Each message on it carries one end of a socket pair and the kind of worker
-wanted; the answer is the worker's process id. The process and all of its workers die with the service that started it, however that dies.
+`python -m ontune.service.forkserver FD [SNAPSHOT]`: FD is a Unix socket. Each message on it carries one end
+of a socket pair and the kind of worker wanted; the answer is the worker's process id. The process and all of
+its workers die with the service that started it, however that dies.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ def main(descriptor: int, snapshot: Path | None = None) -> None:
 
     Args:
         descriptor: of the control socket.
-        snapshot: N-Quads to answer queries about, in the place of the compiled knowledge base; there are no plans then.
+        snapshot: N-Quads to answer queries about, in the place of the compiled knowledge base; there are no
+            plans then.
     """
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's to answer
@@ -51,7 +54,10 @@ def main(descriptor: int, snapshot: Path | None = None) -> None:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent ends. Systems without that rely on the closed socket."""
+    """Ask the kernel to kill this process when its parent ends.
+
+    Systems without that rely on the closed socket.
+    """
     parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
@@ -61,7 +67,9 @@ def die_with_parent() -> None:
 
 def _be_worker(connection: socket.socket, work: Work) -> None:
     try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who plans for this machine starts programs to probe it
+        signal.signal(
+            signal.SIGCHLD, signal.SIG_DFL
+        )  # who plans for this machine starts programs to probe it
         die_with_parent()
         work(connection)
     finally:

@@ -1,8 +1,9 @@
-"""What the service and its workers say to each other over a private socket: requests and answers as JSON, results as frames of bytes.
+"""What the service and its workers say to each other over a private socket: requests and answers as JSON,
+results as frames of bytes.
 
-A request is one frame of JSON. Its answer is a `HEAD` (JSON: what comes), any number of `DATA`, and an `END`; or, at any place, a `FAILURE`: JSON
-with its `kind`, the error as an object, which has a `message`, and what the log is to have of it as `trace`. An answer that ends without `END` or
-`FAILURE` is one whose worker died.
+A request is one frame of JSON. Its answer is a `HEAD` (JSON: what comes), any number of `DATA`, and an `END`;
+or, at any place, a `FAILURE`: JSON with its `kind`, the error as an object, which has a `message`, and what
+the log is to have of it as `trace`. An answer that ends without `END` or `FAILURE` is one whose worker died.
 """
 
 from __future__ import annotations

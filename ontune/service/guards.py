@@ -11,7 +11,9 @@ from ontune.service.failures import Misdirected, Unauthorised, failure
 
 
 class HostGuard:
-    """Lets only those in who call the service by one of its names, so that no foreign page can reach it by a name of its own."""
+    """Lets only those in who call the service by one of its names, so that no foreign page can reach it by a
+    name of its own.
+    """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self._app, self._hosts = app, hosts
@@ -22,7 +24,9 @@ class HostGuard:
         if scope["type"] != "http" or _without_port(host) in self._hosts:
             await self._app(scope, receive, send)
         else:
-            await failure(Misdirected("Host", f"'{host:.100}' is not this service", expected=" or ".join(self._hosts)))(scope, receive, send)
+            await failure(
+                Misdirected("Host", f"'{host:.100}' is not this service", expected=" or ".join(self._hosts))
+            )(scope, receive, send)
 
 
 class TokenGuard:
@@ -34,10 +38,16 @@ class TokenGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on."""
         given = _header(scope, b"authorization")
-        if scope["type"] != "http" or scope["path"] in self._public or secrets.compare_digest(given, self._expected):
+        if (
+            scope["type"] != "http"
+            or scope["path"] in self._public
+            or secrets.compare_digest(given, self._expected)
+        ):
             await self._app(scope, receive, send)
         else:
-            await failure(Unauthorised("the token is missing or wrong"), {"WWW-Authenticate": "Bearer"})(scope, receive, send)
+            await failure(Unauthorised("the token is missing or wrong"), {"WWW-Authenticate": "Bearer"})(
+                scope, receive, send
+            )
 
 
 def _header(scope: Scope, name: bytes) -> bytes:

@@ -1,4 +1,6 @@
-"""The description of the service (OpenAPI 3.1): bodies by the table of request fields, answers by `answers.yaml`, failures by their statuses."""
+"""The description of the service (OpenAPI 3.1): bodies by the table of request fields, answers by
+`answers.yaml`, failures by their statuses.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,11 @@ def document(token: bool) -> dict[str, Any]:
     """
     described: dict[str, Any] = {
         "openapi": "3.1.0",
-        "info": {"title": "Ontune", "version": __version__, "description": "Plans the fastest training deployment for a machine, and says why."},
+        "info": {
+            "title": "Ontune",
+            "version": __version__,
+            "description": "Plans the fastest training deployment for a machine, and says why.",
+        },
         "paths": _paths(token),
         "components": {"schemas": _schemas()},
     }
@@ -63,20 +69,37 @@ def _paths(token: bool) -> dict[str, Any]:
         return _responses(media, (*statuses, *guarded))
 
     def get(summary: str, schema: str, statuses: Iterable[int], **more: Any) -> dict[str, Any]:
-        return {"get": {"summary": summary, **more, "responses": answered({"application/json": {"$ref": _LINK + schema}}, statuses)}}
+        return {
+            "get": {
+                "summary": summary,
+                **more,
+                "responses": answered({"application/json": {"$ref": _LINK + schema}}, statuses),
+            }
+        }
 
-    asked = [_parameter("query", "query", "The query.", required=True), *map(_dataset_parameter, ("default-graph-uri", "named-graph-uri"))]
+    asked = [
+        _parameter("query", "query", "The query.", required=True),
+        *map(_dataset_parameter, ("default-graph-uri", "named-graph-uri")),
+    ]
     results = answered(_results(), (*_ASKED, 403, 406))
     direct = {DIRECT: {"schema": {"type": "string"}}, FORM: {"schema": _form()}}
-    name = _parameter("path", "name", "The name of a query, as `/api/names` lists them.", required=True, example="options")
-    fixed = _parameter("query", "parameters", "Variables of the query with their values.", style="form", explode=True)
+    name = _parameter(
+        "path", "name", "The name of a query, as `/api/names` lists them.", required=True, example="options"
+    )
+    fixed = _parameter(
+        "query", "parameters", "Variables of the query with their values.", style="form", explode=True
+    )
     fixed["schema"] = {"type": "object", "additionalProperties": {"type": "string"}}
     page = _responses({"text/html": {"type": "string"}}, ALWAYS)
     itself = _responses({"application/json": {"type": "object"}}, ALWAYS)
     return {
         "/": {"get": {"summary": "A page to plan by.", "security": [], "responses": page}},
         "/sparql": {
-            "get": {"summary": "A query by the SPARQL 1.1 protocol.", "parameters": asked, "responses": results},
+            "get": {
+                "summary": "A query by the SPARQL 1.1 protocol.",
+                "parameters": asked,
+                "responses": results,
+            },
             "post": {
                 "summary": "A query by the SPARQL 1.1 protocol.",
                 "parameters": [*map(_dataset_parameter, ("default-graph-uri", "named-graph-uri"))],
@@ -85,9 +108,15 @@ def _paths(token: bool) -> dict[str, Any]:
             },
         },
         "/api/openapi.json": {"get": {"summary": "This document.", "security": [], "responses": itself}},
-        "/api/names": get("What can be named: workloads, targets, sites, and queries with their parameters.", "Names", _ASKED),
+        "/api/names": get(
+            "What can be named: workloads, targets, sites, and queries with their parameters.",
+            "Names",
+            _ASKED,
+        ),
         "/api/stats": get("How much the knowledge base holds.", "Stats", _ASKED),
-        "/api/queries/{name}": get("The rows of a named query.", "Rows", (*_ASKED, 404), parameters=[name, fixed]),
+        "/api/queries/{name}": get(
+            "The rows of a named query.", "Rows", (*_ASKED, 404), parameters=[name, fixed]
+        ),
         **{f"/api/{question}": {"post": _operation(question, answered)} for question in QUESTIONS},
     }
 
@@ -107,7 +136,10 @@ def _operation(question: str, answered: Any) -> dict[str, Any]:
     example = {"workload": "mnist-cnn", "target": "eos-h100", **_EXAMPLES[question]}
     return {
         "summary": summary,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body, "example": example}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": body, "example": example}},
+        },
         "responses": answered({"application/json": {"$ref": _LINK + answer}}, (*_SENT, 409)),
     }
 
@@ -123,7 +155,10 @@ def _field(entry: RequestField) -> Schema:
     forms: list[Schema]
     match entry.kind:
         case "plan":
-            forms = [{"$ref": f"{_LINK}Request"}, {"type": "object", "required": ["plan_id"], "description": "a whole Plan"}]
+            forms = [
+                {"$ref": f"{_LINK}Request"},
+                {"type": "object", "required": ["plan_id"], "description": "a whole Plan"},
+            ]
         case "described":
             forms = [text, {"$ref": _LINK + _DESCRIBED[entry.name]}]
         case "facts":
@@ -150,8 +185,15 @@ def _schemas() -> dict[str, Schema]:
     overrides = {"type": ["object", "null"], "description": "facts that were set by hand, with their values"}
     return {
         "Workload": _with(schema_of(fact_keys("workloads"), local_files=False), "A training job.", name=name),
-        "PlannedWorkload": _with(schema_of(fact_keys("workloads")), "A training job, as it was planned for.", name=name),
-        "Target": _with(schema_of(fact_keys("hardware")), "What is known of a machine; null is unknown.", name=name, overrides=overrides),
+        "PlannedWorkload": _with(
+            schema_of(fact_keys("workloads")), "A training job, as it was planned for.", name=name
+        ),
+        "Target": _with(
+            schema_of(fact_keys("hardware")),
+            "What is known of a machine; null is unknown.",
+            name=name,
+            overrides=overrides,
+        ),
         "Site": _with(schema_of(fact_keys("sites")), "What a place imposes.", name=name, iri=iri),
         **found,
     }
@@ -163,8 +205,17 @@ def _with(schema: Schema, meaning: str, **more: Schema) -> Schema:
 
 def _responses(media: dict[str, Schema], statuses: Iterable[int]) -> dict[str, Any]:
     error = {"application/json": {"schema": {"$ref": f"{_LINK}Error"}}}
-    failed = {str(status): {"description": MEANING[status], "content": error, **_headers(status)} for status in sorted(set(statuses))}
-    return {"200": {"description": "the answer", "content": {name: {"schema": schema} for name, schema in media.items()}}, **failed}
+    failed = {
+        str(status): {"description": MEANING[status], "content": error, **_headers(status)}
+        for status in sorted(set(statuses))
+    }
+    return {
+        "200": {
+            "description": "the answer",
+            "content": {name: {"schema": schema} for name, schema in media.items()},
+        },
+        **failed,
+    }
 
 
 def _headers(status: int) -> dict[str, Any]:
@@ -177,12 +228,25 @@ def _headers(status: int) -> dict[str, Any]:
 
 
 def _parameter(place: str, name: str, meaning: str, *, required: bool = False, **more: Any) -> dict[str, Any]:
-    return {"in": place, "name": name, "description": meaning, "required": required, "schema": {"type": "string"}, **more}
+    return {
+        "in": place,
+        "name": name,
+        "description": meaning,
+        "required": required,
+        "schema": {"type": "string"},
+        **more,
+    }
 
 
 def _dataset_parameter(name: str) -> dict[str, Any]:
     schema = {"type": "array", "items": {"type": "string", "format": "uri"}}
-    return {"in": "query", "name": name, "description": "A graph of the dataset of the query.", "required": False, "schema": schema}
+    return {
+        "in": "query",
+        "name": name,
+        "description": "A graph of the dataset of the query.",
+        "required": False,
+        "schema": schema,
+    }
 
 
 def _form() -> Schema:

@@ -17,7 +17,9 @@ from ontune.service import frames
 from ontune.service.results import NotAcceptable
 from ontune.service.workers import ForkServer, Worker
 
-_FAILURES: dict[str, type[OntuneError]] = {kind.__name__: kind for kind in (BadInput, NoFeasiblePlan, NotAcceptable)}
+_FAILURES: dict[str, type[OntuneError]] = {
+    kind.__name__: kind for kind in (BadInput, NoFeasiblePlan, NotAcceptable)
+}
 _REMEMBERED = 1000
 _WHOLE_SECONDS = 600
 """After which even an answer whose client does not read is given up."""
@@ -34,7 +36,9 @@ class TooSlow(OntuneError):
 
 
 class WorkerDied(OntuneError):
-    """The worker ended while it answered: it was killed, or the request asked for more memory or depth than one may have."""
+    """The worker ended while it answered: it was killed, or the request asked for more memory or depth than
+    one may have.
+    """
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ class Answer:
 
     Attributes:
         head: what comes.
-        body: its pieces. It raises where the answer ends too early, and ends the worker where it is left early.
+        body: its pieces. It raises where the answer ends too early, and ends the worker where it is left
+            early.
     """
 
     head: dict[str, Any]
@@ -140,7 +145,9 @@ class Pool:
         running.began = True
         return Answer(_object(content), self._pieces(running, budget, finish))
 
-    async def _pieces(self, running: _Running, budget: _Budget, finish: contextlib.ExitStack) -> AsyncIterator[bytes]:
+    async def _pieces(
+        self, running: _Running, budget: _Budget, finish: contextlib.ExitStack
+    ) -> AsyncIterator[bytes]:
         whole = False
         try:
             while True:
@@ -164,7 +171,9 @@ class Pool:
         if frame is None and running.shed:
             raise Busy("as many slow requests run as may run at the same time, and this one is slow too")
         if frame is None:
-            raise WorkerDied("the request asks for more memory or nesting than one may have, or its worker was ended")
+            raise WorkerDied(
+                "the request asks for more memory or nesting than one may have, or its worker was ended"
+            )
         return frame
 
     def _turned_slow(self, running: _Running) -> None:
@@ -229,7 +238,9 @@ class Pool:
             self._count -= 1
 
     def close(self) -> None:
-        """End the workers that have nothing to do; the others end with the process that they were forked from."""
+        """End the workers that have nothing to do; the others end with the process that they were forked
+        from.
+        """
         while self._idle:
             self._drop(self._idle.pop())
 
@@ -257,7 +268,9 @@ def _failure(content: bytes) -> OntuneError:
     kind = _FAILURES.get(told["kind"])
     error = OntuneError.__new__(kind or OntuneError)
     Exception.__init__(error, told["message"])
-    error.told = {"exit_code": error.exit_code} | {name: value for name, value in told.items() if name != "kind"}
+    error.told = {"exit_code": error.exit_code} | {
+        name: value for name, value in told.items() if name != "kind"
+    }
     return error
 
 

@@ -1,4 +1,6 @@
-"""The query operation of the SPARQL 1.1 protocol (https://www.w3.org/TR/sparql11-protocol/), read from a request."""
+"""The query operation of the SPARQL 1.1 protocol (https://www.w3.org/TR/sparql11-protocol/), read from a
+request.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class ReadOnly(BadInput):
     """Something would have been changed."""
 
 
-def asked(method: str, query_string: str, media_type: str, body: bytes, accept: str, base: str) -> dict[str, Any]:
+def asked(
+    method: str, query_string: str, media_type: str, body: bytes, accept: str, base: str
+) -> dict[str, Any]:
     """The query that a request asks, as `Engine.query` takes it.
 
     Args:
@@ -39,17 +43,33 @@ def asked(method: str, query_string: str, media_type: str, body: bytes, accept: 
     if method == "POST":
         kind = media_type.partition(";")[0].strip().lower()
         if kind == UPDATE:
-            raise ReadOnly("body", "an update changes the knowledge base", expected="a query; `ontune kb add` adds knowledge")
+            raise ReadOnly(
+                "body",
+                "an update changes the knowledge base",
+                expected="a query; `ontune kb add` adds knowledge",
+            )
         if kind not in (DIRECT, FORM):
-            raise UnsupportedMediaType("Content-Type", f"'{media_type}' is no form of a query", expected=f"{DIRECT} or {FORM}")
+            raise UnsupportedMediaType(
+                "Content-Type", f"'{media_type}' is no form of a query", expected=f"{DIRECT} or {FORM}"
+            )
         given += [("query", _text(body, "body"))] if kind == DIRECT else _pairs(body, "body")
     if any(name in ("update", "using-graph-uri", "using-named-graph-uri") for name, _ in given):
-        raise ReadOnly("update", "an update changes the knowledge base", expected="a query; `ontune kb add` adds knowledge")
+        raise ReadOnly(
+            "update",
+            "an update changes the knowledge base",
+            expected="a query; `ontune kb add` adds knowledge",
+        )
     queries = [value for name, value in given if name == "query"]
     if len(queries) != 1:
         raise BadInput("query", f"there are {len(queries)} of them", expected="exactly one")
     defaults, named = ([value for name, value in given if name == wanted] for wanted in _DATASET)
-    return {"query": queries[0], "accept": accept, "base": base, "default_graphs": defaults, "named_graphs": named}
+    return {
+        "query": queries[0],
+        "accept": accept,
+        "base": base,
+        "default_graphs": defaults,
+        "named_graphs": named,
+    }
 
 
 def _pairs(text: bytes, where: str) -> list[tuple[str, str]]:

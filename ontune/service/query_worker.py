@@ -1,4 +1,6 @@
-"""A worker that answers SPARQL queries: after loading it can open no file and no socket, and its memory is bounded."""
+"""A worker that answers SPARQL queries: after loading it can open no file and no socket, and its memory is
+bounded.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from ontune.service import frames, results
 
 _PIECE = 1 << 16
 _MORE_MEMORY = 1 << 30
-"""Bytes that a worker may add to what it was forked with: an answer streams, but an ORDER BY or a join table must be held."""
+"""Bytes that a worker may add to what it was forked with: an answer streams, but an ORDER BY or a join table
+must be held.
+"""
 
 _ENOUGH = 2000
 """Queries after which a worker ends, so that no leak of the engine grows."""
@@ -36,7 +40,9 @@ class QueryWorker:
     def __init__(self, store: KnowledgeStore) -> None:
         self._store = store.store
         with contextlib.suppress(BadInput):
-            refuse_federation("ASK { SERVICE <urn:x> { } }", "query")  # loads rdflib now: later no file can be opened
+            refuse_federation(
+                "ASK { SERVICE <urn:x> { } }", "query"
+            )  # loads rdflib now: later no file can be opened
 
     def work(self, connection: socket.socket) -> None:
         """Answer what comes over `connection` until it is closed."""
@@ -49,10 +55,17 @@ class QueryWorker:
             try:
                 self._answer(asked, connection)
             except BadInput as error:
-                connection.sendall(frames.packed_json(frames.FAILURE, {"kind": type(error).__name__} | error.to_json()))
+                connection.sendall(
+                    frames.packed_json(frames.FAILURE, {"kind": type(error).__name__} | error.to_json())
+                )
             except (OSError, MemoryError, RecursionError) as error:
                 problem = f"query: it cannot be answered here: {type(error).__name__}: {error}"
-                connection.sendall(frames.packed_json(frames.FAILURE, {"kind": "BadInput", "message": problem, "exit_code": BadInput.exit_code}))
+                connection.sendall(
+                    frames.packed_json(
+                        frames.FAILURE,
+                        {"kind": "BadInput", "message": problem, "exit_code": BadInput.exit_code},
+                    )
+                )
             except Exception as error:  # a fault of ours, which one query must not make the next one's
                 connection.sendall(frames.fault(error))
 
@@ -61,7 +74,11 @@ class QueryWorker:
         refuse_nesting(text, "query")
         refuse_federation(text, "query")
         defaults, named = _graphs(asked, "default"), _graphs(asked, "named")
-        dataset: dict[str, Any] = {"default_graph": defaults, "named_graphs": named} if defaults or named else {"use_default_graph_as_union": True}
+        dataset: dict[str, Any] = (
+            {"default_graph": defaults, "named_graphs": named}
+            if defaults or named
+            else {"use_default_graph_as_union": True}
+        )
         try:
             answer: Any = self._store.query(text, base_iri=asked["base"], prefixes=PREFIXES, **dataset)
         except (SyntaxError, ValueError) as error:

@@ -1,4 +1,6 @@
-"""The questions that the REST interface takes: JSON bodies, checked by the table of request fields. No body can name a file of the server."""
+"""The questions that the REST interface takes: JSON bodies, checked by the table of request fields. No body
+can name a file of the server.
+"""
 
 from __future__ import annotations
 
@@ -81,19 +83,33 @@ class Questions:
 
     def _names(self, _: Mapping[str, Any]) -> dict[str, Any]:
         store = self._reasoner.store
-        queries = [{"name": query.name, "title": query.title, "parameters": dict(query.parameters)} for query in named_queries().values()]
-        return {"workloads": workload_names(store), "targets": target_names(store), "sites": site_names(store), "queries": queries}
+        queries = [
+            {"name": query.name, "title": query.title, "parameters": dict(query.parameters)}
+            for query in named_queries().values()
+        ]
+        return {
+            "workloads": workload_names(store),
+            "targets": target_names(store),
+            "sites": site_names(store),
+            "queries": queries,
+        }
 
     def _asked(self, question: str, body: Mapping[str, Any]) -> tuple[dict[str, Any], Request]:
         """The question's own fields, and the request."""
         fields = {entry.name: entry for entry in (*REQUEST, *QUESTIONS[question])}
         for key in body:
             if key not in fields:
-                raise BadInput(f"body: {key:.60}", "unknown key", expected=", ".join(fields), given=key, known=fields)
-        given = {name: entry.checked(body[name], _PLACES[name]) for name, entry in fields.items() if name in body}
+                raise BadInput(
+                    f"body: {key:.60}", "unknown key", expected=", ".join(fields), given=key, known=fields
+                )
+        given = {
+            name: entry.checked(body[name], _PLACES[name]) for name, entry in fields.items() if name in body
+        }
         for name, entry in fields.items():
             if entry.required and name not in given and entry.unless not in given:
-                raise BadInput(_PLACES[name], "is missing", expected=entry.meaning[0].lower() + entry.meaning[1:])
+                raise BadInput(
+                    _PLACES[name], "is missing", expected=entry.meaning[0].lower() + entry.meaning[1:]
+                )
         own = {entry.name: given[entry.name] for entry in QUESTIONS[question] if entry.name in given}
         return own, self._request(given)
 
@@ -103,9 +119,13 @@ class Questions:
             wishes["site"] = self._site(given["site"])
         if PLAN.name not in given:
             if DROP.name in given:
-                raise BadInput(_PLACES[DROP.name], "there is no plan to leave it out of", expected="`plan` beside it")
+                raise BadInput(
+                    _PLACES[DROP.name], "there is no plan to leave it out of", expected="`plan` beside it"
+                )
             machine = self._set_by_hand(self._target(given.get("target", TARGET.default)), given)
-            return self._reasoner.request(self._workload(given["workload"]), machine, **wishes, places=_PLACES)
+            return self._reasoner.request(
+                self._workload(given["workload"]), machine, **wishes, places=_PLACES
+            )
         plans = _planned(given[PLAN.name])
         workload = self._workload(given["workload"]) if "workload" in given else None
         target = self._target(given["target"]) if "target" in given else None
@@ -133,13 +153,19 @@ class Questions:
 
     def _site(self, given: Any) -> Site:
         where, store = "body: site", self._reasoner.store
-        return complete_site(given, where) if isinstance(given, Mapping) else load_site(_name(given, where), store, where)
+        return (
+            complete_site(given, where)
+            if isinstance(given, Mapping)
+            else load_site(_name(given, where), store, where)
+        )
 
 
 def _planned(given: Mapping[str, Any]) -> Request:
     """The question of a plan, which may stand there whole or by its `request` alone."""
     where = _PLACES[PLAN.name]
-    asked = Plan.from_json(given, where).asked(where) if "plan_id" in given else Request.from_json(given, where)
+    asked = (
+        Plan.from_json(given, where).asked(where) if "plan_id" in given else Request.from_json(given, where)
+    )
     _refuse_files(asked.workload.facts, asked.workload.where)
     return asked
 
@@ -157,7 +183,11 @@ def _without_name(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _name(value: Any, where: str) -> str:
     if not isinstance(value, str) or user_files.looks_like_file(value):
-        raise BadInput(where, "is neither a known name nor an object", expected="a name such as those of /api/names, or an object of facts")
+        raise BadInput(
+            where,
+            "is neither a known name nor an object",
+            expected="a name such as those of /api/names, or an object of facts",
+        )
     return value
 
 

@@ -20,9 +20,21 @@ TABLES: tuple[Format, ...] = (
     ox.QueryResultsFormat.CSV,
     ox.QueryResultsFormat.TSV,
 )
-GRAPHS: tuple[Format, ...] = (ox.RdfFormat.TURTLE, ox.RdfFormat.N_TRIPLES, ox.RdfFormat.RDF_XML, ox.RdfFormat.JSON_LD)
-_ALIASES = {"application/json": "application/sparql-results+json", "application/xml": "application/sparql-results+xml"}
-_GRAPH_ALIASES = {"application/json": "application/ld+json", "application/xml": "application/rdf+xml", "text/plain": "application/n-triples"}
+GRAPHS: tuple[Format, ...] = (
+    ox.RdfFormat.TURTLE,
+    ox.RdfFormat.N_TRIPLES,
+    ox.RdfFormat.RDF_XML,
+    ox.RdfFormat.JSON_LD,
+)
+_ALIASES = {
+    "application/json": "application/sparql-results+json",
+    "application/xml": "application/sparql-results+xml",
+}
+_GRAPH_ALIASES = {
+    "application/json": "application/ld+json",
+    "application/xml": "application/rdf+xml",
+    "text/plain": "application/n-triples",
+}
 
 
 class NotAcceptable(BadInput):
@@ -37,7 +49,9 @@ def offered(answer: Any) -> Sequence[Format]:
 
 
 def write(answer: Any, out: io.RawIOBase, format: Format) -> None:
-    """Write an answer; the cells of a table of comma-separated values so that no spreadsheet takes one for a formula."""
+    """Write an answer; the cells of a table of comma-separated values so that no spreadsheet takes one for a
+    formula.
+    """
     if format != ox.QueryResultsFormat.CSV:
         answer.serialize(out, format=format)
         return
@@ -55,14 +69,20 @@ def _plain_value(term: Any) -> str:
 
 
 def negotiated(accept: str, formats: Sequence[Format]) -> Format:
-    """The format that an `Accept` header likes best (RFC 9110, section 12.5.1); the first one where it says nothing.
+    """The format that an `Accept` header likes best (RFC 9110, section 12.5.1); the first one where it says
+    nothing.
 
     Raises:
         NotAcceptable: it accepts none of them.
     """
     ranges = [_range(part) for part in accept.split(",") if part.strip()] or [("*/*", 1.0)]
     aliases = _GRAPH_ALIASES if isinstance(formats[0], ox.RdfFormat) else _ALIASES
-    liked = {format: max((_quality(format, media, quality, aliases) for media, quality in ranges), default=(0, 0.0)) for format in formats}
+    liked = {
+        format: max(
+            (_quality(format, media, quality, aliases) for media, quality in ranges), default=(0, 0.0)
+        )
+        for format in formats
+    }
     best = max(formats, key=lambda format: (liked[format][1], -formats.index(format)))
     if liked[best][1] <= 0:
         expected = ", ".join(plain(format) for format in formats)

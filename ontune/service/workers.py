@@ -1,4 +1,6 @@
-"""The workers as the service sees them: started by forking, killed when they take too long, replaced when they are gone."""
+"""The workers as the service sees them: started by forking, killed when they take too long, replaced when
+they are gone.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class Worker:
             os.kill(self.pid, signal.SIGKILL)
 
     def yield_to_others(self) -> None:
-        """Let quicker answers go first: a worker that takes long gets the processor when nobody else wants it."""
+        """Let quicker answers go first: a worker that takes long gets the processor when nobody else wants
+        it.
+        """
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self.pid, 10)
 
@@ -75,11 +79,15 @@ class ForkServer:
         own, its = socket.socketpair()
         own.setblocking(False)
         command = [sys.executable, "-m", "ontune.service.forkserver", str(its.fileno()), *self._arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[its.fileno()])
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[its.fileno()]
+        )
         self._control = own
         its.close()
         try:
-            said = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(own, len(forkserver.READY)), _START_SECONDS)
+            said = await asyncio.wait_for(
+                asyncio.get_running_loop().sock_recv(own, len(forkserver.READY)), _START_SECONDS
+            )
         except TimeoutError:
             said = b""
         if said != forkserver.READY:

@@ -1,6 +1,8 @@
-"""The checks of a knowledge base: profile, rules, shapes, quality queries, competency questions, witnesses and, on request, OWL DL.
+"""The checks of a knowledge base: profile, rules, shapes, quality queries, competency questions, witnesses
+and, on request, OWL DL.
 
-Contradictory, dead and uncovered are looked for on witnesses once everything else is sound; before that, planning could not even be tried.
+Contradictory, dead and uncovered are looked for on witnesses once everything else is sound; before that,
+planning could not even be tried.
 """
 
 from __future__ import annotations
@@ -13,7 +15,17 @@ from kb.errors import BadInput, OntuneError
 from kb.paths import additions
 from kb.sources import added_sources, shipped_sources
 from reasoner.additions import UNFORESEEN
-from reasoner.check import cases, compiling, consistency, contradictions, coverage, quality, questions, rule_lint, strata
+from reasoner.check import (
+    cases,
+    compiling,
+    consistency,
+    contradictions,
+    coverage,
+    quality,
+    questions,
+    rule_lint,
+    strata,
+)
 from reasoner.check.finding import CheckReport, Finding, KnowledgeUnderCheck
 from reasoner.check.trial import Trial
 from reasoner.shapes import ENGINES, Engine
@@ -33,7 +45,13 @@ def check(folders: Sequence[Path] | None = None, dl: bool = False, engine: Engin
         BadInput: the engine is unknown.
     """
     if engine not in ENGINES:
-        raise BadInput("engine", f"unknown SHACL engine '{engine}'", expected=" or ".join(ENGINES), given=engine, known=ENGINES)
+        raise BadInput(
+            "engine",
+            f"unknown SHACL engine '{engine}'",
+            expected=" or ".join(ENGINES),
+            given=engine,
+            known=ENGINES,
+        )
     start = time.perf_counter()
     chosen = additions() if folders is None else folders
     knowledge = KnowledgeUnderCheck([*shipped_sources(), *added_sources(chosen)], chosen)
@@ -54,15 +72,27 @@ def check(folders: Sequence[Path] | None = None, dl: bool = False, engine: Engin
         try:
             found += _run([lambda: _tried(knowledge)])
         except UNFORESEEN as error:
-            found.append(Finding("error", "", "", f"planning fails with this knowledge ({type(error).__name__}: {error})"))
-    distinct = dict.fromkeys(sorted(found, key=lambda finding: (finding.severity, finding.file, finding.term, finding.text)))
+            found.append(
+                Finding(
+                    "error", "", "", f"planning fails with this knowledge ({type(error).__name__}: {error})"
+                )
+            )
+    distinct = dict.fromkeys(
+        sorted(found, key=lambda finding: (finding.severity, finding.file, finding.term, finding.text))
+    )
     return CheckReport(tuple(distinct), time.perf_counter() - start, knowledge.table)
 
 
 def _tried(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     """What the witnesses show."""
     trial = Trial(knowledge)
-    for look in (contradictions.nothing_left, contradictions.disjoint_situations, contradictions.opposed_effects, coverage.dead, coverage.uncovered):
+    for look in (
+        contradictions.nothing_left,
+        contradictions.disjoint_situations,
+        contradictions.opposed_effects,
+        coverage.dead,
+        coverage.uncovered,
+    ):
         yield from look(knowledge, trial)
     yield from cases.findings(knowledge, trial)
 

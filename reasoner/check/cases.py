@@ -12,7 +12,12 @@ from reasoner.check.trial import Trial
 
 def findings(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
     """Cases on which a rule does not do what the table says, and cases of what is not known."""
-    known = {rule.iri for rule in trial.rules} | trial.menu.effects.keys() | trial.menu.conflicts.keys() | trial.menu.behaviours.keys()
+    known = (
+        {rule.iri for rule in trial.rules}
+        | trial.menu.effects.keys()
+        | trial.menu.conflicts.keys()
+        | trial.menu.behaviours.keys()
+    )
     for case in trial.table.cases.values():
         iri = expand(case.rule)
         if iri not in known:
@@ -20,15 +25,24 @@ def findings(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
             yield Finding("error", str(trial.table.file_of(case)), iri, text)
             continue
         if not fires(trial, case, case.fires):
-            yield knowledge.finding(iri, f"the case of {prefixed(iri)} does not hold: it does not fire on {case.fires}")
+            yield knowledge.finding(
+                iri, f"the case of {prefixed(iri)} does not hold: it does not fire on {case.fires}"
+            )
         if fires(trial, case, case.silent):
-            yield knowledge.finding(iri, f"the case of {prefixed(iri)} does not hold: it fires on {case.silent}")
+            yield knowledge.finding(
+                iri, f"the case of {prefixed(iri)} does not hold: it fires on {case.silent}"
+            )
 
 
 def fires(trial: Trial, case: Case, line: str) -> bool:
-    """Whether the rule of a case fires on a request: concludes anything, applies, or excludes the option that the case names."""
+    """Whether the rule of a case fires on a request: concludes anything, applies, or excludes the option that
+    the case names.
+    """
     witness = trial.witnesses[line]
     iri = expand(case.rule)
     if case.excludes:
-        return any(iri in rules and local_name(option) == case.excludes for option, rules in witness.derived.excludes.items())
+        return any(
+            iri in rules and local_name(option) == case.excludes
+            for option, rules in witness.derived.excludes.items()
+        )
     return iri in witness.said or iri in witness.derived.applies

@@ -25,7 +25,9 @@ _OF_AXIOMS = (PREFIXES["owl"], PREFIXES["rdfs"])
 
 def load(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     """Read every source; what is no Turtle is reported and left out, and so are unknown terms of SHACL."""
-    shipped, added = ([source for source in knowledge.sources if source.added is theirs] for theirs in (False, True))
+    shipped, added = (
+        [source for source in knowledge.sources if source.added is theirs] for theirs in (False, True)
+    )
     gate = Gate.beside(shipped)
     for source in shipped:
         yield from _load(knowledge, gate, source)
@@ -50,17 +52,28 @@ def _load(knowledge: KnowledgeUnderCheck, gate: Gate, source: Source) -> Iterato
         yield Finding("error", str(source.path), "", str(error))
         return
     for file, line, term in unknown:
-        yield Finding("error", f"{file}:{line}", "", f"SHACL 1.0 has no term {term}; an engine would ignore it in silence")
+        yield Finding(
+            "error",
+            f"{file}:{line}",
+            "",
+            f"SHACL 1.0 has no term {term}; an engine would ignore it in silence",
+        )
 
 
 def judged(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     """Additions whose rules cost too much to be tried; nothing is made of them."""
     shipped = [source for source in knowledge.sources if not source.added]
-    while standing := [source for source in knowledge.sources if source.added and source not in knowledge.unsound]:
+    while standing := [
+        source for source in knowledge.sources if source.added and source not in knowledge.unsound
+    ]:
         try:
             judge(shipped, standing, only_cost=True)
         except TooDear as error:
-            blamed = [source for source in standing if any(knowledge.describes(source, iri) for _, about in error.problems for iri in about)]
+            blamed = [
+                source
+                for source in standing
+                if any(knowledge.describes(source, iri) for _, about in error.problems for iri in about)
+            ]
             for source in blamed or standing:
                 knowledge.unsound.append(source)
                 yield Finding("error", str(source.path), "", str(error))
@@ -75,8 +88,13 @@ def compile_(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     renew(knowledge.compiled.store, overrides.ADDED)
     report = close(knowledge.compiled.store, ox.NamedNode(FILE + "closure"))
     for found in report.inconsistencies:
-        facts_first = sorted(found.premises, key=lambda premise: premise.predicate.value.startswith(_OF_AXIOMS))
-        subject = next((premise.subject.value for premise in facts_first if isinstance(premise.subject, ox.NamedNode)), "")
+        facts_first = sorted(
+            found.premises, key=lambda premise: premise.predicate.value.startswith(_OF_AXIOMS)
+        )
+        subject = next(
+            (premise.subject.value for premise in facts_first if isinstance(premise.subject, ox.NamedNode)),
+            "",
+        )
         yield knowledge.finding(subject, f"contradiction ({found.rule}): {found.message}")
     keep_readable(knowledge.compiled)
     run_rules(knowledge.compiled, [rule for rule in load_rules(knowledge.compiled) if not rule.per_request])
@@ -86,5 +104,11 @@ def shapes(knowledge: KnowledgeUnderCheck, engine: Engine) -> Iterator[Finding]:
     """What breaks a shape."""
     for violation in validate_store(knowledge.compiled, engine):
         where = " ".join(local_name(part) for part in (violation.focus, violation.path) if part)
-        value = f" (found '{violation.value}')" if violation.value and violation.value != violation.focus else ""
-        yield knowledge.finding(violation.focus, f"{where}: {violation.message}{value}", "error" if violation.severity == "Violation" else "warning")
+        value = (
+            f" (found '{violation.value}')" if violation.value and violation.value != violation.focus else ""
+        )
+        yield knowledge.finding(
+            violation.focus,
+            f"{where}: {violation.message}{value}",
+            "error" if violation.severity == "Violation" else "warning",
+        )

@@ -1,8 +1,10 @@
-"""OWL 2 DL by HermiT (through owlready2): is the whole consistent, can every class have a member, and if not, which few axioms are to blame?
+"""OWL 2 DL by HermiT (through owlready2): is the whole consistent, can every class have a member, and if not,
+which few axioms are to blame?
 
-Only the OWL part of the knowledge base is given to HermiT: declarations, axioms, and what is stated with declared classes and properties. The
-smallest set of axioms that still contradicts is found by QuickXplain (Junker 2004); where the RL closure sees the contradiction too it is asked
-instead of HermiT, which costs a Java start each time.
+Only the OWL part of the knowledge base is given to HermiT: declarations, axioms, and what is stated with
+declared classes and properties. The smallest set of axioms that still contradicts is found by QuickXplain
+(Junker 2004); where the RL closure sees the contradiction too it is asked instead of HermiT, which costs a
+Java start each time.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ Axiom = tuple[ox.Triple, ...]
 Contradicts = Callable[[Sequence[Axiom]], bool]
 
 _OWL: Final = PREFIXES["owl"]
-_ABOUT_AXIOMS: Final = {PREFIXES["rdfs"] + name for name in ("subClassOf", "subPropertyOf", "domain", "range")} | {
-    PREFIXES["rdf"] + name for name in ("first", "rest")
-}
+_ABOUT_AXIOMS: Final = {
+    PREFIXES["rdfs"] + name for name in ("subClassOf", "subPropertyOf", "domain", "range")
+} | {PREFIXES["rdf"] + name for name in ("first", "rest")}
 _DECLARED: Final = "SELECT DISTINCT ?term ?kind WHERE { VALUES ?kind { owl:Class owl:ObjectProperty owl:DatatypeProperty } ?term a ?kind }"
 _WITNESS: Final = ox.NamedNode("urn:ontune:some-member")
 _SECONDS_TO_EXPLAIN: Final = 40.0
@@ -55,7 +57,9 @@ def findings(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
 
 
 def owl_axioms(store: KnowledgeStore) -> list[Axiom]:
-    """The OWL part of a knowledge base; triples that share a blank node are one axiom. Shapes and rules are left out."""
+    """The OWL part of a knowledge base; triples that share a blank node are one axiom. Shapes and rules are
+    left out.
+    """
     kinds = defaultdict(set)
     for row in store.select(_DECLARED):
         kinds[row["kind"]].add(row["term"])
@@ -70,11 +74,23 @@ def owl_axioms(store: KnowledgeStore) -> list[Axiom]:
         if predicate == RDF_TYPE:
             kind = quad.object.value if isinstance(quad.object, ox.NamedNode) else ""
             return kind in classes or (kind.startswith(_OWL) and kind != _OWL + "AnnotationProperty")
-        if predicate in _ABOUT_AXIOMS or (predicate.startswith(_OWL) and not isinstance(quad.object, ox.Literal)):
-            return not isinstance(quad.subject, ox.NamedNode) or quad.subject.value in named or predicate.startswith(_OWL)
-        return predicate in properties or predicate in (_OWL + "maxCardinality", _OWL + "maxQualifiedCardinality", _OWL + "hasValue")
+        if predicate in _ABOUT_AXIOMS or (
+            predicate.startswith(_OWL) and not isinstance(quad.object, ox.Literal)
+        ):
+            return (
+                not isinstance(quad.subject, ox.NamedNode)
+                or quad.subject.value in named
+                or predicate.startswith(_OWL)
+            )
+        return predicate in properties or predicate in (
+            _OWL + "maxCardinality",
+            _OWL + "maxQualifiedCardinality",
+            _OWL + "hasValue",
+        )
 
-    return _by_blank_nodes([quad.triple for quad in store.store if counts(quad) and quad.predicate.value != _OWL + "imports"])
+    return _by_blank_nodes(
+        [quad.triple for quad in store.store if counts(quad) and quad.predicate.value != _OWL + "imports"]
+    )
 
 
 def classify(axioms: Sequence[Axiom]) -> tuple[bool, list[str]]:
@@ -85,14 +101,20 @@ def classify(axioms: Sequence[Axiom]) -> tuple[bool, list[str]]:
         OntuneError: HermiT does not accept the axioms.
     """
     if shutil.which("java") is None:
-        raise ReasonerMissing("HermiT needs Java, and no 'java' is on the PATH; install a Java runtime (version 11 or newer) or leave out --dl")
+        raise ReasonerMissing(
+            "HermiT needs Java, and no 'java' is on the PATH; install a Java runtime (version 11 or newer) or leave out --dl"
+        )
     try:
         import owlready2  # type: ignore[import-untyped]
     except ImportError as error:
-        raise ReasonerMissing("HermiT is run through owlready2, which is not installed: pip install owlready2") from error
+        raise ReasonerMissing(
+            "HermiT is run through owlready2, which is not installed: pip install owlready2"
+        ) from error
     world = owlready2.World()
     text = "".join(f"{triple} .\n" for axiom in axioms for triple in axiom)
-    with contextlib.redirect_stderr(io.StringIO()):  # it warns of names that are property and individual at once, which OWL 2 DL allows
+    with contextlib.redirect_stderr(
+        io.StringIO()
+    ):  # it warns of names that are property and individual at once, which OWL 2 DL allows
         world.get_ontology("urn:ontune:checked").load(fileobj=io.BytesIO(text.encode()), format="ntriples")
     try:
         owlready2.sync_reasoner_hermit(world, debug=0, ignore_unsupported_datatypes=True)
@@ -103,8 +125,11 @@ def classify(axioms: Sequence[Axiom]) -> tuple[bool, list[str]]:
     return True, sorted(found.iri for found in world.inconsistent_classes() if found is not owlready2.Nothing)
 
 
-def smallest_contradiction(axioms: Sequence[Axiom], contradicts: Contradicts, given: Sequence[Axiom] = ()) -> list[Axiom]:
-    """A subset of the axioms that contradicts (together with `given`) and of which none can be left out: QuickXplain.
+def smallest_contradiction(
+    axioms: Sequence[Axiom], contradicts: Contradicts, given: Sequence[Axiom] = ()
+) -> list[Axiom]:
+    """A subset of the axioms that contradicts (together with `given`) and of which none can be left out:
+    QuickXplain.
 
     Raises:
         TimeoutError: `contradicts` was asked for too long.
@@ -127,13 +152,21 @@ def smallest_contradiction(axioms: Sequence[Axiom], contradicts: Contradicts, gi
 def contradicts_by_closure(axioms: Sequence[Axiom]) -> bool:
     """Whether the RL closure sees a contradiction: sound, fast, and not complete for DL."""
     store = ox.Store()
-    store.bulk_extend(ox.Quad(triple.subject, triple.predicate, triple.object) for axiom in axioms for triple in axiom)
+    store.bulk_extend(
+        ox.Quad(triple.subject, triple.predicate, triple.object) for axiom in axioms for triple in axiom
+    )
     return bool(close(store, ox.NamedNode("urn:ontune:inferred")).inconsistencies)
 
 
-def _explained(knowledge: KnowledgeUnderCheck, iri: str, what: str, axioms: Sequence[Axiom], *given: Axiom) -> Finding:
+def _explained(
+    knowledge: KnowledgeUnderCheck, iri: str, what: str, axioms: Sequence[Axiom], *given: Axiom
+) -> Finding:
     end = time.monotonic() + _SECONDS_TO_EXPLAIN
-    oracle = contradicts_by_closure if contradicts_by_closure([*axioms, *given]) else lambda some: not classify(some)[0]
+    oracle = (
+        contradicts_by_closure
+        if contradicts_by_closure([*axioms, *given])
+        else lambda some: not classify(some)[0]
+    )
 
     def in_time(some: Sequence[Axiom]) -> bool:
         if time.monotonic() > end:
@@ -143,8 +176,12 @@ def _explained(knowledge: KnowledgeUnderCheck, iri: str, what: str, axioms: Sequ
     try:
         blamed = smallest_contradiction(axioms, in_time, given)
     except TimeoutError:
-        return knowledge.finding(iri, f"{what}; the axioms to blame were not found within {_SECONDS_TO_EXPLAIN:g} s")
-    subject = iri or next((axiom[0].subject.value for axiom in blamed if isinstance(axiom[0].subject, ox.NamedNode)), "")
+        return knowledge.finding(
+            iri, f"{what}; the axioms to blame were not found within {_SECONDS_TO_EXPLAIN:g} s"
+        )
+    subject = iri or next(
+        (axiom[0].subject.value for axiom in blamed if isinstance(axiom[0].subject, ox.NamedNode)), ""
+    )
     return knowledge.finding(subject, f"{what}, because of: {'; '.join(sorted(map(_readable, blamed)))}")
 
 
@@ -175,10 +212,19 @@ def _by_blank_nodes(triples: Sequence[ox.Triple]) -> list[Axiom]:
 
 def _readable(axiom: Axiom) -> str:
     def word(term: Any) -> str:
-        return local_name(term.value) if isinstance(term, ox.NamedNode) else "_" if isinstance(term, ox.BlankNode) else str(term)
+        return (
+            local_name(term.value)
+            if isinstance(term, ox.NamedNode)
+            else "_"
+            if isinstance(term, ox.BlankNode)
+            else str(term)
+        )
 
     return " and ".join(" ".join(word(term) for term in triple) for triple in axiom)
 
 
 def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if "xception" in line), text.strip().splitlines()[0] if text.strip() else "no message")
+    return next(
+        (line.strip() for line in text.splitlines() if "xception" in line),
+        text.strip().splitlines()[0] if text.strip() else "no message",
+    )

@@ -1,8 +1,9 @@
 """Contradictory by witness: a request on which two sides of the knowledge cannot both be followed.
 
-Three things count. *Nothing is left*: what forbids options leaves no configuration at all. *Disjoint situations*: rules put the request into two
-situations that the ontology calls disjoint. *Opposed effects*: two statements about one option beside the same others apply at once, their intervals
-do not meet, and neither is the more specific, so that nothing says which is to be believed. (`docs/explanation/checks.md`)
+Three things count. *Nothing is left*: what forbids options leaves no configuration at all. *Disjoint
+situations*: rules put the request into two situations that the ontology calls disjoint. *Opposed effects*:
+two statements about one option beside the same others apply at once, their intervals do not meet, and neither
+is the more specific, so that nothing says which is to be believed. (`docs/explanation/checks.md`)
 """
 
 from __future__ import annotations
@@ -24,14 +25,21 @@ _DISJOINT = """SELECT DISTINCT ?one ?other WHERE {
   { ?one owl:disjointWith ?other } UNION { ?other owl:disjointWith ?one }
   UNION { ?all a owl:AllDisjointClasses ; owl:members ?list . ?list rdf:rest*/rdf:first ?one , ?other }
   ?one a on:Situation . ?other a on:Situation . FILTER(STR(?one) < STR(?other)) }"""
-_WIDER = "SELECT ?narrow ?wide WHERE { ?narrow a on:Situation ; rdfs:subClassOf+ ?wide . ?wide a on:Situation }"
+_WIDER = (
+    "SELECT ?narrow ?wide WHERE { ?narrow a on:Situation ; rdfs:subClassOf+ ?wide . ?wide a on:Situation }"
+)
 
 
 def nothing_left(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
-    """Witnesses without a feasible configuration; beside that, how wide the decisions interact, and where that is too wide to be solved."""
+    """Witnesses without a feasible configuration; beside that, how wide the decisions interact, and where
+    that is too wide to be solved.
+    """
     stuck: set[tuple[tuple[str, ...], ...]] = set()
     for problem, names in trial.problems:
-        if Search(problem.domains, problem.hard).feasible(problem.hard) or (core := _core(trial, problem)) is None:
+        if (
+            Search(problem.domains, problem.hard).feasible(problem.hard)
+            or (core := _core(trial, problem)) is None
+        ):
             continue
         sides = tuple(sorted(ids for factor in core if (ids := _ids(factor))))
         if sides not in stuck:
@@ -56,13 +64,16 @@ def _too_wide(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]
             continue
         width = max(width, solution.width)
         if solution.largest_table > rows:
-            rows, widest = solution.largest_table, tuple(trial.menu.name[decision] for decision in solution.widest)
+            rows, widest = (
+                solution.largest_table,
+                tuple(trial.menu.name[decision] for decision in solution.widest),
+            )
     knowledge.table = TableSize(len(trial.witnesses), width, rows, widest)
 
 
 def _widest(problems: Sequence[tuple[Problem, list[str]]]) -> list[tuple[Problem, list[str]]]:
-    """Of the problems in which the same decisions interact the one with the most options, with the names of the first: how wide a problem is
-    depends on nothing else."""
+    """Of the problems in which the same decisions interact the one with the most options, with the names of
+    the first: how wide a problem is depends on nothing else."""
     alike: dict[frozenset[tuple[str, ...]], list[tuple[Problem, list[str]]]] = defaultdict(list)
     for problem, names in problems:
         alike[frozenset(factor.scope for factor in (*problem.hard, *problem.soft))].append((problem, names))
@@ -83,8 +94,14 @@ def disjoint_situations(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterato
                 continue
             told.add(pair)
             by = {situation: next(witness.behind(situation), situation) for situation in pair}
-            said = " and ".join(f"{_with_file(knowledge, by[situation])} says {prefixed(situation)}" for situation in pair)
-            yield _at_the_added(knowledge, list(by.values()), f"contradictory: for {witness.name} {said}, and the two are disjoint")
+            said = " and ".join(
+                f"{_with_file(knowledge, by[situation])} says {prefixed(situation)}" for situation in pair
+            )
+            yield _at_the_added(
+                knowledge,
+                list(by.values()),
+                f"contradictory: for {witness.name} {said}, and the two are disjoint",
+            )
 
 
 def opposed_effects(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
@@ -106,11 +123,25 @@ def opposed_effects(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Fi
         alike[(effect.option, frozenset(effect.given), effect.criterion)].append(effect)
     for effects in alike.values():
         for one, other in itertools.combinations(sorted(effects, key=lambda effect: effect.iri), 2):
-            if not (one.high < other.low or other.high < one.low) or refines(one, other) or refines(other, one):
+            if (
+                not (one.high < other.low or other.high < one.low)
+                or refines(one, other)
+                or refines(other, one)
+            ):
                 continue
-            witness = next((name for name, found in trial.witnesses.items() if {one.iri, other.iri} <= found.derived.applies), None)
+            witness = next(
+                (
+                    name
+                    for name, found in trial.witnesses.items()
+                    if {one.iri, other.iri} <= found.derived.applies
+                ),
+                None,
+            )
             if witness:
-                said = " and ".join(f"{_with_file(knowledge, effect.iri)} says x{effect.low:g} to x{effect.high:g}" for effect in (one, other))
+                said = " and ".join(
+                    f"{_with_file(knowledge, effect.iri)} says x{effect.low:g} to x{effect.high:g}"
+                    for effect in (one, other)
+                )
                 text = f"contradictory: for {witness} {said} of {trial.menu.name[one.option]}, and neither is the more specific"
                 yield _at_the_added(knowledge, [one.iri, other.iri], text)
 
@@ -118,12 +149,18 @@ def opposed_effects(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Fi
 def _core(trial: Trial, problem: Problem) -> list[Factor] | None:
     """What clashes; None where only what the machine lacks stands in the way, which is no contradiction."""
     hard = [*hard_factors(problem, trial.menu.options), *exclusion_factors(problem)]
-    clashing = [factor for factor in hard if not (isinstance(factor.reason, Cause) and factor.reason.kind == "needs")]
-    return minimal_conflict(trial.menu.options, clashing) or (None if all(trial.menu.options.values()) else [])
+    clashing = [
+        factor for factor in hard if not (isinstance(factor.reason, Cause) and factor.reason.kind == "needs")
+    ]
+    return minimal_conflict(trial.menu.options, clashing) or (
+        None if all(trial.menu.options.values()) else []
+    )
 
 
 def _only_refused(knowledge: KnowledgeUnderCheck, core: list[Factor]) -> bool:
-    """Whether an addition forbids what a shipped case asks for: that is what it is for, and says nothing against the rest."""
+    """Whether an addition forbids what a shipped case asks for: that is what it is for, and says nothing
+    against the rest.
+    """
     causes = [factor.reason for factor in core if isinstance(factor.reason, Cause)]
     wished = [cause for cause in causes if cause.kind in ("pin", "forbid")]
     others = [cause for cause in causes if cause not in wished and cause.kind != "supply"]
@@ -136,7 +173,11 @@ def _ids(factor: Factor) -> tuple[str, ...]:
 
 def _of_sides(knowledge: KnowledgeUnderCheck, trial: Trial, core: list[Factor], witness: str) -> Finding:
     said = dict.fromkeys(text for factor in core for text in _said(knowledge, trial, factor))
-    said |= dict.fromkeys(f"{trial.menu.name[decision]} has no option" for decision, options in trial.menu.options.items() if not options)
+    said |= dict.fromkeys(
+        f"{trial.menu.name[decision]} has no option"
+        for decision, options in trial.menu.options.items()
+        if not options
+    )
     ids = [iri for factor in core for iri in _ids(factor)]
     return _at_the_added(knowledge, ids, f"contradictory: for {witness} nothing is left: {'; '.join(said)}")
 
@@ -148,7 +189,11 @@ def _said(knowledge: KnowledgeUnderCheck, trial: Trial, factor: Factor) -> Itera
         return
     if cause.kind == "supply":
         for need in cause.ids:
-            needing = [option for option in trial.menu.options[factor.scope[0]] if need in trial.menu.needs.get(option, ())]
+            needing = [
+                option
+                for option in trial.menu.options[factor.scope[0]]
+                if need in trial.menu.needs.get(option, ())
+            ]
             if needing:
                 yield f"{_listed(trial, needing)} ({knowledge.place_of(needing[0], on('needs'), need)}) needs {_with_file(knowledge, need)}"
         return
@@ -158,7 +203,11 @@ def _said(knowledge: KnowledgeUnderCheck, trial: Trial, factor: Factor) -> Itera
         return
     for iri in cause.ids:
         beside = trial.menu.conflicts[iri].given if cause.kind == "conflict" else ()
-        given = " with " + ", ".join(name[option] for _, group in beside for option in sorted(group)) if beside else ""
+        given = (
+            " with " + ", ".join(name[option] for _, group in beside for option in sorted(group))
+            if beside
+            else ""
+        )
         yield f"{_with_file(knowledge, iri)} forbids {options}{given}"
 
 

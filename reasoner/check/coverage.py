@@ -1,9 +1,10 @@
 """Dead and uncovered by witness: knowledge that no witness shows at work, and what no knowledge bears on.
 
-*Dead* is a rule that concludes nothing on any witness, an effect that is counted on none, and a conflict that forbids nothing on any: it does not
-apply, or what it is about is excluded anyway, or a more specific statement is read instead. *Uncovered* is a target on which, whatever the workload,
-nothing follows for the choice that would not follow on a target of which nothing is known; a workload of which the same is true; and a decision
-whose options nothing tells apart on any witness. (`docs/explanation/checks.md`)
+*Dead* is a rule that concludes nothing on any witness, an effect that is counted on none, and a conflict that
+forbids nothing on any: it does not apply, or what it is about is excluded anyway, or a more specific
+statement is read instead. *Uncovered* is a target on which, whatever the workload, nothing follows for the
+choice that would not follow on a target of which nothing is known; a workload of which the same is true; and
+a decision whose options nothing tells apart on any witness. (`docs/explanation/checks.md`)
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def dead(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
     compiled = {name.value for name in trial.store.store.named_graphs()}
     for rule in trial.rules:
         if rule.iri not in fired and rule.iri not in compiled:
-            yield knowledge.finding(rule.iri, f"dead: rule {prefixed(rule.iri)} fires on no witness; {_REMEDY}")
+            yield knowledge.finding(
+                rule.iri, f"dead: rule {prefixed(rule.iri)} fires on no witness; {_REMEDY}"
+            )
     applying = frozenset[str]().union(*(witness.derived.applies for witness in trial.witnesses.values()))
     working: set[str] = set()
     possible: set[str] = set()
@@ -35,7 +38,9 @@ def dead(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
     for problem, _ in trial.problems:
         counted = {term.effect.iri for terms in problem.terms.values() for term in terms}
         stated = {**trial.menu.effects, **trial.menu.conflicts}
-        here = {iri for iri in problem.derived.applies & stated.keys() if trial.possible(problem, stated[iri])}
+        here = {
+            iri for iri in problem.derived.applies & stated.keys() if trial.possible(problem, stated[iri])
+        }
         possible |= here
         working |= here & (counted | trial.menu.conflicts.keys())
     for iri in sorted((trial.menu.effects.keys() | trial.menu.conflicts.keys()) - working):
@@ -49,16 +54,21 @@ def dead(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
             for cause in causes:
                 silenced[cause].append(iri)
             continue
-        yield knowledge.finding(iri, f"dead: {prefixed(iri)} has no influence on any witness, for {why}; {_REMEDY}")
+        yield knowledge.finding(
+            iri, f"dead: {prefixed(iri)} has no influence on any witness, for {why}; {_REMEDY}"
+        )
     for cause, shipped in silenced.items():
-        named = ", ".join(map(prefixed, shipped[:_NAMED])) + (f" and {len(shipped) - _NAMED} more" if len(shipped) > _NAMED else "")
+        named = ", ".join(map(prefixed, shipped[:_NAMED])) + (
+            f" and {len(shipped) - _NAMED} more" if len(shipped) > _NAMED else ""
+        )
         text = f"{prefixed(cause)} leaves what is shipped without influence on any witness: {named}; narrow it if that is not meant"
         yield knowledge.finding(cause, text, "warning")
 
 
 def _added_causes(knowledge: KnowledgeUnderCheck, trial: Trial, iri: str) -> list[str]:
-    """The additions that take the influence of a shipped effect or conflict away: rules and conflicts that exclude an option that it is about,
-    effects that are read in its place. What is shipped has influence where nothing is added, so one of them does."""
+    """The additions that take the influence of a shipped effect or conflict away: rules and conflicts that
+    exclude an option that it is about, effects that are read in its place. What is shipped has influence
+    where nothing is added, so one of them does."""
     stated = {**trial.menu.effects, **trial.menu.conflicts}
     about = {stated[iri].option}.union(*(options for _, options in stated[iri].given))
     causes = {
@@ -86,13 +96,20 @@ def uncovered(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]
     for (kind, name), borne in bearing.items():
         if not borne:
             known = NamedResources(on(kind.capitalize()), f"{kind}s", trial.store)
-            yield knowledge.finding(known.find(name, kind).iri, f"uncovered: no rule, effect or need bears on the {kind} {name}")
+            yield knowledge.finding(
+                known.find(name, kind).iri, f"uncovered: no rule, effect or need bears on the {kind} {name}"
+            )
     for decision in _untold(trial):
-        yield knowledge.finding(decision, f"uncovered: nothing tells the options of the decision {local_name(decision)} apart on any witness")
+        yield knowledge.finding(
+            decision,
+            f"uncovered: nothing tells the options of the decision {local_name(decision)} apart on any witness",
+        )
 
 
 def _borne(trial: Trial, derived: Derived) -> tuple[object, ...]:
-    """What of the conclusions bears on a choice: what applies, what is excluded and by which rules, and the capabilities that options need."""
+    """What of the conclusions bears on a choice: what applies, what is excluded and by which rules, and the
+    capabilities that options need.
+    """
     needed = frozenset[str]().union(*trial.menu.needs.values())
     stated = trial.menu.effects.keys() | trial.menu.conflicts.keys()
     return derived.applies & stated, derived.excludes, derived.provides & needed

@@ -54,7 +54,9 @@ class TableSize:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Everything found, errors first, and how long it took in seconds; `table` is None where an error kept the witnesses from being tried."""
+    """Everything found, errors first, and how long it took in seconds; `table` is None where an error kept
+    the witnesses from being tried.
+    """
 
     findings: tuple[Finding, ...]
     seconds: float
@@ -86,7 +88,9 @@ class KnowledgeUnderCheck:
         self.compiled = self.stated
         self.table: TableSize | None = None
         self._files = {source.graph: str(source.path) for source in self.sources}
-        self._places = {str(source.path): str(source.path) if source.added else source.name for source in self.sources}
+        self._places = {
+            str(source.path): str(source.path) if source.added else source.name for source in self.sources
+        }
         self._added = {str(source.path) for source in self.sources if source.added}
 
     def file_of(self, term: str, predicate: str | None = None, value: str | None = None) -> str:
@@ -95,7 +99,10 @@ class KnowledgeUnderCheck:
             return self._files.get(term, "")
         about = [ox.NamedNode(iri) if iri else None for iri in (predicate, value)]
         quads = self.stated.store.quads_for_pattern(ox.NamedNode(term), *about)
-        return next((self._files[q.graph_name.value] for q in quads if isinstance(q.graph_name, ox.NamedNode)), self._files.get(term, ""))
+        return next(
+            (self._files[q.graph_name.value] for q in quads if isinstance(q.graph_name, ox.NamedNode)),
+            self._files.get(term, ""),
+        )
 
     def place_of(self, term: str, predicate: str | None = None, value: str | None = None) -> str:
         """As `file_of`, by the file's stable name where it is shipped."""
@@ -108,7 +115,9 @@ class KnowledgeUnderCheck:
 
     def describes(self, source: Source, term: str) -> bool:
         """Whether a source states something of a resource."""
-        return any(self.stated.store.quads_for_pattern(ox.NamedNode(term), None, None, ox.NamedNode(source.graph)))
+        return any(
+            self.stated.store.quads_for_pattern(ox.NamedNode(term), None, None, ox.NamedNode(source.graph))
+        )
 
     def is_added(self, term: str) -> bool:
         """Whether a user's addition describes the resource."""

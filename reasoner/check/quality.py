@@ -1,7 +1,8 @@
 """Quality queries: `rules/checks/*-violation.rq`, each a SELECT that must return no row.
 
-Its header says what a row means, `# message: {?term} ...`, and how bad it is, `# severity: error` or `warning`. The variable `?term` is the resource
-at fault. The queries read what is stated, before anything is inferred.
+Its header says what a row means, `# message: {?term} ...`, and how bad it is, `# severity: error` or
+`warning`. The variable `?term` is the resource at fault. The queries read what is stated, before anything is
+inferred.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def findings(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
 
 
 def refusing(store: KnowledgeStore) -> Iterator[tuple[str, str]]:
-    """What keeps an addition out: the resource at fault, and what is wrong. Only queries with the header line `# refuses: additions` are asked."""
+    """What keeps an addition out: the resource at fault, and what is wrong. Only queries with the header line
+    `# refuses: additions` are asked.
+    """
     for header, text in _queries():
         if "refuses" in header:
             yield from _violations(store, header, text)
@@ -43,7 +46,9 @@ def _queries() -> Iterator[tuple[dict[str, str], str]]:
         text = path.read_text(encoding="utf-8")
         header = dict(_HEADER.findall(text))
         if not header.keys() >= _ASKED or header["severity"] not in ("error", "warning"):
-            raise OntuneError(f"{path}: a quality query has the header lines '# message: ...' and '# severity: error|warning'")
+            raise OntuneError(
+                f"{path}: a quality query has the header lines '# message: ...' and '# severity: error|warning'"
+            )
         yield header | {"path": str(path)}, text
 
 

@@ -1,12 +1,14 @@
 """Competency questions: named queries with an expected answer, `NAME.tsv` beside `NAME.rq`.
 
-The first line of the file names variables of the query, the others are rows of their values; IRIs are written by their local names. Then
+The first line of the file names variables of the query, the others are rows of their values; IRIs are written
+by their local names. Then
 
     ...      says that there may be further rows (else there may be none);
     never    begins the rows that must not be among them.
 
-The order of the rows counts where the query orders and the answer is said to be complete. Knowledge that somebody adds may add rows to any answer
-of the shipped questions, so those are then read as if they all ended with `...`.
+The order of the rows counts where the query orders and the answer is said to be complete. Knowledge that
+somebody adds may add rows to any answer of the shipped questions, so those are then read as if they all ended
+with `...`.
 """
 
 from __future__ import annotations
@@ -56,7 +58,12 @@ def findings(knowledge: KnowledgeUnderCheck, folders: Sequence[Path] | None = No
         try:
             given = answer(knowledge.compiled, query, expected.variables)
         except SyntaxError as error:
-            yield Finding("error", str(query.path), "", f"competency question {query.name}: {syntax_error(query.path.name, query.text, error)}")
+            yield Finding(
+                "error",
+                str(query.path),
+                "",
+                f"competency question {query.name}: {syntax_error(query.path.name, query.text, error)}",
+            )
             continue
         except AttributeError:  # the answer of an ASK or a CONSTRUCT has no variables
             yield Finding("error", str(query.path), "", f"competency question {query.name} is no SELECT")
@@ -115,4 +122,8 @@ def _split(lines: Sequence[str], mark: str) -> tuple[Sequence[str], bool, Sequen
 
 
 def _readable(value: str) -> str:
-    return local_name(value) if value.startswith(("http://", "https://", "urn:")) else value.replace("\t", " ").replace("\n", " ")
+    return (
+        local_name(value)
+        if value.startswith(("http://", "https://", "urn:"))
+        else value.replace("\t", " ").replace("\n", " ")
+    )

@@ -1,4 +1,6 @@
-"""What a rule's text must keep to, so that every engine runs it alike, and nothing is fetched (see `reasoner.rule_limits`), and what it may name."""
+"""What a rule's text must keep to, so that every engine runs it alike, and nothing is fetched (see
+`reasoner.rule_limits`), and what it may name.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from reasoner.rule_reading import RuleReading
 from reasoner.rules import slots_in
 
 _DECLARED = "SELECT ?prefix ?namespace WHERE { on:prefixes sh:declare [ sh:prefix ?prefix ; sh:namespace ?namespace ] }"
-_MESSAGES = "SELECT ?rule ?message WHERE { ?rule a sh:SPARQLRule ; on:message ?message } ORDER BY ?rule ?message"
+_MESSAGES = (
+    "SELECT ?rule ?message WHERE { ?rule a sh:SPARQLRule ; on:message ?message } ORDER BY ?rule ?message"
+)
 _OURS = "https://w3id.org/ontune"
 
 
@@ -26,9 +30,14 @@ def findings(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     for name, namespace in PREFIXES.items():
         if declared.get(name) != namespace:
             yield knowledge.finding(
-                PREFIXES["on"] + "prefixes", f"the prefix {name}: is not declared as <{namespace}>, so other engines cannot read rules"
+                PREFIXES["on"] + "prefixes",
+                f"the prefix {name}: is not declared as <{namespace}>, so other engines cannot read rules",
             )
-    for rule, problem in (*unreadable_rules(knowledge.stated), *unbound_slots(knowledge.stated), *unknown_terms(knowledge.stated)):
+    for rule, problem in (
+        *unreadable_rules(knowledge.stated),
+        *unbound_slots(knowledge.stated),
+        *unknown_terms(knowledge.stated),
+    ):
         yield knowledge.finding(rule, f"rule {local_name(rule)}: {problem}")
 
 
@@ -40,15 +49,27 @@ def unbound_slots(store: KnowledgeStore) -> Iterator[tuple[str, str]]:
         reading = found.get(texts.get(row["rule"], ""))
         if isinstance(reading, RuleReading):
             for slot in sorted(slots_in(row["message"]) - {*reading.variables, "this"}):
-                yield row["rule"], f"its message has the slot {{?{slot}}}, and nothing in its body binds ?{slot}"
+                yield (
+                    row["rule"],
+                    f"its message has the slot {{?{slot}}}, and nothing in its body binds ?{slot}",
+                )
 
 
 def unknown_terms(store: KnowledgeStore) -> Iterator[tuple[str, str]]:
-    """Rules that name a term of the ontology, or a resource of the knowledge base, of which nothing is known: IRI and problem."""
+    """Rules that name a term of the ontology, or a resource of the knowledge base, of which nothing is known:
+    IRI and problem.
+    """
     described = {quad.subject.value for quad in store.store if isinstance(quad.subject, ox.NamedNode)}
     for rule, text in rule_texts(store):
-        named = {expand(token.text) if token.kind == "name" else token.text[1:-1] for token in tokens(text) if token.kind in ("name", "iri")}
+        named = {
+            expand(token.text) if token.kind == "name" else token.text[1:-1]
+            for token in tokens(text)
+            if token.kind in ("name", "iri")
+        }
         for iri in sorted(named - described):
             if iri.startswith(_OURS):
                 near = nearest(prefixed(iri), map(prefixed, described))
-                yield rule, f"nothing is known of {prefixed(iri)}" + (f"; did you mean '{near}'?" if near else "")
+                yield (
+                    rule,
+                    f"nothing is known of {prefixed(iri)}" + (f"; did you mean '{near}'?" if near else ""),
+                )

@@ -1,6 +1,8 @@
-"""Rules that read too early: what they ask for is concluded by a rule of a later stratum, and they never see it.
+"""Rules that read too early: what they ask for is concluded by a rule of a later stratum, and they never see
+it.
 
-Where a rule asks for the absence of such a thing it is refused when rules are loaded (`reasoner.rules`); where it asks for the thing, it is silent.
+Where a rule asks for the absence of such a thing it is refused when rules are loaded (`reasoner.rules`);
+where it asks for the thing, it is silent.
 """
 
 from __future__ import annotations

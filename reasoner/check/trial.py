@@ -1,4 +1,6 @@
-"""The knowledge base tried on its witnesses (see `reasoner.witnesses`): what the checks of contradiction and coverage look at."""
+"""The knowledge base tried on its witnesses (see `reasoner.witnesses`): what the checks of contradiction and
+coverage look at.
+"""
 
 from __future__ import annotations
 
@@ -43,15 +45,27 @@ class Trial:
 
     @cached_property
     def alone(self) -> dict[tuple[str, str], Witness]:
-        """Every target with a workload of which nothing is stated, and every workload on a target of which nothing is known, by (kind, name)."""
+        """Every target with a workload of which nothing is stated, and every workload on a target of which
+        nothing is known, by (kind, name).
+        """
         nowhere, nothing = complete_target("nowhere", {}, "check"), complete_workload("nothing", {}, "check")
-        requests = {("target", name): Request(nothing, load_target(name, self.store)) for name in target_names(self.store)}
-        requests |= {("workload", name): Request(load_workload(name, self.store), nowhere) for name in workload_names(self.store)}
-        derived = derive_all(self.deriver, self.menu, {" ".join(key): request for key, request in requests.items()})
+        requests = {
+            ("target", name): Request(nothing, load_target(name, self.store))
+            for name in target_names(self.store)
+        }
+        requests |= {
+            ("workload", name): Request(load_workload(name, self.store), nowhere)
+            for name in workload_names(self.store)
+        }
+        derived = derive_all(
+            self.deriver, self.menu, {" ".join(key): request for key, request in requests.items()}
+        )
         return {key: derived[" ".join(key)] for key in requests}
 
     def possible(self, problem: Problem, statement: Statement) -> bool:
-        """Whether what an effect or a conflict is about can be taken, as far as single options tell: its option, and one of each decision given."""
+        """Whether what an effect or a conflict is about can be taken, as far as single options tell: its
+        option, and one of each decision given.
+        """
         barred = {
             conflict.option
             for iri in problem.derived.applies & self.menu.conflicts.keys()

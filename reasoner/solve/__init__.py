@@ -1,8 +1,10 @@
-"""The exact choice: one option for every decision, so that nothing forbids the configuration and the sum of weights is greatest.
+"""The exact choice: one option for every decision, so that nothing forbids the configuration and the sum of
+weights is greatest.
 
-This package knows decisions and options as plain strings and imports nothing of RDF. A problem is a set of *domains* (the options of each decision)
-and a list of *factors* (weights on combinations of options; a combination without a weight is forbidden). It is solved by bucket elimination, so that
-the cost follows how the decisions interact and not the product of their options:
+This package knows decisions and options as plain strings and imports nothing of RDF. A problem is a set of
+*domains* (the options of each decision) and a list of *factors* (weights on combinations of options; a
+combination without a weight is forbidden). It is solved by bucket elimination, so that the cost follows how
+the decisions interact and not the product of their options:
 
 * `problem`: factors, and how ranked criteria become one sum.
 * `tables`, `kinds`: factors merged, and options that a factor treats alike taken together.
@@ -28,7 +30,16 @@ from reasoner.solve.problem import Factor, Lexicographic, lexicographic
 from reasoner.solve.ranking import ranked
 from reasoner.solve.relaxation import minimal_conflict, smallest_relaxations
 
-__all__ = ["Factor", "Lexicographic", "Solution", "TooWide", "lexicographic", "minimal_conflict", "smallest_relaxations", "solve"]
+__all__ = [
+    "Factor",
+    "Lexicographic",
+    "Solution",
+    "TooWide",
+    "lexicographic",
+    "minimal_conflict",
+    "smallest_relaxations",
+    "solve",
+]
 
 
 class Solution:
@@ -66,7 +77,9 @@ class Solution:
         return ranked(self._elimination)
 
     def marginals(self) -> dict[str, dict[str, int]]:
-        """For each decision the value of the best configuration with each option; an option that no feasible configuration has is absent."""
+        """For each decision the value of the best configuration with each option; an option that no feasible
+        configuration has is absent.
+        """
         return self._backward.marginals
 
     def best_with(self, decision: str, option: str) -> dict[str, str]:
@@ -82,7 +95,9 @@ class Solution:
         return backward(self._elimination)
 
 
-def solve(domains: Mapping[str, Sequence[str]], factors: Sequence[Factor], *, max_rows: int = 1_000_000) -> Solution:
+def solve(
+    domains: Mapping[str, Sequence[str]], factors: Sequence[Factor], *, max_rows: int = 1_000_000
+) -> Solution:
     """Solve a problem exactly.
 
     Args:

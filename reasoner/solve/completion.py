@@ -8,11 +8,13 @@ from reasoner.solve.elimination import Elimination
 from reasoner.solve.tables import Key
 
 
-def completion(elimination: Elimination, reach: Sequence[Mapping[Key, int]], decision: str, option: str) -> dict[str, str]:
+def completion(
+    elimination: Elimination, reach: Sequence[Mapping[Key, int]], decision: str, option: str
+) -> dict[str, str]:
     """The best configuration with an option.
 
-    From the best row with the option, buckets that were settled before are decoded as in the forward pass; those settled later take the best row that
-    agrees with what is taken already.
+    From the best row with the option, buckets that were settled before are decoded as in the forward pass;
+    those settled later take the best row that agrees with what is taken already.
 
     Args:
         reach: of the backward pass, see `reasoner.solve.marginals.Backward`.

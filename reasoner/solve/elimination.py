@@ -1,8 +1,10 @@
-"""Bucket elimination: decisions are settled one after the other, each for every combination of the decisions that it still interacts with.
+"""Bucket elimination: decisions are settled one after the other, each for every combination of the decisions
+that it still interacts with.
 
-Settling a decision joins all tables that mention it over it and its neighbours (its *bucket*), keeps for each combination of the neighbours the best
-value, and hands that on as a new table. The cost is that of the largest bucket, which is small where few decisions interact at once. Buckets hold
-only combinations that nothing forbids, and a table that lists what is allowed generates candidates instead of testing them.
+Settling a decision joins all tables that mention it over it and its neighbours (its *bucket*), keeps for each
+combination of the neighbours the best value, and hands that on as a new table. The cost is that of the
+largest bucket, which is small where few decisions interact at once. Buckets hold only combinations that
+nothing forbids, and a table that lists what is allowed generates candidates instead of testing them.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ class TooWide(OntuneError):
     exit_code = 2
 
     def __init__(self, decisions: Sequence[str], max_rows: int) -> None:
-        super().__init__(f"the decisions {', '.join(decisions)} interact in more than {max_rows} combinations")
+        super().__init__(
+            f"the decisions {', '.join(decisions)} interact in more than {max_rows} combinations"
+        )
         self.decisions = tuple(decisions)
         self.max_rows = max_rows
 
@@ -47,7 +51,8 @@ class Bucket:
     Attributes:
         decision: the decision settled here.
         context: the decisions that it was weighed against; all of them are settled later.
-        choices: for each combination of the context, the options that fit it with the value of everything settled up to here.
+        choices: for each combination of the context, the options that fit it with the value of everything
+            settled up to here.
         best: for each combination of the context, the greatest of these values.
         inner: numbers of the buckets whose `best` was part of this bucket's sums.
     """
@@ -66,7 +71,9 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Elimination:
-    """The forward pass: buckets in the order in which their decisions were settled; incomplete where nothing is feasible."""
+    """The forward pass: buckets in the order in which their decisions were settled; incomplete where nothing
+    is feasible.
+    """
 
     domains: Mapping[str, Sequence[str]]
     buckets: tuple[Bucket, ...]
@@ -82,13 +89,21 @@ def eliminate(domains: Mapping[str, Sequence[str]], factors: Iterable[Factor], m
     live, tables = with_kinds(prepared.live, prepared.tables)
     sizes = {decision: len(options) for decision, options in live.items()}
     try:
-        return _eliminate(domains, live, Order(sizes, PREFERENCES[0], tables), prepared.constant, min(max_rows, _SMALL))
+        return _eliminate(
+            domains, live, Order(sizes, PREFERENCES[0], tables), prepared.constant, min(max_rows, _SMALL)
+        )
     except TooWide:
         best = min(PREFERENCES, key=lambda preference: rows_in_all(sizes, tables, preference))
         return _eliminate(domains, live, Order(sizes, best, tables), prepared.constant, max_rows)
 
 
-def _eliminate(domains: Mapping[str, Sequence[str]], live: Mapping[str, Options], order: Order[Table], value: int, max_rows: int) -> Elimination:
+def _eliminate(
+    domains: Mapping[str, Sequence[str]],
+    live: Mapping[str, Options],
+    order: Order[Table],
+    value: int,
+    max_rows: int,
+) -> Elimination:
     buckets: list[Bucket] = []
     while order:
         decision = order.next()
@@ -109,14 +124,17 @@ def _eliminate(domains: Mapping[str, Sequence[str]], live: Mapping[str, Options]
 def _settle(decision: str, tables: Sequence[Table], live: Mapping[str, Options], max_rows: int) -> Bucket:
     """The bucket of a decision, from all tables that mention it.
 
-    The neighbours are taken in one by one; every combination of theirs carries what it leaves of the options of `decision`, with their sums.
+    The neighbours are taken in one by one; every combination of theirs carries what it leaves of the options
+    of `decision`, with their sums.
     """
     context = _join_order(decision, tables, live)
     at = {one: i for i, one in enumerate(context)}
     ready: list[list[_Part]] = [[] for _ in (*context, decision)]
     for table in tables:
         positions = [at[one] for one in table.scope if one != decision]
-        ready[max(positions, default=-1) + 1].append(_Part(positions, table.slices(decision, live[decision]), table.closed))
+        ready[max(positions, default=-1) + 1].append(
+            _Part(positions, table.slices(decision, live[decision]), table.closed)
+        )
     options = live[decision]
     for part in ready[0]:
         options = _sum(options, part.slices[()])
@@ -125,7 +143,9 @@ def _settle(decision: str, tables: Sequence[Table], live: Mapping[str, Options],
         rows = _bounded(_extend(rows, live[one], i, ready[i + 1]), (decision, *context), max_rows)
     choices = dict(rows)
     best = {key: max(options.values()) for key, options in rows}
-    return Bucket(decision, context, choices, best, tuple(table.origin for table in tables if table.origin is not None))
+    return Bucket(
+        decision, context, choices, best, tuple(table.origin for table in tables if table.origin is not None)
+    )
 
 
 def _join_order(decision: str, tables: Sequence[Table], live: Mapping[str, Options]) -> Key:
@@ -135,7 +155,9 @@ def _join_order(decision: str, tables: Sequence[Table], live: Mapping[str, Optio
 
     def growth(one: str) -> tuple[float, str]:
         seen = {decision, one, *order}
-        kept = math.prod(table.density for table in tables if one in table.scope and seen.issuperset(table.scope))
+        kept = math.prod(
+            table.density for table in tables if one in table.scope and seen.issuperset(table.scope)
+        )
         return kept * len(live[one]), one
 
     while left:
@@ -146,15 +168,20 @@ def _join_order(decision: str, tables: Sequence[Table], live: Mapping[str, Optio
 
 @dataclass(frozen=True)
 class _Part:
-    """A table while a bucket is filled: where its other decisions stand in the context, and its slices for combinations of them."""
+    """A table while a bucket is filled: where its other decisions stand in the context, and its slices for
+    combinations of them.
+    """
 
     positions: list[int]
     slices: dict[Key, Options]
     closed: bool
 
 
-def _extend(rows: Iterable[Row], options: Iterable[str], position: int, parts: Sequence[_Part]) -> Iterator[Row]:
-    """The rows with one more decision of the context, at `position`, without the combinations that the parts forbid.
+def _extend(
+    rows: Iterable[Row], options: Iterable[str], position: int, parts: Sequence[_Part]
+) -> Iterator[Row]:
+    """The rows with one more decision of the context, at `position`, without the combinations that the parts
+    forbid.
 
     The smallest part that lists what is allowed generates the options to be tried.
     """

@@ -1,8 +1,10 @@
 """Options that a table cannot tell apart are one kind to it.
 
-A decision of many options rarely matters to another by all of them: what counts is whether a release knows a precision, or how old a library an image
-brings. Each table is therefore put on *kinds*: a further decision, wholly determined by the one that it stands for, with one option for each group of
-options that the table treats alike. A decision then costs as many rows as it has options, and what it hands on is as small as the kinds that matter.
+A decision of many options rarely matters to another by all of them: what counts is whether a release knows a
+precision, or how old a library an image brings. Each table is therefore put on *kinds*: a further decision,
+wholly determined by the one that it stands for, with one option for each group of options that the table
+treats alike. A decision then costs as many rows as it has options, and what it hands on is as small as the
+kinds that matter.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ _MARK = " by its kinds, "
 
 
 def with_kinds(live: Mapping[str, Options], tables: list[Table]) -> tuple[dict[str, Options], list[Table]]:
-    """The same problem with decisions of many options replaced in tables by their kinds; solutions are the same once the kinds are left out.
+    """The same problem with decisions of many options replaced in tables by their kinds; solutions are the
+    same once the kinds are left out.
 
     Returns:
         the live options, those of the kinds after the others, and the tables.
@@ -43,7 +46,11 @@ def with_kinds(live: Mapping[str, Options], tables: list[Table]) -> tuple[dict[s
                 links.append(Table((decision, kind), pairs, True, len(like) * len(options[kind])))
             scope = (*scope[:i], kind, *scope[i + 1 :])
             weights = {key: weight for key, weight in weights.items() if key[i] in options[kind]}
-        replaced.append(table if scope == table.scope else Table(scope, weights, table.closed, math.prod(len(options[one]) for one in scope)))
+        replaced.append(
+            table
+            if scope == table.scope
+            else Table(scope, weights, table.closed, math.prod(len(options[one]) for one in scope))
+        )
     return options, [*replaced, *links]
 
 

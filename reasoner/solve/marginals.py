@@ -1,4 +1,6 @@
-"""The backward pass: what the best configuration with each option is worth, for all options at once and at the cost of the forward pass."""
+"""The backward pass: what the best configuration with each option is worth, for all options at once and at
+the cost of the forward pass.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ class Backward:
     """The backward pass.
 
     Attributes:
-        marginals: for each decision the value of the best configuration with each option; an option that no feasible configuration has is absent.
-        reach: for each bucket and each combination of its context, the value of the best configuration with that combination.
+        marginals: for each decision the value of the best configuration with each option; an option that no
+            feasible configuration has is absent.
+        reach: for each bucket and each combination of its context, the value of the best configuration with
+            that combination.
     """
 
     marginals: dict[str, dict[str, int]]
@@ -30,7 +34,9 @@ def backward(elimination: Elimination) -> Backward:
     reach: list[Mapping[Key, int]] = [{(): elimination.value} for _ in buckets]
     found: dict[str, Options] = {}
     for bucket, with_context in zip(reversed(buckets), reversed(reach), strict=True):
-        projections = [_Projection(bucket, buckets[i].context) for i in bucket.inner] or [_Projection(bucket, (bucket.decision,))]
+        projections = [_Projection(bucket, buckets[i].context) for i in bucket.inner] or [
+            _Projection(bucket, (bucket.decision,))
+        ]
         for context, options in bucket.choices.items():
             outside = with_context.get(context)
             if outside is not None:
@@ -48,7 +54,9 @@ def backward(elimination: Elimination) -> Backward:
 
 
 class _Projection:
-    """The best values of the rows of a bucket, by their part that belongs to `context`, which holds the bucket's decision."""
+    """The best values of the rows of a bucket, by their part that belongs to `context`, which holds the
+    bucket's decision.
+    """
 
     def __init__(self, bucket: Bucket, context: Key) -> None:
         self._own = context.index(bucket.decision)
@@ -66,11 +74,21 @@ class _Projection:
     def by_context(self) -> dict[Key, int]:
         """The best value for each combination of `context`."""
         i = self._own
-        return {(*others[:i], option, *others[i:]): value for others, options in self._best.items() for option, value in options.items()}
+        return {
+            (*others[:i], option, *others[i:]): value
+            for others, options in self._best.items()
+            for option, value in options.items()
+        }
 
     def by_option(self) -> Options:
         """The best value for each option of the bucket's decision."""
         best: Options = {}
         for options in self._best.values():
-            best.update({option: value for option, value in options.items() if option not in best or value > best[option]})
+            best.update(
+                {
+                    option: value
+                    for option, value in options.items()
+                    if option not in best or value > best[option]
+                }
+            )
         return best

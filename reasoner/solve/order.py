@@ -1,7 +1,8 @@
 """In which order decisions are settled: the cost of elimination depends on it, its answer does not.
 
-Finding the best order is harder than the choice itself. One well-known greedy preference is followed; where it leads to large tables, others are
-tried on the outlines of the tables alone, and the one that promises the fewest rows is followed.
+Finding the best order is harder than the choice itself. One well-known greedy preference is followed; where
+it leads to large tables, others are tried on the outlines of the tables alone, and the one that promises the
+fewest rows is followed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Interaction(Protocol):
-    """What matters here of a table: the decisions that it is about, and which part of their combinations it allows."""
+    """What matters here of a table: the decisions that it is about, and which part of their combinations it
+    allows.
+    """
 
     @property
     def scope(self) -> tuple[str, ...]:
@@ -44,7 +47,8 @@ Preference = Callable[[str, About, Sizes], float]
 
 
 class Order(Generic[Kind]):
-    """Decisions in the order in which they suggest themselves; after each, only its neighbours are judged anew.
+    """Decisions in the order in which they suggest themselves; after each, only its neighbours are judged
+    anew.
 
     Args:
         sizes: the number of options of each decision.
@@ -103,7 +107,9 @@ def rows_in_all(sizes: Sizes, interactions: Iterable[Interaction], preference: P
 
 
 def expected_rows(decision: str, about: About, sizes: Sizes) -> float:
-    """How many combinations of a decision and its neighbours are likely to be allowed, were the prohibitions independent of each other."""
+    """How many combinations of a decision and its neighbours are likely to be allowed, were the prohibitions
+    independent of each other.
+    """
     scope, density = {decision}, 1.0
     for one in about[decision]:
         scope.update(one.scope)
@@ -117,10 +123,21 @@ def _expected_combinations(decision: str, about: About, sizes: Sizes) -> float:
 
 
 def _new_interactions(decision: str, about: About, sizes: Sizes) -> float:
-    """How many combinations of options come to interact only because the decision is settled: minimum fill, weighted."""
+    """How many combinations of options come to interact only because the decision is settled: minimum fill,
+    weighted.
+    """
     neighbours = {other for one in about[decision] for other in one.scope} - {decision}
-    linked = {frozenset(pair) for one in neighbours for table in about[one] for pair in itertools.combinations(table.scope, 2)}
-    return sum(sizes[one] * sizes[other] for one, other in itertools.combinations(neighbours, 2) if frozenset((one, other)) not in linked)
+    linked = {
+        frozenset(pair)
+        for one in neighbours
+        for table in about[one]
+        for pair in itertools.combinations(table.scope, 2)
+    }
+    return sum(
+        sizes[one] * sizes[other]
+        for one, other in itertools.combinations(neighbours, 2)
+        if frozenset((one, other)) not in linked
+    )
 
 
 PREFERENCES: Sequence[Preference] = (expected_rows, _expected_combinations, _new_interactions)

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, eq=False)
 class Factor:
-    """What combinations of options of some decisions are worth. Two factors are equal only when they are the same object.
+    """What combinations of options of some decisions are worth. Two factors are equal only when they are the
+    same object.
 
     Attributes:
         scope: the decisions that it is about.
-        table: a weight for each combination that it names, in the order of `scope`; None forbids the combination. Any integer will do.
-        otherwise: the weight of every combination that `table` does not name; None forbids them, so that the table lists what is allowed.
+        table: a weight for each combination that it names, in the order of `scope`; None forbids the
+            combination. Any integer will do.
+        otherwise: the weight of every combination that `table` does not name; None forbids them, so that the
+            table lists what is allowed.
         reason: what stands behind it, carried along for explanations and never looked at.
     """
 
@@ -29,7 +32,8 @@ class Factor:
 
 @dataclass(frozen=True)
 class Lexicographic:
-    """Ranked criteria as one list of factors: the sum of the factors orders configurations as the tuple of the criteria's sums does.
+    """Ranked criteria as one list of factors: the sum of the factors orders configurations as the tuple of
+    the criteria's sums does.
 
     Attributes:
         factors: to be handed to `solve`, with any hard factors.
@@ -52,9 +56,11 @@ class Lexicographic:
 
 
 def lexicographic(criteria: Sequence[Sequence[Factor]]) -> Lexicographic:
-    """Rank criteria: a less important one counts only between configurations that all more important ones find equal.
+    """Rank criteria: a less important one counts only between configurations that all more important ones
+    find equal.
 
-    Python's integers have no bound, so each criterion is scaled by more than everything below it can differ, and no weight is ever rounded.
+    Python's integers have no bound, so each criterion is scaled by more than everything below it can differ,
+    and no weight is ever rounded.
 
     Args:
         criteria: the factors of each criterion, the most important first.
@@ -79,4 +85,6 @@ def _bounds(factor: Factor) -> tuple[int, int]:
 
 def _scaled(factor: Factor, unit: int) -> Factor:
     table = {key: None if weight is None else weight * unit for key, weight in factor.table.items()}
-    return Factor(factor.scope, table, None if factor.otherwise is None else factor.otherwise * unit, factor.reason)
+    return Factor(
+        factor.scope, table, None if factor.otherwise is None else factor.otherwise * unit, factor.reason
+    )

@@ -9,10 +9,11 @@ from reasoner.solve.search import Search
 
 
 def minimal_conflict(domains: Mapping[str, Sequence[str]], hard: Sequence[Factor]) -> list[Factor]:
-    """A set of factors that cannot hold together, none of which can be left out; in the order given, later ones preferred.
+    """A set of factors that cannot hold together, none of which can be left out; in the order given, later
+    ones preferred.
 
-    The deletion filter, in halving steps: large harmless parts go at once. The set is empty where the problem is feasible, or where a decision has no
-    option at all.
+    The deletion filter, in halving steps: large harmless parts go at once. The set is empty where the problem
+    is feasible, or where a decision has no option at all.
 
     Raises:
         ValueError: a factor names a decision that has no domain.
@@ -45,16 +46,18 @@ def smallest_relaxations(
 ) -> list[tuple[Factor, ...]]:
     """All sets of the least number of changeable factors without which the problem is feasible.
 
-    Whatever makes the problem feasible must break every conflict in it. So from a conflict found, one changeable factor at a time is given up, and
-    what remains is looked at again: breadth first, which meets the smallest sets first and misses none of them.
+    Whatever makes the problem feasible must break every conflict in it. So from a conflict found, one
+    changeable factor at a time is given up, and
+    what remains is looked at again: breadth first, which meets the smallest sets first and misses none of
+    them.
 
     Args:
         may_change: whether a factor may be given up.
         limit: the most sets to return.
 
     Returns:
-        The sets, their factors in the order given; one empty set where the problem is feasible; none where giving up everything changeable does not
-        help.
+        The sets, their factors in the order given; one empty set where the problem is feasible; none where
+        giving up everything changeable does not help.
 
     Raises:
         ValueError: a factor names a decision that has no domain.

@@ -1,6 +1,8 @@
-"""Whether anything is feasible at all: depth-first search with propagation, which needs no table of more decisions than a factor names.
+"""Whether anything is feasible at all: depth-first search with propagation, which needs no table of more
+decisions than a factor names.
 
-Explanations ask this of the full domains, where the options that rules exclude are still there and elimination would meet tables too large to build.
+Explanations ask this of the full domains, where the options that rules exclude are still there and
+elimination would meet tables too large to build.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ Live = dict[str, Set[str]]
 
 
 class Search:
-    """Answers for many selections of the same factors whether some configuration is forbidden by none of them.
+    """Answers for many selections of the same factors whether some configuration is forbidden by none of
+    them.
 
     Args:
         domains: the options of each decision.
@@ -46,21 +49,33 @@ class _Constraint:
 
     def __init__(self, factor: Factor) -> None:
         self.scope = factor.scope
-        self.allowed = [key for key, weight in factor.table.items() if weight is not None] if factor.otherwise is None else None
+        self.allowed = (
+            [key for key, weight in factor.table.items() if weight is not None]
+            if factor.otherwise is None
+            else None
+        )
         self.forbidden = {key for key, weight in factor.table.items() if weight is None}
 
     def supported(self, live: Live) -> Sequence[Set[str]]:
-        """For each decision of the scope the options that are left of those in `live`; nothing where nothing can be said yet."""
+        """For each decision of the scope the options that are left of those in `live`; nothing where nothing
+        can be said yet.
+        """
         options = [live[decision] for decision in self.scope]
         if self.allowed is not None:
             keys = [key for key in self.allowed if all(map(_contains, options, key))]
-            return [set(column) for column in zip(*keys, strict=True)] if keys else [frozenset()] * len(self.scope)
+            return (
+                [set(column) for column in zip(*keys, strict=True)]
+                if keys
+                else [frozenset()] * len(self.scope)
+            )
         free = [i for i, left in enumerate(options) if len(left) > 1]
         if not self.forbidden or len(free) > 1:
             return ()
         i = free[0] if free else 0
         taken = [next(iter(left), "") for left in options]
-        options[i] = {option for option in options[i] if (*taken[:i], option, *taken[i + 1 :]) not in self.forbidden}
+        options[i] = {
+            option for option in options[i] if (*taken[:i], option, *taken[i + 1 :]) not in self.forbidden
+        }
         return options
 
 
@@ -83,10 +98,16 @@ def _search(live: Live, constraints: Sequence[_Constraint], touched: Sequence[_C
     if not all(live.values()):
         return False
     # A constraint with one decision open is met by any option that is left of it.
-    waiting = [constraint for constraint in constraints if sum(len(live[decision]) > 1 for decision in constraint.scope) > 1]
+    waiting = [
+        constraint
+        for constraint in constraints
+        if sum(len(live[decision]) > 1 for decision in constraint.scope) > 1
+    ]
     if not waiting:
         return True
-    open_decisions = {decision for constraint in waiting for decision in constraint.scope if len(live[decision]) > 1}
+    open_decisions = {
+        decision for constraint in waiting for decision in constraint.scope if len(live[decision]) > 1
+    }
     decision = min(open_decisions, key=lambda one: (len(live[one]), one))
     about = [constraint for constraint in waiting if decision in constraint.scope]
     return any(_search({**live, decision: {option}}, waiting, about) for option in sorted(live[decision]))

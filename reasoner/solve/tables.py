@@ -1,4 +1,6 @@
-"""Factors made ready for elimination: weights alone on the options, and one table for each set of decisions that interact."""
+"""Factors made ready for elimination: weights alone on the options, and one table for each set of decisions
+that interact.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +30,26 @@ class Table:
 
     __slots__ = ("closed", "density", "origin", "scope", "weights")
 
-    def __init__(self, scope: Key, weights: Mapping[Key, int | None], closed: bool, combinations: int, origin: int | None = None) -> None:
+    def __init__(
+        self,
+        scope: Key,
+        weights: Mapping[Key, int | None],
+        closed: bool,
+        combinations: int,
+        origin: int | None = None,
+    ) -> None:
         self.scope = scope
         self.weights = weights
         self.closed = closed
         self.origin = origin
-        allowed = len(weights) if closed else combinations - sum(weight is None for weight in weights.values())
+        allowed = (
+            len(weights) if closed else combinations - sum(weight is None for weight in weights.values())
+        )
         self.density = allowed / combinations if combinations else 0.0
 
     def slices(self, decision: str, options: Iterable[str]) -> dict[Key, Options]:
-        """For each combination of the other decisions: what it leaves of the options of `decision`, with their weights.
+        """For each combination of the other decisions: what it leaves of the options of `decision`, with
+        their weights.
 
         Of a table that is not closed, combinations are absent that change nothing.
         """
@@ -83,9 +95,13 @@ def prepare(domains: Mapping[str, Sequence[str]], factors: Iterable[Factor]) -> 
     for decision, options in domains.items():
         alone, base = merged.pop((decision,), ({}, 0))
         otherwise = None if base is None else 0
-        live[decision] = {option: weight for option in options if (weight := alone.get((option,), otherwise)) is not None}
+        live[decision] = {
+            option: weight for option in options if (weight := alone.get((option,), otherwise)) is not None
+        }
     tables = []
-    for scope, (named, closed) in _supported(live, {scope: (named, base is None) for scope, (named, base) in merged.items()}).items():
+    for scope, (named, closed) in _supported(
+        live, {scope: (named, base is None) for scope, (named, base) in merged.items()}
+    ).items():
         table = Table(scope, named, closed, math.prod(len(live[decision]) for decision in scope))
         if table.density < 1 or any(named.values()):
             tables.append(table)
@@ -95,8 +111,11 @@ def prepare(domains: Mapping[str, Sequence[str]], factors: Iterable[Factor]) -> 
 _Rows = dict[Key, int | None]
 
 
-def _supported(live: dict[str, Options], tables: dict[Key, tuple[_Rows, bool]]) -> dict[Key, tuple[_Rows, bool]]:
-    """The tables without the combinations that are not live; options that a table allows in no combination are left out of `live`.
+def _supported(
+    live: dict[str, Options], tables: dict[Key, tuple[_Rows, bool]]
+) -> dict[Key, tuple[_Rows, bool]]:
+    """The tables without the combinations that are not live; options that a table allows in no combination
+    are left out of `live`.
 
     They would shrink every table, and nothing feasible has them.
     """
@@ -111,7 +130,9 @@ def _supported(live: dict[str, Options], tables: dict[Key, tuple[_Rows, bool]]) 
             left[scope] = kept, closed
             for decision, supported in zip(scope, _supported_options(kept, options, closed), strict=False):
                 if len(supported) < len(live[decision]):
-                    live[decision] = {option: weight for option, weight in live[decision].items() if option in supported}
+                    live[decision] = {
+                        option: weight for option, weight in live[decision].items() if option in supported
+                    }
                     shrunk.add(decision)
         waiting = [scope for scope in left if not shrunk.isdisjoint(scope)]
     return left
@@ -134,7 +155,10 @@ def _supported_options(rows: _Rows, options: Sequence[Options], closed: bool) ->
         return ()  # too few to rule out an option
     full = [math.prod(sizes[:i] + sizes[i + 1 :]) for i in range(len(sizes))]
     counts = [Counter(column) for column in zip(*forbidden, strict=True)]
-    return [{option for option in one if count[option] < most} for one, count, most in zip(options, counts, full, strict=True)]
+    return [
+        {option for option in one if count[option] < most}
+        for one, count, most in zip(options, counts, full, strict=True)
+    ]
 
 
 def pick(positions: Sequence[int]) -> Callable[[Key], Key]:
@@ -160,18 +184,25 @@ def _by_scope(domains: Mapping[str, Sequence[str]], factors: Iterable[Factor]) -
 
 
 def _merge(scope: Key, factors: Sequence[Factor]) -> tuple[dict[Key, int | None], int | None]:
-    """The sum of factors about the same decisions: what it is for each combination named, above the base that is the weight of all others.
+    """The sum of factors about the same decisions: what it is for each combination named, above the base that
+    is the weight of all others.
 
     The base is None where all others are forbidden; weights are then above nothing.
     """
     if len(factors) == 1 and factors[0].scope == scope and not factors[0].otherwise:
         (alone,) = factors
         closed_alone = alone.otherwise is None
-        return {key: weight for key, weight in alone.table.items() if weight is not None or not closed_alone}, alone.otherwise
+        return {
+            key: weight for key, weight in alone.table.items() if weight is not None or not closed_alone
+        }, alone.otherwise
     tables = []
     for factor in factors:
         reorder = pick([factor.scope.index(decision) for decision in scope])
-        table = factor.table if factor.scope == scope else {reorder(key): weight for key, weight in factor.table.items()}
+        table = (
+            factor.table
+            if factor.scope == scope
+            else {reorder(key): weight for key, weight in factor.table.items()}
+        )
         tables.append((table, factor.otherwise))
     closed = [table for table, otherwise in tables if otherwise is None]
     base = 0 if closed else sum(otherwise for _, otherwise in tables if otherwise is not None)

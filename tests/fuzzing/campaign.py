@@ -1,4 +1,5 @@
-"""Runs readers over inputs in forked children, and judges each: an exit code that is promised, in time, in little memory, without a traceback.
+"""Runs readers over inputs in forked children, and judges each: an exit code that is promised, in time, in
+little memory, without a traceback.
 
     python -m fuzzing.campaign --mutated 20000 --crafted 1500 --seed 1      # in the folder tests/
 """
@@ -57,11 +58,20 @@ class Result:
 
 
 def cases(mutations: int, crafted: int, seed: int) -> list[Case]:
-    """The inputs: some of the product of readers and hostile constructions, by chance, and mutations of every reader's seeds."""
-    product = [Case(name, made) for name, reader in READERS.items() for made in CRAFTED if reader.of_file or made not in NO_FILES]
+    """The inputs: some of the product of readers and hostile constructions, by chance, and mutations of every
+    reader's seeds.
+    """
+    product = [
+        Case(name, made)
+        for name, reader in READERS.items()
+        for made in CRAFTED
+        if reader.of_file or made not in NO_FILES
+    ]
     random.Random(seed).shuffle(product)
     names = sorted(READERS)
-    return product[:crafted] + [Case(names[number % len(names)], "mutated", seed * 1_000_000 + number) for number in range(mutations)]
+    return product[:crafted] + [
+        Case(names[number % len(names)], "mutated", seed * 1_000_000 + number) for number in range(mutations)
+    ]
 
 
 def run(todo: list[Case], world: World) -> Result:
@@ -103,7 +113,9 @@ def _in_a_child(batch: list[Case], world: World, result: Result) -> int:
 
 
 def _answer(told: int, child: int, held: bytearray) -> bytes | str:
-    """What a child says of one input, or what has become of it; `held` is what has come and is not dealt with."""
+    """What a child says of one input, or what has become of it; `held` is what has come and is not dealt
+    with.
+    """
     begin, begun = time.monotonic(), _cpu_seconds(child)
     while True:
         if len(held) >= 4 and len(held) >= 4 + (size := struct.unpack("!I", held[:4])[0]):
@@ -138,7 +150,11 @@ def _judge(told: dict[str, object], case: Case, result: Result) -> None:
 
 def _blame(result: Result, case: Case, problem: str, said: str = "") -> None:
     result.faults.append({**asdict(case), "problem": problem, "said": said})
-    print(f"--- {case.reader}: {case.made} {case.number}: {problem}\n{said[-1500:]}", file=sys.stderr, flush=True)
+    print(
+        f"--- {case.reader}: {case.made} {case.number}: {problem}\n{said[-1500:]}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 # ---- in the child
@@ -165,7 +181,13 @@ def _one(case: Case, world: World) -> dict[str, object]:
         code, said = _outcome(case, world, path)
         seconds, peak = time.process_time() - begin, _memory("VmHWM") - before
         steers = code in PROMISED and any(sign in said for sign in "\x1b\x9b\u202e\x00")
-        return {"code": code, "seconds": seconds, "memory": max(0, peak), "said": said[-3000:], "steers": steers}
+        return {
+            "code": code,
+            "seconds": seconds,
+            "memory": max(0, peak),
+            "said": said[-3000:],
+            "steers": steers,
+        }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -241,7 +263,12 @@ def _address_space() -> int:
 
 def _cpu_seconds(process: int) -> float:
     try:
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{process}/stat")
+            .read_text(encoding="utf-8", errors="replace")
+            .rpartition(")")[2]
+            .split()
+        )
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -258,7 +285,11 @@ def main() -> None:
     world = World()
     for reader in READERS:
         seeds_of(reader, world)
-    todo = [case for case in cases(given.mutated, given.crafted, given.seed) if given.reader in (None, case.reader)]
+    todo = [
+        case
+        for case in cases(given.mutated, given.crafted, given.seed)
+        if given.reader in (None, case.reader)
+    ]
     result = run(todo, world)
     print(json.dumps(vars(result)))
 

@@ -1,4 +1,6 @@
-"""What readers are given: seeds changed by chance, always in the same way for one seed of the chance; and hostile constructions, made by hand."""
+"""What readers are given: seeds changed by chance, always in the same way for one seed of the chance; and
+hostile constructions, made by hand.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ def mutated(seed: bytes, others: list[bytes], chance: random.Random) -> bytes:
 
 
 def _other_number(content: bytearray, chance: random.Random) -> bytes:
-    return chance.choice((b"0", b"-1", b"99999999999999999999", b"1e400", b"3.5", b"\xc2\xb2", b"1" * 400, b"NaN"))
+    return chance.choice(
+        (b"0", b"-1", b"99999999999999999999", b"1e400", b"3.5", b"\xc2\xb2", b"1" * 400, b"NaN")
+    )
 
 
 def _changed_values(seed: bytes, chance: random.Random) -> bytes:
@@ -91,7 +95,9 @@ def _changed_values(seed: bytes, chance: random.Random) -> bytes:
         holder, key = chance.choice(places)
         match chance.randrange(4):
             case 0 if isinstance(holder, dict):
-                holder[chance.choice(("", "x", "\x1b", "a" * 300, "__class__", str(key) + "s"))] = holder.pop(key)
+                holder[chance.choice(("", "x", "\x1b", "a" * 300, "__class__", str(key) + "s"))] = holder.pop(
+                    key
+                )
             case 1 if isinstance(holder, list):
                 holder.extend(copy.deepcopy(holder[key]) for _ in range(30))
             case _:
@@ -100,7 +106,9 @@ def _changed_values(seed: bytes, chance: random.Random) -> bytes:
 
 
 def _places(value: Any) -> Any:
-    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    members = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
     for key, member in members:
         yield value, key
         yield from _places(member)
@@ -213,7 +221,9 @@ CRAFTED: dict[str, Maker] = {
     "zeros for digits": _of_seed(lambda seed: re.sub(rb"[0-9]", b"0", seed)),
     "nines for digits": _of_seed(lambda seed: re.sub(rb"[0-9]", b"9", seed)),
     "digits longer": _of_seed(lambda seed: re.sub(rb"[0-9]", lambda digit: digit[0] * 40, seed[:4000])),
-    "digits of another script": _of_seed(lambda seed: re.sub(rb"[0-9]", lambda digit: "٠١٢٣٤٥٦٧٨٩"[int(digit[0])].encode(), seed)),
+    "digits of another script": _of_seed(
+        lambda seed: re.sub(rb"[0-9]", lambda digit: "٠١٢٣٤٥٦٧٨٩"[int(digit[0])].encode(), seed)
+    ),
     "superscripts": _of_seed(lambda seed: re.sub(rb"[0-9]", "²".encode(), seed)),
     "negative": _of_seed(lambda seed: seed.replace(b": ", b": -").replace(b"=", b"=-")),
     "null for all": _of_seed(lambda seed: seed.replace(b'"', b"")),
@@ -228,7 +238,9 @@ CRAFTED: dict[str, Maker] = {
     "angles": _whole(b"<" * 100_000),
     "deep XML": _whole(b"<nvidia_smi_log>" + b"<a>" * 50_000),
     "entities": _whole(XML_BOMB),
-    "outer entity": _whole(b"<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><nvidia_smi_log>&x;</nvidia_smi_log>"),
+    "outer entity": _whole(
+        b"<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><nvidia_smi_log>&x;</nvidia_smi_log>"
+    ),
     "aliases": _whole(BOMB),
     "alias of itself": _whole(b"a: &a {b: *a}\n"),
     "alias of nothing": _whole(b"a: *b\n"),
@@ -266,7 +278,9 @@ CRAFTED: dict[str, Maker] = {
     "SERVICE": _whole(b"SELECT * WHERE { 1SERVICE <http://127.0.0.1:1/> { ?s ?p ?o } }"),
     "update": _whole(b"DROP ALL ; LOAD <file:///etc/passwd>"),
     "Turtle lists": _whole(b"<urn:a> <urn:b> " + b"(" * 30_000 + b")" * 30_000 + b" ."),
-    "Turtle blank nodes": _whole(b"<urn:a> <urn:b> " + b"[ <urn:c> " * 10_000 + b"1" + b" ]" * 10_000 + b" ."),
+    "Turtle blank nodes": _whole(
+        b"<urn:a> <urn:b> " + b"[ <urn:c> " * 10_000 + b"1" + b" ]" * 10_000 + b" ."
+    ),
     "Turtle IRIs": _whole(b"<urn:a\\u0020b> a <relative> , <http://[bad> , <urn:x" + b"%" * 10_000 + b"> ."),
     "a recipe of stages": _whole(b"".join(b"FROM a AS b%d\n" % n for n in range(5000))),
     "a recipe of one line": _whole(b"FROM a\nRUN " + b"a && " * 50_000 + b"b\n"),

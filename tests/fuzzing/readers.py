@@ -100,7 +100,13 @@ def plan_seeds(world: World) -> list[bytes]:
 def workload_seeds(world: World) -> list[bytes]:
     from kb.workload import load_workload
 
-    own = {"name": "job", "extends": "mnist-cnn", "traits": ["DynamicShapes"], "samples": 1000, "command": ["python", "train.py", "--epochs", "3"]}
+    own = {
+        "name": "job",
+        "extends": "mnist-cnn",
+        "traits": ["DynamicShapes"],
+        "samples": 1000,
+        "command": ["python", "train.py", "--epochs", "3"],
+    }
     shipped = [load_workload(name, world.reasoner.store).to_json() for name in ("mnist-cnn", "mlp")]
     return [json.dumps(facts).encode() for facts in (own, *shipped)]
 
@@ -243,7 +249,10 @@ def sparql(world: World, path: Path) -> object:
 
     worker = QueryWorker(world.nothing)
     content = read_bytes(path)
-    for way in (("POST", "", DIRECT, content, "text/csv"), ("GET", content[:4000].decode("latin-1"), "", b"", "")):
+    for way in (
+        ("POST", "", DIRECT, content, "text/csv"),
+        ("GET", content[:4000].decode("latin-1"), "", b"", ""),
+    ):
         with contextlib.suppress(BadInput):
             worker._answer(asked(*way, "http://x/"), Kept())  # type: ignore[arg-type]
     worker._answer(asked("POST", "", DIRECT, content, "*/*", "http://x/"), Kept())  # type: ignore[arg-type]
@@ -327,7 +336,9 @@ def modak(world: World, path: Path) -> object:
     return read_request(path, world.full)
 
 
-def imported(source: str, name: str = "", beside: Callable[[Path], object] = lambda folder: None) -> Callable[[World, Path], object]:
+def imported(
+    source: str, name: str = "", beside: Callable[[Path], object] = lambda folder: None
+) -> Callable[[World, Path], object]:
     """What an importer makes of a file, or of a folder that holds it under a name."""
 
     def read(world: World, path: Path) -> object:
@@ -347,7 +358,11 @@ def imported(source: str, name: str = "", beside: Callable[[Path], object] = lam
 
 def modak_folder(folder: Path) -> None:
     folder.mkdir()
-    test_importers.modak(folder, [test_importers.image("a/b:2.1.0-gpu-py3", "2.1", "none")], {"one.json": json.dumps(test_modak.REQUEST)})
+    test_importers.modak(
+        folder,
+        [test_importers.image("a/b:2.1.0-gpu-py3", "2.1", "none")],
+        {"one.json": json.dumps(test_modak.REQUEST)},
+    )
 
 
 def mlperf_folder(folder: Path) -> None:
@@ -360,7 +375,9 @@ def wheel_seeds(world: World) -> list[bytes]:
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         held = io.BytesIO()
         with zipfile.ZipFile(held, "w", method) as archive:
-            archive.writestr("torch-1.dist-info/METADATA", test_importers.METADATA.format(version="2.99.1+cu130"))
+            archive.writestr(
+                "torch-1.dist-info/METADATA", test_importers.METADATA.format(version="2.99.1+cu130")
+            )
             archive.writestr("torch/__init__.py", "x" * 1000)
         found.append(held.getvalue())
     return [*found, encrypted(found[0])]
@@ -381,7 +398,11 @@ def archspec_seeds(world: World) -> list[bytes]:
     from kb.probe.cpu import archspec_data
 
     known = archspec_data()["microarchitectures"]
-    return [json.dumps({"microarchitectures": {name: known[name] for name in ("x86_64", "x86_64_v2", "nehalem")}}).encode()]
+    return [
+        json.dumps(
+            {"microarchitectures": {name: known[name] for name in ("x86_64", "x86_64_v2", "nehalem")}}
+        ).encode()
+    ]
 
 
 CONVERGENCE = {
@@ -463,50 +484,144 @@ def bodies(**more: Any) -> Callable[[World], list[bytes]]:
 
 def readers() -> Iterator[tuple[str, Reader]]:
     """All of them, by name."""
-    yield "workload in JSON", Reader(lambda world, path: planned(world, workload=str(path)), workload_seeds, ".json")
-    yield "workload in YAML", Reader(lambda world, path: planned(world, workload=str(path)), yaml_seeds(workload_seeds), ".yaml")
-    yield "target in JSON", Reader(lambda world, path: planned(world, target=str(path)), target_seeds, ".json")
-    yield "target in YAML", Reader(lambda world, path: planned(world, target=str(path)), yaml_seeds(target_seeds), ".yaml")
-    yield "target in Turtle", Reader(lambda world, path: planned(world, target=str(path)), target_turtle, ".ttl")
+    yield (
+        "workload in JSON",
+        Reader(lambda world, path: planned(world, workload=str(path)), workload_seeds, ".json"),
+    )
+    yield (
+        "workload in YAML",
+        Reader(lambda world, path: planned(world, workload=str(path)), yaml_seeds(workload_seeds), ".yaml"),
+    )
+    yield (
+        "target in JSON",
+        Reader(lambda world, path: planned(world, target=str(path)), target_seeds, ".json"),
+    )
+    yield (
+        "target in YAML",
+        Reader(lambda world, path: planned(world, target=str(path)), yaml_seeds(target_seeds), ".yaml"),
+    )
+    yield (
+        "target in Turtle",
+        Reader(lambda world, path: planned(world, target=str(path)), target_turtle, ".ttl"),
+    )
     yield "site in JSON", Reader(site, seeds_of(json.dumps(SITE)), ".json")
     yield "site in YAML", Reader(site, yaml_seeds(seeds_of(json.dumps(SITE))), ".yaml")
     yield "plan", Reader(plan_file, plan_seeds, ".json")
     yield "request to MODAK", Reader(modak, seeds_of(json.dumps(test_modak.REQUEST)), ".json")
-    yield "MODAK's language", Reader(modak, seeds_of('optimization x:\n  enable_opt_build: true\n  app_type: "ai_training"\n'), ".opt")
+    yield (
+        "MODAK's language",
+        Reader(
+            modak, seeds_of('optimization x:\n  enable_opt_build: true\n  app_type: "ai_training"\n'), ".opt"
+        ),
+    )
     yield "observation", Reader(observation, observation_seeds, ".jsonld")
     result = {"throughput": 1.5, "windows": [{"seconds": 1.0}], "versions": {}}
     yield "result of a run", Reader(result_of_a_run, seeds_of(json.dumps(result)), ".json")
     cpus = [path.read_text(encoding="utf-8") for path in test_probe.DUMPS[::12]]
     yield "cpuinfo", Reader(probed("cpuinfo"), seeds_of(*cpus, test_probe.POWER_NODE, ARM), ".txt")
-    yield "lscpu", Reader(probed("lscpu"), seeds_of(test_probe.LSCPU, test_probe.LSCPU_OF_TWO_KINDS, LSCPU_JSON, LSCPU_PARSABLE), ".txt")
+    yield (
+        "lscpu",
+        Reader(
+            probed("lscpu"),
+            seeds_of(test_probe.LSCPU, test_probe.LSCPU_OF_TWO_KINDS, LSCPU_JSON, LSCPU_PARSABLE),
+            ".txt",
+        ),
+    )
     yield "nvidia-smi", Reader(probed("nvidia_smi"), seeds_of(test_probe_gpu.XML, test_probe.GPU), ".xml")
-    yield "rocm-smi", Reader(probed("rocm_smi"), seeds_of(json.dumps(test_probe_gpu.ROCM), json.dumps(test_probe_gpu.AMD)), ".json")
-    clusters = [getattr(test_probe, name) for name in ("SINFO", "PBSNODES", "SUMMARY", "BARS", "SCONTROL", "PBS_PROFESSIONAL", "TORQUE")]
+    yield (
+        "rocm-smi",
+        Reader(
+            probed("rocm_smi"),
+            seeds_of(json.dumps(test_probe_gpu.ROCM), json.dumps(test_probe_gpu.AMD)),
+            ".json",
+        ),
+    )
+    clusters = [
+        getattr(test_probe, name)
+        for name in ("SINFO", "PBSNODES", "SUMMARY", "BARS", "SCONTROL", "PBS_PROFESSIONAL", "TORQUE")
+    ]
     yield "sinfo", Reader(probed("sinfo"), seeds_of(*clusters), ".txt")
     yield "Turtle addition", Reader(addition, seeds_of(ADDITION), ".ttl")
     yield "query file", Reader(query_file, seeds_of(QUERY), ".rq")
     yield "expected answer", Reader(expected_answer, seeds_of("a\tb\nx\ty\n...\nnever\nz\tz\n"), ".tsv")
-    yield "SPARQL", Reader(sparql, seeds_of(QUERY, "ASK { ?s ?p ?o }", "CONSTRUCT { ?s ?p ?o } WHERE { ?s ?p ?o }"), ".rq")
+    yield (
+        "SPARQL",
+        Reader(
+            sparql, seeds_of(QUERY, "ASK { ?s ?p ?o }", "CONSTRUCT { ?s ?p ?o } WHERE { ?s ?p ?o }"), ".rq"
+        ),
+    )
     yield "Dockerfile", Reader(linted, seeds_of(DOCKERFILE), ".dockerfile")
     yield "definition", Reader(linted, seeds_of(DEFINITION), ".def")
     yield "requirements", Reader(requirements, seeds_of(REQUIREMENTS), ".txt")
     yield "lock of packages", Reader(lock("system.lock"), seeds_of(SYSTEM_LOCK), ".lock")
     yield "lock of Python", Reader(lock("requirements.lock"), seeds_of(PYTHON_LOCK), ".lock")
     yield "wheel", Reader(imported("wheel"), wheel_seeds, ".whl")
-    yield "metadata of a wheel", Reader(imported("wheel"), seeds_of(test_importers.METADATA.format(version="2.99.1")), ".txt")
+    yield (
+        "metadata of a wheel",
+        Reader(imported("wheel"), seeds_of(test_importers.METADATA.format(version="2.99.1")), ".txt"),
+    )
     yield "archspec", Reader(imported("archspec"), archspec_seeds, ".json")
     yield "convergence", Reader(imported("convergence"), seeds_of(json.dumps(CONVERGENCE)), ".json")
     images = json.dumps([test_importers.image("a/b:2.1.0-gpu-py3", "2.1", "none")])
-    yield "MODAK's images", Reader(imported("modak", "knowledge/containers_29.json", modak_folder), seeds_of(images), ".json")
-    yield "MODAK's sites", Reader(imported("modak", "knowledge/infrastructures_2020.csv", modak_folder), seeds_of(MODAK_SITES), ".csv")
-    yield "MODAK's requests", Reader(imported("modak", "requests/two.json", modak_folder), seeds_of(json.dumps(test_modak.REQUEST)), ".json")
-    yield "MLPerf's results", Reader(imported("mlperf", "results.csv", mlperf_folder), seeds_of(f"{test_importers.HEADER}\n{MLPERF_ROW}\n"), ".csv")
+    yield (
+        "MODAK's images",
+        Reader(imported("modak", "knowledge/containers_29.json", modak_folder), seeds_of(images), ".json"),
+    )
+    yield (
+        "MODAK's sites",
+        Reader(
+            imported("modak", "knowledge/infrastructures_2020.csv", modak_folder),
+            seeds_of(MODAK_SITES),
+            ".csv",
+        ),
+    )
+    yield (
+        "MODAK's requests",
+        Reader(
+            imported("modak", "requests/two.json", modak_folder),
+            seeds_of(json.dumps(test_modak.REQUEST)),
+            ".json",
+        ),
+    )
+    yield (
+        "MLPerf's results",
+        Reader(
+            imported("mlperf", "results.csv", mlperf_folder),
+            seeds_of(f"{test_importers.HEADER}\n{MLPERF_ROW}\n"),
+            ".csv",
+        ),
+    )
     described = "systems/v4.1/Somebody/systems/a.json"
-    yield "MLPerf's systems", Reader(imported("mlperf", described, mlperf_folder), seeds_of(json.dumps(test_importers.SYSTEM)), ".json")
-    settings = ("memory_gib=64\ncpu.usable_cores=4\n", "gpus[0].driver=535.54\nglibc=2.36\n", "gpus=[{model: H100}]\n")
+    yield (
+        "MLPerf's systems",
+        Reader(
+            imported("mlperf", described, mlperf_folder), seeds_of(json.dumps(test_importers.SYSTEM)), ".json"
+        ),
+    )
+    settings = (
+        "memory_gib=64\ncpu.usable_cores=4\n",
+        "gpus[0].driver=535.54\nglibc=2.36\n",
+        "gpus=[{model: H100}]\n",
+    )
     yield "--set", Reader(set_facts, seeds_of(*settings), ".txt", of_file=False)
-    yield "--pin", Reader(pinned, seeds_of("precision=bf16\nallocator=tcmalloc\n", "threads=4\n", "compiler=eager\n"), ".txt", of_file=False)
-    yield "what-if", Reader(what_if, seeds_of("cpu.usable_cores=1\n", "memory_gib=8\ngpus[0].memory_gib=24\n"), ".txt", of_file=False)
+    yield (
+        "--pin",
+        Reader(
+            pinned,
+            seeds_of("precision=bf16\nallocator=tcmalloc\n", "threads=4\n", "compiler=eager\n"),
+            ".txt",
+            of_file=False,
+        ),
+    )
+    yield (
+        "what-if",
+        Reader(
+            what_if,
+            seeds_of("cpu.usable_cores=1\n", "memory_gib=8\ngpus[0].memory_gib=24\n"),
+            ".txt",
+            of_file=False,
+        ),
+    )
     yield "REST: plan", Reader(rest("plan"), bodies(), ".json", of_file=False)
     yield "REST: why-not", Reader(rest("why-not"), bodies(option="tcmalloc"), ".json", of_file=False)
     yield "REST: what-if", Reader(rest("what-if"), bodies(changes={"memory_gib": 8}), ".json", of_file=False)
@@ -516,5 +631,7 @@ def readers() -> Iterator[tuple[str, Reader]]:
 ARM = test_probe.ARM_CORE.format(n=0, part="0xd0c", more="")
 LSCPU_PARSABLE = "# CPU,Core,Socket,Node\n0,0,0,0\n1,1,0,0\n"
 MODAK_SITES = "name,num_nodes,desc,scheduler,mpi\negi,10,EGI,torque,openmpi\nodd,1,Odd,fairy,NULL\n"
-MLPERF_ROW = 'v4.1,Somebody,a,retinanet,5,5,10,9,11,256,100.0,"{""a"": 1}",systems/v4.1/Somebody/systems/a.json'
+MLPERF_ROW = (
+    'v4.1,Somebody,a,retinanet,5,5,10,9,11,256,100.0,"{""a"": 1}",systems/v4.1/Somebody/systems/a.json'
+)
 READERS = dict(readers())

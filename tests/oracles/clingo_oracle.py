@@ -12,9 +12,18 @@ from tests.oracles.made_up_knowledge import Meaning, Statement
 
 
 def program(domains: Mapping[str, Sequence[str]], factors: Sequence[Factor]) -> str:
-    """The problem as text: exactly one option for each decision, an integrity constraint for each prohibition, a weak constraint for each weight."""
-    atom = {(decision, option): f"take({i},{j})" for i, (decision, options) in enumerate(domains.items()) for j, option in enumerate(options)}
-    lines = [f"1 {{ {'; '.join(atom[decision, option] for option in options)} }} 1." if options else ":- ." for decision, options in domains.items()]
+    """The problem as text: exactly one option for each decision, an integrity constraint for each
+    prohibition, a weak constraint for each weight.
+    """
+    atom = {
+        (decision, option): f"take({i},{j})"
+        for i, (decision, options) in enumerate(domains.items())
+        for j, option in enumerate(options)
+    }
+    lines = [
+        f"1 {{ {'; '.join(atom[decision, option] for option in options)} }} 1." if options else ":- ."
+        for decision, options in domains.items()
+    ]
     for number, factor in enumerate(factors):
         for key in itertools.product(*(domains[decision] for decision in factor.scope)):
             weight = factor.table.get(key, factor.otherwise)
@@ -26,8 +35,11 @@ def program(domains: Mapping[str, Sequence[str]], factors: Sequence[Factor]) -> 
     return "\n".join(lines)
 
 
-def best_value(domains: Mapping[str, Sequence[str]], factors: Sequence[Factor], time_limit: float | None = None) -> int | None:
-    """The greatest sum of weights, None where nothing is feasible. Weights must fit 32 bits, which is what clingo counts with.
+def best_value(
+    domains: Mapping[str, Sequence[str]], factors: Sequence[Factor], time_limit: float | None = None
+) -> int | None:
+    """The greatest sum of weights, None where nothing is feasible. Weights must fit 32 bits, which is what
+    clingo counts with.
 
     Raises:
         TimeoutError: clingo did not finish within `time_limit` seconds.
@@ -37,9 +49,15 @@ def best_value(domains: Mapping[str, Sequence[str]], factors: Sequence[Factor], 
 
 
 def best_of(meaning: Meaning) -> tuple[int, int] | None:
-    """The best plan of a made-up knowledge base: what it is worth, and minus its departures from defaults; None where nothing is feasible."""
+    """The best plan of a made-up knowledge base: what it is worth, and minus its departures from defaults;
+    None where nothing is feasible.
+    """
     knowledge = meaning.knowledge
-    lines = [f'gives("{option.name}","{one}").' for option in knowledge.options for one in (option.name, *sorted(option.provides))]
+    lines = [
+        f'gives("{option.name}","{one}").'
+        for option in knowledge.options
+        for one in (option.name, *sorted(option.provides))
+    ]
     lines += [f'implies("{newer}","{older}").' for newer, older in sorted(knowledge.implies)]
     lines += [f'there("{one}").' for one in sorted(meaning.given)]
     lines += ["there(C) :- take(O), gives(O,C).", "there(B) :- there(A), implies(A,B)."]
@@ -48,7 +66,11 @@ def best_of(meaning: Meaning) -> tuple[int, int] | None:
         lines.append(f"1 {{ {'; '.join(_take(option.name) for option in offered)} }} 1.")
     for option in knowledge.options:
         lines += [f':- {_take(option.name)}, not there("{need}").' for need in sorted(option.needs)]
-        if meaning.refused(option) or option.name in knowledge.forbid or knowledge.pins.get(option.decision, option.name) != option.name:
+        if (
+            meaning.refused(option)
+            or option.name in knowledge.forbid
+            or knowledge.pins.get(option.decision, option.name) != option.name
+        ):
             lines.append(f":- {_take(option.name)}.")
         if knowledge.defaults[option.decision] != option.name:
             lines.append(f":~ {_take(option.name)}. [1@1,{option.name}]")
@@ -64,7 +86,10 @@ def best_of(meaning: Meaning) -> tuple[int, int] | None:
 def _companies(meaning: Meaning, statement: Statement) -> list[str]:
     """The option of a statement with each company that it is about."""
     context = meaning.context(statement).values()
-    return [", ".join(map(_take, (statement.option, *company))) for company in itertools.product(*(sorted(options) for options in context))]
+    return [
+        ", ".join(map(_take, (statement.option, *company)))
+        for company in itertools.product(*(sorted(options) for options in context))
+    ]
 
 
 def _take(option: str) -> str:
@@ -72,7 +97,9 @@ def _take(option: str) -> str:
 
 
 def _solve(text: str, time_limit: float | None) -> dict[int, int] | None:
-    """The cost of an optimal model for each priority at which something is weighed; None where there is no model."""
+    """The cost of an optimal model for each priority at which something is weighed; None where there is no
+    model.
+    """
     control = clingo.Control(["--opt-mode=opt", "--warn=no-atom-undefined"])
     control.add("base", [], text)
     control.ground([("base", [])])

@@ -1,7 +1,8 @@
-"""Made-up knowledge bases: what they say, as Turtle for the planner, and what they mean, evaluated configuration by configuration.
+"""Made-up knowledge bases: what they say, as Turtle for the planner, and what they mean, evaluated
+configuration by configuration.
 
-`meaning_of` is written from the definitions in `ontology/core.ttl` and shares nothing with the planner: it knows no factors, tables or terms, only
-whether a complete configuration is legal and what it is worth.
+`meaning_of` is written from the definitions in `ontology/core.ttl` and shares nothing with the planner: it
+knows no factors, tables or terms, only whether a complete configuration is legal and what it is worth.
 """
 
 from __future__ import annotations
@@ -88,18 +89,29 @@ class Knowledge:
         lines = [PREFIX_LINES, "<> a on:SourceFile ; prov:wasDerivedFrom <https://example.org/made-up> ."]
         lines.append('on:throughput a on:Criterion ; skos:notation "throughput" .')
         for place, (decision, default) in enumerate(self.defaults.items()):
-            lines.append(f'kb:{decision} a on:Decision ; skos:notation "{decision}" ; sh:order {place + 1} ; on:default kb:{default} .')
+            lines.append(
+                f'kb:{decision} a on:Decision ; skos:notation "{decision}" ; sh:order {place + 1} ; on:default kb:{default} .'
+            )
         for option in self.options:
             lines.append(f"kb:{option.name} a on:Option ; on:optionOf kb:{option.decision} .")
             lines += [f"kb:{option.name} on:needs {_name(need)} ." for need in sorted(option.needs)]
             lines += [f"kb:{option.name} on:provides {_name(one)} ." for one in sorted(option.provides)]
-            lines += [f'kb:{option.name} on:versionKey "{option.version_key}" .'] if option.version_key else []
+            lines += (
+                [f'kb:{option.name} on:versionKey "{option.version_key}" .'] if option.version_key else []
+            )
             lines += [f"kb:{option.name} {_FLAWS[option.flaw]} ."] if option.flaw else []
         lines += [f"{_name(newer)} on:implies {_name(older)} ." for newer, older in sorted(self.implies)]
-        lines += [f"sit:{narrower} rdfs:subClassOf sit:{wider} . sit:{wider} a on:Situation ." for narrower, wider in sorted(self.kinds_of)]
+        lines += [
+            f"sit:{narrower} rdfs:subClassOf sit:{wider} . sit:{wider} a on:Situation ."
+            for narrower, wider in sorted(self.kinds_of)
+        ]
         for i, (situation, capability) in enumerate(sorted(self.gifts)):
-            lines.append(f'on:RequestShape sh:rule rule:gift{i} . rule:gift{i} a sh:SPARQLRule , on:Derivation ; sh:order 2 ; rdfs:label "gift" ;')
-            lines.append(f'  sh:construct "CONSTRUCT {{ $this on:provides {_name(capability)} }} WHERE {{ $this a sit:{situation} }}" .')
+            lines.append(
+                f'on:RequestShape sh:rule rule:gift{i} . rule:gift{i} a sh:SPARQLRule , on:Derivation ; sh:order 2 ; rdfs:label "gift" ;'
+            )
+            lines.append(
+                f'  sh:construct "CONSTRUCT {{ $this on:provides {_name(capability)} }} WHERE {{ $this a sit:{situation} }}" .'
+            )
         for statement in (*self.conflicts, *self.effects):
             kind = "Effect" if statement.interval else "Conflict"
             lines.append(f"eff:{statement.name} a on:{kind} ; on:option kb:{statement.option} .")
@@ -107,7 +119,11 @@ class Knowledge:
             lines += [f"eff:{statement.name} on:when sit:{one} ." for one in sorted(statement.when)]
             lines += [f"eff:{statement.name} on:unverified true ."] if statement.unverified else []
             if statement.interval:
-                lines.append("eff:{} on:ratio {} ; on:low {} ; on:high {} .".format(statement.name, *statement.interval))
+                lines.append(
+                    "eff:{} on:ratio {} ; on:low {} ; on:high {} .".format(
+                        statement.name, *statement.interval
+                    )
+                )
         return "\n".join(lines)
 
 
@@ -133,7 +149,9 @@ class Meaning:
     @cached_property
     def given(self) -> frozenset[str]:
         """What the request gives by itself, and what that implies."""
-        direct = {capability for situation, capability in self.knowledge.gifts if situation in self.situations}
+        direct = {
+            capability for situation, capability in self.knowledge.gifts if situation in self.situations
+        }
         return _closed(direct, self.knowledge.implies)
 
     def refused(self, option: Option) -> bool:
@@ -149,7 +167,10 @@ class Meaning:
 
     def configurations(self) -> Iterator[Configuration]:
         """Every configuration, legal or not."""
-        offered = [[option.name for option in self.knowledge.options if option.decision == decision] for decision in self.knowledge.defaults]
+        offered = [
+            [option.name for option in self.knowledge.options if option.decision == decision]
+            for decision in self.knowledge.defaults
+        ]
         for taken in itertools.product(*offered):
             yield dict(zip(self.knowledge.defaults, taken, strict=True))
 
@@ -161,22 +182,37 @@ class Meaning:
             return False
         if any(configuration[decision] != option for decision, option in self.knowledge.pins.items()):
             return False
-        there = self.given | names | _closed({one for option in chosen for one in option.provides}, self.knowledge.implies)
+        there = (
+            self.given
+            | names
+            | _closed({one for option in chosen for one in option.provides}, self.knowledge.implies)
+        )
         if any(not option.needs <= there for option in chosen):
             return False
         return not any(
-            not conflict.unverified and conflict.when <= self.situations and conflict.option in names and self._beside(conflict, names)
+            not conflict.unverified
+            and conflict.when <= self.situations
+            and conflict.option in names
+            and self._beside(conflict, names)
             for conflict in self.knowledge.conflicts
         )
 
     def worth(self, configuration: Configuration) -> int:
         """The sum of what every chosen option is said to do in the company of the others."""
         names = set(configuration.values())
-        return sum(share for effect, share in self.shares.items() if effect.option in names and self._beside(effect, names))
+        return sum(
+            share
+            for effect, share in self.shares.items()
+            if effect.option in names and self._beside(effect, names)
+        )
 
     def preference(self, configuration: Configuration) -> tuple[int, ...]:
-        """Worth, then fewest departures from defaults, then for each decision the default, the newest version, the least name."""
-        departures = sum(configuration[decision] != default for decision, default in self.knowledge.defaults.items())
+        """Worth, then fewest departures from defaults, then for each decision the default, the newest
+        version, the least name.
+        """
+        departures = sum(
+            configuration[decision] != default for decision, default in self.knowledge.defaults.items()
+        )
         places = [-self._order(decision).index(option) for decision, option in configuration.items()]
         return (self.worth(configuration), -departures, *places)
 
@@ -191,23 +227,35 @@ class Meaning:
         return {effect: self._share(effect) for effect in self._in_force}
 
     def context(self, statement: Statement) -> dict[str, frozenset[str]]:
-        """What must stand beside a statement's option: several given options of one decision mean any of them."""
+        """What must stand beside a statement's option: several given options of one decision mean any of
+        them.
+        """
         decisions = {self.knowledge.by_name[name].decision for name in statement.given}
         return {
-            decision: frozenset(name for name in statement.given if self.knowledge.by_name[name].decision == decision) for decision in decisions
+            decision: frozenset(
+                name for name in statement.given if self.knowledge.by_name[name].decision == decision
+            )
+            for decision in decisions
         }
 
     def _order(self, decision: str) -> list[str]:
-        mine = sorted((option for option in self.knowledge.options if option.decision == decision), key=lambda option: option.name)
+        mine = sorted(
+            (option for option in self.knowledge.options if option.decision == decision),
+            key=lambda option: option.name,
+        )
         mine.sort(key=lambda option: option.version_key, reverse=True)
-        return sorted((option.name for option in mine), key=lambda name: name != self.knowledge.defaults[decision])
+        return sorted(
+            (option.name for option in mine), key=lambda name: name != self.knowledge.defaults[decision]
+        )
 
     def _beside(self, statement: Statement, names: set[str]) -> bool:
         return all(options & names for options in self.context(statement).values())
 
     @cached_property
     def _in_force(self) -> list[Statement]:
-        """Of the statements with the same option and given that hold here: that of the most specific situation, then the most certain."""
+        """Of the statements with the same option and given that hold here: that of the most specific
+        situation, then the most certain.
+        """
         holding = [effect for effect in self.knowledge.effects if effect.when <= self.situations]
         chosen = {}
         for effect in sorted(holding, key=lambda effect: (-len(effect.when), effect.width, effect.name)):
@@ -221,7 +269,10 @@ class Meaning:
             for other in self._in_force
             if other.option == effect.option
             and other is not effect
-            and all(decision in context and context[decision] <= options for decision, options in self.context(other).items())
+            and all(
+                decision in context and context[decision] <= options
+                for decision, options in self.context(other).items()
+            )
         ]
         return effect.weight - sum(self._share(other) for other in wider)
 

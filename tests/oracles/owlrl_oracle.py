@@ -1,4 +1,6 @@
-"""owlrl as an oracle for the closure: what it derives, without what holds of everything and without blank nodes."""
+"""owlrl as an oracle for the closure: what it derives, without what holds of everything and without blank
+nodes.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,12 @@ def expand(graph: rdflib.Graph) -> rdflib.Graph:
 
 
 def statements(graph: rdflib.Graph) -> set[Statement]:
-    """The statements about named things that say something: no tautologies, no axioms about OWL itself, no literal subjects."""
-    named = ((s, p, o) for s, p, o in graph if isinstance(s, rdflib.URIRef) and not isinstance(o, rdflib.BNode))
+    """The statements about named things that say something: no tautologies, no axioms about OWL itself, no
+    literal subjects.
+    """
+    named = (
+        (s, p, o) for s, p, o in graph if isinstance(s, rdflib.URIRef) and not isinstance(o, rdflib.BNode)
+    )
     return {(_text(s), _text(p), _text(o)) for s, p, o in named if not _empty(s, p, o)}
 
 

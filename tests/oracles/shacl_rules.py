@@ -1,4 +1,6 @@
-"""The rules by other engines: pyshifty, which finds the strata itself, and pySHACL, which is led through them."""
+"""The rules by other engines: pyshifty, which finds the strata itself, and pySHACL, which is led through
+them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ SH = rdflib.Namespace(PREFIXES["sh"])
 
 
 def by_shifty(data: Iterable[ox.Quad], shapes: Iterable[ox.Quad]) -> set[str]:
-    """What pyshifty concludes: N-Triples lines that the data lacks. Unsupported features of a rule are an error."""
+    """What pyshifty concludes: N-Triples lines that the data lacks. Unsupported features of a rule are an
+    error.
+    """
     given = ntriples(data)
     found = shifty.infer(given.encode(), ntriples(shapes).encode(), on_unsupported="error").graph_ntriples
     return _canonical(found) - _canonical(given)
@@ -24,13 +28,17 @@ def by_shifty(data: Iterable[ox.Quad], shapes: Iterable[ox.Quad]) -> set[str]:
 def by_pyshacl(data: Iterable[ox.Quad], shapes: Iterable[ox.Quad]) -> set[str]:
     """What pySHACL concludes: N-Triples lines that the data lacks.
 
-    pySHACL runs the rules of one shape to a fixpoint after those of another and knows no strata; so each stratum is run on its own, and where
-    several shapes share it, until nothing is added.
+    pySHACL runs the rules of one shape to a fixpoint after those of another and knows no strata; so each
+    stratum is run on its own, and where several shapes share it, until nothing is added.
     """
     graph = rdflib.Graph().parse(data=ntriples(data), format="nt")
     every_shape = rdflib.Graph().parse(data=ntriples(shapes), format="nt")
     before = set(graph)
-    orders = {rule: float(order) for rule, order in every_shape.subject_objects(SH.order) if (None, SH.rule, rule) in every_shape}
+    orders = {
+        rule: float(order)
+        for rule, order in every_shape.subject_objects(SH.order)
+        if (None, SH.rule, rule) in every_shape
+    }
     for stratum in sorted(set(orders.values())):
         some_shapes = rdflib.Graph()
         for triple in every_shape:
@@ -40,7 +48,9 @@ def by_pyshacl(data: Iterable[ox.Quad], shapes: Iterable[ox.Quad]) -> set[str]:
         size = -1
         while size < 0 or (size != len(graph) and not alone):
             size = len(graph)
-            pyshacl.shacl_rules(graph, shacl_graph=some_shapes, advanced=True, inplace=True, iterate_rules=True)
+            pyshacl.shacl_rules(
+                graph, shacl_graph=some_shapes, advanced=True, inplace=True, iterate_rules=True
+            )
     return {" ".join(term.n3() for term in triple) + " ." for triple in graph if triple not in before}
 
 

@@ -1,8 +1,9 @@
-"""SHACL as plain SPARQL: each constraint of the shapes is one SELECT over the data, which any engine can run; here the store and rdflib do.
+"""SHACL as plain SPARQL: each constraint of the shapes is one SELECT over the data, which any engine can run;
+here the store and rdflib do.
 
-The part of SHACL that the shipped shapes use (https://www.w3.org/TR/shacl/): targets by class, by node and by the objects of a property; predicate,
-alternative and inverse paths; cardinality, value type, range, text, list, pair, `sh:or`, `sh:not` (of a pattern) and SPARQL constraints. All else is
-an error.
+The part of SHACL that the shipped shapes use (https://www.w3.org/TR/shacl/): targets by class, by node and by
+the objects of a property; predicate, alternative and inverse paths; cardinality, value type, range, text,
+list, pair, `sh:or`, `sh:not` (of a pattern) and SPARQL constraints. All else is an error.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ Result = tuple[str, str, str, str, str, str]
 """Focus, path, shape, severity, value and component, as `reasoner.shapes.Violation` words them."""
 
 _SH = PREFIXES["sh"]
-_DESCRIBING = {_SH + name for name in ("property", "sparql", "path", "message", "severity", "rule", "order", "name", "description")}
+_DESCRIBING = {
+    _SH + name
+    for name in ("property", "sparql", "path", "message", "severity", "rule", "order", "name", "description")
+}
 _DESCRIBING |= {_SH + name for name in ("targetClass", "targetNode", "targetObjectsOf", "prefixes")}
 _RANGES = {"minInclusive": ">=", "minExclusive": ">", "maxInclusive": "<=", "maxExclusive": "<"}
 
@@ -36,14 +40,19 @@ def in_store(store: ox.Store) -> Select:
     def select(query: str) -> list[Row]:
         solutions: Any = store.query(query, use_default_graph_as_union=True)
         names = [variable.value for variable in solutions.variables]
-        return [{name: term for name, term in zip(names, row, strict=True) if term is not None} for row in solutions]
+        return [
+            {name: term for name, term in zip(names, row, strict=True) if term is not None}
+            for row in solutions
+        ]
 
     return select
 
 
 def in_rdflib(graph: rdflib.Graph) -> Select:
     """rdflib as an engine."""
-    return lambda query: [{str(name): term for name, term in row.asdict().items()} for row in graph.query(_prepared(query))]
+    return lambda query: [
+        {str(name): term for name, term in row.asdict().items()} for row in graph.query(_prepared(query))
+    ]
 
 
 _prepared = cache(prepareQuery)  # parsing takes rdflib longer than answering
@@ -56,7 +65,10 @@ def focus_nodes(shapes: ox.Store, select: Select) -> set[str]:
 
 def focus_nodes_by_shape(shapes: ox.Store, select: Select) -> dict[str, set[str]]:
     """For every shape with a target, the nodes that it is about."""
-    rows = {shape.value: select(f"SELECT DISTINCT ?this WHERE {{ {_focus(shapes, shape)} }}") for shape in _targeted(shapes)}
+    rows = {
+        shape.value: select(f"SELECT DISTINCT ?this WHERE {{ {_focus(shapes, shape)} }}")
+        for shape in _targeted(shapes)
+    }
     return {shape: {_text(row["this"]) for row in found} for shape, found in rows.items()}
 
 
@@ -67,16 +79,26 @@ def results(shapes: ox.Store, select: Select) -> list[Result]:
 
 def results_by_shape(shapes: ox.Store, select: Select) -> dict[str, set[Result]]:
     """For every shape with a target, its results."""
-    return {shape.value: set(_of_shape(shapes, select, shape, _focus(shapes, shape))) for shape in _targeted(shapes)}
+    return {
+        shape.value: set(_of_shape(shapes, select, shape, _focus(shapes, shape)))
+        for shape in _targeted(shapes)
+    }
 
 
 def _targeted(shapes: ox.Store) -> list[Any]:
     named = [_SH + name for name in ("targetClass", "targetNode", "targetObjectsOf")]
-    return list(dict.fromkeys(quad.subject for iri in named for quad in shapes.quads_for_pattern(None, ox.NamedNode(iri), None)))
+    return list(
+        dict.fromkeys(
+            quad.subject for iri in named for quad in shapes.quads_for_pattern(None, ox.NamedNode(iri), None)
+        )
+    )
 
 
 def _focus(shapes: ox.Store, shape: Any) -> str:
-    ways = [f"{{ ?this <{RDF_TYPE}>/<{PREFIXES['rdfs']}subClassOf>* {one} }}" for one in _values(shapes, shape, "targetClass")]
+    ways = [
+        f"{{ ?this <{RDF_TYPE}>/<{PREFIXES['rdfs']}subClassOf>* {one} }}"
+        for one in _values(shapes, shape, "targetClass")
+    ]
     ways += [f"{{ ?any {one} ?this }}" for one in _values(shapes, shape, "targetObjectsOf")]
     ways += [f"{{ VALUES ?this {{ {one} }} }}" for one in _values(shapes, shape, "targetNode")]
     return f"{{ SELECT DISTINCT ?this WHERE {{ {' UNION '.join(ways)} }} }}"
@@ -110,7 +132,14 @@ def _of_shape(shapes: ox.Store, select: Select, shape: Any, focus: str) -> Itera
         [text] = _values(shapes, inner, "select")
         query = re.sub(r"\bWHERE\s*\{", rf"\g<0> {focus} ", text.value.replace("$this", "?this"), count=1)
         for row in select(query):
-            yield _text(row["this"]), _text(row.get("path")), name, severity, _text(row.get("value")), "SPARQLConstraintComponent"
+            yield (
+                _text(row["this"]),
+                _text(row.get("path")),
+                name,
+                severity,
+                _text(row.get("value")),
+                "SPARQLConstraintComponent",
+            )
 
 
 def _violating(shapes: ox.Store, constraint: str, wanted: Any, path: str, focus: str, flags: Any) -> str:
@@ -132,9 +161,16 @@ def _violating(shapes: ox.Store, constraint: str, wanted: Any, path: str, focus:
         "nodeKind": "!isIRI(?value)" if wanted.value == _SH + "IRI" else "",
         "pattern": f"isBlank(?value) || !REGEX(STR(?value), {wanted}{', ' if flags else ''}{flags})",
         "minLength": f"isBlank(?value) || STRLEN(STR(?value)) < {wanted.value}",
-        "not": f"!isBlank(?value) && REGEX(STR(?value), {_only(shapes, wanted, 'pattern')})" if constraint == "not" else "",
-        "in": " && ".join(f"!sameTerm(?value, {one})" for one in _members(shapes, wanted)) if constraint == "in" else "",
-        **{name: f"!COALESCE(isNumeric(?value) && ?value {sign} {wanted}, false)" for name, sign in _RANGES.items()},
+        "not": f"!isBlank(?value) && REGEX(STR(?value), {_only(shapes, wanted, 'pattern')})"
+        if constraint == "not"
+        else "",
+        "in": " && ".join(f"!sameTerm(?value, {one})" for one in _members(shapes, wanted))
+        if constraint == "in"
+        else "",
+        **{
+            name: f"!COALESCE(isNumeric(?value) && ?value {sign} {wanted}, false)"
+            for name, sign in _RANGES.items()
+        },
     }[constraint]
     assert wrong
     return f"SELECT DISTINCT ?this ?value WHERE {{ {focus} ?this {path} ?value FILTER({wrong}) }}"
@@ -159,13 +195,17 @@ def _path(shapes: ox.Store, path: Any) -> str:
 def _members(shapes: ox.Store, cell: Any) -> list[Any]:
     found = []
     while not isinstance(cell, ox.NamedNode):
-        found.append(next(shapes.quads_for_pattern(cell, ox.NamedNode(PREFIXES["rdf"] + "first"), None)).object)
+        found.append(
+            next(shapes.quads_for_pattern(cell, ox.NamedNode(PREFIXES["rdf"] + "first"), None)).object
+        )
         cell = next(shapes.quads_for_pattern(cell, ox.NamedNode(PREFIXES["rdf"] + "rest"), None)).object
     return found
 
 
 def _values(shapes: ox.Store, subject: Any, name: str) -> list[Any]:
-    return sorted({quad.object for quad in shapes.quads_for_pattern(subject, ox.NamedNode(_SH + name), None)}, key=str)
+    return sorted(
+        {quad.object for quad in shapes.quads_for_pattern(subject, ox.NamedNode(_SH + name), None)}, key=str
+    )
 
 
 def _text(term: Any) -> str:
