@@ -2,9 +2,8 @@
 never changed.
 
 An observation is a file of its own in JSON-LD, so that it is an ordinary JSON object and RDF at once. It
-appears under its name only when it is
-complete and on the disk: a process that is killed while it records leaves what was there before, and no half
-of a file.
+appears under its name only when it is complete and on the disk: a process that is killed while it records
+leaves what was there before, and no half of a file.
 """
 
 from __future__ import annotations

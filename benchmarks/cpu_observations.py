@@ -5,9 +5,9 @@
 
 Every run is a process of its own, because allocators and threads are decided at its start; the variants take
 turns in rounds that begin with another one each time, and ratios are paired within a round against
-`--baseline`, which is eager fp32 with PyTorch's defaults where none is named. Rates are
-told per second and per CPU second: where others computed beside the runs (`foreign_load`), the second says
-what the first would have been. A run that fails is listed with its complaint.
+`--baseline`, which is eager fp32 with PyTorch's defaults where none is named. Rates are told per second and
+per CPU second: where others computed beside the runs (`foreign_load`), the second says what the first would
+have been. A run that fails is listed with its complaint.
 """
 
 from __future__ import annotations

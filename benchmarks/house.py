@@ -137,8 +137,7 @@ def circles(imports: Mapping[str, set[str]]) -> list[list[str]]:
     """The groups of modules that import one another, directly or through others.
 
     They are the strongly connected components of the graph of imports, by Tarjan's algorithm (SIAM J. Comput.
-    1,
-    1972): a depth-first search numbers the modules, and `low` is the lowest number that a module reaches.
+    1, 1972): a depth-first search numbers the modules, and `low` is the lowest number that a module reaches.
     """
     index: dict[str, int] = {}
     low: dict[str, int] = {}

@@ -2,8 +2,8 @@
 
 `cases.yaml` holds those of the shipped knowledge; a file of that name in a folder of additions holds those of
 the additions. Its `targets` and `workloads` are known ones with some facts changed (`from`, `set`), its
-`sites` are whole; a request is one line: a target, a workload, and what is
-wished for: `numerics=`, `allow=OPTION`, `site=`, and `DECISION=OPTION` for what is asked to be taken.
+`sites` are whole; a request is one line: a target, a workload, and what is wished for: `numerics=`,
+`allow=OPTION`, `site=`, and `DECISION=OPTION` for what is asked to be taken.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """Tables of facts: `NAME.csv` holds what differs from row to row, and the template `NAME.ttl.j2` beside it
-writes each row as Turtle. The template
-declares no prefixes: those of the knowledge base hold.
+writes each row as Turtle. The template declares no prefixes: those of the knowledge base hold.
 
 A cell may hold several values, with `; ` between them. A cell is plain text: no quotation marks, backslashes
 or line breaks.

@@ -2,8 +2,8 @@
 
 One resolver for every file, flag and call. A thing is found by its `skos:notation`, the last part of its IRI,
 its IRI (whole or with a prefix), its `rdfs:label` or a `skos:altLabel`, whatever the case and whether its
-words are divided by `-`, `_` or a blank. A `skos:hiddenLabel` is no name of the
-thing, but what those write who mean it: it leads to a suggestion.
+words are divided by `-`, `_` or a blank. A `skos:hiddenLabel` is no name of the thing, but what those write
+who mean it: it leads to a suggestion.
 """
 
 from __future__ import annotations
@@ -306,8 +306,7 @@ class Names:
 
     def _hidden_elsewhere(self, text: str) -> Iterator[str]:
         """Resources of the classes that say how they are named (skos:scopeNote) of which the text is what
-        people write who mean them, or all of whose
-        words they have: `H100` of an H100 PCIe."""
+        people write who mean them, or all of whose words they have: `H100` of an H100 PCIe."""
         classes = {
             quad.subject.value
             for quad in self._store.quads_for_pattern(None, _SCOPE, None, None)

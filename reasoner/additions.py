@@ -1,9 +1,8 @@
 """Which of a user's additions can stand: a bad one is refused with its reason, and the rest stands.
 
 An addition is refused that cannot be read, that breaks a shape, whose rules cannot be run, that contradicts
-what is known, or with which planning no
-longer works: on every shipped target with every shipped workload, the rules are run and the choice is made
-once.
+what is known, or with which planning no longer works: on every shipped target with every shipped workload,
+the rules are run and the choice is made once.
 """
 
 from __future__ import annotations

@@ -4,9 +4,8 @@ SPARQL says "all" as "there is none that is missing", and a store answers that b
 again for each request. What things ask for is fixed with the knowledge base, so it is looked up once: things
 that ask for the same are kept together, and what holds for a request is compared with that. It is the
 division of relational algebra (E. F. Codd, Relational completeness of data base sublanguages, 1972). The
-rule's text
-remains its meaning: other engines run it as it stands, and so does this one wherever a request says something
-itself of what is divided.
+rule's text remains its meaning: other engines run it as it stands, and so does this one wherever a request
+says something itself of what is divided.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ class Observed:
         fewest options from `taken`.
 
         A job is the same by what is stated of it. A run of which only the workload's name is told, such as a
-        shipped one, was of what the knowledge
-        base knows by that name: a job of that name with another batch is another one.
+        shipped one, was of what the knowledge base knows by that name: a job of that name with another batch
+        is another one.
         """
         cpu = request.target.facts.get("cpu") or {}
         microarchitecture, cores = cpu.get("microarchitecture"), cpu.get("usable_cores")

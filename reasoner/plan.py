@@ -175,9 +175,8 @@ class Plan:
         requirements: what became of each of the script's own requirements: `{asked, where, written, because,
             remark}`.
         request: the whole question that the plan answers (see `kb.request.Request.to_json`); empty where it
-            was
-            not kept: older versions kept none, and a plan for what MPI starts is asked for by a request to
-            MODAK.
+            was not kept: older versions kept none, and a plan for what MPI starts is asked for by a request
+            to MODAK.
     """
 
     plan_id: str

@@ -1,8 +1,8 @@
 """What a plan is expected to reach, and what the best other plans would.
 
 A configuration's throughput is a baseline, measured or None, times the product of its effects. The interval
-of a product of ratios is that of a sum
-of independent logarithms: what each may lie below its value adds in quadrature, and what it may lie above.
+of a product of ratios is that of a sum of independent logarithms: what each may lie below its value adds in
+quadrature, and what it may lie above.
 """
 
 from __future__ import annotations

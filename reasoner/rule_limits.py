@@ -3,9 +3,8 @@ things.
 
 Engines give the focus node to a query in two ways: they replace `$this` everywhere, or they join its value.
 Where the two differ (SHACL bars most of it, https://www.w3.org/TR/shacl/#pre-binding), a rule would conclude
-other things here than there. And what a rule concludes must rest on what its
-patterns find, and on nothing else: not on the hour, on chance, on how many there are, or on the order of
-rows.
+other things here than there. And what a rule concludes must rest on what its patterns find, and on nothing
+else: not on the hour, on chance, on how many there are, or on the order of rows.
 """
 
 from __future__ import annotations

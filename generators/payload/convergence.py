@@ -6,8 +6,8 @@ fp32.
 
 The runs are paired by seed: the same initial weights, the same order of samples. The precision holds where
 the mean difference of the validation accuracies is no worse than the margin and every run reaches the quality
-that the catalogue states for the network.
-Exit code 0: it holds; 1: it does not, or a run failed; 2: the request is wrong.
+that the catalogue states for the network. Exit code 0: it holds; 1: it does not, or a run failed; 2: the
+request is wrong.
 """
 
 from __future__ import annotations

@@ -62,11 +62,9 @@ def report(said: list[str]) -> dict:
 
     Returns:
         `isa`: the instruction set that oneDNN uses, in its words. `kernels`: how often each kind of computing
-            kernel ran in which format, such as
-        `convolution bf16`. `implementations`: their names. `layouts`: memory layouts of the inputs of
-        convolutions, in oneDNN's letters (`acdb` is
-        channels last). `openmp`: the settings that the OpenMP runtime works with. A library that is not used
-        says nothing.
+        kernel ran in which format, such as `convolution bf16`. `implementations`: their names. `layouts`:
+        memory layouts of the inputs of convolutions, in oneDNN's letters (`acdb` is channels last). `openmp`:
+        the settings that the OpenMP runtime works with. A library that is not used says nothing.
     """
     found: dict = {
         "isa": "",

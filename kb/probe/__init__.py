@@ -51,8 +51,7 @@ def probe(
     """Probe a machine.
 
     Without a dump and without `via` it is this machine, in a few milliseconds and without the network. A dump
-    describes another machine, so
-    nothing of this one is mixed in: what the dumps do not tell is null.
+    describes another machine, so nothing of this one is mixed in: what the dumps do not tell is null.
 
     Args:
         cpuinfo: a file with /proc/cpuinfo or lscpu's output.

@@ -47,9 +47,8 @@ def smallest_relaxations(
     """All sets of the least number of changeable factors without which the problem is feasible.
 
     Whatever makes the problem feasible must break every conflict in it. So from a conflict found, one
-    changeable factor at a time is given up, and
-    what remains is looked at again: breadth first, which meets the smallest sets first and misses none of
-    them.
+    changeable factor at a time is given up, and what remains is looked at again: breadth first, which meets
+    the smallest sets first and misses none of them.
 
     Args:
         may_change: whether a factor may be given up.
