@@ -14,7 +14,7 @@ from typing import Any
 
 from generators.bundle import write_bundle
 from kb.errors import RunFailed
-from kb.probe import probe
+from kb.probe.machine import probe
 from kb.target import Target
 from kb.workload import Workload, load_workload
 from reasoner.plan import Plan

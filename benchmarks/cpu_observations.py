@@ -24,7 +24,7 @@ from typing import Any
 
 from bench import process
 from bench.statistics import paired_ratio
-from kb.probe import probe
+from kb.probe.machine import probe
 
 TRAIN = Path(__file__).resolve().parent.parent / "generators" / "payload" / "train.py"
 TCMALLOC = {"LD_PRELOAD": "libtcmalloc_minimal.so.4"}

@@ -219,7 +219,7 @@ def load_target(text: str, store: KnowledgeStore | None = None, where: str = "ta
         BadInput: the name is unknown, or the file is missing, malformed, or breaks the shape of targets.
     """
     if folded(text) == LOCAL:
-        from kb.probe import probe
+        from kb.probe.machine import probe
 
         return probe()
     if user_files.looks_like_file(text):

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 
 from kb.errors import BadInput, OntuneError, RunFailed
 from kb.probe import (
-    _from_raw,
     collect,
     cores,
     cpu,
@@ -29,12 +28,12 @@ from kb.probe import (
     memory,
     mpi,
     node,
-    probe,
     recognised,
     registry,
     scheduler,
     storage,
 )
+from kb.probe.machine import _from_raw, probe
 
 SPEC = importlib.util.find_spec("archspec")
 assert SPEC is not None and SPEC.origin is not None
@@ -439,7 +438,7 @@ def test_this_machine_is_probed_without_heavy_modules() -> None:
 def test_affinity_limits_the_usable_cores() -> None:
     code = """
 import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from kb.probe import probe; print(probe().facts["cpu"]["usable_cores"])
+from kb.probe.machine import probe; print(probe().facts["cpu"]["usable_cores"])
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "1"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from kb.errors import NoFeasiblePlan
-from kb.probe import probe
+from kb.probe.machine import probe
 from kb.workload import load_workload
 from tests.reported import REPORTS, asked, reasoner, said
 

@@ -13,7 +13,7 @@ import pytest
 from kb import paths
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
-from kb.probe import probe
+from kb.probe.machine import probe
 from kb.target import load_target
 from kb.terms import on
 from kb.workload import load_workload

@@ -64,7 +64,7 @@ def probe(
     ] = "table",
 ) -> None:
     """Describe this machine, or the one whose dumps are given, as facts. Without --network nothing leaves the machine."""
-    from kb.probe import probe as run_probe
+    from kb.probe.machine import probe as run_probe
 
     target = run_probe(
         cpuinfo=cpuinfo,

@@ -148,7 +148,7 @@ def target_turtle(world: World) -> list[bytes]:
 
 def probed(which: str) -> Callable[[World, Path], object]:
     def read(world: World, path: Path) -> object:
-        from kb.probe import probe
+        from kb.probe.machine import probe
 
         dumps: dict[str, Any] = {which: path}
         target = probe(**dumps)
