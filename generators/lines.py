@@ -36,8 +36,8 @@ class Origin:
     """A part of a plan that lines of generated files come from.
 
     Attributes:
-        kind: `option`, or `request` (workload and wishes), `fact` (of the target) or `plan` (its
-            identifiers).
+        kind: `option`, or `request` (workload and wishes), `fact` (of the target), `site` (its conditions) or
+            `plan` (its identifiers).
         name: `decision=option`, or the path to the part, such as `workload: parameters: batch`.
         value: the part's value, as text; empty for an option.
     """
@@ -200,7 +200,7 @@ def _changed(plan: Plan) -> Iterator[tuple[Origin, list[Plan]]]:
         ways = [(), *((other,) for other in _otherwise(taken))]
         changed = [dataclasses.replace(plan, decisions=(*before, *way, *behind)) for way in ways]
         yield Origin("option", f"{taken.decision}={taken.option}"), changed
-    for key, kind in (("workload", "request"), ("target", "fact")):
+    for key, kind in (("workload", "request"), ("target", "fact"), ("site", "site")):
         for path, value, without in _parts(getattr(plan, key)):
             others = [_replaced(getattr(plan, key), path, _another(value)), without]
             name = ": ".join((key, *path))

@@ -16,6 +16,7 @@ import pytest
 from generators.bundle import write_bundle
 from generators.lines import WrittenLine, explain, find, lines_of
 from kb.errors import BadInput
+from kb.site import complete_site
 from kb.target import load_target
 from kb.workload import load_workload
 from reasoner.plan import Plan
@@ -151,3 +152,12 @@ def test_the_module_of_a_users_script_is_explained(tmp_path: Path) -> None:
     (line,) = find(plan, "'precision': 'bf16',")
     assert (line.file, of(line)) == ("workload/ontune_settings.py", {"precision=bf16", "workload: script"})
     assert {"workload: script"} <= of(find(plan, '"$python" "$here/workload/"train.py')[0])
+
+
+def test_a_line_that_the_site_asks_for_is_traced_to_the_site() -> None:
+    site = complete_site({"account": "p42", "scheduler": "slurm"}, "test")
+    plan = planned("mnist-cnn", "eos-h100", site=site)
+    (line,) = find(plan, "#SBATCH --account=p42", [])
+    assert "site: account" in of(line)
+    found = explain(reasoner(), "#SBATCH --account=p42", plan)
+    assert ["p42" in premise["conclusion"] for premise in found["premises"]] == [True]
