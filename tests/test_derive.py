@@ -82,9 +82,8 @@ def test_deriving_for_a_request_alone_is_the_closure_with_it(requests: list[list
     alone = [deriver.derive(facts) for facts in requests]
 
     together = KnowledgeStore()
-    for source in shipped_sources():
-        if source.path.suffix == ".ttl":
-            together.load_source(source)
+    together.load_sources(shipped_sources())
+    together.complete()
     for number, facts in enumerate(requests):
         together.add(renamed(facts, number))
     close(together.store, ox.NamedNode(FILE + "closure"))

@@ -5,11 +5,13 @@ Apptainer's and hadolint's parsers accept.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -152,25 +154,32 @@ def test_nodes_and_tasks_that_would_do_the_same_again_are_refused() -> None:
 
 @pytest.mark.slow
 @pytest.mark.apptainer
+def test_foreign_parsers_take_the_recipes_of_plans(apptainer: Apptainer, tmp_path: Path) -> None:
+    """Of each target with one workload, so that each workload has its turn; the long campaign takes all."""
+    workloads = itertools.cycle(workload_names(reasoner().store))
+    foreign_parsers_take(zip(target_names(reasoner().store), workloads, strict=False), apptainer, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.apptainer
 def test_foreign_parsers_take_the_recipes_of_every_plan(apptainer: Apptainer, tmp_path: Path) -> None:
     targets, workloads = target_names(reasoner().store), workload_names(reasoner().store)
     assert len(targets) >= 20
     assert len(workloads) >= 6
-    for target in targets:
-        for workload in workloads:
-            bundle = write_bundle(
-                planned(workload, target),
-                tmp_path / f"{target}-{workload}",
-                formats=("apptainer", "dockerfile"),
-            )
-            smells = {
-                smell.rule for name in ("ontune.def", "Dockerfile") for smell in lint(bundle.folder / name)
-            }
-            assert smells <= {"base-without-digest"}, f"{workload} on {target}"
-            command = [apptainer.program, "build", "--fakeroot", "--force", "never.sif", "ontune.def"]
-            unreachable = {**os.environ, "https_proxy": "http://127.0.0.1:9"}
-            done = subprocess.run(
-                command, cwd=bundle.folder, capture_output=True, text=True, check=False, env=unreachable
-            )
-            assert "conveyor failed to get" in done.stderr, f"{workload} on {target}: {done.stderr[-500:]}"
-    assert hadolint(*sorted(tmp_path.glob("*/Dockerfile"))) == []
+    foreign_parsers_take(itertools.product(targets, workloads), apptainer, tmp_path)
+
+
+def foreign_parsers_take(asked: Iterable[tuple[str, str]], apptainer: Apptainer, folder: Path) -> None:
+    """Apptainer, this project's rules and hadolint, each for the recipes of the plan for a target and a workload."""
+    for target, workload in asked:
+        formats = ("apptainer", "dockerfile")
+        bundle = write_bundle(planned(workload, target), folder / f"{target}-{workload}", formats=formats)
+        smells = {smell.rule for name in ("ontune.def", "Dockerfile") for smell in lint(bundle.folder / name)}
+        assert smells <= {"base-without-digest"}, f"{workload} on {target}"
+        command = [apptainer.program, "build", "--fakeroot", "--force", "never.sif", "ontune.def"]
+        unreachable = {**os.environ, "https_proxy": "http://127.0.0.1:9"}
+        done = subprocess.run(
+            command, cwd=bundle.folder, capture_output=True, text=True, check=False, env=unreachable
+        )
+        assert "conveyor failed to get" in done.stderr, f"{workload} on {target}: {done.stderr[-500:]}"
+    assert hadolint(*sorted(folder.glob("*/Dockerfile"))) == []

@@ -196,6 +196,7 @@ def test_the_time_to_few_samples_does_not_pay_for_compilation(
     observed = {
         "id": "urn:uuid:1",
         "workload": "job",
+        "workload_facts": load_workload(str(file)).to_json(),
         "microarchitecture": "zen5",
         "cores": 2,
         "outcome": "done",

@@ -36,7 +36,7 @@ from reasoner.reasoner import Reasoner, make_request
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = [("zen5-virtual", "mnist-cnn"), ("eos-h100", "resnet50"), ("mi300x-8", "transformer")]
-ASKED = 3  # options of each decision that the quick run asks about
+ASKED = 2  # options of each decision that the quick run asks about
 REFUSED: list[tuple[str, str, dict[str, Any]]] = [
     ("eos-h100", "mnist-cnn", {"pins": {"precision": "fp8"}}),
     ("eos-h100", "mnist-cnn", {"pins": {"precision": "bf16"}, "numerics": "exact"}),

@@ -166,7 +166,7 @@ def observation(world: World, path: Path) -> object:
     from kb.observations import OwnObservations
 
     with contextlib.redirect_stderr(io.StringIO()):
-        return list(load(path.parent)), OwnObservations(path.parent).at("mlp", "zen5", 2)
+        return list(load(path.parent)), OwnObservations(path.parent).at("mlp", "", "zen5", 2)
 
 
 def observation_seeds(world: World) -> list[bytes]:
