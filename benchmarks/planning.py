@@ -192,9 +192,8 @@ def plan_here(folder: Path, plans: int) -> None:
     """What a process of `growth` does: opens what is compiled, and makes a turn's plans for each line on
     standard input.
     """
-    os.sched_setaffinity(
-        0, {max(os.sched_getaffinity(0))}
-    )  # two processes in turns would else hand each other's caches around
+    # Two processes in turns would else hand each other's caches around.
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     start = time.perf_counter()
     reasoner = Reasoner([folder / "additions"])
     _say({"open_s": time.perf_counter() - start})

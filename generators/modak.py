@@ -197,9 +197,8 @@ def _indented(text: str, where: str) -> dict[str, Any]:
     body = re.sub(r"^\s*optimi[sz]ation\b[^:\n]*:\s*\n", "", text, count=1)
     if body == text:
         raise BadInput(f"{where}:1", "no optimisation description", expected="optimization NAME:")
-    spaced = re.sub(
-        r'^([ \t]*[\w-]+:)(?=")', r"\1 ", body.expandtabs(4), flags=re.MULTILINE
-    )  # the editor lets `key:"value"` pass
+    # The editor lets `key:"value"` pass.
+    spaced = re.sub(r'^([ \t]*[\w-]+:)(?=")', r"\1 ", body.expandtabs(4), flags=re.MULTILINE)
     first_line = text[: len(text) - len(body)].count("\n")
     return {"optimisation": yaml_of("\n" * first_line + spaced, where)}
 

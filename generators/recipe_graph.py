@@ -98,9 +98,8 @@ def _facts(node: str, line: Line, lines: list[Line]) -> Iterator[tuple[str, str,
     if line.section == "header" and line.key == "from" and _pulled(line, lines):
         yield node, "role", "base"
         yield node, "baseName", line.text
-    text = (
-        re.sub(r"^(?:--\S+\s+)*", "", line.text) if line.section == "run" else line.text
-    )  # options of the instruction
+    # Options of the instruction.
+    text = re.sub(r"^(?:--\S+\s+)*", "", line.text) if line.section == "run" else line.text
     for place, words in enumerate(commands(text)):
         if runs:
             yield from _command(node, f"{node}/command/{place:03}", words)

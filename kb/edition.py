@@ -71,9 +71,8 @@ def read_edition(path: Path) -> Edition:
         raise BadInput(str(path), problem, expected="`ontune kb export --format trig`")
     if not len(store):
         raise BadInput(str(path), "states nothing", expected=_EXPECTED)
-    complete(
-        store
-    )  # else what one state states, and the other leaves out because it follows, would be a difference
+    # Else what one state states, and the other leaves out because it follows, would be a difference.
+    complete(store)
     texts = {name: text for name, (text, _) in sources.items() if name.endswith((".ru", ".rq"))}
     return Edition(str(path), version_in(store), store, path.suffix == ".whl" or _is_checkout(path), texts)
 

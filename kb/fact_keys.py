@@ -345,9 +345,8 @@ def _named(key: Key, value: Any, names: Names, where: str, path: str) -> Any:
     if key.many and isinstance(value, list):
         one = replace(key, many=False)
         elements = [_named(one, element, names, where, f"{path}[{n}]") for n, element in enumerate(value)]
-        return (
-            sorted(set(elements)) if key.names or key.spelling else elements
-        )  # a set has no order and holds nothing twice
+        # A set has no order and holds nothing twice.
+        return sorted(set(elements)) if key.names or key.spelling else elements
     if key.members and isinstance(value, dict):
         below = {name: f"{path}.{name}" if path else name for name in value}
         return {

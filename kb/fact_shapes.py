@@ -38,9 +38,8 @@ def _check(turtle: str, where: str, module: str, shapes: str) -> None:
         )
         if inside:
             key = key.replace("[]", f"[{inside[1]}]")
-        given = (
-            "" if found.value.strip("<>") == found.focus else found.value
-        )  # what is missing is blamed on the resource
+        # What is missing is blamed on the resource.
+        given = "" if found.value.strip("<>") == found.focus else found.value
         problem = f"has the value {_shown(given)}" if given else "does not fit"
         raise BadInput(where, f"key '{key}' {problem}", expected=found.expected)
 

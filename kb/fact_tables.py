@@ -47,9 +47,11 @@ def turtle_of_rows(table: str, name: str, template_of: Callable[[str], str], whe
         BadInput: as `turtle_of_table`.
     """
     import jinja2
+
+    # What comes from elsewhere is compared too, and must run nothing.
     from jinja2.sandbox import (
         ImmutableSandboxedEnvironment,
-    )  # what comes from elsewhere is compared too, and must run nothing
+    )
 
     rows = files.csv_of(table, where)
     for line, row in enumerate(rows, start=2):

@@ -126,9 +126,8 @@ def _ask(endpoint: str, text: str, format: str) -> bytes:
     client = SPARQLWrapper(endpoint, returnFormat=format)
     client.setMethod(POST)
     client.setTimeout(seconds)
-    client.setQuery(
-        f"{prologue} {_COMMENT.sub('', with_whole_names(text))}"
-    )  # the client takes a word in a comment for the kind of query
+    # The client takes a word in a comment for the kind of query.
+    client.setQuery(f"{prologue} {_COMMENT.sub('', with_whole_names(text))}")
     if authorization := _authorization(endpoint):
         client.addCustomHttpHeader("Authorization", authorization)
     try:

@@ -397,9 +397,8 @@ def test_what_was_added_is_listed_and_removed_by_name(
     assert (kept / "mine.rq").exists()  # all of them or none
     assert run("kb", "remove", "option.ttl", "runs") == 0
     said = capsys.readouterr().err
-    assert (
-        f"removed: {kept / 'option.ttl'}" in said and f"refused: {elsewhere}: " in said
-    )  # what rested on it
+    # What rested on it.
+    assert f"removed: {kept / 'option.ttl'}" in said and f"refused: {elsewhere}: " in said
     left = listed()
     assert left.keys() == {str(kept / "mine.rq"), elsewhere} and "in force" not in left[elsewhere][1]
     assert not any((home / "data" / "tables").iterdir())

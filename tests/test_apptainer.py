@@ -203,9 +203,8 @@ def test_an_image_whose_base_is_made_at_the_build_trains(
     plans.make_wheel(tmp_path, "fastnet", "2.0", module="NAME = 'fastnet'\n")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv(
-        "ONTUNE_CACHE_HOME", str(tmp_path / "cache")
-    )  # an image of an earlier run would prove nothing
+    # An image of an earlier run would prove nothing.
+    monkeypatch.setenv("ONTUNE_CACHE_HOME", str(tmp_path / "cache"))
     plan = plans.tiny("fastnet", "2.0", script=str(tmp_path / "train.py"))
     made = plans.taken("image_source", "debootstrap", plans.application("image", "Bootstrap", "debootstrap"))
     plan = dataclasses.replace(

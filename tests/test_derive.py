@@ -76,9 +76,8 @@ def renamed(quads: list[ox.Quad], number: int) -> list[ox.Quad]:
 def test_deriving_for_a_request_alone_is_the_closure_with_it(requests: list[list[ox.Quad]]) -> None:
     snapshot, _ = compile_sources(shipped_sources())
     rules = load_rules(snapshot)
-    deriver = Deriver(
-        snapshot, rules
-    )  # one for all, so that what it remembers of one request must not show in another
+    # One for all, so that what it remembers of one request must not show in another.
+    deriver = Deriver(snapshot, rules)
     alone = [deriver.derive(facts) for facts in requests]
 
     together = KnowledgeStore()
@@ -87,9 +86,8 @@ def test_deriving_for_a_request_alone_is_the_closure_with_it(requests: list[list
     for number, facts in enumerate(requests):
         together.add(renamed(facts, number))
     close(together.store, ox.NamedNode(FILE + "closure"))
-    run_rules(
-        together, rules
-    )  # stratum by stratum: what a request provides implies more, by a rule that asks no request
+    # Stratum by stratum: what a request provides implies more, by a rule that asks no request.
+    run_rules(together, rules)
 
     for number, one in enumerate(alone):
         assert concluded(one) == concluded(derived_in(together, ox.NamedNode(f"{REQUEST.value}-{number}")))

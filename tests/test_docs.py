@@ -103,9 +103,8 @@ def test_the_python_reference_shows_what_python_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    text = PYTHON.read_text(encoding="utf-8").replace(
-        "```", ""
-    )  # a fence behind an example is no output of it
+    # A fence behind an example is no output of it.
+    text = PYTHON.read_text(encoding="utf-8").replace("```", "")
     examples = doctest.DocTestParser().get_doctest(text, {}, "python.md", str(PYTHON), 0)
     done = doctest.DocTestRunner().run(examples)
     assert (done.failed, done.attempted > 15) == (0, True), capsys.readouterr().out

@@ -92,8 +92,7 @@ def test_without_it_a_plan_or_a_why_not_is_another(name: str) -> None:
 
 @pytest.mark.parametrize("name", [prefixed(rule.iri) for rule in whole().rules if not rule.per_request])
 def test_compiled_without_a_rule_that_asks_no_request_a_plan_is_another(name: str) -> None:
-    reasoner = Reasoner(
-        store=compile_without([name], [])
-    )  # what other rules have concluded from its conclusions is gone as well
+    # What other rules have concluded from its conclusions is gone as well.
+    reasoner = Reasoner(store=compile_without([name], []))
     line = ELSEWHERE.get(name, ANYWHERE)
     assert told(reasoner, line) != told_by_all(line), f"{name} weighs nothing on {line}: {REMEDY}"

@@ -17,12 +17,13 @@ from kb.workload import Workload, load_workload, workload_names
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
 
+# As the documents state it, against which the knowledge is held.
 ORDER = (
     "bitwise",
     "exact",
     "mixed",
     "lossy",
-)  # as the documents state it, against which the knowledge is held
+)
 NETWORKS = ("mnist-cnn", "transformer")
 TF32_OFF = {
     ("env", "NVIDIA_TF32_OVERRIDE", "0"),

@@ -40,11 +40,12 @@ def check(
     assert (f"x {ratio['value']:.2f} (" if ratio["value"] is not None else ratio["reason"]) in text
     left_alone = {taken.option for taken in plan.decisions if not departs(taken)}
     for part in ratio["parts"]:
+        # What was left alone brings nothing.
         assert not left_alone & set(part["options"].values()), (
             target,
             workload,
             part,
-        )  # what was left alone brings nothing
+        )
         assert all(option in text for option in part["options"].values())
     for taken in plan.decisions:
         assert not departs(taken) or f"{taken.decision} {taken.option}" in text, (

@@ -655,9 +655,8 @@ def test_a_processor_of_several_kinds_of_cores_is_none_of_them() -> None:
         8,
         "ARM",
     )
-    assert (
-        "asimddp" in found["features"] and "uscat" not in found["features"]
-    )  # a program may come to run on any core
+    # A program may come to run on any core.
+    assert "asimddp" in found["features"] and "uscat" not in found["features"]
     listed = cpu.facts(cpuinfo.parse(LSCPU_OF_TWO_KINDS, "lscpu"))
     assert (listed["isa_level"], listed["microarchitecture"], listed["cores"]) == ("aarch64", None, 8)
     assert listed["physical_cores"] is None and listed["model"] is None

@@ -20,9 +20,8 @@ def test_vllm_19906_a_geforce_of_this_year_gets_a_cuda_build_that_has_code_for_i
     assert plan.option("wheel").endswith(("-cu128", "-cu129", "-cu130"))
     with pytest.raises(NoFeasiblePlan) as refusal:
         reasoner().plan(*question, framework="pytorch", pins={"framework_release": "torch-2.5.1"})
-    assert "12.8" in str(refusal.value) or "12.0" in str(
-        refusal.value
-    )  # what the card needs, or what no build of 2.5.1 has
+    # What the card needs, or what no build of 2.5.1 has.
+    assert "12.8" in str(refusal.value) or "12.0" in str(refusal.value)
     answer = reasoner().why_not("torch-2.14.1-rocm7.14", *question, framework="pytorch")
     assert answer["status"] == "conflict" and "needs an AMD GPU" in said(answer["reasons"])
 

@@ -213,9 +213,8 @@ def test_a_release_that_nobody_knows_is_bad_input_with_those_that_are() -> None:
     assert "requirements.txt:1: no release of torch that is known meets 'torch==1.9'; expected 1.1" in str(
         refusal.value
     )
-    assert "torch==1.9" in written(
-        planned(["torch==1.9"], framework="tensorflow")
-    )  # a tool beside the framework is the script's affair
+    # A tool beside the framework is the script's affair.
+    assert "torch==1.9" in written(planned(["torch==1.9"], framework="tensorflow"))
 
 
 def test_the_framework_is_the_one_that_the_requirements_name() -> None:

@@ -384,9 +384,8 @@ def test_docker_builds_and_runs_what_auto_is_given(tmp_path: Path, monkeypatch: 
         123,
         [],
     )
-    assert (
-        f"{tmp_path}/memory/pip.conf" in Path(built.log).read_text()
-    )  # the builder's settings have reached the build
+    # The builder's settings have reached the build.
+    assert f"{tmp_path}/memory/pip.conf" in Path(built.log).read_text()
     assert runner.prepare(bundle) == built
     ended = runner.run(bundle, ["--windows", "2"], tmp_path / "result.json", 1)
     assert (

@@ -62,12 +62,10 @@ def test_what_contradicts_a_setting_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     assert libraries.contradictions(only_single, {"precision": "bf16"}) == [
         "precision=bf16, and no kernel computed in it: matmul fp32"
     ]
-    assert (
-        libraries.contradictions(only_single | {"isa": "Intel AVX2"}, {"precision": "bf16"}) == []
-    )  # such a processor has none
-    assert (
-        libraries.contradictions(found | {"kernels": {}}, {"precision": "bf16"}) == []
-    )  # no kernel of oneDNN ran at all
+    # Such a processor has none.
+    assert libraries.contradictions(only_single | {"isa": "Intel AVX2"}, {"precision": "bf16"}) == []
+    # No kernel of oneDNN ran at all.
+    assert libraries.contradictions(found | {"kernels": {}}, {"precision": "bf16"}) == []
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     assert libraries.contradictions(found, {}) == ["OMP_WAIT_POLICY=active, and OpenMP works with PASSIVE"]
     monkeypatch.setenv("OMP_WAIT_POLICY", "passive")

@@ -18,9 +18,8 @@ from collections.abc import Iterator
 _ASKING = {"ONEDNN_VERBOSE": "1", "OMP_DISPLAY_ENV": "TRUE"}
 _COMPUTING = ("convolution", "deconvolution", "matmul", "inner_product", "gemm_api", "rnn")
 _FORMATS = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
-_SOURCE = re.compile(
-    r"\bsrc(?:_layer|_iter)?[:_](f32|bf16|f16):\w*:\w*:(\w*)"
-)  # data type, flags, kind, layout
+# Data type, flags, kind, layout.
+_SOURCE = re.compile(r"\bsrc(?:_layer|_iter)?[:_](f32|bf16|f16):\w*:\w*:(\w*)")
 _OURS = re.compile(
     r"^(onednn_verbose,|OPENMP DISPLAY ENVIRONMENT|\s*(\[host\] )?_?(OMP|GOMP|KMP|OPENMP)\w*\s*=)"
 )

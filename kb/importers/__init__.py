@@ -75,9 +75,8 @@ def import_source(name: str, path: Path) -> ImportReport:
         raise BadInput(str(path), "no such file or folder")
     try:
         report = IMPORTERS[name](path)
-        files.turtle_of(
-            report.turtle, str(path), path.resolve().as_uri()
-        )  # what is made of a foreign text must be Turtle
+        # What is made of a foreign text must be Turtle.
+        files.turtle_of(report.turtle, str(path), path.resolve().as_uri())
     except OntuneError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, SyntaxError) as error:

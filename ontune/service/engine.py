@@ -107,9 +107,8 @@ class Engine:
         async with self._starting:
             fresh = await self._fresh()
             self._current = fresh
-        await asyncio.sleep(
-            self._query_limits.seconds
-        )  # who is being answered over the old state is answered to the end
+        # Who is being answered over the old state is answered to the end.
+        await asyncio.sleep(self._query_limits.seconds)
         old.server.stop()
 
     async def stop(self) -> None:

@@ -67,9 +67,8 @@ def die_with_parent() -> None:
 
 def _be_worker(connection: socket.socket, work: Work) -> None:
     try:
-        signal.signal(
-            signal.SIGCHLD, signal.SIG_DFL
-        )  # who plans for this machine starts programs to probe it
+        # Who plans for this machine starts programs to probe it.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         die_with_parent()
         work(connection)
     finally:

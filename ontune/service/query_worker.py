@@ -40,9 +40,8 @@ class QueryWorker:
     def __init__(self, store: KnowledgeStore) -> None:
         self._store = store.store
         with contextlib.suppress(BadInput):
-            refuse_federation(
-                "ASK { SERVICE <urn:x> { } }", "query"
-            )  # loads rdflib now: later no file can be opened
+            # Loads rdflib now: later no file can be opened.
+            refuse_federation("ASK { SERVICE <urn:x> { } }", "query")
 
     def work(self, connection: socket.socket) -> None:
         """Answer what comes over `connection` until it is closed."""
