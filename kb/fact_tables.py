@@ -7,7 +7,7 @@ or line breaks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -69,7 +69,7 @@ def turtle_of_rows(table: str, name: str, template_of: Callable[[str], str], whe
     environment.filters |= {"each": each, "listed": listed, "sort_key": version_key, "values": values}
     template = PurePosixPath(name).stem + TEMPLATE
     try:
-        turtle = environment.get_template(template).render(rows=[_Row(row) for row in rows])
+        turtle = environment.get_template(template).render(rows=[_Row(where, row) for row in rows])
     except jinja2.TemplateError as error:
         raise BadInput(
             where, f"{template}: {error}", expected="a template of Turtle for the table beside it"
@@ -105,5 +105,10 @@ def listed(cell: str) -> str:
 class _Row(dict[str, Any]):
     """A row whose unknown columns are errors, also where a template asks only whether they are empty."""
 
+    def __init__(self, where: str, cells: Mapping[str, str]) -> None:
+        super().__init__(cells)
+        self._where = where
+
     def __missing__(self, column: str) -> str:
-        raise BadInput("a template of facts", f"the table has no column '{column}'", given=column, known=self)
+        problem = f"the table has no column '{column}', which its template reads"
+        raise BadInput(self._where, problem, given=column, known=self)

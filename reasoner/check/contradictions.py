@@ -73,7 +73,8 @@ def _too_wide(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]
 
 def _widest(problems: Sequence[tuple[Problem, list[str]]]) -> list[tuple[Problem, list[str]]]:
     """Of the problems in which the same decisions interact the one with the most options, with the names of
-    the first: how wide a problem is depends on nothing else."""
+    the first: it stands for the others, whose tables have fewer combinations to hold.
+    """
     alike: dict[frozenset[tuple[str, ...]], list[tuple[Problem, list[str]]]] = defaultdict(list)
     for problem, names in problems:
         alike[frozenset(factor.scope for factor in (*problem.hard, *problem.soft))].append((problem, names))
