@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,7 @@ from kb import files
 from kb.completion import complete
 from kb.errors import BadInput
 from kb.fact_tables import TABLE, turtle_of_rows
+from kb.sources import SUFFIXES
 from kb.terms import FILE, on
 from kb.version import version_in
 
@@ -24,7 +26,8 @@ _EXPECTED: Final = (
     "a checkout, a wheel (.whl), an export (.trig, .nq), or a folder or file of additions (.ttl)"
 )
 _EXPORTS: Final = {".trig": "TriG", ".nq": "N-Quads"}
-_IN_A_WHEEL: Final = r"kb/(?:ontology|rules|facts|evidence|queries)/.*\.(?:ttl|ru|rq|csv|j2)"
+_KINDS: Final = (*SUFFIXES, ".rq")
+_IN_A_WHEEL: Final = rf"kb/(?:ontology|rules|facts|evidence|queries)/.*(?:{'|'.join(map(re.escape, _KINDS))})"
 _IN_A_CHECKOUT: Final = ("ontology", "rules", "kb/facts", "kb/evidence", "kb/queries")
 _CONCLUDED: Final = {FILE + "closure", FILE + "snapshot"}
 _LARGEST: Final = 256 << 20  # bytes of a whole state: what is shipped has some ten million
@@ -123,8 +126,7 @@ def _is_checkout(path: Path) -> bool:
 
 
 def _sources_below(folder: Path) -> Iterator[Path]:
-    kinds = (".ttl", ".ru", ".rq", TABLE, ".j2")
-    yield from sorted(each for each in folder.rglob("*") if each.suffix in kinds and each.is_file())
+    yield from sorted(each for each in folder.rglob("*") if each.suffix in _KINDS and each.is_file())
 
 
 def _apart(store: ox.Store, name: str) -> Iterator[ox.Quad]:

@@ -123,7 +123,7 @@ def _keep(home: Path, key: str, info: SnapshotInfo, parts: Parts, needed: str) -
         try:
             for name, content in parts.items():
                 write_own(fresh / name, content)
-            write_own(fresh / _ABOUT, json.dumps(about | {"seal": _seal(about)}).encode())
+            write_own(fresh / _ABOUT, json.dumps(about | {"seal": seal_of(about)}).encode())
             shutil.rmtree(_folder(home, key), ignore_errors=True)
             fresh.rename(_folder(home, key))
         finally:
@@ -146,7 +146,7 @@ def _read(home: Path, key: str, needed: str) -> Snapshot | None:
         seal = about.pop("seal")
     except (ValueError, KeyError, AttributeError, RecursionError):
         return None
-    if seal != _seal(about) or about.pop("key") != key:
+    if seal != seal_of(about) or about.pop("key") != key:
         return None
     digests = about.pop("digests")
     found = Snapshot(SnapshotInfo(**about), folder, digests)
@@ -208,8 +208,8 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _seal(about: Mapping[str, object]) -> str:
-    """A digest over what a snapshot says of itself.
+def seal_of(about: Mapping[str, object]) -> str:
+    """A digest over what a file of the cache says of itself, beside which it stands there.
 
     It shows damage; against others it is the owner of the folder that counts.
     """

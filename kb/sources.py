@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from kb import files, paths
 from kb.errors import BadInput
-from kb.fact_tables import TABLE, turtle_of_table
+from kb.fact_tables import TABLE, TEMPLATE, turtle_of_table
 from kb.terms import FILE
 
+SUFFIXES = (".ttl", TABLE, PurePosixPath(TEMPLATE).suffix, ".ru")
+"""Of shipped sources: Turtle, tables of facts with their templates, closure rules."""
 _SHIPPED_FOLDERS = ("ontology", "rules", "facts", "evidence")
 
 
@@ -102,7 +104,7 @@ def content_hash(sources: Iterable[Source]) -> str:
 
 
 def _files(folder: Path, prefix: str, *, added: bool) -> list[Source]:
-    kinds = {".ttl"} if added else {".ttl", ".ru", TABLE, ".j2"}
+    kinds = (".ttl",) if added else SUFFIXES
     if folder.is_file():
         return [Source(folder, f"{prefix}/{folder.name}", added)]
     files = sorted(path for path in folder.rglob("*") if path.suffix in kinds and path.is_file())

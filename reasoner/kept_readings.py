@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from kb import paths
-from kb.snapshot import read_own, write_own
+from kb.snapshot import read_own, seal_of, write_own
 
 Kind = Literal["rule", "closure"]
 
@@ -65,14 +65,14 @@ def shipped(file: Path = SHIPPED) -> dict[str, str]:
 def sealed(entries: Mapping[str, str]) -> bytes:
     """Readings as a file, with the state of the code that read and a digest of it all."""
     about = {"code": _code(), "entries": dict(sorted(entries.items()))}
-    return json.dumps(about | {"seal": _seal(about)}).encode()
+    return json.dumps(about | {"seal": seal_of(about)}).encode()
 
 
 def _unsealed(content: bytes) -> dict[str, str]:
     try:
         about = json.loads(content)
         seal = about.pop("seal")
-        return dict(about["entries"]) if seal == _seal(about) and about["code"] == _code() else {}
+        return dict(about["entries"]) if seal == seal_of(about) and about["code"] == _code() else {}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
@@ -94,7 +94,3 @@ def _code() -> str:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     digest.update(Path(paths.__file__).with_name("sparql_text.py").read_bytes())
     return digest.hexdigest()
-
-
-def _seal(about: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()

@@ -91,7 +91,7 @@ def test_a_stale_or_damaged_one_is_not(damage: str, cache: Path, packaged: Path)
         about["entries"] = {key_of("rule", TEXT + " "): planted}
     if damage == "other code":
         about["code"] = "0" * 64
-    content = json.dumps(about | {"seal": kept_readings._seal(about)}).encode()
+    content = json.dumps(about | {"seal": kept_readings.seal_of(about)}).encode()
     cut = {
         "one byte": content.replace(b"planted", b"plantet"),
         "half of it": content[: len(content) // 2],
