@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from kb.errors import BadInput
 
@@ -110,27 +110,21 @@ def shell(text: str, variables: Mapping[str, str] | None = None) -> str:
     if not variables:
         return shlex.quote(text)
     pieces = re.split("({(?:" + "|".join(map(re.escape, variables)) + ")})", text)
-    return (
-        "".join(
-            f'"${variables[piece[1:-1]]}"' if index % 2 else shlex.quote(piece)
-            for index, piece in enumerate(pieces)
-            if piece
-        )
-        or "''"
-    )
+    return _word(pieces, lambda piece: f'"${variables[piece[1:-1]]}"')
 
 
 def command_word(text: str) -> str:
     """A word of a user's command: `${NAME}` is the variable of the job, and everything else is as it stands."""
     pieces = re.split(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})", text)
-    return (
-        "".join(
-            f'"{piece[:-1]}:?}}"' if index % 2 else shlex.quote(piece)
-            for index, piece in enumerate(pieces)
-            if piece
-        )
-        or "''"
-    )
+    return _word(pieces, lambda piece: f'"{piece[:-1]}:?}}"')
+
+
+def _word(pieces: Sequence[str], variable: Callable[[str], str]) -> str:
+    """One word of a shell: texts as they stand, and between them, at every second place, variables."""
+    quoted = [
+        variable(piece) if place % 2 else shlex.quote(piece) for place, piece in enumerate(pieces) if piece
+    ]
+    return "".join(quoted) or "''"
 
 
 def folder(path: str) -> str:
