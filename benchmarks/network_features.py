@@ -27,7 +27,8 @@ _WRITERS = ("batch_norm", "layer_norm", "group_norm", "copied", "pooled", "other
 COLUMNS = (
     "network", "image_size", "mega_parameters", "giga_macs", "mega_activations",
     *(f"macs_{kind}" for kind in _CLASSES), *(f"written_{kind}" for kind in (*_CLASSES, *_WRITERS)),
-    "count_convolutions", "count_grouped", "count_depthwise", "macs_odd_channels", "mean_channels", "mean_depthwise_kernel", "mean_group_width",
+    "count_convolutions", "count_grouped", "count_depthwise", "macs_odd_channels", "macs_uneven_groups",
+    "mean_channels", "mean_depthwise_kernel", "mean_group_width",
 )  # fmt: skip
 
 
@@ -39,7 +40,7 @@ class Counting(TorchDispatchMode):
         self.macs: Counter[str] = Counter()
         self.written: Counter[str] = Counter()
         self.counted: Counter[str] = Counter()
-        self.odd = self.channels = self.kernels = self.widths = 0.0
+        self.odd = self.uneven = self.channels = self.kernels = self.widths = 0.0
 
     def __torch_dispatch__(self, operator, types, arguments=(), keywords=None):
         out = operator(*arguments, **(keywords or {}))
@@ -87,6 +88,7 @@ class Counting(TorchDispatchMode):
             self.kernels += out.numel() * math.sqrt(window)
         else:
             self.widths += out.numel() * math.log2(per_group)
+            self.uneven += macs if per_group & (per_group - 1) else 0
 
 
 # What computes nothing.
@@ -173,6 +175,7 @@ def features(name: str, size: int) -> dict[str, object]:
     row |= {f"written_{kind}": counting.written[kind] / written for kind in (*_CLASSES, *_WRITERS)}
     row |= {f"count_{kind}": counting.counted[kind] for kind in ("convolutions", "grouped", "depthwise")}
     row["macs_odd_channels"] = counting.odd / total
+    row["macs_uneven_groups"] = counting.uneven / total
     row["mean_channels"] = counting.channels / dense if dense else ""
     row["mean_depthwise_kernel"] = (
         counting.kernels / counting.written["depthwise"] if counting.written["depthwise"] else ""

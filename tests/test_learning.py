@@ -23,12 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 import layout
 
 QUESTION = "layout_training"
+LAYOUTS = (QUESTION, "layout_inference")
 DECLARED = {"features": {"share": "groupedShare"}, "regions": 2, "least": 4}
 
 
 @cache
-def known() -> tuple[Case, ...]:
-    return tuple(learning.cases(learning.question(QUESTION)))
+def known(name: str = QUESTION) -> tuple[Case, ...]:
+    return tuple(learning.cases(learning.question(name)))
 
 
 def made(n: int, share: float, ratio: float, family: str = "") -> Case:
@@ -65,16 +66,38 @@ def test_a_left_out_family_takes_twins_and_other_names_along() -> None:
     assert "resnet101" in kept
 
 
-def test_the_shipped_effects_are_what_the_shipped_rows_say() -> None:
-    asked = learning.question(QUESTION)
-    shipped = paths.shipped("facts") / "effects" / f"learnt_{QUESTION}.ttl"
-    assert shipped.read_text(encoding="utf-8") == learning.turtle(asked, learning.learn(asked, known()))
+@pytest.mark.parametrize("name", learning.questions())
+def test_the_shipped_effects_are_what_the_shipped_rows_say(name: str) -> None:
+    asked = learning.question(name)
+    shipped = paths.shipped("facts") / "effects" / f"learnt_{name}.ttl"
+    assert shipped.read_text(encoding="utf-8") == learning.turtle(asked, learning.learn(asked, known(name)))
 
 
-def test_no_number_of_the_answer_is_a_feature_of_the_question() -> None:
-    features = set(learning.question(QUESTION).features)
+@pytest.mark.parametrize("name", learning.questions())
+def test_no_number_of_the_answer_is_a_feature_of_the_question(name: str) -> None:
+    features = set(learning.question(name).features)
     assert not features & {"network", "machine", "value", "batch", "framework_version"}
-    assert set(known()[0].numbers) <= features
+    assert set(known(name)[0].numbers) <= features
+
+
+def test_few_networks_promise_less_than_many() -> None:
+    spread = [0.1 * (-1) ** n for n in range(40)]
+    few = [made(n, 0.1, ratio) for n, ratio in enumerate(spread[:4])]
+    many = [made(n, 0.9, ratio + 1) for n, ratio in enumerate(spread, 4)]
+    low, high = learning.learn(Question("made", DECLARED), [*few, *many])
+    assert (low.networks, high.networks) == (4, 40)
+    assert low.interval[1] - low.interval[0] > 2 * (high.interval[1] - high.interval[0])
+    assert (round(high.interval[0], 6), round(high.interval[1], 6)) == (0.9, 1.1)
+
+
+def test_families_that_are_left_out_decide_how_many_regions_there_are() -> None:
+    """Ratios that follow nothing are not cut, and those that follow a threshold are."""
+    drawing = random.Random(0)
+    sizes = DECLARED | {"regions": [2, 8], "least": [2, 4], "judged_by": "size"}
+    noise = [made(n, n / 60, drawing.gauss(0, 0.3), f"family{n % 20}") for n in range(60)]
+    steps = [made(n, n / 60, float(n // 15), f"family{n % 20}") for n in range(60)]
+    assert len(learning.learn(Question("made", sizes), noise)) == 2
+    assert len(learning.learn(Question("made", sizes), steps)) >= 4
 
 
 def test_what_was_learnt_stands_before_what_was_quoted() -> None:
@@ -107,25 +130,37 @@ def test_the_choice_asks_the_interval_of_the_mean(mean: tuple[float, float] | No
 
 
 @pytest.mark.slow
-def test_the_layout_that_is_planned_for_left_out_families_is_nearly_the_best() -> None:
-    asked = learning.question(QUESTION)
-    found = layout.readings(asked, known())
-    assert len(found) == len(known())
-    for version, never, always in (("1.10", 1.16, 1.15), ("1.11", 1.14, 1.16)):
-        assert round(layout.constant(known(), version, False), 2) == never
-        assert round(layout.constant(known(), version, True), 2) == always
-        assert layout.regret(found, version) <= 1.04
-    for fold in layout.left_out(known()):
-        rest = learning.without(known(), fold)
+@pytest.mark.parametrize(
+    ("name", "each", "bound", "constants"),
+    [
+        (QUESTION, 1, 1.04, {"1.10": (1.16, 1.15), "1.11": (1.14, 1.16)}),
+        ("layout_inference", 4, 1.012, {"2.1.0": (1.11, 1.02)}),
+    ],
+)
+def test_the_layout_that_is_planned_for_left_out_families_is_nearly_the_best(
+    name: str, each: int, bound: float, constants: dict[str, tuple[float, float]]
+) -> None:
+    """Of many networks one in `each` is read; who is left out and what is learnt is the same."""
+    asked, cases = learning.question(name), known(name)
+    found = layout.readings(asked, cases, each=each)
+    assert len(found) * each >= len(cases)
+    assert set(layout.versions_of(cases)) == constants.keys()
+    for version, (never, always) in constants.items():
+        assert round(layout.constant(cases, version, False), 2) == never
+        assert round(layout.constant(cases, version, True), 2) == always
+        assert layout.regret(found, version) <= bound
+    for fold in learning.left_out(cases, layout.FOLDS):
+        rest = learning.without(cases, fold)
         assert not {case.family for case in fold} & {case.family for case in rest}
         assert not {case.twin for case in fold} & {case.twin for case in rest}
 
 
-def test_ratios_that_were_dealt_anew_tell_nothing() -> None:
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_ratios_that_were_dealt_anew_tell_nothing(name: str) -> None:
     """As good as a coin at best: no worse than the better constant would be a leak."""
-    asked, gained = learning.question(QUESTION), []
-    for fold in layout.left_out(known()):
-        rest = learning.without(known(), fold)
+    asked, gained = learning.question(name), []
+    for fold in learning.left_out(known(name), layout.FOLDS):
+        rest = learning.without(known(name), fold)
         ratios = [case.ratios for case in rest]
         random.Random(2).shuffle(ratios)
         regions = learning.learn(
@@ -137,6 +172,7 @@ def test_ratios_that_were_dealt_anew_tell_nothing() -> None:
             )
             gained.append(max(-case.ratio, 0.0) if takes else max(case.ratio, 0.0))
     best_constant = min(
-        fmean(max(case.ratio, 0.0) for case in known()), fmean(max(-case.ratio, 0.0) for case in known())
+        fmean(max(case.ratio, 0.0) for case in known(name)),
+        fmean(max(-case.ratio, 0.0) for case in known(name)),
     )
     assert fmean(gained) > 0.85 * best_constant

@@ -118,3 +118,10 @@ def without(known: Sequence[Case], left_out: Sequence[Case]) -> list[Case]:
     """
     families, twins = {case.family for case in left_out}, {case.twin for case in left_out}
     return [case for case in known if case.family not in families and case.twin not in twins]
+
+
+def left_out(known: Sequence[Case], folds: int) -> list[list[Case]]:
+    """The cases in folds of whole families."""
+    families = sorted({case.family for case in known})
+    fold = {family: number % folds for number, family in enumerate(families)}
+    return [[case for case in known if fold[case.family] == number] for number in range(folds)]

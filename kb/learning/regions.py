@@ -10,15 +10,16 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 from kb.errors import BadInput
-from kb.learning.cases import Case, Question
+from kb.learning.cases import Case, Question, left_out, without
 
 _TAIL = 0.05
 _Z = 1.6449  # of the normal distribution at 1 - _TAIL
 _DIGITS = 2
+_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -42,33 +43,81 @@ class Region:
 
     def holds(self, numbers: Mapping[str, float]) -> bool:
         """Whether a workload with these numbers lies in it."""
-        return all(low < numbers[feature] <= high for feature, (low, high) in self.bounds.items())
+        return _lies(numbers, self.bounds)
 
 
 def learn(asked: Question, given: Sequence[Case]) -> list[Region]:
-    """The regions of a question, from cases of which the numbers are known; every workload with numbers lies
-    in exactly one.
+    """The regions of a question, from cases of which the numbers are known; every workload lies in one at
+    most, and where there is but one case nothing is said.
+
+    Where the question leaves open how many regions there are and how few cases one may hold, families that
+    are left out of these cases decide.
 
     Raises:
         BadInput: scikit-learn is missing, or there are too few cases.
     """
-    least = asked.declared["least"]
-    known = [case for case in given if case.numbers]
+    sizes = [
+        _Size(regions, least)
+        for least in sorted(_several(asked.declared["least"]), reverse=True)
+        for regions in sorted(_several(asked.declared["regions"]))
+    ]
+    known, least = [case for case in given if case.numbers], min(size.least for size in sizes)
     if len(known) < 2 * least:
         raise BadInput(asked.name, f"{len(known)} cases are too few", expected=f"at least {2 * least}")
+    return _regions(asked, known, sizes[0] if len(sizes) == 1 else _fitting(asked, known, sizes))
+
+
+@dataclass(frozen=True)
+class _Size:
+    """How many regions there may be at most, and how many cases one holds at least."""
+
+    regions: int
+    least: int
+
+
+def _several(declared: int | Sequence[int]) -> Sequence[int]:
+    return [declared] if isinstance(declared, int) else declared
+
+
+def _fitting(asked: Question, known: Sequence[Case], sizes: Sequence[_Size]) -> _Size:
+    """The size that does best for families that are left out; of equal ones the plainest."""
+    folds = left_out(known, _FOLDS)
+    rests = [without(known, fold) for fold in folds]
+
+    def loss(size: _Size) -> float:
+        errors = []
+        for fold, rest in zip(folds, rests, strict=True):
+            regions = _regions(asked, rest, size)
+            errors += [_loss(asked, case, regions) for case in fold]
+        return fmean(errors)
+
+    return min(sizes, key=loss)
+
+
+def _loss(asked: Question, case: Case, regions: Sequence[Region]) -> float:
+    """What it costs to believe the regions: for a choice the logarithm of the best rate over what is taken,
+    for a size the error relative to the measured ratio.
+    """
+    region = next((region for region in regions if region.holds(case.numbers)), None)
+    if asked.declared.get("judged_by") == "size":
+        return abs(math.expm1((region.ratio if region else 0.0) - case.ratio))
+    return max(-case.ratio, 0.0) if region and region.mean[0] > 0 else max(case.ratio, 0.0)
+
+
+def _regions(asked: Question, known: Sequence[Case], size: _Size) -> list[Region]:
     found = []
-    for bounds in _cut(asked, known):
-        inside = [
-            case
-            for case in known
-            if all(low < case.numbers[feature] <= high for feature, (low, high) in bounds.items())
-        ]
-        if inside:
+    for bounds in _cut(asked, known, size):
+        inside = [case for case in known if _lies(case.numbers, bounds)]
+        if len(inside) > 1:
             found.append(_region(bounds, inside))
     return found
 
 
-def _cut(asked: Question, known: Sequence[Case]) -> list[dict[str, tuple[float, float]]]:
+def _lies(numbers: Mapping[str, float], bounds: Mapping[str, tuple[float, float]]) -> bool:
+    return all(low < numbers[feature] <= high for feature, (low, high) in bounds.items())
+
+
+def _cut(asked: Question, known: Sequence[Case], size: _Size) -> list[dict[str, tuple[float, float]]]:
     """The bounds of the regions, by a regression tree whose thresholds are rounded."""
     try:
         from sklearn.tree import DecisionTreeRegressor
@@ -76,9 +125,7 @@ def _cut(asked: Question, known: Sequence[Case]) -> list[dict[str, tuple[float, 
         raise BadInput(
             "kb learn", "scikit-learn is missing", expected="pip install 'ontune[learn]'"
         ) from error
-    model = DecisionTreeRegressor(
-        max_leaf_nodes=asked.declared["regions"], min_samples_leaf=asked.declared["least"], random_state=0
-    )
+    model = DecisionTreeRegressor(max_leaf_nodes=size.regions, min_samples_leaf=size.least, random_state=0)
     model.fit(
         [[case.numbers[feature] for feature in asked.features] for case in known],
         [case.ratio for case in known],
@@ -116,15 +163,27 @@ def _region(bounds: Mapping[str, tuple[float, float]], inside: Sequence[Case]) -
     squares = math.fsum(math.fsum(errors) ** 2 for errors in by_family.values())
     error = math.sqrt(squares * families / (families - 1)) / len(ratios) if families > 1 else math.inf
     far = _Z * error if math.isfinite(error) else max(abs(ratios[0]), abs(ratios[-1])) + abs(ratio)
-    interval = _quantile(ratios, _TAIL), _quantile(ratios, 1 - _TAIL)
     return Region(
         dict(bounds),
         ratio,
         (ratio - far, ratio + far),
-        (min(interval[0], ratio), max(interval[1], ratio)),
+        _where_one_lies(ratios, ratio, families),
         len(ratios),
         families,
     )
+
+
+def _where_one_lies(ordered: Sequence[float], ratio: float, families: int) -> tuple[float, float]:
+    """Nine of ten further cases lie in it. Where there are too few for their ranks to tell, so far as they
+    spread, with one degree of freedom less than there are families.
+    """
+    from scipy.special import stdtrit
+
+    low, high = _quantile(ordered, _TAIL), _quantile(ordered, 1 - _TAIL)
+    if len(ordered) < 1 / _TAIL - 1:
+        reach = stdtrit(max(families - 1, 1), 1 - _TAIL) * stdev(ordered) * math.sqrt(1 + 1 / len(ordered))
+        low, high = min(low, ratio - reach), max(high, ratio + reach)
+    return min(low, ratio), max(high, ratio)
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
