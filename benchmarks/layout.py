@@ -123,7 +123,7 @@ def readings(
         permuted: learn from ratios that were dealt anew with this seed, which can tell nothing.
     """
     base = KnowledgeStore()
-    base.load_quads(compile_snapshot([], PLANNING).memory[PLANNING])
+    base.load_compact(compile_snapshot([], PLANNING).memory[PLANNING])
     target = load_target("v100-node", base).with_overrides({"gpus": [MACHINE]})
     found = []
     for fold in left_out(known, FOLDS):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import pyoxigraph as ox
 
 from kb import paths
-from kb.names import Entry, Names, listed
-
-if TYPE_CHECKING:
-    from kb.store import KnowledgeStore
+from kb.names import Entry, listed
+from kb.store import KnowledgeStore
 
 
 class NamedResources:
@@ -26,11 +25,9 @@ class NamedResources:
 
     def __init__(self, class_iri: str, folder: str, store: KnowledgeStore | None = None) -> None:
         self._class = class_iri
-        if store is not None and store.names.knows(class_iri):
-            self._store, self._names = store.store, store.names
-        else:
-            self._store = shipped_and_added(folder)
-            self._names = Names(self._store)
+        if store is None or not store.names.knows(class_iri):
+            store = KnowledgeStore(shipped_and_added(folder))
+        self._store, self._names = store, store.names
 
     def names(self) -> list[str]:
         """Every known name, sorted."""
@@ -52,7 +49,7 @@ class NamedResources:
 
     def values(self, node: ox.NamedNode | ox.BlankNode, property_iri: str) -> list[Any]:
         """The objects of a resource's property."""
-        return values_of(self._store, node, property_iri)
+        return _objects(self._store.quads(node, ox.NamedNode(property_iri), None))
 
 
 def shipped_and_added(folder: str) -> ox.Store:
@@ -72,5 +69,8 @@ def shipped_and_added(folder: str) -> ox.Store:
 
 def values_of(store: ox.Store, node: ox.NamedNode | ox.BlankNode, property_iri: str) -> list[Any]:
     """The distinct objects of a resource's property, over all graphs of a store, in a stable order."""
-    quads = store.quads_for_pattern(node, ox.NamedNode(property_iri), None, None)
+    return _objects(store.quads_for_pattern(node, ox.NamedNode(property_iri), None, None))
+
+
+def _objects(quads: Iterable[ox.Quad]) -> list[Any]:
     return sorted({quad.object for quad in quads}, key=str)

@@ -23,6 +23,7 @@ from kb.terms import ON, PREFIXES, RDF_TYPE, local_name, prefixed
 
 if TYPE_CHECKING:
     from kb.deprecations import Former
+    from kb.store import KnowledgeStore
 
 _NOTATION = ox.NamedNode(PREFIXES["skos"] + "notation")
 _LABEL = ox.NamedNode(PREFIXES["rdfs"] + "label")
@@ -188,7 +189,7 @@ class Names:
         store: the knowledge base; its names must not change while this is used.
     """
 
-    def __init__(self, store: ox.Store) -> None:
+    def __init__(self, store: KnowledgeStore) -> None:
         self._store = store
         self._vocabularies: dict[str, Vocabulary] = {}
         self._literals: dict[str, dict[str, str]] = {}
@@ -209,7 +210,7 @@ class Names:
         """Whether anything of a class is known: a knowledge base that has nothing of it cannot tell right
         from wrong.
         """
-        return any(True for _ in self._store.quads_for_pattern(None, _TYPE, ox.NamedNode(class_iri), None))
+        return any(True for _ in self._store.quads(None, _TYPE, ox.NamedNode(class_iri)))
 
     def entry(self, iri: str) -> Entry:
         """A resource with its names."""
@@ -220,11 +221,11 @@ class Names:
         return Entry(iri, name, labels, others, hidden, self._former.get(iri, ()))
 
     def _former_names(self) -> dict[str, tuple[Former, ...]]:
-        if not any(True for _ in self._store.quads_for_pattern(None, _REPLACED, None, None)):
+        if not any(True for _ in self._store.quads(None, _REPLACED, None)):
             return {}
         from kb.deprecations import former_names
 
-        return former_names(self._store)
+        return former_names(self._store.store)
 
     def find(
         self,
@@ -259,22 +260,20 @@ class Names:
     def spelt(self, property_iri: str, text: str) -> str:
         """A text as the knowledge base spells it, where it is a value of a property; else the text as it is."""
         if property_iri not in self._literals:
-            quads = self._store.quads_for_pattern(None, ox.NamedNode(property_iri), None, None)
-            values = {quad.object.value for quad in quads if not isinstance(quad.object, ox.Triple)}
-            self._literals[property_iri] = {folded(value): value for value in sorted(values, reverse=True)}
+            rows = self._store.select(f"SELECT DISTINCT ?value WHERE {{ ?any <{property_iri}> ?value }}")
+            values = sorted((row["value"] for row in rows), reverse=True)
+            self._literals[property_iri] = {folded(value): value for value in values}
         return self._literals[property_iri].get(folded(text), text)
 
     def _exact(self, class_iri: str, text: str) -> Entry | None:
         """The one resource whose notation is exactly that text: found without reading the class."""
         of_class = ox.NamedNode(class_iri)
-        quads = self._store.quads_for_pattern(None, _NOTATION, ox.Literal(text), None)
-        subjects = {quad.subject for quad in quads if isinstance(quad.subject, ox.NamedNode)}
         fitting = [
-            node
-            for node in subjects
-            if any(True for _ in self._store.quads_for_pattern(node, _TYPE, of_class, None))
+            subject
+            for subject in self._store.subjects(_NOTATION.value, text)
+            if any(True for _ in self._store.quads(ox.NamedNode(subject), _TYPE, of_class))
         ]
-        return Entry(fitting[0].value, text) if len(fitting) == 1 else None
+        return Entry(fitting[0], text) if len(fitting) == 1 else None
 
     def _searched(
         self, class_iri: str, text: str, where: str, what: str, expected: str, further: Iterable[str]
@@ -293,12 +292,12 @@ class Names:
         prefix, _, name = text.strip("<>").partition(":")
         iri = PREFIXES[prefix] + name if prefix in PREFIXES else text.strip("<>")
         if re.fullmatch(r"[a-z]+:[^\s<>\"{}|^`\\]+", iri) and any(
-            self._store.quads_for_pattern(ox.NamedNode(iri), None, None, None)
+            self._store.quads(ox.NamedNode(iri), None, None)
         ):
             yield iri
         wanted, found = folded(text), set()
         for predicate in (_NOTATION, _LABEL, _ALT):
-            for quad in self._store.quads_for_pattern(None, predicate, None, None):
+            for quad in self._store.quads(None, predicate, None):
                 named = isinstance(quad.object, ox.Literal) and folded(quad.object.value) == wanted
                 if named and isinstance(quad.subject, ox.NamedNode) and quad.subject.value not in found:
                     found.add(quad.subject.value)
@@ -309,7 +308,7 @@ class Names:
         people write who mean them, or all of whose words they have: `H100` of an H100 PCIe."""
         classes = {
             quad.subject.value
-            for quad in self._store.quads_for_pattern(None, _SCOPE, None, None)
+            for quad in self._store.quads(None, _SCOPE, None)
             if isinstance(quad.subject, ox.NamedNode)
         }
         words = _words(text)
@@ -324,7 +323,7 @@ class Names:
         """The things of a vocabulary that a resource is stated to have to do with, by their IRI or by their
         name.
         """
-        quads = list(self._store.quads_for_pattern(ox.NamedNode(iri), None, None, None))
+        quads = list(self._store.quads(ox.NamedNode(iri), None, None))
         stated = {
             quad.object.value
             for quad in quads
@@ -344,7 +343,7 @@ class Names:
 
     def _classes(self, iri: str) -> list[str]:
         """The classes of a resource among Ontune's own, the narrowest first."""
-        types = self._store.quads_for_pattern(ox.NamedNode(iri), _TYPE, None, None)
+        types = self._store.quads(ox.NamedNode(iri), _TYPE, None)
         own = {
             quad.object.value
             for quad in types
@@ -354,7 +353,7 @@ class Names:
         return sorted(own, key=lambda each: (-len(broader[each]), each))
 
     def _broader(self, class_iri: str) -> set[str]:
-        quads = self._store.quads_for_pattern(ox.NamedNode(class_iri), _BROADER_CLASS, None, None)
+        quads = self._store.quads(ox.NamedNode(class_iri), _BROADER_CLASS, None)
         return {
             quad.object.value
             for quad in quads
@@ -362,12 +361,11 @@ class Names:
         }
 
     def _instances(self, class_iri: str) -> set[str]:
-        quads = self._store.quads_for_pattern(None, _TYPE, ox.NamedNode(class_iri), None)
+        quads = self._store.quads(None, _TYPE, ox.NamedNode(class_iri))
         return {quad.subject.value for quad in quads if isinstance(quad.subject, ox.NamedNode)}
 
     def _texts(self, iri: str, predicate: ox.NamedNode) -> tuple[str, ...]:
-        quads = self._store.quads_for_pattern(ox.NamedNode(iri), predicate, None, None)
-        return tuple(sorted({quad.object.value for quad in quads if isinstance(quad.object, ox.Literal)}))
+        return tuple(self._store.objects(iri, predicate.value))
 
 
 def listed(names: Iterable[str]) -> str:

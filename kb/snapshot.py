@@ -2,7 +2,7 @@
 all, and sealed.
 
 A snapshot is a folder named by the hash of its sources. `full.nq` holds every triple, for queries and
-explanations; `planning.nq` holds what planning reads; `snapshot.json` says what it is, with the digest of
+explanations; `planning.msgpack` holds what planning reads, in parts (`kb.shards`); `snapshot.json` says what it is, with the digest of
 each part and a seal over all of that. A part that does not have its digest is made again. A folder that
 somebody else owns is not read: whoever could write there could put words into every plan. Where nothing can
 be kept (a full, read-only or absent cache), the snapshot lives in memory.
@@ -28,7 +28,7 @@ from kb import paths
 from kb.sources import Source
 
 FULL: Final = "full.nq"
-PLANNING: Final = "planning.nq"
+PLANNING: Final = "planning.msgpack"
 _ABOUT: Final = "snapshot.json"
 _MAKING: Final = ".making-"
 _KEPT: Final = 12  # older snapshots are dropped: each state of a knowledge base under work leaves one
@@ -83,7 +83,7 @@ class Snapshot:
         }
 
     def part(self, name: str) -> bytes | None:
-        """The N-Quads of a part (`FULL` or `PLANNING`); None where they are gone or damaged."""
+        """The content of a part (`FULL` or `PLANNING`); None where it is gone or damaged."""
         if name in self.memory:
             return self.memory[name]
         content = read_own(self.folder / name) if self.folder else None

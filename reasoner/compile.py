@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyoxigraph as ox
 
-from kb import __version__
+from kb import __version__, shards
 from kb.errors import BadInput
 from kb.snapshot import FULL, PLANNING, Parts, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
@@ -69,7 +69,7 @@ def snapshot_of(shipped: Sequence[Source], added: Sequence[Source], needed: str 
         said = {source.name: text.removeprefix(str(source.path)) for source, text in refused.items()}
         return SnapshotInfo(version, sha256, said), {
             FULL: store.dump(),
-            PLANNING: _planning_part(store).dump(),
+            PLANNING: _planning_part(store),
         }
 
     return replace(obtain(key, build, needed), added=tuple(added))
@@ -265,8 +265,10 @@ def _named_in(inconsistency: Inconsistency) -> list[str]:
     return [node.value for node in nodes if isinstance(node, ox.NamedNode)]
 
 
-def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
+def _planning_part(store: KnowledgeStore) -> bytes:
     """Without definitions, vocabularies and publications of others: none of them decides anything by itself."""
+    from reasoner.static_model import asked_of_store
+
     part = KnowledgeStore()
     part.add(
         quad
@@ -274,7 +276,8 @@ def _planning_part(store: KnowledgeStore) -> KnowledgeStore:
         if quad.predicate.value not in _ONLY_FOR_READERS
         and not quad.graph_name.value.startswith(_ONLY_FOR_QUERIES)
     )
-    return part
+    rows, terms = asked_of_store(part)
+    return part.compact([*rows, overrides.QUERY], terms)
 
 
 def _code_hash() -> str:
@@ -283,6 +286,7 @@ def _code_hash() -> str:
     """
     digest = hashlib.sha256()
     reading = ("rules", "rule_algebra", "rule_limits", "rule_reading", "strata")
-    for name in ("compile", "additions", "closure", "gate", "judging", "overrides", "shapes", *reading):
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    compiling = ("compile", "additions", "closure", "gate", "judging", "overrides", "shapes", *reading)
+    for path in (*(Path(__file__).with_name(f"{name}.py") for name in compiling), Path(shards.__file__)):
+        digest.update(path.read_bytes())
     return digest.hexdigest()

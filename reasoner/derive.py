@@ -20,7 +20,7 @@ import pyoxigraph as ox
 from kb.store import KnowledgeStore, Term
 from kb.terms import RDF_TYPE, on
 from reasoner.division import divide
-from reasoner.rules import Rule, conclusions, focus_values, matches
+from reasoner.rules import Rule, conclusions, matches
 
 REQUEST = ox.NamedNode("urn:ontune:request")
 TARGET = ox.NamedNode("urn:ontune:target")
@@ -220,7 +220,7 @@ class Deriver:
         """Let the store hold these quads beside the knowledge base, and no others."""
         if quads or self._lent:
             self.store.remove(self._lent - quads)
-            new = [quad for quad in quads - self._lent if quad not in self.store.store]
+            new = [quad for quad in quads - self._lent if not self.store.holds(quad)]
             self.store.add(new)
             self._lent = (self._lent & quads).union(new)
 
@@ -237,7 +237,7 @@ class Deriver:
 
     def _known(self, quad: ox.Quad) -> bool:
         """Whether the knowledge base says it without a request."""
-        return quad not in self._lent and quad in self.store.store
+        return quad not in self._lent and self.store.holds(quad)
 
     def _reads_of(self, quad: ox.Quad) -> list[Read]:
         predicate, value = quad.predicate.value, quad.object
@@ -264,7 +264,7 @@ class Derivation:
         self._facts = facts
         self._whole = False
         self.nodes = {quad.subject: None for quad in facts if isinstance(quad.subject, ox.NamedNode)}
-        self._focus = focus_values(self.nodes)
+        self._focus = tuple(self.nodes)
         self._beyond = False
         self._seen: dict[Read, tuple[int, ...]] = {
             read: (number,) for read, number in deriver.given(facts).items()
@@ -311,15 +311,15 @@ class Derivation:
         """Whether the request's facts or what follows from them say something that is read so."""
         return not self._seen.keys().isdisjoint(reads)
 
-    def focus_of(self, rule: Rule) -> str:
-        """SPARQL that narrows a rule that asks no request to the nodes that came with one; empty where it may
-        conclude more of others.
+    def focus_of(self, rule: Rule) -> tuple[ox.NamedNode, ...]:
+        """The nodes that came with the request, to which a rule that asks no request is narrowed; none where
+        it may conclude more of others.
         """
         comes = any(
             all(any((read.predicate, read.object) in self._seen for read in reads) for reads in way)
             for way in rule.against
         )
-        return "" if comes or self._beyond else self._focus
+        return () if comes or self._beyond else self._focus
 
     def for_rules(self) -> KnowledgeStore:
         """The knowledge base with those of the request's facts and conclusions in it that rules read; with
@@ -345,7 +345,7 @@ class Derivation:
         seen = self._seen
         return (
             rule.iri,
-            "" if rule.per_request else self.focus_of(rule),
+            () if rule.per_request else self.focus_of(rule),
             *[seen.get(read) for read in self._deriver.reads[rule.iri]],
         )
 

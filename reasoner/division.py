@@ -37,7 +37,7 @@ class Division:
 
     def conclusions(self, store: KnowledgeStore, request: ox.NamedNode) -> list[ox.Quad]:
         """What the rule concludes for a request, of which the store says what holds."""
-        held = {quad.object for quad in store.store.quads_for_pattern(request, self.holds, None, None)}
+        held = {quad.object for quad in store.quads(request, self.holds, None)}
         return [quad for asked, quads in self.things.items() if asked <= held for quad in quads]
 
 

@@ -21,7 +21,7 @@ from kb.terms import FILE, PREFIXES, on, prefixed
 ADDED = FILE + "additions/"
 _OPEN = frozenset({PREFIXES["sh"] + "rule"})
 """What may be stated of a shipped resource without more ado: that a shape carries one more rule."""
-_OVERRIDES = """SELECT ?override ?resource ?replaced ?added ?why WHERE {
+QUERY = """SELECT ?override ?resource ?replaced ?added ?why WHERE {
   ?override a on:Override ; on:overrides ?resource ; rdfs:label ?why .
   { ?override on:replaces ?replaced } UNION { ?override on:adds ?added } } ORDER BY ?override ?replaced ?added"""
 
@@ -40,7 +40,7 @@ def described(shipped: KnowledgeStore) -> Mapping[str, frozenset[tuple[str, Any]
 
 def undeclared(own: KnowledgeStore, shipped: Mapping[str, frozenset[tuple[str, Any]]]) -> Iterator[str]:
     """What a file states of shipped resources without an override that names it."""
-    rows = own.select(_OVERRIDES)
+    rows = own.select(QUERY)
     named = {(row["resource"], row.get("replaced") or row["added"]) for row in rows}
     for resource in sorted({row["resource"] for row in rows} - shipped.keys()):
         yield f"{prefixed(resource)}: nothing shipped has that name, so there is nothing to override"
@@ -62,7 +62,7 @@ def undeclared(own: KnowledgeStore, shipped: Mapping[str, frozenset[tuple[str, A
 
 def apply(store: KnowledgeStore) -> None:
     """Take out of the shipped sources what the added ones replace, and with a version its sort key."""
-    for row in store.select(_OVERRIDES):
+    for row in store.select(QUERY):
         for property_ in (
             [row["replaced"], *store.objects(row["replaced"], on("sortedBy"))] if "replaced" in row else ()
         ):
@@ -81,5 +81,5 @@ def overrides_in(store: KnowledgeStore) -> list[dict[str, str]]:
             "how": "replaced" if "replaced" in row else "added",
             "why": row["why"],
         }
-        for row in store.select(_OVERRIDES)
+        for row in store.select(QUERY)
     ]

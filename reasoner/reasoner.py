@@ -19,30 +19,28 @@ from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import on
 from kb.workload import Workload
-from reasoner.appliers import Appliers
 from reasoner.boundary import beyond
 from reasoner.compile import compile_snapshot, compile_without, full_store, identity_of
 from reasoner.consent import awaiting_consent, on_request, ways_out_of_doubt
-from reasoner.derive import Derivation, Derived, Deriver
+from reasoner.derive import Derivation, Derived
 from reasoner.explain import explain
 from reasoner.further import on_top
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
 from reasoner.numbers import numbered, with_numbers
-from reasoner.numerics import Numerics
 from reasoner.objective import Job, ShortestTime, Solved
-from reasoner.observed import Observed
 from reasoner.plan import Application, DecisionTaken, How, Later, Plan, Rejected, idle
 from reasoner.predict import alternatives, default_configuration, prediction
 from reasoner.reasons import Reasons
 from reasoner.repairs import Outcome, Trials
 from reasoner.request import Resolved, find_option, option_name, resolve, with_names
 from reasoner.requirements import settled
-from reasoner.rules import Rule, load_rules, read_rules
+from reasoner.rules import Rule
 from reasoner.solve import TooWide, solve
-from reasoner.standing import resolve_beside_standing
-from reasoner.unknowns import Guess, Guesses, changes, doubts
-from reasoner.unmeasured import machine_situations, not_measured
+from reasoner.standing import Derive, resolve_beside_standing
+from reasoner.static_model import StaticModel
+from reasoner.unknowns import Guess, changes, doubts
+from reasoner.unmeasured import not_measured
 from reasoner.whatif import difference
 from reasoner.whynot import refusal, why_not
 
@@ -93,57 +91,30 @@ class Reasoner:
             self.snapshot = compile_snapshot(additions)
             self.refused = tuple(self.snapshot.refused.values())
             store = KnowledgeStore()
-            store.load_quads(self.snapshot.memory[PLANNING])
+            store.load_compact(self.snapshot.memory[PLANNING])
         self.knowledge = identity_of(store)
         self.store = store
+        self._model = StaticModel(store, compiled=self.snapshot is not None)
         self._sources: dict[str, tuple[str, ...]] = {}
 
-    @cached_property
+    @property
     def rules(self) -> list[Rule]:
         """Every rule of the knowledge base."""
-        return load_rules(self.store) if self.snapshot is None else read_rules(self.store)
+        return self._model.rules
 
-    @cached_property
+    @property
     def menu(self) -> Menu:
         """Decisions, options, effects and conflicts."""
-        return Menu(self.store)
+        return self._model.menu
 
     @property
     def numerics(self) -> tuple[str, ...]:
         """The numerics classes, the strictest first."""
-        return self._numerics.names
+        return self._model.numerics.names
 
     def exceeds(self, numerics: str, other: str) -> bool:
         """Whether one numerics class allows more than another."""
-        return self._numerics.exceeds(numerics, other)
-
-    @cached_property
-    def _numerics(self) -> Numerics:
-        return Numerics(self.store, self.menu)
-
-    @cached_property
-    def _consent_rules(self) -> frozenset[str]:
-        return frozenset(self.store.instances(on("ConsentRule")))
-
-    @cached_property
-    def _deriver(self) -> Deriver:
-        return Deriver(self.store, self.rules)
-
-    @cached_property
-    def _appliers(self) -> Appliers:
-        return Appliers(self.store)
-
-    @cached_property
-    def _observed(self) -> Observed:
-        return Observed(self.store, self.menu)
-
-    @cached_property
-    def _machine_situations(self) -> frozenset[str]:
-        return machine_situations(self.rules)
-
-    @cached_property
-    def _guesses(self) -> Guesses:
-        return Guesses(self.store, self.menu)
+        return self._model.numerics.exceeds(numerics, other)
 
     @cached_property
     def full_store(self) -> KnowledgeStore:
@@ -257,25 +228,27 @@ class Reasoner:
                 workload=request.workload.to_json(),
                 target=request.target.named_facts(),
                 objective=request.objective,
-                numerics=self._numerics.of(reasons.taken, reasons.problem.derived, resolved.standing),
+                numerics=self._model.numerics.of(reasons.taken, reasons.problem.derived, resolved.standing),
                 decisions=beside.decisions,
-                prediction=prediction(self._observed, reasons.problem, reasons.taken, resolved, request),
+                prediction=prediction(
+                    self._model.observed, reasons.problem, reasons.taken, resolved, request
+                ),
                 alternatives=tuple(alternatives(reasons, request.top)),
                 unknowns=(*doubts(reasons), *changes(reasons, guesses, solve_again)),
                 knowledge=self.knowledge,
                 on_request=(
                     *on_request(
                         reasons,
-                        awaiting_consent(self.menu, reasons.problem.derived, self._consent_rules),
+                        awaiting_consent(self.menu, reasons.problem.derived, self._model.consent_rules),
                         solve_again,
                     ),
-                    *ways_out_of_doubt(reasons, resolved.facts, self._consent_rules, solve_again),
+                    *ways_out_of_doubt(reasons, resolved.facts, self._model.consent_rules, solve_again),
                 ),
                 site=request.site.to_json() if request.site else {},
-                not_measured=tuple(not_measured(reasons, self._machine_situations)),
+                not_measured=tuple(not_measured(reasons, self._model.machine_situations)),
                 requirements=beside.requirements,
                 asked_numerics=request.numerics or "",
-                numerics_note=self._numerics.note(request.numerics),
+                numerics_note=self._model.numerics.note(request.numerics),
                 request=request.to_json(),
             )
         return replace(plan, idle=tuple(idle(plan)))
@@ -400,7 +373,7 @@ class Reasoner:
         """
         resolved = resolve(request, self.menu, self.store)
         problem = ground(
-            self.menu, self._deriver.derive(resolved.facts), resolved.criteria, given, every_option=True
+            self.menu, self._model.deriver.derive(resolved.facts), resolved.criteria, given, every_option=True
         )
         marginals = solve(problem.domains, problem.hard).marginals()
         return {
@@ -410,13 +383,13 @@ class Reasoner:
     @contextmanager
     def _reasoned(self, request: Request) -> Iterator[tuple[Reasons, Resolved, list[Guess]]]:
         """The solved request; other requests wait for as long as the block runs."""
-        resolved = resolve_beside_standing(request, self.menu, self.store, self._deriver.derive)
-        with self._deriver.at(resolved.facts) as derivation:
+        resolved = self._resolved(request, self._model.deriver.derive)
+        with self._model.deriver.at(resolved.facts) as derivation:
             if said := beyond(derivation, self.rules):
                 raise NoFeasiblePlan(said)
-            guesses = list(self._guesses.about(resolved.request, resolved, derivation, self.store))
+            guesses = list(self._model.guesses.about(resolved.request, resolved, derivation, self.store))
             tentative = {option for guess in guesses for option in guess.admits or ()}
-            tentative.update(awaiting_consent(self.menu, derivation.derived, self._consent_rules))
+            tentative.update(awaiting_consent(self.menu, derivation.derived, self._model.consent_rules))
             answered = self._least_in_doubt(resolved, derivation.derived, tentative, lambda one: one.stands)
             problem, solution = answered.problem, answered.solution
             taken = solution.best() if answered.stands else {}
@@ -427,9 +400,12 @@ class Reasoner:
                     reasons,
                     refused,
                     trials,
-                    self._guesses.settled(refused, lambda other: trials.plan(other) is not None),
+                    self._model.guesses.settled(refused, lambda other: trials.plan(other) is not None),
                 )
             yield reasons, resolved, guesses
+
+    def _resolved(self, request: Request, derive: Derive) -> Resolved:
+        return resolve_beside_standing(request, self.menu, self._model.numerics, self.store, derive)
 
     def _trials(self, derivation: Derivation) -> Trials:
         """How further requests about the same workload are tried while a derivation is open."""
@@ -437,7 +413,7 @@ class Reasoner:
         derived: dict[tuple[Any, ...], Derived] = {}
 
         def resolved_of(request: Request) -> Resolved:
-            return resolve_beside_standing(request, self.menu, self.store, derivation.vary)
+            return self._resolved(request, derivation.vary)
 
         def derive(request: Request) -> Derived:
             resolved = resolved_of(request)
@@ -510,7 +486,7 @@ class Reasoner:
         request = resolved.request
         if resolved.setup is None:
             return solve(problem.domains, [*problem.hard, *problem.soft])
-        start = self._observed.nearest(request, default_configuration(problem, resolved.pins))
+        start = self._model.observed.nearest(request, default_configuration(problem, resolved.pins))
         samples = request.workload.facts.get("samples")
         if start is None or not samples:
             missing = (
@@ -530,7 +506,7 @@ class Reasoner:
         info = reasons.menu.info[reasons.taken[decision]]
         taken = {*reasons.taken.values()}
         apply = tuple(
-            Application(how, name, value, manager, self._appliers.by(how, info.iri, taken, workload))  # type: ignore[arg-type]
+            Application(how, name, value, manager, self._model.appliers.by(how, info.iri, taken, workload))  # type: ignore[arg-type]
             for how, manager, name, value in info.applied(taken)
         )
         ways = {application.how for application in apply}
@@ -542,7 +518,7 @@ class Reasoner:
 
     def _rejected(self, decision: str, reasons: Reasons) -> Later[Rejected]:
         def work_out() -> tuple[Rejected, ...]:
-            with self._deriver.reopened():
+            with self._model.deriver.reopened():
                 return reasons.rejected(decision)
 
         return Later(work_out)

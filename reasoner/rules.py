@@ -17,6 +17,7 @@ from functools import cached_property
 import pyoxigraph as ox
 
 from kb.errors import BadInput
+from kb.shards import Read, of_a_request
 from kb.store import KnowledgeStore, Term
 from kb.terms import RDF_TYPE, local_name, on
 from reasoner.rule_reading import (
@@ -95,6 +96,17 @@ class Rule:
         )
 
     @cached_property
+    def asks_of_others(self) -> tuple[Read, ...]:
+        """What it can match of what is said of other nodes than its focus node."""
+        patterns = (pattern for pattern in self.reading.body if pattern.is_path or pattern.subject != THIS)
+        return tuple((read.predicate, read.object) for read in signatures_of(patterns))
+
+    @cached_property
+    def asks(self) -> tuple[Read, ...]:
+        """As `reads`, as predicate and IRI of the object."""
+        return tuple((read.predicate, read.object) for read in self.reads)
+
+    @cached_property
     def distinct_reads(self) -> tuple[Signature, ...]:
         """What it reads, each once; where it reads any predicate, that alone."""
         return (Signature(None, None),) if any(read.predicate is None for read in self.reads) else self.reads
@@ -165,7 +177,9 @@ class Rule:
 
     @cached_property
     def steps(self) -> tuple[_Step, ...]:
-        """The patterns that every match satisfies and whose predicate is named."""
+        """The patterns that every match satisfies and whose predicate is named, those of the focus node first:
+        what is said of a request costs the least to look up.
+        """
         found = []
         for pattern in self.reading.premises:
             if predicate := iri_of(pattern.predicate):
@@ -178,7 +192,7 @@ class Rule:
                         pattern.object,
                     )
                 )
-        return tuple(found)
+        return tuple(sorted(found, key=lambda step: step.subject != THIS))
 
     @cached_property
     def construct(self) -> str:
@@ -286,19 +300,19 @@ def run_rules(
     return added
 
 
-def focus_values(nodes: Iterable[ox.NamedNode]) -> str:
+def _focus_values(nodes: Iterable[ox.NamedNode]) -> str:
     """SPARQL that lets `$this` be one of some nodes."""
     return f"VALUES $this {{ {' '.join(map(str, dict.fromkeys(nodes)))} }}"
 
 
 def conclusions(
-    store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, focus: str = ""
+    store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, focus: Sequence[ox.NamedNode] = ()
 ) -> list[ox.Quad]:
     """What one rule concludes now, each quad once, in the graph of the rule.
 
     Args:
         request: the focus node of the request's rules; without it only rules that need none may be asked.
-        focus: what `focus_values` gives for the nodes that the other rules have to look at; without it, all.
+        focus: the nodes that the other rules have to look at; without them, all.
     """
     _watched(rule.iri)
     found = list(_concluded(store, rule, request, focus))
@@ -321,16 +335,20 @@ def _unwatched(_: str) -> None:
 _watched: Callable[[str], None] = _unwatched
 
 
-def _concluded(store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, focus: str) -> set[ox.Quad]:
+def _concluded(
+    store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, focus: Sequence[ox.NamedNode]
+) -> set[ox.Quad]:
     graph = ox.NamedNode(rule.iri)
     triples: Iterable[ox.Triple]
     if request is not None and rule.per_request:
         if not _can_match(store, rule, request):
             return set()
-        triples = store.construct(rule.construct, {_FOCUS: request})
+        triples = store.construct(rule.construct, {_FOCUS: request}, rule.asks_of_others)
     else:
+        values = _focus_values(focus) if focus else ""
+        reads = rule.asks_of_others if focus and all(map(of_a_request, focus)) else rule.asks
         triples = itertools.chain.from_iterable(
-            store.construct(rule.construct_for(f"{focus} {one.pattern}")) for one in rule.focus
+            store.construct(rule.construct_for(f"{values} {one.pattern}"), reads=reads) for one in rule.focus
         )
     return {ox.Quad(triple.subject, triple.predicate, triple.object, graph) for triple in triples}
 
@@ -356,7 +374,8 @@ def matches(
     values = f"VALUES ({' '.join(f'?{name}' for name in given)}) {{ ({' '.join(str(term) for term in given.values())}) }}"
     asked = " ".join(f"?{name}" for name in variables)
     return store.terms(
-        f"SELECT {f'DISTINCT {asked}' if asked else '*'} WHERE {{ {values} {rule.reading.where}\n}}"
+        f"SELECT {f'DISTINCT {asked}' if asked else '*'} WHERE {{ {values} {rule.reading.where}\n}}",
+        reads=rule.asks_of_others if of_a_request(this) else rule.asks,
     )
 
 
@@ -409,9 +428,7 @@ def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
         if step.subject not in reached:
             continue
         quads = [
-            quad
-            for node in reached[step.subject]
-            for quad in store.store.quads_for_pattern(node, step.predicate, step.value, None)
+            quad for node in reached[step.subject] for quad in store.quads(node, step.predicate, step.value)
         ]
         if not quads:
             return False

@@ -20,7 +20,9 @@ Derive = Callable[[list[ox.Quad]], Derived]
 """What follows from the facts of a request."""
 
 
-def resolve_beside_standing(request: Request, menu: Menu, store: KnowledgeStore, derive: Derive) -> Resolved:
+def resolve_beside_standing(
+    request: Request, menu: Menu, numerics: Numerics, store: KnowledgeStore, derive: Derive
+) -> Resolved:
     """A request in the terms of the knowledge base, with what stands without it where it asks for the same
     bits.
 
@@ -28,7 +30,6 @@ def resolve_beside_standing(request: Request, menu: Menu, store: KnowledgeStore,
         BadInput: a name is unknown.
     """
     resolved = resolve(request, menu, store)
-    numerics = Numerics(store, menu)
     if not numerics.keeps_bits(resolved.request.numerics):
         return resolved
     free = resolve(replace(resolved.request, numerics=numerics.names[-1]), menu, store)

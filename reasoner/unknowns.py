@@ -21,18 +21,18 @@ from kb.fact_keys import fact_keys
 from kb.request import Request
 from kb.store import KnowledgeStore
 from kb.target import Target
-from kb.terms import on, version_key
+from kb.terms import on, prefixed, version_key
 from reasoner.derive import REQUEST, REQUEST_GRAPH, Derivation, Derived
 from reasoner.ground import Cause
 from reasoner.menu import Menu
 from reasoner.reasons import Reasons
 from reasoner.request import Resolved, resolve
+from reasoner.rules import Rule
 
 _CAPABILITIES = (
     "SELECT DISTINCT ?key ?capability WHERE { ?capability on:probedBy ?key . ?option on:needs ?capability }"
 )
-_COMPARED = """SELECT ?text WHERE { ?property on:factKey "KEY" . ?rule sh:construct ?text
-  FILTER(REGEX(?text, CONCAT("on:", REPLACE(STR(?property), "^.*#", ""), "[ ;.,]"))) } ORDER BY ?rule"""
+_PROPERTIES = "SELECT ?key ?property WHERE { ?property on:factKey ?key }"
 _VALUES = """SELECT DISTINCT ?key ?value ?maker WHERE {
   { ?property on:factKey ?key . { ?property rdfs:range xsd:boolean . VALUES ?value { 'true' 'false' } } UNION { ?property on:mayBe ?value } }
   UNION { ?known on:probedBy ?key ; on:probedAs ?value . OPTIONAL { ?known on:maker ?maker } }
@@ -67,9 +67,12 @@ class Guesses:
 
     Args:
         store: the knowledge base, which says what is probed by which fact.
+        rules: those of the knowledge base.
     """
 
-    def __init__(self, store: KnowledgeStore, menu: Menu) -> None:
+    def __init__(self, store: KnowledgeStore, menu: Menu, rules: Sequence[Rule]) -> None:
+        self._rules = sorted(rules, key=lambda rule: rule.iri)
+        self._property = {row["key"]: row["property"] for row in store.select(_PROPERTIES)}
         self._menu = menu
         self._capabilities: dict[str, set[str]] = defaultdict(set)
         for row in store.select(_CAPABILITIES):
@@ -215,8 +218,12 @@ class Guesses:
 
     def _compared_words(self, key: str) -> list[str]:
         """The words that rules compare a fact with."""
-        texts = [row["text"] for row in self._store.select(_COMPARED.replace("KEY", _path_of(key)))]
-        return list(dict.fromkeys(word for text in texts for word in re.findall(r"'([^'\\s]+)'", text)))
+        property_ = self._property.get(_path_of(key))
+        if property_ is None:
+            return []
+        asks = re.compile(re.escape(prefixed(property_)) + "[ ;.,]")
+        texts = [text for rule in self._rules if asks.search(text := rule.reading.where)]
+        return list(dict.fromkeys(word for text in texts for word in re.findall(r"'([^'\s]+)'", text)))
 
     def _known_values(self, key: str) -> Iterator[Any]:
         from kb.target import load_target, target_names

@@ -21,6 +21,7 @@ from kb.workload import load_workload, workload_names
 from reasoner.derive import Derivation, Derived, Deriver
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
+from reasoner.numerics import Numerics
 from reasoner.reasoner import make_request
 from reasoner.request import Resolved
 from reasoner.standing import resolve_beside_standing
@@ -87,8 +88,9 @@ def derive_all(deriver: Deriver, menu: Menu, requests: Mapping[str, Request]) ->
     Raises:
         BadInput: a request names something unknown.
     """
+    numerics = Numerics(deriver.store, menu)
     resolved = {
-        name: resolve_beside_standing(request, menu, deriver.store, deriver.derive)
+        name: resolve_beside_standing(request, menu, numerics, deriver.store, deriver.derive)
         for name, request in requests.items()
     }
     with deriver.reopened():  # what the store has to be lent for one request is left there for the next

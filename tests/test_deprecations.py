@@ -41,6 +41,10 @@ kb:large a on:Option ; on:optionOf kb:allocator ; skos:notation "large" ; rdfs:l
 """
 
 
+def names_of(store: ox.Store) -> Names:
+    return KnowledgeStore(store).names
+
+
 def store_of(**files: str) -> ox.Store:
     """A store with one graph a file; a file whose name begins with `added` is an addition."""
     store = ox.Store()
@@ -59,7 +63,7 @@ SHIPPED = 'kb:tcmalloc a on:Option ; skos:notation "tcmalloc" . kb:jemalloc a on
     "text", ["google-malloc", "Google_Malloc", "kb:google-malloc", "https://w3id.org/ontune/kb/google-malloc"]
 )
 def test_a_deprecated_name_finds_what_took_its_place_and_says_so(text: str) -> None:
-    names = Names(store_of(shipped=SHIPPED, stubs=STUBS))
+    names = names_of(store_of(shipped=SHIPPED, stubs=STUBS))
     with pytest.warns(
         DeprecatedName, match="is deprecated since knowledge 0.2.0: 'tcmalloc' takes its place"
     ):
@@ -68,7 +72,7 @@ def test_a_deprecated_name_finds_what_took_its_place_and_says_so(text: str) -> N
 
 def test_a_current_name_goes_before_a_deprecated_one() -> None:
     taken = 'kb:je owl:deprecated true ; dct:isReplacedBy kb:tcmalloc ; skos:notation "je" ; on:deprecatedIn "0.2.0" .'
-    names = Names(store_of(shipped=SHIPPED, stubs=taken))
+    names = names_of(store_of(shipped=SHIPPED, stubs=taken))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert names.find(on("Option"), "je", "--pin").name == "jemalloc"
@@ -83,7 +87,7 @@ def test_the_last_of_several_replacements_answers_and_a_circle_ends() -> None:
 
 def test_a_deprecated_name_of_another_kind_of_thing_stays_unknown() -> None:
     with pytest.raises(BadInput, match="unknown target 'google-malloc'"):
-        Names(store_of(shipped=SHIPPED + " tgt:x a on:Target .", stubs=STUBS)).find(
+        names_of(store_of(shipped=SHIPPED + " tgt:x a on:Target .", stubs=STUBS)).find(
             on("Target"), "google-malloc", "-t", what="target"
         )
 
@@ -173,8 +177,7 @@ USES = "eff:x on:given kb:old ."
 def test_checks_find_what_uses_a_deprecated_name(
     shipped: str, added: str, found: dict[str, list[str]]
 ) -> None:
-    knowledge = KnowledgeStore()
-    knowledge.store = store_of(shipped=shipped, added=added)
+    knowledge = KnowledgeStore(store_of(shipped=shipped, added=added))
     answers = {}
     for name in ("deprecated-in-use", "deprecated-in-addition", "deprecated-without-replacement"):
         text = (shipped_folder("rules") / "checks" / f"{name}-violation.rq").read_text()

@@ -141,7 +141,9 @@ def test_no_driver_is_proposed_that_the_card_cannot_have() -> None:
         ("Tesla V100", ["580.65.06", "525.60.13", "450.80.02"]),
     ):
         assert (
-            Guesses(reasoner().store, reasoner().menu).values("gpus[0].driver", machine(model=model))
+            Guesses(reasoner().store, reasoner().menu, reasoner().rules).values(
+                "gpus[0].driver", machine(model=model)
+            )
             == possible
         )
     with pytest.raises(
