@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from generators.bundle import Bundle
+from generators.recipe import COMPILED
 from kb import files
 from kb.errors import BadInput
 from kb.paths import cache_home
@@ -104,9 +105,11 @@ def build_environment(bundle: Bundle) -> Built:
         BadInput: the bundle has no `install.sh`.
         RunFailed: the installation failed; the message ends with its last lines.
     """
-    copied = [_existing(bundle.folder / "install.sh"), supplies.requirements_of(bundle)]
+    required = [supplies.requirements_of(bundle)]
+    required += [_existing(bundle.folder / COMPILED)] if bundle.recipe.compiles else []
+    copied = [_existing(bundle.folder / "install.sh"), *required]
     # Plans that ask for the same Python packages share an environment, whatever else they want of the system.
-    digest = _digest([sys.version, _without_comments(files.read_text(copied[-1]))])
+    digest = _digest([sys.version, *(_without_comments(files.read_text(path)) for path in required)])
     folder = cache_home() / "environments" / digest
     told = folder / "built.json"
     with _locked(folder.with_suffix(".lock")):
@@ -157,7 +160,10 @@ def _contents(bundle: Bundle) -> Iterator[str]:
 
     Which plan asked for it does not change what is built.
     """
-    definition = files.read_text(_existing(bundle.definition))
+    if not bundle.definition.is_file():
+        expected = "a bundle that has one (ontune recipe --to apptainer)"
+        raise BadInput(str(bundle.definition), "missing from the bundle", expected=expected)
+    definition = files.read_text(bundle.definition)
     recipe = bundle.recipe
     yield re.sub(
         "|".join(

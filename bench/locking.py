@@ -42,6 +42,10 @@ def lock_for(plan: Plan, kept: Lock | None, tell: Tell) -> Lock:
     lock = replace(
         _system(recipe), request=request, image="" if recipe.build_arguments else _image(recipe, tell)
     )
+    if recipe.compiles:
+        names = [entry.pinned for entry in recipe.compiled_packages]
+        names += [written for written, _ in recipe.program.compiled]
+        tell(f"not locked: what is compiled in the image ({', '.join(names)}) and what that requires")
     interpreter = interpreter_of(lock, recipe.python)
     return replace(lock, python=resolve(requirements, interpreter, [index.value for index in recipe.indexes]))
 

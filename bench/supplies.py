@@ -17,6 +17,7 @@ from pathlib import Path
 
 from generators.bundle import Bundle
 from generators.lock import PYTHON, SYSTEM, Lock
+from generators.recipe import COMPILED
 from kb import files
 from kb.errors import BadInput, RunFailed
 from kb.scratch import scratch
@@ -95,7 +96,8 @@ def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
     needs no network.
 
     Raises:
-        BadInput: the bundle is not locked, not all of it is, or its base is an image of the site.
+        BadInput: the bundle is not locked, not all of it is, its base is an image of the site, or something
+            is compiled in the image.
         RunFailed: something cannot be had, or differs from what the lock names.
     """
     recipe, lock = bundle.recipe, bundle.recipe.lock
@@ -104,6 +106,10 @@ def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
         raise BadInput(
             str(bundle.folder), "the bundle is not locked, so nothing says what to fetch", expected=expected
         )
+    if recipe.compiles:
+        expected = "a base image that has them, and a plan that does not install them"
+        problem = "it names what is compiled in the image from its source, which is not fetched"
+        raise BadInput(str(bundle.folder / COMPILED), problem, expected=expected)
     folder = bundle.folder / FOLDER
     with as_the_site_wants(bundle), scratch("fetch", bundle.folder) as made:
         stage = made / FOLDER
@@ -160,7 +166,9 @@ def _from_elsewhere(bundle: Bundle, apptainer: Apptainer) -> Supplies:
         return Supplies(None, None, packages, {name: bases.mirror() for name in recipe.build_arguments})
     base = bases.locked_base(lock) if lock else bases.make_base(recipe.header("Suite"))
     interpreter = Interpreter(*apptainer.execute(base, ["python3", "-c", _ASK_INTERPRETER]).split())
-    return Supplies(base, _wheels(bundle, interpreter), packages, {"base": str(base)})
+    # What is compiled in the image, and what that requires, is no wheel: pip then asks the indexes for all of it.
+    wheels = None if recipe.compiles else _wheels(bundle, interpreter)
+    return Supplies(base, wheels, packages, {"base": str(base)})
 
 
 def _packages(lock: Lock) -> Path | None:

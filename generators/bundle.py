@@ -20,10 +20,13 @@ from reasoner.plan import Plan
 
 from . import apptainer, dockerfile, job, run_script, sbom, script
 from .lock import PYTHON, SYSTEM, Lock
-from .recipe import Recipe
+from .recipe import COMPILED, Recipe
 
 FORMATS = {"apptainer": "ontune.def", "dockerfile": "Dockerfile"}
 """The name of the recipe in each language."""
+
+USED_BY = {"apptainer": ("apptainer", "singularity"), "dockerfile": ("docker", "podman")}
+"""The programs that make an image of a recipe in each language, as targets name their runtimes."""
 
 _PAYLOAD = Path(__file__).parent / "payload"
 _PLAN = "plan.json"
@@ -94,7 +97,7 @@ class Bundle:
 def write_bundle(
     plan: Plan,
     folder: Path,
-    formats: Sequence[str] = tuple(FORMATS),
+    formats: Sequence[str] | None = None,
     jobs: Sequence[str] = tuple(job.FILES),
     *,
     wishes: Mapping[str, Any] | None = None,
@@ -107,8 +110,8 @@ def write_bundle(
     Args:
         plan: what is applied, all of it.
         folder: where the files go; made if it is not there. Other files in a bundle's folder stay as they
-            are.
-        formats: recipes to write: `apptainer`, `dockerfile`.
+            are, except recipes and what they install, which would be of another plan.
+        formats: recipes to write: `apptainer`, `dockerfile`; None: those of `formats_for`.
         jobs: job scripts to write: `bash`, `slurm`, `pbs`.
         wishes: what the job asks its scheduler for, by the names of `generators.job.Job`.
         lock: exact versions and hashes of all that the image gets, which the build enforces.
@@ -119,6 +122,7 @@ def write_bundle(
             the plan holds a text that no generated file can carry. Nothing has been written then.
     """
     where = str(folder)
+    formats = formats_for(plan) if formats is None else formats
     for place, kind, asked, known in (
         ("--to", "recipe format", formats, FORMATS),
         ("--job", "scheduler", jobs, job.FILES),
@@ -139,6 +143,20 @@ def write_bundle(
     return Bundle(folder, plan)
 
 
+def formats_for(plan: Plan) -> tuple[str, ...]:
+    """The recipes that the plan's machine has a use for: of the runtime taken, and of the others that it offers.
+    All of them where nobody knows what it offers.
+    """
+    offered = plan.target.get("runtimes")
+    if offered is None:
+        return tuple(FORMATS)
+    runtimes = {
+        *offered,
+        *(taken.option for taken in plan.decisions if taken.decision == "container_runtime"),
+    }
+    return tuple(name for name in FORMATS if not runtimes.isdisjoint(USED_BY[name]))
+
+
 def files_of(
     plan: Plan,
     formats: Sequence[str],
@@ -155,6 +173,7 @@ def files_of(
     recipe = Recipe.from_plan(plan, lock=lock)
     in_image = {
         "requirements.txt": requirements_of(recipe),
+        **({COMPILED: run_script.write_compiled(recipe)} if recipe.compiles else {}),
         **(lock.texts() if lock else {}),
         "run.sh": run_script.write_run(recipe),
         "usable_cores.sh": run_script.write_usable_cores(recipe),
@@ -230,7 +249,8 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
                 _refuse_link(folder, Path(name).parent)
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (made / name).replace(folder / name)  # a link of that name is replaced, not followed
-            for name in {PYTHON, SYSTEM} - set(files):  # it would be enforced by what reads the folder
+            # What reads the folder would enforce them, or build an image that is not the plan's.
+            for name in {PYTHON, SYSTEM, COMPILED, *FORMATS.values()} - set(files):
                 (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise BadInput(

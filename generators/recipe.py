@@ -20,6 +20,9 @@ PREFIX = "/opt/ontune"
 # How many devices a job asks for, and that it enters no container; every job script heeds both, so no step is
 # left to somebody else.
 _ALWAYS_HEEDED = ("devices", "no-container")
+COMPILED = "requirements-compiled.txt"
+"""The file of the packages that are compiled against the framework once it is installed."""
+
 RUNTIMES = ("apptainer", "docker", "podman", "none")
 """What job scripts can start an image with, by the names of the options; the last one means that there is no
 image.
@@ -91,6 +94,7 @@ class Program:
         files: further files of the script: files, folders and patterns below the folder.
         requires: what the script asks for beside the packages of the plan: a requirement, and the reason for
             it as a comment; the requirement is empty where a package of the plan meets it.
+        compiled: those of its requirements that are compiled against the framework once it is installed.
         data: what it trains on: `synthetic`, `digits` or a folder; empty for the program's default.
         build_source: where the source of the command's program is fetched from, or empty.
         build_command: the shell command that builds it in the image, or empty.
@@ -106,6 +110,7 @@ class Program:
     folder: str = ""
     files: tuple[str, ...] = ()
     requires: tuple[tuple[str, str], ...] = ()
+    compiled: tuple[tuple[str, str], ...] = ()
     data: str = ""
     build_source: str = ""
     build_command: str = ""
@@ -136,6 +141,8 @@ class Recipe:
         headers: the container base: `Bootstrap`, `From`, and the release of its packages, `Suite`.
         system_packages: Debian packages with their versions.
         python_packages: distributions with their exact versions.
+        compiled_packages: those that are compiled against the framework once it is installed.
+        framework_in_base: whether the base brings the framework, and nothing of the plan installs it.
         indexes: further indexes that wheels come from.
         environment: variables of the training process.
         settings: what the training program itself does, or the module that a user's own one calls.
@@ -168,6 +175,8 @@ class Recipe:
     flags: tuple[Entry, ...]
     steps: tuple[Entry, ...]
     launchers: tuple[Entry, ...]
+    compiled_packages: tuple[Entry, ...] = ()
+    framework_in_base: bool = False
     build_packages: tuple[Entry, ...] = ()
     python: str = ""
     sources: tuple[str, ...] = ()
@@ -212,6 +221,13 @@ class Recipe:
                 if not entry.name.startswith("-") and entry.name not in _ALWAYS_HEEDED
             ),
             launchers=entries("launcher", "word"),
+            compiled_packages=entries("package", "python package", "source"),
+            framework_in_base=not any(
+                application.manager == "pip"
+                for taken in plan.decisions
+                if taken.decision == "wheel"
+                for application in taken.apply
+            ),
             build_packages=_build_packages(plan, f"{where}: workload: build_packages"),
             python=next(
                 (
@@ -257,6 +273,11 @@ class Recipe:
             *self.system_packages,
             *(package for package in self.build_packages if package.name not in needed),
         )
+
+    @property
+    def compiles(self) -> bool:
+        """Whether Python packages are compiled against the framework, in a step of their own."""
+        return bool(self.compiled_packages or self.program.compiled)
 
     @property
     def build_arguments(self) -> tuple[str, ...]:
@@ -482,7 +503,8 @@ def _program(plan: Plan, where: str) -> Program:
             arguments=_listed(workload.get("arguments") or (), f"{where}: arguments"),
             folder=quoting.value(workload.get("folder") or "", f"{where}: folder"),
             files=_listed(workload.get("files") or (), f"{where}: files"),
-            requires=_requires(plan, where),
+            requires=_requires(plan, where, compiled=False),
+            compiled=_requires(plan, where, compiled=True),
             data=data,
             build_source=_source(workload.get("build_source") or "", f"{where}: build_source"),
             build_command=quoting.value(workload.get("build_command") or "", f"{where}: build_command"),
@@ -491,8 +513,8 @@ def _program(plan: Plan, where: str) -> Program:
     return Program(title, framework, network, _parameters(workload, where), data=data)
 
 
-def _requires(plan: Plan, where: str) -> tuple[tuple[str, str], ...]:
-    """The requirements of the script as the plan settled them.
+def _requires(plan: Plan, where: str, *, compiled: bool) -> tuple[tuple[str, str], ...]:
+    """The requirements of the script as the plan settled them: those that are compiled, or the others.
 
     Raises:
         BadInput: the plan has none settled, though the workload has requirements: it was made before they
@@ -509,7 +531,9 @@ def _requires(plan: Plan, where: str) -> tuple[tuple[str, str], ...]:
             expected="a plan made anew by `ontune plan` or `ontune recipe -w`",
         )
     return tuple(
-        _settled(one, f"{where}: requirements[{number}]") for number, one in enumerate(plan.requirements)
+        _settled(one, f"{where}: requirements[{number}]")
+        for number, one in enumerate(plan.requirements)
+        if bool(one.get("compiled")) == compiled
     )
 
 

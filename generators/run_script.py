@@ -25,6 +25,11 @@ def write_requirements(recipe: Recipe) -> str:
     return render("requirements.txt.j2", recipe)
 
 
+def write_compiled(recipe: Recipe) -> str:
+    """`requirements-compiled.txt`: the Python packages that are compiled against the framework."""
+    return render("requirements-compiled.txt.j2", recipe)
+
+
 def write_settings(recipe: Recipe) -> str:
     """`ontune_settings.py`: the module by which a user's script applies the options that are code."""
     return render([f"ontune_settings_{recipe.program.framework}.py.j2", "ontune_settings.py.j2"], recipe)

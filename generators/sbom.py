@@ -91,6 +91,10 @@ def _parts(recipe: Recipe) -> Iterator[Package]:
             PythonPackage(entry.name.partition("[")[0], entry.value, "") for entry in recipe.python_packages
         ]
     )
+    python = [
+        *python,
+        *(PythonPackage(entry.name, entry.value, "") for entry in recipe.compiled_packages),
+    ]
     for number, package in enumerate(python):
         yield _package(
             f"SPDXRef-Python-{number}", package.name, package.version, "pypi", sha256=package.sha256

@@ -23,6 +23,8 @@ _GOES_WITH = (
 )
 _COMPILED = """SELECT ?name ?caution ?needed ?provider WHERE { ?p a on:CompiledPackage ; skos:notation ?name ; on:caution ?caution .
   OPTIONAL { ?p on:compiledWith ?needed . OPTIONAL { ?provider on:provides ?needed } } }"""
+_AGAINST = """SELECT ?name ?framework ?tool WHERE { ?p a on:CompiledPackage ; skos:notation ?name ; on:compiledAgainst ?framework .
+  OPTIONAL { ?p on:buildTool ?tool } } ORDER BY ?name ?tool"""
 _SHORTEST = 4  # letters of a name of which a slip is looked for
 
 
@@ -47,12 +49,15 @@ class PackageKnowledge:
         compiled: for a name what is to be said, and the options that bring what it is compiled with, as IRIs;
             where none does, it is said of every plan.
         needs: for a name the capability that it is compiled with, by its short name.
+        build_tools: for the name of a package that is compiled against an installed framework, the
+            distributions that have to be there then, as `name==version`.
     """
 
     misleading: dict[str, Misleading]
     goes_with: dict[str, str]
     compiled: dict[str, tuple[str, frozenset[str]]]
     needs: dict[str, str]
+    build_tools: dict[str, list[str]]
 
     def check(self, requirement: Requirement) -> None:
         """Raises BadInput for a name under which nothing can be installed; the message names what is meant."""
@@ -132,9 +137,11 @@ def package_knowledge(store: KnowledgeStore) -> PackageKnowledge:
             providers | {provider for provider in (row.get("provider"),) if provider},
         )
     needs = {row["name"]: local_name(row["needed"]) for row in store.select(_COMPILED) if row.get("needed")}
-    return PackageKnowledge(
-        misleading, {row["release"]: row["range"] for row in store.select(_GOES_WITH)}, compiled, needs
-    )
+    tools: dict[str, list[str]] = {}
+    for row in store.select(_AGAINST):
+        tools.setdefault(row["name"], []).extend(filter(None, (row.get("tool"),)))
+    goes_with = {row["release"]: row["range"] for row in store.select(_GOES_WITH)}
+    return PackageKnowledge(misleading, goes_with, compiled, needs, tools)
 
 
 def slip_of(name: str, known: Collection[str]) -> str:

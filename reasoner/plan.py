@@ -23,7 +23,7 @@ from kb.workload import complete_workload
 
 JsonObject = Mapping[str, Any]
 How = Literal["env", "flag", "package", "image", "module", "code", "launcher"]
-Manager = Literal["", "apt", "pip", "index"]
+Manager = Literal["", "apt", "pip", "source", "index"]
 By = Literal["", "outside", "hook", "script", "image", "job", "user"]
 ReasonKind = Literal["rule", "effect", "observation", "default", "request", "site", "fact"]
 
@@ -116,8 +116,8 @@ class Application:
         how: the kind of change.
         name: variable, package, header key, setting, flag or launcher.
         value: its value; `{cores}` stands for the usable cores at run time.
-        manager: for packages, who installs them; `index` names a further wheel index. Empty for everything
-            else.
+        manager: for packages, who installs them; `source` is pip too, which compiles them against what is
+            installed, and `index` names a further wheel index. Empty for everything else.
         by: who puts it into effect: `outside` of the program, the `image`, the `job`, the shipped `script`,
             the `hook` that a script of the user's own calls (`ontune_settings.apply`), or the `user` in that
             script. Empty in plans of older versions.
@@ -173,7 +173,7 @@ class Plan:
         on_request: what would gain more if the user accepted it (other numerics, unsupported hacks):
             `{decision, option, vs_best, accept}`.
         requirements: what became of each of the script's own requirements: `{asked, where, written, because,
-            remark}`.
+            remark, compiled}`.
         request: the whole question that the plan answers (see `kb.request.Request.to_json`); empty where it
             was not kept: older versions kept none, and a plan for what MPI starts is asked for by a request
             to MODAK.

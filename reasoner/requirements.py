@@ -30,8 +30,9 @@ _FRAMEWORKS = "SELECT ?o ?name WHERE { ?o on:distributionName ?name }"
 _RELEASES = "SELECT ?o ?family ?version WHERE { ?o on:releaseOf ?family ; on:version ?version }"
 _RANGES = """SELECT ?o ?p ?range WHERE { VALUES ?p { on:requires on:companion on:companionOfAnyBuild }
   ?o on:optionOf kb:framework_release ; ?p ?range }"""
-_PACKAGES = """SELECT DISTINCT ?name ?version WHERE {
-  ?o on:optionOf ?d ; on:appliedBy ?p . ?p a on:PythonPackage ; on:name ?name ; on:value ?version }"""
+_PACKAGES = """SELECT DISTINCT ?name ?version WHERE { VALUES ?kind { on:PythonPackage on:CompiledPythonPackage }
+  ?o on:optionOf ?d ; on:appliedBy ?p . ?p a ?kind ; on:name ?name ; on:value ?version }"""
+_PIP = ("pip", "source")
 _PYTHONS = "SELECT ?name WHERE { ?o on:optionOf kb:python ; skos:notation ?name }"
 
 
@@ -162,8 +163,9 @@ class Settled:
 
     Attributes:
         decisions: those of the plan, with the packages that the requirements change or add.
-        requirements: for each requirement `{asked, where, written, because, remark}`: the line that is
-            written for it, empty where a package of the plan meets it, why, and what its author should know.
+        requirements: for each requirement `{asked, where, written, because, remark, compiled}`: the line that
+            is written for it, empty where a package of the plan meets it, why, what its author should know,
+            and whether it is compiled against the framework once that is installed.
     """
 
     decisions: tuple[DecisionTaken, ...]
@@ -197,14 +199,15 @@ def settled(
     known = _known(store)
     chosen = {taken.decision: taken.option for taken in decisions}
     environment = _environment(chosen.get("python", ""), re.sub(r"_v\d$", "", isa_level) or "x86_64")
+    wanted = list(map(parsed, requires))
     result = _Settling(
         known,
         decisions,
         [known.ranges[option] for option in taken.values() if option in known.ranges],
         set(taken.values()),
         package_knowledge(store),
+        {one.name for one in wanted if one.holds(environment)},
     )
-    wanted = list(map(parsed, requires))
     told = [result.settle(requirement, active=requirement.holds(environment)) for requirement in wanted]
     return Settled(tuple(result.decisions), tuple(told))
 
@@ -219,8 +222,10 @@ class _Settling:
         ranges: Sequence[Mapping[str, list[Requirement]]],
         taken: set[str],
         packages: PackageKnowledge,
+        asked: Collection[str],
     ) -> None:
         self._known, self.decisions, self._taken, self._packages = known, list(decisions), taken, packages
+        self._asked = asked
         self._names = {*known.frameworks, *known.adjustable, *(_bare(name) for name, _ in known.packages)}
         self._names |= {
             one.name for kinds in known.ranges.values() for found in kinds.values() for one in found
@@ -255,6 +260,7 @@ class _Settling:
         framework = self._known.frameworks.get(requirement.name)
         if framework in self._taken:
             return self._told(requirement, "", "the image brings it")
+        self._bring_build_tools(requirement)
         return self._told(requirement, requirement.asked, "")
 
     def _told(self, requirement: Requirement, written: str, because: str) -> dict[str, Any]:
@@ -264,6 +270,7 @@ class _Settling:
             "written": written,
             "because": because,
             "remark": self._packages.remark(requirement, self._taken, self._names),
+            "compiled": bool(written) and requirement.name in self._packages.build_tools,
         }
 
     def _pinned(self, name: str) -> Iterator[tuple[int, Application]]:
@@ -276,7 +283,7 @@ class _Settling:
         )
         for place, decision in enumerate(self.decisions):
             for application in decision.apply:
-                if application.manager == "pip" and application.value and _bare(application.name) in names:
+                if application.manager in _PIP and application.value and _bare(application.name) in names:
                     yield place, application
 
     def _within(self, requirement: Requirement) -> bool:
@@ -299,10 +306,22 @@ class _Settling:
                 if one.name == requirement.name:
                     place, build = self._framework_package()
                     version = str(one.versions).removeprefix("==") + (build if of_build else "")
-                    decision = self.decisions[place]
-                    added = (*decision.apply, Application("package", one.name, version, "pip"))
-                    self.decisions[place] = dataclasses.replace(decision, apply=added)
+                    self._add(place, one.name, version)
                     return
+
+    def _bring_build_tools(self, requirement: Requirement) -> None:
+        """Add what a package is compiled with that a requirement names, unless it is there or asked for."""
+        place, _ = self._framework_package()
+        for tool in self._packages.build_tools.get(requirement.name, ()):
+            name, _, version = tool.partition("==")
+            if name not in self._asked and not any(self._pinned(name)):
+                self._add(place, name, version)
+
+    def _add(self, place: int, name: str, version: str) -> None:
+        """Let a decision install one package more."""
+        decision = self.decisions[place]
+        added = (*decision.apply, Application("package", name, version, "pip"))
+        self.decisions[place] = dataclasses.replace(decision, apply=added)
 
     def _framework_package(self) -> tuple[int, str]:
         """The decision that installs the framework, and what marks its build in the version, such as

@@ -174,6 +174,7 @@ def test_numpy_that_is_asked_for_chooses_the_release_or_takes_the_place_of_the_p
         "written": "numpy<2",
         "because": "in the place of numpy 2.2.6",
         "remark": "",
+        "compiled": False,
     }
     assert old.requirements[0] == told
     with pytest.raises(
@@ -304,7 +305,7 @@ def test_a_package_that_cannot_be_meant_is_refused_with_what_is_meant(line: str,
         (
             "eos-h100",
             ["flash-attn", "flash_attn>=2"],
-            ["--no-build-isolation", "take a base image that has it"],
+            ["nvcc compiles it, for up to hours", "nothing of this plan brings that (ontune query providers"],
         ),
         ("eos-h100", ["tqdm"], [""]),
     ],

@@ -24,12 +24,13 @@ from test_generators import MPIRUN, SHELLCHECK, STAGED, TORCHRUN, stub, written
 from bench import site_settings
 from bench.runners.native import NativeRunner
 from bench.runners.oci import OciRunner
-from generators.bundle import files_of, write_bundle
+from generators.bundle import FORMATS, files_of, write_bundle
 from generators.job import FILES
 from kb.errors import BadInput, NoFeasiblePlan, RunFailed
 from kb.query_library import named_query
 from kb.target import Target, load_target
 from kb.workload import load_workload
+from ontune.cli import main
 from ontune.cli.runner import runner_named
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
@@ -175,6 +176,54 @@ def test_unknown_runtimes_are_named_with_what_they_would_change() -> None:
 )
 def test_a_runtime_that_is_there_is_taken(runtimes: list[str], chosen: str) -> None:
     assert plan("zen5-virtual", "mnist-cnn", {"runtimes": runtimes}).option("container_runtime") == chosen
+
+
+@pytest.mark.parametrize(
+    ("runtimes", "recipes"),
+    [
+        (["apptainer"], {"ontune.def"}),
+        (["singularity"], {"ontune.def"}),
+        (["docker"], {"Dockerfile"}),
+        (["podman"], {"Dockerfile"}),
+        (["apptainer", "docker"], {"ontune.def", "Dockerfile"}),
+        (None, {"ontune.def", "Dockerfile"}),
+        ([], set()),
+        (["enroot"], set()),
+    ],
+)
+def test_a_bundle_has_the_recipes_that_its_machine_can_use(
+    tmp_path: Path, runtimes: list[str] | None, recipes: set[str]
+) -> None:
+    chosen = plan("zen5-virtual", "mnist-cnn", {"runtimes": runtimes}, framework="pytorch")
+    folder = write_bundle(chosen, tmp_path / "bundle", jobs=()).folder
+    assert {path.name for path in folder.iterdir()} & set(FORMATS.values()) == recipes
+
+
+def test_other_recipes_are_written_when_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = [
+        "recipe",
+        "-w",
+        "mnist-cnn",
+        "-t",
+        "zen5-virtual",
+        "-o",
+        str(tmp_path / "bundle"),
+        "--job",
+        "bash",
+    ]
+    for more, recipes in (
+        (["--set", 'runtimes=["docker"]'], {"Dockerfile"}),
+        (["--to", "apptainer,dockerfile"], {"ontune.def", "Dockerfile"}),
+        (["--set", 'runtimes=["docker"]', "--to", "apptainer"], {"ontune.def"}),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main([*asked, *more])
+        assert not ended.value.code, capsys.readouterr().err
+        assert {path.name for path in (tmp_path / "bundle").iterdir()} & set(FORMATS.values()) == recipes
+        not_applied = [
+            line.partition(":")[0] for line in capsys.readouterr().err.splitlines() if "not applied" in line
+        ]
+        assert set(not_applied) <= {*recipes, "install.sh"}  # nothing is said of a file that is not there
 
 
 def test_without_a_container_the_hosts_own_library_and_python_decide() -> None:

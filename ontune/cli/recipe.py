@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -43,7 +43,13 @@ def recipe(
         Path | None,
         typer.Option(metavar="FILE", help="Take workload and job from a request to MODAK (.json, .opt)."),
     ] = None,
-    to: Annotated[str, typer.Option(metavar="FORMAT,...", help="Recipes to write.")] = "apptainer,dockerfile",
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT,...",
+            help="Recipes to write: apptainer, dockerfile; without it those that a runtime of the target can use.",
+        ),
+    ] = None,
     job: Annotated[
         str, typer.Option(metavar="SCHEDULER,...", help="Job scripts to write.")
     ] = "bash,slurm,pbs",
@@ -74,7 +80,7 @@ def recipe(
         return
     if output is None:
         raise BadInput("--output", "nothing is said of where the bundle goes", expected="-o DIR")
-    from generators.bundle import write_bundle
+    from generators.bundle import formats_for, write_bundle
     from generators.job import left_open
 
     jobs = _words(job)
@@ -95,8 +101,9 @@ def recipe(
     if request.plan is not None:
         agree_to_bundle(plan, str(request.plan), accept_files, request.named_files(plan))
     lock = _lock(plan, output, update_lock) if locked or update_lock else None
-    bundle = write_bundle(plan, output, _words(to), jobs, wishes=asked, lock=lock, force=force)
-    for line in (*_left_to_others(bundle, _words(to)), *left_open(plan, asked)):
+    formats = formats_for(plan) if to is None else _words(to)
+    bundle = write_bundle(plan, output, formats, jobs, wishes=asked, lock=lock, force=force)
+    for line in (*_left_to_others(bundle, formats), *left_open(plan, asked)):
         typer.echo(line, err=True)
     files = sorted(
         str(path.relative_to(bundle.folder)) for path in bundle.folder.rglob("*") if path.is_file()
@@ -120,7 +127,7 @@ def _show_wishes(format: str) -> None:
     emit(document, format, lambda: emit_rows(rows, ("--ask", "without a wish", "meaning")))
 
 
-def _left_to_others(bundle: Bundle, formats: list[str]) -> Iterator[str]:
+def _left_to_others(bundle: Bundle, formats: Sequence[str]) -> Iterator[str]:
     """What an output of the bundle does not apply, and what the user's own script has to call for."""
     from generators.bundle import FORMATS
     from generators.limits import unapplied
