@@ -35,7 +35,7 @@ types: venv-dev
 tests: venv-dev
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(PYTEST)
 
-quick: venv-dev lint types  ## linter, type checker and the tests that take less than a second: under two minutes
+quick: venv-dev lint types  ## linter, type checker and as many cheap tests as a budget holds: under two minutes
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --quick $(PYTEST)
 
 long: venv-dev tools  ## everything, with the long campaigns that the other targets leave out
@@ -44,8 +44,8 @@ long: venv-dev tools  ## everything, with the long campaigns that the other targ
 durations: venv-dev  ## time the tests anew, for `make quick`
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --record-durations -m "not long and not slow and not apptainer and not slurm" $(PYTEST)
 
-coverage: venv-dev  ## the lines and branches that the quick tests reach, with the floor of pyproject.toml
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --quick --cov --cov-report=term $(PYTEST)
+coverage: venv-dev  ## the lines and branches that the tests under a second reach, with the floor of pyproject.toml
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --quick --budget=inf --cov --cov-report=term $(PYTEST)
 
 docs: venv  ## the ontology, the facts and the rules as HTML, in build/docs
 	@$(BIN)/ontune kb export --format html -o build/docs
