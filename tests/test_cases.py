@@ -14,6 +14,7 @@ from kb.cases import Case, CaseTable
 from kb.errors import BadInput
 from kb.terms import local_name, on, prefixed
 from reasoner.derive import REQUEST, Deriver
+from reasoner.numerics import Numerics
 from reasoner.reasoner import Reasoner, make_request
 from reasoner.standing import resolve_beside_standing
 from reasoner.witnesses import case_requests, derive_all
@@ -34,6 +35,11 @@ def deriver() -> Deriver:
     return Deriver(reasoner().store, reasoner().rules)
 
 
+@cache
+def numerics() -> Numerics:
+    return Numerics(reasoner().store, reasoner().menu)
+
+
 CASES: dict[str, Case] = table().cases
 
 
@@ -45,7 +51,9 @@ def fired(line: str) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
     case = table().request(line)
     request = make_request(case.workload, case.target, **case.wishes)
     with deriver().at(
-        resolve_beside_standing(request, reasoner().menu, reasoner().store, deriver().derive).facts
+        resolve_beside_standing(
+            request, reasoner().menu, numerics(), reasoner().store, deriver().derive
+        ).facts
     ) as derivation:
         derived = derivation.derived
         concluded = list(derivation.in_store().store.quads_for_pattern(REQUEST, None, None, None))
