@@ -1,10 +1,8 @@
 """Layout: does what `kb learn` learns of channels last, and `plan` reads, hold for networks of families that
 it has not seen?
 
-Families are left out in folds, with their twins and other names. For each fold the product learns from the
-others' rows, the Turtle that it writes takes the place of the shipped one in the knowledge base, and the
-requests of those left out are derived and grounded as for a plan. The regret is the geometric mean of the
-best rate over the rate of what is taken, on pairs of equal batch, for each release of PyTorch alone.
+The regret is the geometric mean of the best rate over the rate of what is taken, on pairs of equal batch, for
+each release of PyTorch alone.
 
     python benchmarks/layout.py [QUESTION]
 """
@@ -14,127 +12,14 @@ from __future__ import annotations
 import math
 import random
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 from statistics import fmean
 
-from kb.learning import Case, Question, cases, learn, left_out, question, turtle, without
-from kb.snapshot import PLANNING
-from kb.sources import Source
-from kb.store import KnowledgeStore
-from kb.target import Target, load_target
-from kb.terms import FILE, on
-from kb.workload import complete_workload
-from reasoner.compile import compile_snapshot
-from reasoner.derive import Deriver
-from reasoner.ground import Problem, ground
-from reasoner.menu import Menu
-from reasoner.readings import keep_readings
-from reasoner.request import Request, resolve
-from reasoner.rule_reading import READINGS
-from reasoner.rules import load_rules
+from learnt import Reading, print_coverage, readings, versions_of
 
-FOLDS = 10
-MACHINE = {
-    "model": "NVIDIA GeForce RTX 3090",
-    "vendor": "nvidia",
-    "arch": "sm_86",
-    "compute_capability": "8.6",
-    "memory_gib": 24,
-    "driver": "580.65.06",
-}
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the product says of one left-out case: whether it takes the option, and the interval of the
-    logarithm of the ratio, if it says one.
-    """
-
-    case: Case
-    takes: bool
-    interval: tuple[float, float] | None
-
-    def regret(self, version: str) -> float:
-        """The logarithm of the best rate over that of what is taken."""
-        ratio = self.case.ratios[version]
-        return max(-ratio, 0.0) if self.takes else max(ratio, 0.0)
-
-
-class Overlaid:
-    """The compiled knowledge base with one learnt file in the place of the shipped one."""
-
-    def __init__(self, base: KnowledgeStore, asked: Question, text: str, target: Target) -> None:
-        self._asked, self._target = asked, target
-        self._store = KnowledgeStore()
-        graph = f"{FILE}kb/facts/effects/learnt_{asked.name}.ttl"
-        self._store.add(quad for quad in base.store if quad.graph_name.value not in (graph, READINGS))
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "learnt.ttl")
-            path.write_text(text, encoding="utf-8")
-            self._store.load_source(Source(path, f"kb/facts/effects/learnt_{asked.name}.ttl"))
-        if problems := keep_readings(self._store):
-            raise RuntimeError(f"what was learnt is refused: {problems}")
-        self._menu = Menu(self._store)
-        self._deriver = Deriver(self._store, load_rules(self._store))
-
-    @cached_property
-    def _given(self) -> dict[str, str]:
-        """One option of each decision that the question names beside its own, by IRI."""
-        options = (self._menu.by_name[name][0] for name in reversed(self._asked.declared["given"]))
-        return {self._menu.decision_of(option): option for option in options}
-
-    def read(self, case: Case) -> Reading:
-        """What the knowledge base says of a case."""
-        traits = [trait for trait in self._asked.declared["when"] if trait in ("Training", "Inference")]
-        facts = {"traits": traits, "layers": dict(case.numbers) or None}
-        request = Request(complete_workload(case.network, facts, case.network), self._target)
-        resolved = resolve(request, self._menu, self._store)
-        problem = ground(self._menu, self._deriver.derive(resolved.facts), resolved.criteria, {})
-        return self._reading(case, problem)
-
-    def _reading(self, case: Case, problem: Problem) -> Reading:
-        declared, criterion = self._asked.declared, on("throughput")
-        option, default = (
-            self._menu.by_name[declared["option"]][0],
-            self._menu.by_name[declared["default"]][0],
-        )
-        decision = self._menu.decision_of(option)
-        weights = [problem.weight({**self._given, decision: one}, criterion) for one in (option, default)]
-        terms = problem.counted_of(option, {**self._given, decision: option}, criterion)
-        interval = (
-            (math.log(terms[0].effect.low), math.log(terms[0].effect.high)) if len(terms) == 1 else None
-        )
-        return Reading(case, weights[0] > weights[1], interval)
-
-
-def readings(
-    asked: Question, known: Sequence[Case], permuted: int | None = None, each: int = 1
-) -> list[Reading]:
-    """What the product says of every case when its family, and whoever is its twin, is left out.
-
-    Args:
-        each: of the cases of a fold read one in this many.
-        permuted: learn from ratios that were dealt anew with this seed, which can tell nothing.
-    """
-    base = KnowledgeStore()
-    base.load_compact(compile_snapshot([], PLANNING).memory[PLANNING])
-    target = load_target("v100-node", base).with_overrides({"gpus": [MACHINE]})
-    found = []
-    for fold in left_out(known, FOLDS):
-        others = without(known, fold)
-        if permuted is not None:
-            dealt = [case.ratios for case in others]
-            random.Random(permuted).shuffle(dealt)
-            others = [replace(case, ratios=ratios) for case, ratios in zip(others, dealt, strict=True)]
-        knowledge = Overlaid(base, asked, turtle(asked, learn(asked, others)), target)
-        found += [knowledge.read(case) for case in fold[::each]]
-    return found
+from kb.learning import Case, cases, question
 
 
 def regret(found: Sequence[Reading], version: str) -> float:
@@ -142,14 +27,9 @@ def regret(found: Sequence[Reading], version: str) -> float:
     return math.exp(fmean(reading.regret(version) for reading in found if version in reading.case.ratios))
 
 
-def versions_of(known: Sequence[Case]) -> list[str]:
-    """The releases that cases were measured with."""
-    return sorted({version for case in known for version in case.ratios})
-
-
 def constant(known: Sequence[Case], version: str, takes: bool) -> float:
     """The regret of who always does the same."""
-    return regret([Reading(case, takes, None) for case in known], version)
+    return regret([Reading(case, takes) for case in known], version)
 
 
 def bootstrapped(found: Sequence[Reading], version: str, draws: int = 1000) -> tuple[float, float]:
@@ -164,50 +44,6 @@ def bootstrapped(found: Sequence[Reading], version: str, draws: int = 1000) -> t
         for _ in range(draws)
     )
     return math.exp(means[draws // 20]), math.exp(means[-draws // 20])
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How well intervals hold, over left-out families.
-
-    Attributes:
-        families: how many have an interval.
-        mean, low, high: the mean of their coverage, and its 90 % interval when families are drawn anew.
-        said, plain: the interval (Winkler) score of what is said, and of one constant interval.
-    """
-
-    families: int
-    mean: float
-    low: float
-    high: float
-    said: float
-    plain: float
-
-
-def coverage(found: Sequence[Reading], draws: int = 1000) -> Coverage:
-    """How well the intervals of 90 % hold."""
-    told = [reading for reading in found if reading.interval]
-    everything = sorted(reading.case.ratio for reading in told)
-    usual = everything[len(everything) // 20], everything[-len(everything) // 20]
-    by_family: dict[str, list[Reading]] = defaultdict(list)
-    for reading in told:
-        by_family[reading.case.family].append(reading)
-
-    def score(ratio: float, interval: tuple[float, float]) -> float:
-        low, high = interval
-        return high - low + 20 * (max(low - ratio, 0) + max(ratio - high, 0))
-
-    shares = [
-        fmean(r.interval[0] <= r.case.ratio <= r.interval[1] for r in group if r.interval)
-        for group in by_family.values()
-    ]
-    said = fmean(
-        fmean(score(r.case.ratio, r.interval) for r in group if r.interval) for group in by_family.values()
-    )
-    plain = fmean(fmean(score(r.case.ratio, usual) for r in group) for group in by_family.values())
-    drawing = random.Random(0)
-    means = sorted(fmean(drawing.choices(shares, k=len(shares))) for _ in range(draws))
-    return Coverage(len(shares), fmean(shares), means[draws // 20], means[-draws // 20], said, plain)
 
 
 def main(name: str = "layout_training") -> None:
@@ -234,10 +70,7 @@ def main(name: str = "layout_training") -> None:
             f"{r.case.network}@{r.case.image_size} {math.exp(r.regret(version)):.2f}" for r in ordered[:10]
         )
         print(f"  worst ten: {', '.join(worst)}")
-    held = coverage(found)
-    print(f"intervals of 90 %: mean coverage over {held.families} left-out families {held.mean:.3f}")
-    print(f"  by families {held.low:.3f} to {held.high:.3f}")
-    print(f"  interval score {held.said:.3f}, of a constant interval {held.plain:.3f}")
+    print_coverage(found)
     print(f"{time.perf_counter() - start:.0f} s")
 
 

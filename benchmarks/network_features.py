@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 _CLASSES = ("pointwise", "spatial", "grouped", "depthwise", "linear", "attention")
 _WRITERS = ("batch_norm", "layer_norm", "group_norm", "copied", "pooled", "other")
 COLUMNS = (
-    "network", "image_size", "mega_parameters", "giga_macs", "mega_activations",
+    "network", "image_size", "mega_parameters", "giga_macs", "mega_activations", "macs_per_element",
     *(f"macs_{kind}" for kind in _CLASSES), *(f"written_{kind}" for kind in (*_CLASSES, *_WRITERS)),
     "count_convolutions", "count_grouped", "count_depthwise", "macs_odd_channels", "macs_uneven_groups",
     "mean_channels", "mean_depthwise_kernel", "mean_group_width",
@@ -170,6 +170,7 @@ def features(name: str, size: int) -> dict[str, object]:
         "mega_parameters": sum(p.numel() for p in model.parameters()) / 1e6,
         "giga_macs": total / 1e9,
         "mega_activations": written / 1e6,
+        "macs_per_element": total / written,
     }
     row |= {f"macs_{kind}": counting.macs[kind] / total for kind in _CLASSES}
     row |= {f"written_{kind}": counting.written[kind] / written for kind in (*_CLASSES, *_WRITERS)}

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kb.errors import BadInput
 from kb.learning.cases import Case, Question, left_out, without
@@ -21,6 +24,8 @@ _Z = 1.6449  # of the normal distribution at 1 - _TAIL
 _DIGITS = 2
 _FOLDS = 5
 
+Numbers = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Region:
@@ -28,7 +33,7 @@ class Region:
 
     Attributes:
         bounds: by feature, above what and up to what its value lies; infinite where nothing bounds it.
-        ratio: the mean.
+        ratio: the mean, or the median where the size is asked for.
         mean: where the mean itself lies, which is what a choice asks.
         interval: where an unseen network of the region lies, which is what a promise asks.
         networks, families: how many stand behind it.
@@ -43,7 +48,7 @@ class Region:
 
     def holds(self, numbers: Mapping[str, float]) -> bool:
         """Whether a workload with these numbers lies in it."""
-        return _lies(numbers, self.bounds)
+        return all(low < numbers[feature] <= high for feature, (low, high) in self.bounds.items())
 
 
 def learn(asked: Question, given: Sequence[Case]) -> list[Region]:
@@ -99,25 +104,32 @@ def _loss(asked: Question, case: Case, regions: Sequence[Region]) -> float:
     for a size the error relative to the measured ratio.
     """
     region = next((region for region in regions if region.holds(case.numbers)), None)
-    if asked.declared.get("judged_by") == "size":
+    if _of_size(asked):
         return abs(math.expm1((region.ratio if region else 0.0) - case.ratio))
     return max(-case.ratio, 0.0) if region and region.mean[0] > 0 else max(case.ratio, 0.0)
 
 
+def _of_size(asked: Question) -> bool:
+    """Whether the size of the ratio is asked for, and not only which option to take."""
+    return bool(asked.declared.get("judged_by") == "size")
+
+
 def _regions(asked: Question, known: Sequence[Case], size: _Size) -> list[Region]:
     found = []
-    for bounds in _cut(asked, known, size):
-        inside = [case for case in known if _lies(case.numbers, bounds)]
+    columns = {feature: np.array([case.numbers[feature] for case in known]) for feature in asked.features}
+    for bounds in _cut(asked, known, size, columns):
+        lies = np.full(len(known), True)
+        for feature, (low, high) in bounds.items():
+            lies &= (low < columns[feature]) & (columns[feature] <= high)
+        inside = [known[int(number)] for number in np.flatnonzero(lies)]
         if len(inside) > 1:
-            found.append(_region(bounds, inside))
+            found.append(_region(bounds, inside, median if _of_size(asked) else fmean))
     return found
 
 
-def _lies(numbers: Mapping[str, float], bounds: Mapping[str, tuple[float, float]]) -> bool:
-    return all(low < numbers[feature] <= high for feature, (low, high) in bounds.items())
-
-
-def _cut(asked: Question, known: Sequence[Case], size: _Size) -> list[dict[str, tuple[float, float]]]:
+def _cut(
+    asked: Question, known: Sequence[Case], size: _Size, columns: Mapping[str, Numbers]
+) -> list[dict[str, tuple[float, float]]]:
     """The bounds of the regions, by a regression tree whose thresholds are rounded."""
     try:
         from sklearn.tree import DecisionTreeRegressor
@@ -126,10 +138,7 @@ def _cut(asked: Question, known: Sequence[Case], size: _Size) -> list[dict[str, 
             "kb learn", "scikit-learn is missing", expected="pip install 'ontune[learn]'"
         ) from error
     model = DecisionTreeRegressor(max_leaf_nodes=size.regions, min_samples_leaf=size.least, random_state=0)
-    model.fit(
-        [[case.numbers[feature] for feature in asked.features] for case in known],
-        [case.ratio for case in known],
-    )
+    model.fit(np.column_stack(list(columns.values())), [case.ratio for case in known])
     tree: Any = model.tree_
     found: list[dict[str, tuple[float, float]]] = []
 
@@ -151,22 +160,26 @@ def _readable(threshold: float) -> float:
     return float(f"{threshold:.{_DIGITS}g}")
 
 
-def _region(bounds: Mapping[str, tuple[float, float]], inside: Sequence[Case]) -> Region:
+def _region(
+    bounds: Mapping[str, tuple[float, float]],
+    inside: Sequence[Case],
+    middle: Callable[[Sequence[float]], float],
+) -> Region:
     ratios = sorted(case.ratio for case in inside)
-    ratio = fmean(ratios)
+    mean, ratio = fmean(ratios), middle(ratios)
     by_family: dict[str, list[float]] = defaultdict(list)
     for case in inside:
-        by_family[case.family].append(case.ratio - ratio)
+        by_family[case.family].append(case.ratio - mean)
     families = len(by_family)
     # Networks of one family err together, so the error of the mean is counted by families; one family alone
     # says nothing of others.
     squares = math.fsum(math.fsum(errors) ** 2 for errors in by_family.values())
     error = math.sqrt(squares * families / (families - 1)) / len(ratios) if families > 1 else math.inf
-    far = _Z * error if math.isfinite(error) else max(abs(ratios[0]), abs(ratios[-1])) + abs(ratio)
+    far = _Z * error if math.isfinite(error) else max(abs(ratios[0]), abs(ratios[-1])) + abs(mean)
     return Region(
         dict(bounds),
         ratio,
-        (ratio - far, ratio + far),
+        (min(mean - far, ratio), max(mean + far, ratio)),
         _where_one_lies(ratios, ratio, families),
         len(ratios),
         families,
