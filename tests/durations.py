@@ -4,7 +4,8 @@ A test's time is what it costs the processor, with the programs that it waits fo
 machine makes no test a slow one. What a fixture costs that several tests share is no test's own. Quick are
 the tests of less than a second; of those `--quick` runs the cheapest, as many as its budget holds, and of each
 file at least one, unless its fixtures take more than a twentieth of the budget. `durations.json` has the
-times, which `make durations` writes; a test that is not in it, such as a new one, counts as cheap.
+times, which `make durations` writes; a test that is not in it, such as a new one, counts as the mean of the
+other cases of its function, or as cheap.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -37,6 +39,9 @@ SHARED = "fixture "
 # What needs a component, a container or a minute is left out without being timed.
 SLOW_MARKS = ("apptainer", "slurm", "slow", "long")
 COMPONENTS = ("apptainer", "frameworks", "slurm")
+
+CASES = "[...]"
+"""What ends the names, in a file's record, of functions with cases: they have the mean of all of them."""
 
 Record = dict[str, dict[str, float]]
 """Processor seconds by file and by test or shared fixture; none of less than `LEAST`."""
@@ -88,7 +93,7 @@ def choose(
     for test, needed in tests.items():
         file, name = _place(test)
         costs = recorded.get(file, {})
-        own[test] = costs.get(name, CHEAP)
+        own[test] = costs.get(name, costs.get(name.partition("[")[0] + CASES, CHEAP))
         fixtures[test] = {(file, one): costs[SHARED + one] for one in needed if SHARED + one in costs}
         whole[test] = own[test] + sum(fixtures[test].values())
     quick = sorted(
@@ -217,11 +222,17 @@ def record(spent: Mapping[str, Mapping[str, float]], before: Mapping[str, Mappin
         before: the record of before.
     """
     root = RECORDED.parent.parent
+    cases: dict[tuple[str, str], list[float]] = defaultdict(list)
     now: Record = {file: dict(tests) for file, tests in before.items() if (root / file).exists()}
     for test, seconds in spent.items():
         file, name = _place(test)
         now.setdefault(file, {})[name] = seconds[_OWN]
         now[file] |= {fixture: cost for fixture, cost in seconds.items() if fixture != _OWN}
+        function, case, _ = name.partition("[")
+        if case:
+            cases[file, function].append(seconds[_OWN])
+    for (file, function), costs in cases.items():
+        now[file][function + CASES] = fmean(costs)
     return {
         file: kept
         for file, tests in now.items()

@@ -72,6 +72,12 @@ def test_a_shared_fixture_costs_once_and_its_tests_come_late() -> None:
     assert len(everything.kept) == 4 and everything.seconds == pytest.approx(5 + 4 * CHEAP)
 
 
+def test_a_new_case_counts_as_the_others_do() -> None:
+    recorded = {"tests/test_a.py": {"test_it[1]": 0.2, "test_it[...]": 0.4, "test_it[2]": 0.6}}
+    tests: dict[str, tuple[str, ...]] = {f"tests/test_a.py::test_it[{case}]": () for case in (1, 2, 3)}
+    assert choose(tests, (), recorded).seconds == pytest.approx(1.2)
+
+
 def test_new_times_take_the_place_of_old_ones() -> None:
     before = {
         "tests/test_quick.py": {"fixture x": 9.0, "test_a": 5.0, "test_b": 0.5},
@@ -81,8 +87,15 @@ def test_new_times_take_the_place_of_old_ones() -> None:
         "tests/test_quick.py::test_a": {"cpu_seconds": 0.001, "fixture x": 0.25},
         "tests/test_quick.py::test_c": {"cpu_seconds": 0.123},
     }
+    spent |= {f"tests/test_quick.py::test_d[{case}]": {"cpu_seconds": case / 10} for case in range(4)}
     assert record(spent, before) == {
-        "tests/test_quick.py": {"fixture x": 0.25, "test_b": 0.5, "test_c": 0.12}
+        "tests/test_quick.py": {
+            "fixture x": 0.25,
+            "test_b": 0.5,
+            "test_c": 0.12,
+            "test_d[...]": 0.15,
+            **{f"test_d[{case}]": case / 10 for case in (1, 2, 3)},
+        }
     }
 
 
