@@ -23,7 +23,7 @@ import pytest
 
 RECORDED = Path(__file__).with_name("durations.json")
 SECOND = 1.0
-BUDGET = 120.0
+BUDGET = 100.0
 """Processor seconds that the quick tests may cost together: with linter, type checker and the collection of
 the tests twice, two cores need less than two minutes for all of it."""
 
