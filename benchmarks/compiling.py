@@ -1,6 +1,8 @@
 """Compile: does what `kb learn` learns of the size of TorchInductor's gain, and `plan` reads, hold for networks of
 families that it has not seen?
 
+Then the same of networks that another GPU has run: what is said here with what was measured there.
+
 The error is |said / measured - 1| on pairs of equal batch, for each GPU alone; what nothing is said of counts
 as no gain.
 
@@ -17,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean, median
 
-from learnt import Reading, print_coverage, readings
+from learnt import Reading, carried_readings, print_coverage, readings
 
 from kb.learning import Case, cases, question
 
@@ -55,23 +57,38 @@ def shown(reading: Reading) -> str:
     return f"{case.network}@{case.image_size} {said:.2f} for {measured:.2f}"
 
 
+def print_figures(found: Sequence[Reading], dealt: Sequence[Reading]) -> None:
+    """Print the figures of what is said; `dealt` is what is said of some when ratios were dealt anew."""
+    errors, known = sorted(map(error, found)), [reading.case for reading in found]
+    low, high = bootstrapped(found)
+    silent = sum(reading.ratio is None for reading in found)
+    print(
+        f"  {len(known)} networks of {len({case.family for case in known})} families, of {silent} nothing is said"
+    )
+    print(f"  mean error {fmean(errors):.4f}, median {median(errors):.4f}")
+    print(f"  by families {low:.4f} to {high:.4f}")
+    print(f"  without the worst 1 % {fmean(errors[: -math.ceil(len(errors) / 100)]):.4f}")
+    print(f"  one constant {constant(known):.4f}, permuted {fmean(map(error, dealt)):.4f}")
+    print(f"  worst ten: {', '.join(map(shown, sorted(found, key=error, reverse=True)[:10]))}")
+    print_coverage(found)
+
+
 def main(*names: str) -> None:
     """Print every figure of the line."""
     for name in names or QUESTIONS:
-        start, asked = time.perf_counter(), question(name)
+        asked = question(name)
         known = cases(asked)
-        found, dealt = readings(asked, known), readings(asked, known, permuted=1)
-        errors, families = sorted(map(error, found)), {case.family for case in known}
-        low, high = bootstrapped(found)
-        silent = sum(reading.ratio is None for reading in found)
-        print(f"{asked.declared['title']}: {len(known)} networks of {len(families)} families")
-        print(f"  mean error {fmean(errors):.4f}, median {median(errors):.4f}; of {silent} nothing is said")
-        print(f"  by families {low:.4f} to {high:.4f}")
-        print(f"  without the worst 1 % {fmean(errors[: -math.ceil(len(errors) / 100)]):.4f}")
-        print(f"  one constant {constant(known):.4f}, permuted {fmean(map(error, dealt)):.4f}")
-        print(f"  worst ten: {', '.join(map(shown, sorted(found, key=error, reverse=True)[:10]))}")
-        print_coverage(found)
-        print(f"{time.perf_counter() - start:.0f} s")
+        for reader, said in (
+            (readings, "families left out"),
+            (
+                carried_readings,
+                f"the same networks, measured on {asked.declared['elsewhere']['only']['machine']}",
+            ),
+        ):
+            start = time.perf_counter()
+            print(f"{asked.declared['title']}: {said}")
+            print_figures(reader(asked, known), reader(asked, known, permuted=1, each=4))
+            print(f"{time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

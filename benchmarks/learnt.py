@@ -18,7 +18,18 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 
-from kb.learning import Case, Question, learn, left_out, turtle, without
+from kb.learning import (
+    Case,
+    Question,
+    carried,
+    cases,
+    learn,
+    left_out,
+    question_elsewhere,
+    turtle,
+    turtle_of_networks,
+    without,
+)
 from kb.snapshot import PLANNING
 from kb.sources import Source
 from kb.store import KnowledgeStore
@@ -35,6 +46,7 @@ from reasoner.rule_reading import READINGS
 from reasoner.rules import load_rules
 
 FOLDS = 10
+TOGETHER = 32  # networks that one knowledge base speaks of, each by a rule
 MACHINES = {
     "rtx-3090": {
         "model": "NVIDIA GeForce RTX 3090",
@@ -100,7 +112,12 @@ class Overlaid:
     def read(self, case: Case) -> Reading:
         """What the knowledge base says of a case."""
         traits = [trait for trait in self._asked.declared["when"] if trait in ("Training", "Inference")]
-        facts = {"traits": traits, "layers": dict(case.numbers) or None}
+        facts = {
+            "network": case.network,
+            "traits": traits,
+            "parameters": {"image_size": int(case.image_size)},
+            "layers": dict(case.numbers) or None,
+        }
         request = Request(complete_workload(case.network, facts, case.network), self._target)
         resolved = resolve(request, self._menu, self._store)
         problem = ground(self._menu, self._deriver.derive(resolved.facts), resolved.criteria, {})
@@ -131,20 +148,59 @@ def readings(
         each: of the cases of a fold read one in this many.
         permuted: learn from ratios that were dealt anew with this seed, which can tell nothing.
     """
-    base = KnowledgeStore()
-    base.load_compact(compile_snapshot([], PLANNING).memory[PLANNING])
-    gpu = MACHINES[asked.declared["only"]["machine"]] | {"vendor": "nvidia", "driver": "580.65.06"}
-    target = load_target("v100-node", base).with_overrides({"gpus": [gpu]})
+    base, target = _base(asked)
     found = []
     for fold in left_out(known, FOLDS):
         others = without(known, fold)
         if permuted is not None:
-            dealt = [case.ratios for case in others]
-            random.Random(permuted).shuffle(dealt)
-            others = [replace(case, ratios=ratios) for case, ratios in zip(others, dealt, strict=True)]
+            others = _dealt(others, permuted)
         knowledge = Overlaid(base, asked, turtle(asked, learn(asked, others)), target)
         found += [knowledge.read(case) for case in fold[::each]]
     return found
+
+
+def carried_readings(
+    asked: Question, known: Sequence[Case], permuted: int | None = None, each: int = 1
+) -> list[Reading]:
+    """What the product says of every case that another machine has run, with what that one measured of it, when
+    nothing is known of it here: its family, and whoever is its twin, is left out.
+
+    Args:
+        permuted: deal the ratios that the other machine measured of the left-out anew with this seed.
+        each: of the cases of a fold read one in this many.
+    """
+    base, target = _base(asked)
+    there = cases(question_elsewhere(asked))
+    both = {(case.network, case.image_size) for case in there}
+    found = []
+    for fold in left_out([case for case in known if (case.network, case.image_size) in both], FOLDS):
+        asking = {(case.network, case.image_size): case for case in fold[::each]}
+        wanted = [case for case in there if (case.network, case.image_size) in asking]
+        if permuted is not None:
+            wanted = _dealt(wanted, permuted)
+        said = carried(asked, without(known, fold), without(there, fold), wanted)
+        told = {(one.case.network, one.case.image_size) for one in said}
+        found += [Reading(case, False) for place, case in asking.items() if place not in told]
+        for start in range(0, len(said), TOGETHER):
+            some = said[start : start + TOGETHER]
+            knowledge = Overlaid(base, asked, turtle_of_networks(asked, some), target)
+            found += [knowledge.read(asking[one.case.network, one.case.image_size]) for one in some]
+    return found
+
+
+def _base(asked: Question) -> tuple[KnowledgeStore, Target]:
+    """What planning reads, and the machine of a question."""
+    base = KnowledgeStore()
+    base.load_compact(compile_snapshot([], PLANNING).memory[PLANNING])
+    gpu = MACHINES[asked.declared["only"]["machine"]] | {"vendor": "nvidia", "driver": "580.65.06"}
+    return base, load_target("v100-node", base).with_overrides({"gpus": [gpu]})
+
+
+def _dealt(known: Sequence[Case], seed: int) -> list[Case]:
+    """The cases with their ratios dealt anew."""
+    ratios = [case.ratios for case in known]
+    random.Random(seed).shuffle(ratios)
+    return [replace(case, ratios=one) for case, one in zip(known, ratios, strict=True)]
 
 
 def versions_of(known: Sequence[Case]) -> list[str]:

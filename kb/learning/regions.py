@@ -7,9 +7,9 @@ Needs scikit-learn (`pip install 'ontune[learn]'`), and only here: what is learn
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median, stdev
 from typing import Any
 
@@ -56,7 +56,7 @@ def learn(asked: Question, given: Sequence[Case]) -> list[Region]:
     most, and where there is but one case nothing is said.
 
     Where the question leaves open how many regions there are and how few cases one may hold, families that
-    are left out of these cases decide.
+    are left out of these cases decide, and the intervals are widened until nine of ten of them lie inside.
 
     Raises:
         BadInput: scikit-learn is missing, or there are too few cases.
@@ -69,7 +69,13 @@ def learn(asked: Question, given: Sequence[Case]) -> list[Region]:
     known, least = [case for case in given if case.numbers], min(size.least for size in sizes)
     if len(known) < 2 * least:
         raise BadInput(asked.name, f"{len(known)} cases are too few", expected=f"at least {2 * least}")
-    return _regions(asked, known, sizes[0] if len(sizes) == 1 else _fitting(asked, known, sizes))
+    if len(sizes) == 1:
+        return _regions(asked, known, sizes[0])
+    size, margin = _fitting(asked, known, sizes)
+    return [
+        replace(region, interval=(region.interval[0] - margin, region.interval[1] + margin))
+        for region in _regions(asked, known, size)
+    ]
 
 
 @dataclass(frozen=True)
@@ -84,26 +90,46 @@ def _several(declared: int | Sequence[int]) -> Sequence[int]:
     return [declared] if isinstance(declared, int) else declared
 
 
-def _fitting(asked: Question, known: Sequence[Case], sizes: Sequence[_Size]) -> _Size:
-    """The size that does best for families that are left out; of equal ones the plainest."""
+def _fitting(asked: Question, known: Sequence[Case], sizes: Sequence[_Size]) -> tuple[_Size, float]:
+    """The size that does best for families that are left out, of equal ones the plainest; and by how much the
+    intervals are too narrow for them.
+    """
     folds = left_out(known, _FOLDS)
     rests = [without(known, fold) for fold in folds]
-
-    def loss(size: _Size) -> float:
-        errors = []
+    found: dict[_Size, list[tuple[Case, Region | None]]] = {}
+    for size in sizes:
+        found[size] = []
         for fold, rest in zip(folds, rests, strict=True):
             regions = _regions(asked, rest, size)
-            errors += [_loss(asked, case, regions) for case in fold]
-        return fmean(errors)
+            found[size] += [(case, _holding(regions, case)) for case in fold]
+    best = min(sizes, key=lambda size: fmean(_loss(asked, *one) for one in found[size]))
+    return best, _margin(found[best])
 
-    return min(sizes, key=loss)
+
+def _holding(regions: Sequence[Region], case: Case) -> Region | None:
+    return next((region for region in regions if region.holds(case.numbers)), None)
 
 
-def _loss(asked: Question, case: Case, regions: Sequence[Region]) -> float:
-    """What it costs to believe the regions: for a choice the logarithm of the best rate over what is taken,
-    for a size the error relative to the measured ratio.
+def _margin(found: Sequence[tuple[Case, Region | None]]) -> float:
+    """How far nine of ten cases lie outside of their intervals at most; each family counts as one."""
+    told = [(case, region) for case, region in found if region is not None]
+    sizes = Counter(case.family for case, _ in told)
+    misses = sorted(
+        (max(region.interval[0] - case.ratio, case.ratio - region.interval[1]), 1 / sizes[case.family])
+        for case, region in told
+    )
+    reached = 0.0
+    for miss, weight in misses:
+        reached += weight
+        if reached >= (1 - 2 * _TAIL) * len(sizes):
+            return max(miss, 0.0)
+    return 0.0
+
+
+def _loss(asked: Question, case: Case, region: Region | None) -> float:
+    """What it costs to believe the region: for a choice the logarithm of the best rate over what is taken, for
+    a size the error relative to the measured ratio.
     """
-    region = next((region for region in regions if region.holds(case.numbers)), None)
     if _of_size(asked):
         return abs(math.expm1((region.ratio if region else 0.0) - case.ratio))
     return max(-case.ratio, 0.0) if region and region.mean[0] > 0 else max(case.ratio, 0.0)

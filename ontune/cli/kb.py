@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from kb.scratch import scratch
 from ontune.cli.output import FINDINGS, choice, emit, emit_json, emit_rows, say, say_state_of, write_whole
 
 if TYPE_CHECKING:
+    from kb.learning import Case, Question
     from kb.rows import Table
     from kb.store import KnowledgeStore
 
@@ -212,6 +214,14 @@ def learn(
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Write the Turtle here instead of adding it."),
     ] = None,
+    networks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--network",
+            metavar="NAME",
+            help="Learn of this network alone, from what another machine measured of it; repeatable.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what was learnt before.")] = False,
 ) -> None:
     """Learn effects from rows of measurements: situations and ratios as Turtle that you can read, correct and overrule."""
@@ -221,6 +231,9 @@ def learn(
     for name in names or learning.questions():
         asked = learning.question(name)
         known = learning.cases(asked)
+        if networks:
+            texts[f"learnt_{name}_networks.ttl"] = _of_networks(asked, known, networks)
+            continue
         regions = learning.learn(asked, known)
         bare = sum(not case.numbers for case in known)
         say(
@@ -233,6 +246,31 @@ def learn(
     for name, text in texts.items():
         write_whole(output / name, text)
         say(f"written: {output / name}")
+
+
+def _of_networks(asked: Question, known: list[Case], networks: list[str]) -> str:
+    """What networks do, carried over from where they were measured."""
+    from kb import learning
+
+    there = learning.cases(learning.question_elsewhere(asked))
+    names = {case.network for case in there}
+    for network in networks:
+        if network not in names:
+            raise BadInput(
+                "--network",
+                f"no rows of '{network}' on the other machine",
+                expected=f"a network of `ontune kb rows {asked.declared['table']}`",
+                given=network,
+                known=sorted(names),
+            )
+    found = learning.carried(asked, known, there, [case for case in there if case.network in networks])
+    if not found:
+        raise BadInput(
+            "--network", "nothing is known of its layers", expected="a network of `ontune kb rows networks`"
+        )
+    for one in found:
+        say(f"{asked.name}: {one.case.network} at {one.case.image_size}: {math.exp(one.region.ratio):.2f}")
+    return learning.turtle_of_networks(asked, found)
 
 
 def _tables() -> list[str]:
