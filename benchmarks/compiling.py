@@ -6,7 +6,7 @@ Then the same of networks that another GPU has run: what is said here with what 
 The error is |said / measured - 1| on pairs of equal batch, for each GPU alone; what nothing is said of counts
 as no gain.
 
-    python benchmarks/compiling.py [QUESTION ...]
+    python benchmarks/compiling.py [QUESTION [families | elsewhere]]
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from learnt import Reading, carried_readings, print_coverage, readings
 from kb.learning import Case, cases, question
 
 QUESTIONS = ("compile_inference_ada", "compile_inference_blackwell")
+PARTS = {"families": readings, "elsewhere": carried_readings}
 
 
 def error(reading: Reading) -> float:
@@ -73,22 +74,13 @@ def print_figures(found: Sequence[Reading], dealt: Sequence[Reading]) -> None:
     print_coverage(found)
 
 
-def main(*names: str) -> None:
-    """Print every figure of the line."""
-    for name in names or QUESTIONS:
-        asked = question(name)
-        known = cases(asked)
-        for reader, said in (
-            (readings, "families left out"),
-            (
-                carried_readings,
-                f"the same networks, measured on {asked.declared['elsewhere']['only']['machine']}",
-            ),
-        ):
-            start = time.perf_counter()
-            print(f"{asked.declared['title']}: {said}")
-            print_figures(reader(asked, known), reader(asked, known, permuted=1, each=4))
-            print(f"{time.perf_counter() - start:.0f} s")
+def main(name: str = QUESTIONS[0], part: str = "families") -> None:
+    """Print every figure of one part of the line."""
+    start, asked = time.perf_counter(), question(name)
+    known, reader = cases(asked), PARTS[part]
+    print(f"{asked.declared['title']}: {part}")
+    print_figures(reader(asked, known), reader(asked, known, permuted=1, each=8))
+    print(f"{time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":
