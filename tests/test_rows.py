@@ -4,6 +4,7 @@ silence.
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from pathlib import Path
@@ -89,6 +90,67 @@ def test_what_nothing_declares_is_refused_by_name(
     (tmp_path / name).write_text(text)
     with pytest.raises(BadInput, match=complaint):
         import_rows("timm", [tmp_path / name])
+
+
+PAGES = "readme,section,header,row\n"
+RATES = "GPUs|Batch size / GPU{}|Throughput - FP32|Throughput - mixed precision|Throughput speedup (FP32 - mixed precision)"
+
+
+def page(folder: Path, *lines: tuple[str, str, str, str]) -> list[dict[str, str]]:
+    """The rows of lines of pages, each a page, a title, heads and cells."""
+    path = folder / "tables.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("readme", "section", "header", "row"), *lines])
+    report = import_rows("nvidia-dle", [path])
+    return unpacked(report.table, report.metadata, folder).rows()
+
+
+def test_a_line_of_a_table_in_a_table_is_a_row_for_each_precision(tmp_path: Path) -> None:
+    where = ("PyTorch/LanguageModeling/BERT/README.md", "Training > Pre-training NVIDIA DGX-1 (8x V100 32GB)")
+    plain, mixed = page(tmp_path, (*where, RATES.format(""), "8|131,072|1 014|~2.5k img/s|2.5"))
+    expected = {"machine": "v100-32gb", "framework": "pytorch", "network": "bert", "devices": "8"}
+    assert expected.items() <= plain.items() and expected.items() <= mixed.items()
+    assert (plain["precision"], plain["batch"], plain["value"]) == ("fp32", "131072", "1014")
+    assert (mixed["precision"], mixed["batch"], mixed["value"]) == ("fp16", "131072", "2500")
+    assert plain["line"] == mixed["line"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("head", "cell", "expected"),
+    [
+        (" (FP32 and FP16)", "8 and 16", ("8", "16")),
+        (": mixed precision, FP32", "64 , 32", ("32", "64")),
+        ("", "128 (FP32) / 256 (AMP)", ("128", "256")),
+        ("", "64", ("64", "64")),
+        (": mixed precision, FP32", "64", (None, None)),
+    ],
+)
+def test_batches_are_given_to_the_precisions_that_the_head_or_the_cell_names(
+    tmp_path: Path, head: str, cell: str, expected: tuple[str | None, str | None]
+) -> None:
+    where = ("TensorFlow/LanguageModeling/BERT/README.md", "Training: NVIDIA DGX A100 (8x A100 80GB)")
+    plain, mixed = page(tmp_path, (*where, RATES.format(head), f"1|{cell}|10|20|2"))
+    assert (plain.get("batch"), mixed.get("batch")) == expected
+    assert ("no-batch" in plain["marks"].split()) == (expected[0] is None)
+    assert "maybe-tf32" in plain["marks"].split(), "FP32 on an A100 may be TF32"
+
+
+def test_tables_without_rates_are_left_out_by_name_and_unknown_heads_are_refused(tmp_path: Path) -> None:
+    where = ("MxNet/Classification/RN50v1.5/README.md", "Training: NVIDIA DGX-1 (8x V100 16GB)")
+    path = tmp_path / "tables.csv"
+    lines = [
+        PAGES.strip().split(","),
+        (*where, RATES.format(""), "1|8|10|20|2"),
+        (*where, "GPUs|Loss", "1|0.5"),
+    ]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows(lines)
+    report = import_rows("nvidia-dle", [path])
+    assert any("GPUs | Loss" in finding and "no rate" in finding for finding in report.findings)
+    with path.open("a", newline="") as file:
+        csv.writer(file).writerow((*where, RATES.format("") + "|Watts", "1|8|10|20|2|300"))
+    with pytest.raises(BadInput, match=r"tables\.csv:4: column 'Watts'"):
+        import_rows("nvidia-dle", [path])
 
 
 def test_shipped_tables_are_what_their_metadata_says() -> None:

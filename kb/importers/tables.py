@@ -16,6 +16,7 @@ from typing import Any
 
 from kb import files, user_files
 from kb.errors import BadInput
+from kb.importers import nested
 from kb.rows import About, Row, form, metadata_of, packed
 
 _SETS = Path(__file__).with_name("sets")
@@ -58,7 +59,7 @@ def import_rows(name: str, paths: Sequence[Path]) -> TableReport:
     findings: list[str] = []
     left_out: dict[str, str] = {}
     for path in _files(paths):
-        rows += _rows_of(path, declared, left_out)
+        rows += (nested.rows_of if "nested" in declared else _rows_of)(path, declared, left_out)
     if not rows:
         raise BadInput(name, "no rows", expected="files of this source, or a folder that holds them")
     columns_known = declared.get("form") or form()
@@ -68,7 +69,7 @@ def import_rows(name: str, paths: Sequence[Path]) -> TableReport:
         _mark(rows)
     counts = Counter(mark for row in rows for mark in row.get("marks", "").split())
     findings += [f"{count} rows are marked {mark}" for mark, count in sorted(counts.items())]
-    said = [f"column {column}: {because}" for column, because in sorted(left_out.items())]
+    said = [f"{what}: {because}" for what, because in sorted(left_out.items())]
     about = About(
         declared["title"],
         declared["licence"],
@@ -100,7 +101,7 @@ def _rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) 
         if rule := _rule(declared["columns"], head):
             taken[head] = rule["column"]
         elif rule := _rule(declared["ignored"], head):
-            left_out[head] = rule["because"]
+            left_out[f"column {head}"] = rule["because"]
         else:
             raise BadInput(
                 f"{path}: column '{head}'",
@@ -164,7 +165,11 @@ def _mark(rows: Sequence[Row]) -> None:
     for row in rows:
         seen[_numbers_of(row)] += 1
     for row in rows:
-        marks = ["no-batch"] * (not row.get("batch")) + ["no-value"] * (not row.get("value"))
+        marks = (
+            row.get("marks", "").split()
+            + ["no-batch"] * (not row.get("batch"))
+            + ["no-value"] * (not row.get("value"))
+        )
         marks += ["repeat"] * bool(row.get("value") and seen[_numbers_of(row)] > 1)
         row["marks"] = " ".join(marks)
 

@@ -1,0 +1,125 @@
+"""Tables inside a table -> rows: each line of the source carries the heads and cells of a line of some page's own
+table. What heads, titles and pages mean is declared in `sets/NAME.yaml`.
+
+A line with several rates, one for each precision, becomes several rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kb import files, user_files
+from kb.errors import BadInput
+from kb.rows import Row
+
+_NUMBER = re.compile(r"~?(\d[\d, ]*(?:\.\d+)?)\s*([kKM]?)(?:\s*[a-z]+/s)?")
+_FACTORS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6}
+_BETWEEN = re.compile(r"\s*(?:,|:|/|\band\b)\s*")
+
+
+def rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) -> list[Row]:
+    """The rows of a file; tables that hold no rates are left out by name.
+
+    Raises:
+        BadInput: a line lacks a column, or a head has a meaning that nothing declares.
+    """
+    nested = declared["nested"]
+    heads, lines = files.csv_table(user_files.read_text(path), str(path))
+    if missing := [
+        name for name in (*nested["told_by"], nested["heads"], nested["cells"]) if name not in heads
+    ]:
+        raise BadInput(str(path), f"has no column {', '.join(missing)}")
+    found: list[Row] = []
+    for number, line in enumerate(lines, 2):
+        own = [head.strip() for head in line[nested["heads"]].split(nested["separator"])]
+        cells = [cell.strip() for cell in line[nested["cells"]].split(nested["separator"])]
+        rates = {head: told for head in own if (told := _told(nested["rates"], head)) is not None}
+        if not rates:
+            left_out[f"tables with the heads {' | '.join(own)}"] = nested["no_rates"]
+            continue
+        told = dict(declared.get("always", {})) | {"who": declared["who"], "unit": declared["unit"]}
+        for column in nested["told_by"]:
+            told |= _told(nested["meanings"], line[column], whole=True) or {}
+        told |= {"file": line[nested["file"]], "line": str(number)}
+        found += _sides(
+            dict(zip(own, cells, strict=False)), rates, told, declared, left_out, f"{path}:{number}"
+        )
+    return found
+
+
+def _told(rules: Sequence[Mapping[str, Any]], text: str, whole: bool = False) -> Row | None:
+    """What the rules that match a text say; with `whole` all of them, else the first; None where none does."""
+    told: Row | None = None
+    for rule in rules:
+        if match := re.fullmatch(rule["spelling"], text):
+            told = (told or {}) | {name: match.expand(value) for name, value in rule.get("sets", {}).items()}
+            if not whole:
+                return told
+    return told
+
+
+def _sides(
+    line: Mapping[str, str],
+    rates: Mapping[str, Row],
+    told: Row,
+    declared: Mapping[str, Any],
+    left_out: dict[str, str],
+    where: str,
+) -> list[Row]:
+    nested, batch = declared["nested"], ("", "")
+    for head, cell in line.items():
+        if head in rates:
+            continue
+        rule = next((rule for rule in declared["columns"] if re.fullmatch(rule["spelling"], head)), None)
+        if rule is None:
+            if (ignored := _told_why(declared["ignored"], head)) is None:
+                raise BadInput(f"{where}: column '{head}'", "nothing declares it")
+            left_out[f"column {head}"] = ignored
+        elif rule["column"] == "batch":
+            batch = head, cell
+        else:
+            told[rule["column"]] = str(rule.get("values", {}).get(cell, cell))
+    rows = []
+    for head, side in rates.items():
+        row = told | side | {"value": _number(line.get(head, ""))}
+        row["batch"] = row.get("batch") or _batch(*batch, side, nested["precisions"])
+        rows.append(row | _doubts(row, declared))
+    return rows
+
+
+def _told_why(rules: Sequence[Mapping[str, Any]], head: str) -> str | None:
+    return next((str(rule["because"]) for rule in rules if re.fullmatch(rule["spelling"], head)), None)
+
+
+def _doubts(row: Row, declared: Mapping[str, Any]) -> Row:
+    """Marks for what the source may mean otherwise than it says."""
+    marks = [
+        doubt["mark"]
+        for doubt in declared.get("doubts", ())
+        if all(re.fullmatch(spelling, row.get(name, "")) for name, spelling in doubt["where"].items())
+    ]
+    return {"marks": " ".join(marks)} if marks else {}
+
+
+def _batch(head: str, cell: str, side: Row, precisions: Mapping[str, str]) -> str:
+    """The batch of one precision: the cell or the head names precisions in the order of their numbers, or there
+    is one number for all.
+    """
+    for words in (cell, head):
+        order = [precisions[word] for word in re.findall("|".join(precisions), words)]
+        if len(order) > 1:
+            parts = _BETWEEN.split(re.sub(r"\([^)]*\)", "", cell).strip())
+            given = dict(zip(order, parts, strict=False)) if len(parts) == len(order) else {}
+            return _number(given.get(side["precision"], ""))
+    return _number(cell)
+
+
+def _number(text: str) -> str:
+    """A number as plain digits; empty where the text is none."""
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None:
+        return ""
+    return f"{float(re.sub('[, ]', '', match[1])) * _FACTORS[match[2]]:.10g}"
