@@ -191,7 +191,8 @@ def ends() -> Iterator[str]:
 
 def not_met_before(plan: Plan, tally: Tally) -> Iterator[tuple[str, bool]]:
     """The options of a plan that are rejected for reasons, of their decision, that were not asked about twice
-    yet, or that were never asked about; and whether a pin of it is to be refused, once for each reason.
+    yet, or that were never asked about; and whether a pin of it may be refused, once for each reason: those
+    too have no ratio which nothing known tells apart.
     """
     for decision in plan.decisions:
         for rejected in decision.rejected:
@@ -254,7 +255,8 @@ def set_fact(asked: Asked, unknown: Mapping[str, Any]) -> dict[str, str]:
     return options_of(reasoner().plan(load_workload(asked.workload, store), target, **asked.wishes))
 
 
-def follow_refusal(asked: Asked, tally: Tally, most: int = 3) -> None:
+def follow_refusal(asked: Asked, tally: Tally, most: int = 3) -> bool:
+    """Take the ways out of a refusal. Gives whether there was one."""
     try:
         asked.plan()
     except NoFeasiblePlan as refused:
@@ -265,8 +267,8 @@ def follow_refusal(asked: Asked, tally: Tally, most: int = 3) -> None:
                 stated_rightly(way, tally)
             elif tally.once(f"refusal: {template(way)}", most):
                 take(way, asked, "", tally)
-    else:
-        tally.check(False, f"{asked} is not refused")
+        return True
+    return False
 
 
 def report(tally: Tally) -> None:
@@ -285,14 +287,14 @@ def test_a_part_of_the_grid_keeps_what_it_promises() -> None:
         follow_plan(asked, asked.plan(), tally)
         follow_why_nots(asked, ends(), tally)
     for target, workload, wishes in REFUSED:
-        follow_refusal(Asked(target, workload, wishes), tally)
+        assert follow_refusal(Asked(target, workload, wishes), tally), (target, workload, wishes)
     report(tally)
     assert len(tally.executed) >= 8
 
 
 @pytest.mark.long
 def test_the_whole_grid_keeps_what_it_promises() -> None:
-    tally = Tally()
+    tally, refusals = Tally(), 0
     for target in target_names():
         for workload in workload_names():
             asked = Asked(target, workload, {})
@@ -302,8 +304,11 @@ def test_the_whole_grid_keeps_what_it_promises() -> None:
             follow_why_nots(asked, new, tally, most=6)
             for option in (option for option, refused in new.items() if refused):
                 decision, _, name = option.partition("=")
-                follow_refusal(asked.changed(["--pin", f"{decision}={name}"], []), tally, most=6)
-    print(f"{len(tally.options)} options and {len(tally.met)} reasons of decisions asked about")
+                refusals += follow_refusal(asked.changed(["--pin", f"{decision}={name}"], []), tally, most=6)
+    print(
+        f"{len(tally.options)} options and {len(tally.met)} reasons of decisions asked about, {refusals} refusals"
+    )
+    assert refusals >= 50
     report(tally)
 
 
