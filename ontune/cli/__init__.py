@@ -7,6 +7,7 @@ failed.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import importlib.util
 import os
@@ -77,6 +78,7 @@ class LazyGroup(TyperGroup):
         return result
 
 
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000  # nearly all that a command makes lives to its end
 _COLUMNS = 93  # of a refusal, beside the word before it
 
 app = typer.Typer(
@@ -122,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in options
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     with _guarded(), _deprecations_told():
         sys.exit(_exit_code(words, options, debug))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -40,7 +39,9 @@ def choice(flag: str, *names: str, help: str = "") -> Any:
 
 def emit_json(document: object) -> None:
     """Print one JSON value on stdout."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    import msgspec  # indents a plan ten times as fast as the standard library
+
+    print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
 
 
 def console() -> Console:
