@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 import re
-from dataclasses import replace
 
 from generators.bundle import requirements_of
 from generators.lock import Lock, request_of
 from generators.recipe import Recipe
 from kb.errors import BadInput, RunFailed
+from kb.values import replace
 from reasoner.plan import Plan
 
 from . import debian, registry

@@ -13,7 +13,7 @@ import random
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
@@ -35,6 +35,7 @@ from kb.sources import Source
 from kb.store import KnowledgeStore
 from kb.target import Target, load_target
 from kb.terms import FILE, on
+from kb.values import replace
 from kb.workload import complete_workload
 from reasoner.compile import compile_snapshot
 from reasoner.derive import Deriver

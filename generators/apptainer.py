@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable
 
 from kb.errors import BadInput
+from kb.values import replace
 
 from .job import runtime_flags
 from .recipe import PREFIX, RUNTIMES, Recipe
@@ -47,7 +47,7 @@ def _in_two_stages(text: str, recipe: Recipe) -> str:
     """
     comments, header, *sections = re.split(r"(?m)^(?=%|Bootstrap:)", text)
     by_name = {section.split()[0]: section for section in sections}
-    to_run = dataclasses.replace(recipe, build_packages=())
+    to_run = replace(recipe, build_packages=())
     install = f"set -eu\nprefix={PREFIX}\n{render('builder.sh.j2', to_run)}{render('install_system_packages.sh.j2', to_run)}"
     final = by_name | {
         "%files": f"%files from {_BUILD}\n    {PREFIX} {PREFIX}\n\n",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
@@ -16,6 +15,7 @@ from kb import local_files
 from kb.errors import BadInput
 from kb.files import json_of, read_text
 from kb.scratch import scratch
+from kb.values import replace
 from reasoner.plan import Plan
 
 from . import apptainer, dockerfile, job, run_script, sbom, script
@@ -212,7 +212,7 @@ def _digest(recipe: Recipe, texts: Mapping[str, str], workload: Mapping[str, byt
     """What tells images of different content apart: plans that ask for the same image share it, whatever
     their names.
     """
-    unnamed = dataclasses.replace(recipe, plan_id="", knowledge="", sources=())
+    unnamed = replace(recipe, plan_id="", knowledge="", sources=())
     definition = {"": apptainer.write(unnamed, (), "")} if recipe.bootstrap else {}
     state = hashlib.sha256()
     for name, content in {

@@ -8,7 +8,6 @@ really depends on.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kb.errors import BadInput
+from kb.values import replace
 from reasoner.plan import DecisionTaken, Plan
 from reasoner.request import find_decision
 
@@ -156,8 +156,8 @@ def find(plan: Plan, subject: str, names: list[str] | None = None) -> list[Writt
 def lines_of(plan: Plan, files: Collection[str] = ()) -> list[WrittenLine]:
     """Every line of the texts that are generated from a plan (all, or those of `files`), with its origins."""
     # The reasons against other options make up nearly all of a plan, and no text depends on them.
-    decisions = tuple(dataclasses.replace(taken, rejected=()) for taken in plan.decisions)
-    plan = dataclasses.replace(plan, decisions=decisions, alternatives=(), unknowns=(), on_request=())
+    decisions = tuple(replace(taken, rejected=()) for taken in plan.decisions)
+    plan = replace(plan, decisions=decisions, alternatives=(), unknowns=(), on_request=())
     texts = _texts(plan, files)
     origins: dict[tuple[str, int], dict[Origin, None]] = {}
     for origin, changed in _changed(plan):
@@ -198,7 +198,7 @@ def _changed(plan: Plan) -> Iterator[tuple[Origin, list[Plan]]]:
     for number, taken in enumerate(plan.decisions):
         before, behind = plan.decisions[:number], plan.decisions[number + 1 :]
         ways = [(), *((other,) for other in _otherwise(taken))]
-        changed = [dataclasses.replace(plan, decisions=(*before, *way, *behind)) for way in ways]
+        changed = [replace(plan, decisions=(*before, *way, *behind)) for way in ways]
         yield Origin("option", f"{taken.decision}={taken.option}"), changed
     for key, kind in (("workload", "request"), ("target", "fact"), ("site", "site")):
         for path, value, without in _parts(getattr(plan, key)):
@@ -207,14 +207,14 @@ def _changed(plan: Plan) -> Iterator[tuple[Origin, list[Plan]]]:
             with_others: list[dict[str, Any]] = [{key: other} for other in others]
             yield (
                 Origin(kind, name, str(value)),
-                [dataclasses.replace(plan, **changed) for changed in with_others],
+                [replace(plan, **changed) for changed in with_others],
             )
-    yield Origin("plan", "plan_id", plan.plan_id), [dataclasses.replace(plan, plan_id=_OTHER)]
-    unsourced = tuple(dataclasses.replace(taken, reasons=()) for taken in plan.decisions)
-    yield Origin("plan", "reasons", "their sources"), [dataclasses.replace(plan, decisions=unsourced)]
+    yield Origin("plan", "plan_id", plan.plan_id), [replace(plan, plan_id=_OTHER)]
+    unsourced = tuple(replace(taken, reasons=()) for taken in plan.decisions)
+    yield Origin("plan", "reasons", "their sources"), [replace(plan, decisions=unsourced)]
     yield (
         Origin("plan", "knowledge", plan.knowledge.get("sha256", "")),
-        [dataclasses.replace(plan, knowledge={})],
+        [replace(plan, knowledge={})],
     )
 
 
@@ -222,13 +222,13 @@ def _otherwise(taken: DecisionTaken) -> Iterator[DecisionTaken]:
     """Another option in its place: one that does nothing; and for container bases, without which little can
     be written, others of their kind.
     """
-    yield dataclasses.replace(taken, option=_OTHER, apply=())
+    yield replace(taken, option=_OTHER, apply=())
     if any(application.how == "image" for application in taken.apply):
         for value in (_OTHER, *BOOTSTRAPS):
-            yield dataclasses.replace(
+            yield replace(
                 taken,
                 option=_OTHER,
-                apply=tuple(dataclasses.replace(each, value=value) for each in taken.apply),
+                apply=tuple(replace(each, value=value) for each in taken.apply),
             )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pyoxigraph as ox
@@ -15,6 +14,7 @@ import pyoxigraph as ox
 from kb import paths
 from kb.named import shipped_and_added, values_of
 from kb.terms import PREFIXES, RDF_TYPE, on
+from kb.values import Value
 
 _FOLDER = "accelerators"
 _LABEL, _OTHER_LABEL, _NOTATION = (
@@ -24,8 +24,7 @@ _LABEL, _OTHER_LABEL, _NOTATION = (
 )
 
 
-@dataclass(frozen=True)
-class Architecture:
+class Architecture(Value, frozen=True):
     """An architecture: what compilers call it, whose it is, its compute capability, what drivers call its
     generation, and their last branch.
     """
@@ -37,8 +36,7 @@ class Architecture:
     last_driver: str | None = None
 
 
-@dataclass(frozen=True)
-class Product:
+class Product(Value, frozen=True):
     """One product, once for each of its names.
 
     Attributes:
@@ -60,16 +58,14 @@ class Product:
         return self.memory_gib and self.memory_gib * self.devices
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(Value, frozen=True):
     """Products that a rule recognises: a pattern that is found in their plain names."""
 
     pattern: str
     architecture: Architecture
 
 
-@dataclass(frozen=True)
-class Maker:
+class Maker(Value, frozen=True):
     """A maker.
 
     Attributes:
@@ -87,8 +83,7 @@ class Maker:
     driver: str | None
 
 
-@dataclass(frozen=True)
-class Catalogue:
+class Catalogue(Value, frozen=True):
     """Everything that names, drivers and numbers tell of accelerators.
 
     Attributes:

@@ -12,7 +12,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -32,6 +31,7 @@ from kb.fact_values import (
 )
 from kb.names import Names
 from kb.terms import PREFIXES, local_name, on, version_key
+from kb.values import replace
 
 Values = Callable[[ox.NamedNode | ox.BlankNode, str], list[Any]]
 
@@ -211,14 +211,14 @@ class FactKeys:
 
 @functools.cache
 def fact_keys(module: str) -> FactKeys:
-    """The table that `ontology/<module>.ttl` declares; what a key's values are may be stated in another
-    module.
+    """The table that `ontology/<module>.ttl` declares; what the values of a key are is stated there too, or
+    all of it in other modules.
     """
     root = Key("")
     here = _statements(module)
     for subject, facts in here.items():
-        anywhere = _everywhere().get(subject, {})
         for path in facts.get(on("factKey"), ()):
+            anywhere = facts if _RANGE in facts else _everywhere().get(subject, {})
             key = _place(root, path.value)
             key.property = ox.NamedNode(subject)
             value_range = anywhere[_RANGE][0].value if _RANGE in anywhere else f"{_XSD}string"

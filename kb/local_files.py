@@ -11,21 +11,20 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kb.fact_keys import fact_keys
 from kb.files import printable
 from kb.paths import data_home
+from kb.values import Value
 
 _MODULES = {"workload": "workloads", "site": "sites"}
 _FOLDER = "folder"
 _NAMED = "named-files"
 
 
-@dataclass(frozen=True, order=True)
-class LocalFile:
+class LocalFile(Value, frozen=True, order=True):
     """A file, a folder or a pattern of files.
 
     Attributes:

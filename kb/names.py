@@ -12,7 +12,6 @@ import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ import pyoxigraph as ox
 
 from kb.errors import BadInput
 from kb.terms import ON, PREFIXES, RDF_TYPE, local_name, prefixed
+from kb.values import Value
 
 if TYPE_CHECKING:
     from kb.deprecations import Former
@@ -53,8 +53,7 @@ def one_of(text: str, known: Iterable[str], where: str, what: str) -> str:
     return Vocabulary(entries).find(text, where, what).name
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Value, frozen=True):
     """A thing with its names.
 
     Attributes:

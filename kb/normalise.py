@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass, replace
 
 import pyoxigraph as ox
 
 from kb import paths
 from kb.named import values_of
 from kb.terms import RDF_TYPE, on
+from kb.values import Value, replace
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Value, frozen=True):
     """One normalisation.
 
     Attributes:

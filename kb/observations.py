@@ -12,12 +12,12 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from kb import files, paths
 from kb.errors import BadInput
+from kb.values import Value
 from kb.workload import what_is
 
 SUFFIX: Final = ".jsonld"
@@ -29,8 +29,7 @@ _EXPECTED = "what `ontune bench` records"
 _LATEST = 1000  # of one workload on one kind of machine: planning is interactive
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(Value, frozen=True):
     """One run that was done: of which job (its name, and what it is, empty where nothing was recorded of
     that), where, with which options (decision name to option name), and its throughput in samples per
     second."""

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from kb.errors import BadInput
@@ -17,6 +17,7 @@ from kb.fact_keys import stated
 from kb.request_fields import WISHES, RequestField
 from kb.site import Site, complete_site
 from kb.target import Target, read_target
+from kb.values import replace
 from kb.workload import Workload, complete_workload
 
 FRAMEWORK = "framework"

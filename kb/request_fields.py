@@ -5,11 +5,11 @@ takes and what it means.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from kb.errors import BadInput
+from kb.values import Value
 
 if TYPE_CHECKING:
     from kb.site import Site
@@ -30,8 +30,7 @@ MOST: Final = 1_000_000
 """The largest count that is a count of anything."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestField:
+class RequestField(Value, frozen=True):
     """One field.
 
     Attributes:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb import user_files
 from kb.errors import BadInput
+from kb.values import Value
 
 if TYPE_CHECKING:
     from packaging.markers import Marker
@@ -39,8 +39,7 @@ _NOT_KEPT = {
 }
 
 
-@dataclass(frozen=True)
-class Requirement:
+class Requirement(Value, frozen=True):
     """One requirement.
 
     Attributes:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from kb import paths
 from kb.terms import FILE, local_name
+from kb.values import Value
 
 
-@dataclass(frozen=True)
-class Violation:
+class Violation(Value, frozen=True):
     """One value that breaks a shape.
 
     Attributes:

@@ -20,12 +20,15 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from kb import paths
 from kb.sources import Source
+from kb.values import Value
 
 FULL: Final = "full.nq"
 PLANNING: Final = "planning.msgpack"
@@ -37,8 +40,7 @@ _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 Parts = Mapping[str, bytes]
 
 
-@dataclass(frozen=True)
-class SnapshotInfo:
+class SnapshotInfo(Value, frozen=True):
     """What a snapshot is.
 
     Attributes:
@@ -50,7 +52,7 @@ class SnapshotInfo:
 
     version: str
     sha256: str
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def obtain(key: str, build: Callable[[], tuple[SnapshotInfo, Parts]], needed: st
 def _keep(home: Path, key: str, info: SnapshotInfo, parts: Parts, needed: str) -> Snapshot:
     """Write a snapshot as one folder; it stays in memory where that cannot be done."""
     digests = {name: _digest(content) for name, content in parts.items()}
-    about = {"key": key, "digests": digests, **asdict(info)}
+    about = {"key": key, "digests": digests, **msgspec.structs.asdict(info)}
     try:
         fresh = Path(tempfile.mkdtemp(prefix=_MAKING, dir=home))
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -12,14 +11,14 @@ from kb import files, paths
 from kb.errors import BadInput
 from kb.fact_tables import TABLE, TEMPLATE, turtle_of_table
 from kb.terms import FILE
+from kb.values import Value
 
 SUFFIXES = (".ttl", TABLE, PurePosixPath(TEMPLATE).suffix, ".ru")
 """Of shipped sources: Turtle, tables of facts with their templates, closure rules."""
 _SHIPPED_FOLDERS = ("ontology", "rules", "facts", "evidence")
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Value, frozen=True):
     """One file of the knowledge base.
 
     Attributes:

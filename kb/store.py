@@ -245,6 +245,10 @@ class KnowledgeStore:
         quads = self.quads(ox.NamedNode(subject), ox.NamedNode(predicate), None)
         return sorted({quad.object.value for quad in quads if not isinstance(quad.object, ox.Triple)})
 
+    def keeps_texts_of(self, predicate: str) -> bool:
+        """Whether the values of a property are known without loading it."""
+        return predicate in self._kept.texts
+
     def subjects(self, predicate: str, text: str) -> list[str]:
         """The named resources that have a plain text as a value of a property, in the order of their IRIs."""
         if predicate not in self._kept.texts:

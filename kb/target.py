@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from kb.fact_values import refuse_credentials
 from kb.named import NamedResources, values_of
 from kb.names import Names, folded
 from kb.terms import PREFIXES, RDF_TYPE, on
+from kb.values import replace
 
 if TYPE_CHECKING:
     from kb.store import KnowledgeStore

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from kb.names import Names, folded, listed
 from kb.program_files import placed
 from kb.requirements import read_requirements
 from kb.terms import RDF_TYPE, on
+from kb.values import replace
 
 if TYPE_CHECKING:
     from kb.store import KnowledgeStore

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from kb.snapshot import FULL, PLANNING, Parts, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
 from kb.terms import FILE, PREFIXES, expand, local_name, on, prefixed
+from kb.values import replace
 from reasoner import overrides
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pyoxigraph as ox
 
 from kb.terms import on
+from kb.values import replace
 from reasoner.derive import REQUEST, REQUEST_GRAPH, Derived
 from reasoner.menu import Menu
 from reasoner.predict import Ratio, compare, rounded

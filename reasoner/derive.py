@@ -12,13 +12,13 @@ import itertools
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pyoxigraph as ox
 
 from kb.store import KnowledgeStore, Term
 from kb.terms import RDF_TYPE, on
+from kb.values import Value, replace
 from reasoner.division import divide
 from reasoner.rules import Rule, conclusions, matches
 
@@ -31,8 +31,7 @@ _REMEMBERED = 50_000
 """Sets of facts after which everything remembered is dropped; some tens of MiB."""
 
 
-@dataclass(frozen=True)
-class Derived:
+class Derived(Value, frozen=True):
     """What holds for a request.
 
     Attributes:
@@ -45,7 +44,7 @@ class Derived:
     provides: frozenset[str]
     situations: frozenset[str]
     applies: frozenset[str]
-    excluded_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    excluded_by: Mapping[str, frozenset[str]] = {}
 
     def rules_against(self, option: str) -> tuple[str, ...]:
         """The rules that exclude an option."""
@@ -77,8 +76,7 @@ Read = tuple[str | None, str | None]
 """What a pattern reads: a predicate and the IRI of an object; None stands for any."""
 
 
-@dataclass(frozen=True)
-class _Conclusions:
+class _Conclusions(Value, frozen=True):
     """What one rule concludes from some facts.
 
     Attributes:

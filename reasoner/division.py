@@ -11,17 +11,16 @@ says something itself of what is divided.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 
 import pyoxigraph as ox
 
 from kb.store import KnowledgeStore, Term
+from kb.values import Value
 from reasoner.rule_reading import signatures_of
 from reasoner.rules import Rule
 
 
-@dataclass(frozen=True)
-class Division:
+class Division(Value, frozen=True):
     """A rule of that form, with what its things ask for in one state of the knowledge base.
 
     Attributes:

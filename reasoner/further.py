@@ -14,13 +14,14 @@ taken |
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from kb.errors import BadInput
 from kb.names import Names, listed
 from kb.request import FRAMEWORK, Request
 from kb.target import Target
+from kb.values import replace
 from kb.workload import Workload
 from reasoner.menu import Menu
 from reasoner.request import find_decision, find_option, option_name, with_names

@@ -16,13 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from kb.values import Value
 from reasoner.derive import Derived
 from reasoner.menu import SCALE, Effect, Menu
 from reasoner.solve import Factor
 
 
-@dataclass(frozen=True)
-class Cause:
+class Cause(Value, frozen=True):
     """Why a hard factor is there.
 
     Attributes:
@@ -39,8 +39,7 @@ class Cause:
     others: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(Value, frozen=True):
     """The share of one effect in the sum, after wider statements of the same option are taken off."""
 
     effect: Effect

@@ -7,12 +7,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
 from functools import cached_property
 
 from kb.names import Vocabulary
 from kb.store import KnowledgeStore
 from kb.terms import local_name, on
+from kb.values import Value
 from reasoner.alike import Alike
 from reasoner.supply import Supplies
 
@@ -36,8 +36,7 @@ _EFFECTS = """SELECT ?e ?o ?ratio ?low ?high ?criterion ?meanLow ?meanHigh WHERE
   OPTIONAL { ?e on:meanLow ?meanLow ; on:meanHigh ?meanHigh } }"""
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(Value, frozen=True):
     """An option, the options that must stand beside it, and the situations in which this is said: what
     effects, conflicts and behaviours share.
 
@@ -61,8 +60,7 @@ class Statement:
         return all(configuration.get(decision) in options for decision, options in self.given)
 
 
-@dataclass(frozen=True)
-class Effect(Statement):
+class Effect(Statement, frozen=True):
     """What an option does to a criterion: a ratio with its interval, and the weight with which it counts.
 
     Attributes:
@@ -95,20 +93,17 @@ class Effect(Statement):
         return math.log(self.high / self.low)
 
 
-@dataclass(frozen=True)
-class Conflict(Statement):
+class Conflict(Statement, frozen=True):
     """Options that cannot stand together."""
 
 
-@dataclass(frozen=True)
-class Behaviour(Statement):
+class Behaviour(Statement, frozen=True):
     """What an option does to the numbers there: the IRI of the numerics class that it becomes."""
 
     becomes: str
 
 
-@dataclass(frozen=True)
-class OptionInfo:
+class OptionInfo(Value, frozen=True):
     """What the plan says of an option.
 
     Attributes:

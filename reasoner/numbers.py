@@ -10,12 +10,12 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pyoxigraph as ox
 
 from kb.errors import BadInput
 from kb.terms import RDF_TYPE, on
+from kb.values import replace
 from reasoner.menu import Menu
 
 Numbers = Mapping[str, int]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from kb.values import Value
 from reasoner.ground import Problem
 from reasoner.menu import SCALE
 from reasoner.solve import Solution, solve
@@ -34,8 +34,7 @@ class Solved(Protocol):
         """The best configuration with an option."""
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Value, frozen=True):
     """How many samples are to be trained, and a configuration of known rate (samples per second) to count
     from.
     """

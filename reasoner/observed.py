@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kb.errors import BadInput
 from kb.observations import Measured, OwnObservations
 from kb.request import Request
 from kb.store import KnowledgeStore
+from kb.values import Value
 from kb.workload import load_workload, workload_names
 from reasoner.menu import Menu
 
@@ -20,8 +20,7 @@ SELECT ?obs ?workload ?throughput ?uarch ?cores ?decision ?option WHERE {
   ?taken on:decisionName ?decision ; on:optionName ?option }"""
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(Value, frozen=True):
     """A measured configuration (decision to option, by IRI), its throughput in samples per second, and the
     observation.
     """

@@ -4,14 +4,13 @@ is meant."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kb.errors import BadInput
 from kb.store import KnowledgeStore
 from kb.terms import local_name, version_key
+from kb.values import Value, replace
 
 if TYPE_CHECKING:
     from kb.requirements import Requirement
@@ -28,8 +27,7 @@ _AGAINST = """SELECT ?name ?framework ?tool WHERE { ?p a on:CompiledPackage ; sk
 _SHORTEST = 4  # letters of a name of which a slip is looked for
 
 
-@dataclass(frozen=True)
-class Misleading:
+class Misleading(Value, frozen=True):
     """A name of other software: what people mean by it, from which version on (as a sort key), and whether it
     only fails.
     """
@@ -39,8 +37,7 @@ class Misleading:
     only_fails: bool
 
 
-@dataclass(frozen=True)
-class PackageKnowledge:
+class PackageKnowledge(Value, frozen=True):
     """What is known of packages.
 
     Attributes:
@@ -64,7 +61,7 @@ class PackageKnowledge:
         known = self._misleads(requirement)
         if known and known.only_fails:
             problem = f"{requirement.asked}: the package {requirement.name} only fails when it is installed"
-            meant = dataclasses.replace(requirement, name=known.meant)
+            meant = replace(requirement, name=known.meant)
             raise BadInput(
                 requirement.where or "requires", problem, expected=f"{meant.name}{requirement.versions}"
             )
@@ -80,7 +77,7 @@ class PackageKnowledge:
                 else None
             )
             if taken:
-                yield dataclasses.replace(
+                yield replace(
                     parsed(taken),
                     asked=f"{taken}, which {requirement.asked} takes",
                     where=requirement.where,

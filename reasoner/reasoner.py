@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Unpack
@@ -18,6 +17,7 @@ from kb.snapshot import FULL, PLANNING, Snapshot
 from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import on
+from kb.values import replace
 from kb.workload import Workload
 from reasoner.boundary import beyond
 from reasoner.compile import compile_snapshot, compile_without, full_store, identity_of

@@ -7,12 +7,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from shlex import join
 from typing import Any
 
 from kb.request import FRAMEWORK, Request
 from kb.terms import PREFIXES, on
+from kb.values import Value, replace
 from reasoner.derive import Derived
 from reasoner.ground import Cause, Problem, exclusion_factors, hard_factors
 from reasoner.menu import SCALE
@@ -23,16 +23,14 @@ _NEARLY_EQUAL = 0.005
 _WAYS = 3
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Value, frozen=True):
     """What a request comes to: the best configuration, and the scaled logarithm of what it is worth."""
 
     taken: Mapping[str, str]
     worth: int
 
 
-@dataclass(frozen=True)
-class Trials:
+class Trials(Value, frozen=True):
     """How other requests about the same workload and target are tried.
 
     Attributes:
@@ -51,8 +49,7 @@ class Trials:
         return self.solve(request, self.derive(request), ())
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(Value, frozen=True):
     """A request in the place of another, and what it comes to."""
 
     request: Request

@@ -4,8 +4,6 @@ as facts for the rules.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import pyoxigraph as ox
 
 from kb.errors import BadInput
@@ -14,6 +12,7 @@ from kb.request import FRAMEWORK, Request
 from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import RDF_TYPE, on
+from kb.values import Value, replace
 from kb.workload import Workload
 from reasoner.derive import REQUEST, REQUEST_GRAPH, TARGET, WORKLOAD
 from reasoner.menu import Menu
@@ -22,8 +21,7 @@ from reasoner.numbers import name_of, numbered, options_of
 from reasoner.requirements import requirement_facts
 
 
-@dataclass(frozen=True)
-class Resolved:
+class Resolved(Value, frozen=True):
     """A request in the terms of the knowledge base.
 
     Attributes:

@@ -7,7 +7,6 @@ said by `rules/conflicts/requirements.ttl`.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ import pyoxigraph as ox
 from kb.errors import BadInput
 from kb.store import KnowledgeStore
 from kb.terms import on
+from kb.values import Value, replace
 from reasoner.derive import REQUEST_GRAPH, WORKLOAD
 from reasoner.package_remarks import PackageKnowledge, package_knowledge
 from reasoner.plan import Application, DecisionTaken
@@ -157,8 +157,7 @@ def _stated(requirement: Requirement, known: _Known) -> Iterator[tuple[str, str 
             yield "refusedPin", f"{package}=={version}"
 
 
-@dataclass(frozen=True)
-class Settled:
+class Settled(Value, frozen=True):
     """What became of the requirements beside the packages of a plan.
 
     Attributes:
@@ -321,7 +320,7 @@ class _Settling:
         """Let a decision install one package more."""
         decision = self.decisions[place]
         added = (*decision.apply, Application("package", name, version, "pip"))
-        self.decisions[place] = dataclasses.replace(decision, apply=added)
+        self.decisions[place] = replace(decision, apply=added)
 
     def _framework_package(self) -> tuple[int, str]:
         """The decision that installs the framework, and what marks its build in the version, such as
@@ -338,7 +337,7 @@ class _Settling:
 
     def _take_away(self, place: int, package: Application) -> None:
         decision = self.decisions[place]
-        self.decisions[place] = dataclasses.replace(
+        self.decisions[place] = replace(
             decision, apply=tuple(one for one in decision.apply if one != package)
         )
 

@@ -9,7 +9,6 @@ by name (`reasoner.rule_limits`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from rdflib.term import BNode, Literal, Variable
 
 from kb.sparql_text import declared_prefixes, depth, tokens, with_whole_names
 from kb.terms import PREFIXES
+from kb.values import replace
 from reasoner import rule_limits
 from reasoner.rule_reading import THIS, DividingForm, Pattern, RuleReading, iri_of, is_open, name_of
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from kb.terms import FILE
+from kb.values import Value
 
 READINGS = FILE + "readings"
 """The graph of a compiled knowledge base that holds what its rules say."""
@@ -21,8 +23,7 @@ THIS = "?this"
 """The focus node of a rule, as it stands in patterns."""
 
 
-@dataclass(frozen=True)
-class Signature:
+class Signature(Value, frozen=True):
     """What a pattern can match: a predicate (None: any) and the IRI of an object (None: any, or a literal)."""
 
     predicate: str | None
@@ -34,8 +35,7 @@ class Signature:
         return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(Value, frozen=True):
     """A triple pattern. Its terms are texts: `?name`, `_:name` (a blank node, which is a variable without a
     name), `<iri>`, or a literal.
 
@@ -76,8 +76,7 @@ class Pattern:
         return (Signature(iri_of(self.predicate), iri_of(self.object)),)
 
 
-@dataclass(frozen=True)
-class DividingForm:
+class DividingForm(Value, frozen=True):
     """The parts of a rule that concludes everything of which all that it asks for holds (see
     `reasoner.division`).
 
@@ -95,8 +94,7 @@ class DividingForm:
     holds: str
 
 
-@dataclass(frozen=True)
-class RuleReading:
+class RuleReading(Value, frozen=True):
     """The head and the body of a rule `CONSTRUCT { head } WHERE { body }`.
 
     Attributes:
@@ -129,7 +127,8 @@ class RuleReading:
             "variables": self.variables,
         }
         return json.dumps(
-            document | ({"division": vars(self.division)} if self.division else {}), separators=(",", ":")
+            document | ({"division": msgspec.structs.asdict(self.division)} if self.division else {}),
+            separators=(",", ":"),
         )
 
     @classmethod

@@ -11,7 +11,6 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import pyoxigraph as ox
@@ -20,6 +19,7 @@ from kb.errors import BadInput
 from kb.shards import Read, of_a_request
 from kb.store import KnowledgeStore, Term
 from kb.terms import RDF_TYPE, local_name, on
+from kb.values import Value
 from reasoner.rule_reading import (
     READINGS,
     THIS,
@@ -47,16 +47,14 @@ _FOCUS = name_of(THIS) or ""
 _SLOT = re.compile(r"\{\?(\w+)\}")
 
 
-@dataclass(frozen=True)
-class Focus:
+class Focus(Value, frozen=True):
     """One target of a rule's shape: SPARQL that binds `$this` to its nodes, and what that reads."""
 
     pattern: str
     reads: tuple[Signature, ...] = ()
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Value, frozen=True):
     """One rule.
 
     Attributes:
@@ -204,8 +202,7 @@ class Rule:
         return f"CONSTRUCT {{ {self.reading.template} }} WHERE {{ {focus} {self.reading.where}\n}}"
 
 
-@dataclass(frozen=True)
-class _Step:
+class _Step(Value, frozen=True):
     """A triple pattern: a variable, a predicate, and an object that is an IRI (`value`) or else anything
     (`object`, as text).
     """
@@ -423,9 +420,14 @@ def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
     """Whether the steps of a rule that lead away from its focus node are there: most rules that do not fire
     are known by that, without a query.
     """
+    leaves = {step.object for step in rule.steps} - {step.subject for step in rule.steps}
     reached: dict[str, list[ox.NamedNode | ox.BlankNode]] = {THIS: [this]}
     for step in rule.steps:
         if step.subject not in reached:
+            continue
+        if step.object in leaves and _told_by_texts(store, step, reached[step.subject]):
+            if not any(store.objects(node.value, step.predicate.value) for node in reached[step.subject]):
+                return False
             continue
         quads = [
             quad for node in reached[step.subject] for quad in store.quads(node, step.predicate, step.value)
@@ -437,6 +439,15 @@ def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
                 quad.object for quad in quads if isinstance(quad.object, ox.NamedNode | ox.BlankNode)
             ]
     return True
+
+
+def _told_by_texts(store: KnowledgeStore, step: _Step, nodes: Iterable[ox.NamedNode | ox.BlankNode]) -> bool:
+    """Whether the texts that the store keeps tell if a step is there, whatever its object."""
+    return (
+        step.value is None
+        and store.keeps_texts_of(step.predicate.value)
+        and all(isinstance(node, ox.NamedNode) for node in nodes)
+    )
 
 
 def signatures_of_quads(quads: Iterable[ox.Quad]) -> set[Signature]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pyoxigraph as ox
 
 from kb.request import Request
 from kb.store import KnowledgeStore
+from kb.values import replace
 from reasoner.derive import Derived
 from reasoner.ground import ground
 from reasoner.menu import Menu

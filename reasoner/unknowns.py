@@ -10,7 +10,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from shlex import quote
 from typing import Any
 
@@ -22,6 +21,7 @@ from kb.request import Request
 from kb.store import KnowledgeStore
 from kb.target import Target
 from kb.terms import on, prefixed, version_key
+from kb.values import Value, replace
 from reasoner.derive import REQUEST, REQUEST_GRAPH, Derivation, Derived
 from reasoner.ground import Cause
 from reasoner.menu import Menu
@@ -41,8 +41,7 @@ _PRESENT = "present"
 _PLACE = re.compile(r"\[(\d+)\]")
 
 
-@dataclass(frozen=True)
-class Guess:
+class Guess(Value, frozen=True):
     """How an unknown fact may turn out, where something hangs on it.
 
     Attributes:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from kb.errors import NoFeasiblePlan
 from kb.request import Request
 from kb.terms import local_name, on
+from kb.values import replace
 from reasoner.ground import Cause, exclusion_factors, hard_factors
 from reasoner.plan import Reason
 from reasoner.reasons import Reasons

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import zipfile
 from pathlib import Path
 
+from kb.values import replace
 from reasoner.plan import Application, DecisionTaken, How, Manager, Plan, Reason
 
 LABELS = """sed -n 's/^ *ontune.recipe /ontune.recipe: /p' "$(dirname "$3")/ontune.def\""""
@@ -117,7 +117,7 @@ def tiny(name: str, version: str, base: str = "debian-12", **workload: object) -
     ]
     framework = taken("framework", name, application("code", "framework", name))
     wheel = taken("wheel", f"{name}-{version}", application("package", name, version, "pip"))
-    return dataclasses.replace(given, decisions=(framework, wheel, *others, taken("python", "3.11")))
+    return replace(given, decisions=(framework, wheel, *others, taken("python", "3.11")))
 
 
 def make_wheel(folder: Path, name: str, version: str, *requires: str, module: str = "") -> Path:

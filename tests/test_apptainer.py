@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from bench.runners.apptainer import ApptainerRunner
 from generators.bundle import Bundle, write_bundle
 from kb.errors import RunFailed
 from kb.site import complete_site
+from kb.values import replace
 
 pytestmark = pytest.mark.apptainer
 
@@ -70,7 +70,7 @@ def test_an_image_is_built_once_for_a_recipe(apptainer: Apptainer, built: Callab
     bundle, first = built("pytorch")
     # Another question, the same recipe: what the plan is called does not change what is built.
     again = write_bundle(
-        dataclasses.replace(bundle.plan, plan_id="fedcba9876543210", knowledge={"sha256": "cd" * 32}),
+        replace(bundle.plan, plan_id="fedcba9876543210", knowledge={"sha256": "cd" * 32}),
         tmp_path / "again",
     )
     compiled = again.folder / "workload" / "__pycache__"  # by somebody who ran the bundle without a container
@@ -95,7 +95,7 @@ def test_labels_tell_which_plan_and_recipe_an_image_was_built_for(
     assert {"ontune.plan-id", "ontune.knowledge-sha256"} <= labels.keys()
     assert f"grep -xF 'ontune.recipe: {labels['ontune.recipe']}'" in (bundle.folder / "job.sh").read_text()
     other = write_bundle(
-        dataclasses.replace(bundle.plan, workload={**bundle.plan.workload, "parameters": {"batch": 7}}),
+        replace(bundle.plan, workload={**bundle.plan.workload, "parameters": {"batch": 7}}),
         tmp_path / "other",
     )
     other.image.symlink_to(image.path)
@@ -207,7 +207,7 @@ def test_an_image_whose_base_is_made_at_the_build_trains(
     monkeypatch.setenv("ONTUNE_CACHE_HOME", str(tmp_path / "cache"))
     plan = plans.tiny("fastnet", "2.0", script=str(tmp_path / "train.py"))
     made = plans.taken("image_source", "debootstrap", plans.application("image", "Bootstrap", "debootstrap"))
-    plan = dataclasses.replace(
+    plan = replace(
         plan, decisions=tuple(made if taken.decision == "image_source" else taken for taken in plan.decisions)
     )
     bundle = write_bundle(plan, tmp_path / "bundle")

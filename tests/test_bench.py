@@ -4,7 +4,6 @@ settings.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import os
@@ -32,6 +31,7 @@ from generators.bundle import Bundle
 from kb import paths
 from kb.errors import BadInput, RunFailed
 from kb.target import load_target
+from kb.values import replace
 from kb.workload import load_workload
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
@@ -123,9 +123,7 @@ def test_ratio_of_a_worked_example() -> None:
 
 
 def test_rounds_without_both_are_left_out_and_one_pair_has_no_interval() -> None:
-    assert paired_ratio([None, 4.0, 1.0], [1.0, 2.0, None]) == dataclasses.replace(
-        paired_ratio([4.0], [2.0]), pairs=1
-    )  # type: ignore[type-var]
+    assert paired_ratio([None, 4.0, 1.0], [1.0, 2.0, None]) == replace(paired_ratio([4.0], [2.0]), pairs=1)  # type: ignore[type-var]
     single = paired_ratio([4.0], [2.0])
     assert single is not None and (single.low, single.high) == (None, None)
     assert paired_ratio([None], [1.0]) is None
@@ -460,7 +458,7 @@ def test_the_demonstration_begins_with_the_baseline_and_ends_with_the_plan(
 def test_plans_that_agree_are_one_contender_of_both_names() -> None:
     reasoner = Reasoner()
     workload = load_workload("mnist-cnn", reasoner.store)
-    pytorch_only = dataclasses.replace(workload, facts={**workload.facts, "frameworks": ["pytorch"]})
+    pytorch_only = replace(workload, facts={**workload.facts, "frameworks": ["pytorch"]})
     *_, last = demo.contenders(
         reasoner, pytorch_only, load_target("zen5-virtual", reasoner.store), full=False
     )

@@ -8,7 +8,6 @@ import ast
 import json
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from bench.build_log import build_log
 from generators import sbom
 from generators.recipe import Recipe
 from kb.errors import RunFailed
+from kb.values import replace
 from tests import plans
 from tests.test_clean import LEAKS, SECRET, is_secret
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import os
@@ -24,6 +23,7 @@ from kb.site import complete_site, load_site
 from kb.sources import Source
 from kb.store import KnowledgeStore
 from kb.target import complete_target, load_target
+from kb.values import replace
 from kb.workload import complete_workload, load_workload
 from ontune.cli import main
 from reasoner.plan import Plan
@@ -329,7 +329,7 @@ def test_a_bundle_is_not_written_through_a_link(tmp_path: Path) -> None:
     (bundle / "workload").symlink_to(precious)
     before = (bundle / "run.sh").read_bytes()
     with pytest.raises(BadInput, match="workload: is a link, through which nothing is written"):
-        write_bundle(dataclasses.replace(plans.plan(), plan_id="other"), bundle)
+        write_bundle(replace(plans.plan(), plan_id="other"), bundle)
     assert [path.name for path in precious.iterdir()] == ["file"]
     assert (bundle / "run.sh").read_bytes() == before
 

@@ -4,7 +4,6 @@ in an environment of their own, beside what compiles them.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import subprocess
 import tarfile
@@ -22,6 +21,7 @@ from generators.recipe import COMPILED, Recipe
 from generators.run_script import write_compiled, write_requirements
 from kb.errors import BadInput, NoFeasiblePlan
 from kb.target import load_target
+from kb.values import replace
 from kb.workload import load_workload
 from reasoner.package_remarks import package_knowledge
 from reasoner.plan import Plan
@@ -40,7 +40,7 @@ def planned(target: str = "eos-h100", *requires: str, **pins: str) -> Plan:
     workload = load_workload("llama-7b", store)
     if requires:
         facts = {"script": "train.py", "requires": list(requires), "framework": "pytorch"}
-        workload = dataclasses.replace(workload, facts={**workload.facts, **facts})
+        workload = replace(workload, facts={**workload.facts, **facts})
     return reasoner().plan(workload, load_target(target, store), pins=pins)
 
 
@@ -192,7 +192,7 @@ def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     plan = plans.tiny("fastnet", "2.0", "python-3.11-slim")
     attention = plans.taken("attention", "faster", plans.application("package", "faster", "2.0", "source"))
-    return dataclasses.replace(plan, decisions=(*plan.decisions, attention))
+    return replace(plan, decisions=(*plan.decisions, attention))
 
 
 def test_pip_compiles_it_against_the_framework_that_it_has_installed(compiled: Plan, tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_lock_says_what_it_does_not_hold(
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no registry answers
     said: list[str] = []
     recipe = Recipe.from_plan(compiled)
-    without = dataclasses.replace(
+    without = replace(
         compiled,
         decisions=tuple(
             one for one in compiled.decisions if not any(each.manager == "apt" for each in one.apply)

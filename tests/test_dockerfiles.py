@@ -4,7 +4,6 @@ what is generated, all options in it.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ from bench.bases import make_base
 from generators.bundle import write_bundle
 from generators.containerfile import read_dockerfile
 from kb.errors import BadInput
+from kb.values import replace
 
 ACCEPTED = {
     "base": "FROM debian:12\n",
@@ -145,7 +145,7 @@ def test_buildah_builds_what_is_generated(buildah: list[str], tmp_path: Path) ->
     plan = plans.plan(
         "pytorch", "debian-12", network=None, script=str(tmp_path / "train.py"), arguments=["it's"]
     )
-    plan = dataclasses.replace(
+    plan = replace(
         plan, decisions=tuple(small if taken.decision == "wheel" else taken for taken in plan.decisions)
     )
     bundle = write_bundle(plan, tmp_path / "bundle")

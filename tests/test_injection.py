@@ -22,6 +22,7 @@ from generators.job import FILES, Job
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
 from kb.site import complete_site
+from kb.values import replace
 from reasoner.plan import Plan
 
 COMMANDS = (
@@ -147,16 +148,14 @@ def in_application(how: Any, name: str | None, manager: Any = "") -> Callable[[A
 
 def _reasoned(source: Any) -> Plan:
     plan = plans.plan()
-    reason = dataclasses.replace(plan.decisions[0].reasons[0], sources=(source,))
-    return dataclasses.replace(
-        plan, decisions=(dataclasses.replace(plan.decisions[0], reasons=(reason,)), *plan.decisions[1:])
-    )
+    reason = replace(plan.decisions[0].reasons[0], sources=(source,))
+    return replace(plan, decisions=(replace(plan.decisions[0], reasons=(reason,)), *plan.decisions[1:]))
 
 
 def _required(**hostile: Any) -> Plan:
     """A plan with a requirement of the script, settled in a hostile way."""
     settled = {"asked": "tqdm", "where": "requirements.txt:1", "written": "tqdm", "because": "", **hostile}
-    return dataclasses.replace(plans.plan(script=__file__, requires=["tqdm"]), requirements=(settled,))
+    return replace(plans.plan(script=__file__, requires=["tqdm"]), requirements=(settled,))
 
 
 FIELDS: dict[str, Callable[[Any], Plan]] = {
@@ -176,8 +175,8 @@ FIELDS: dict[str, Callable[[Any], Plan]] = {
     "build source": lambda text: plans.plan(command=["echo"], build_source=text, build_command="make"),
     "build command": lambda text: plans.plan(command=["echo"], build_command=text),
     "source of a reason": lambda text: _reasoned(text),
-    "plan id": lambda text: dataclasses.replace(plans.plan(), plan_id=text),
-    "knowledge": lambda text: dataclasses.replace(plans.plan(), knowledge={"sha256": text}),
+    "plan id": lambda text: replace(plans.plan(), plan_id=text),
+    "knowledge": lambda text: replace(plans.plan(), knowledge={"sha256": text}),
     "decision": lambda text: plans.plan(
         "pytorch", "debian-12", plans.taken(text, "o", plans.application("env", "A", "1"))
     ),
@@ -368,7 +367,7 @@ def test_no_text_in_a_site_adds_a_directive_or_runs_a_command(path: str, tmp_pat
         try:
             site = complete_site(described(path, text), "site.yaml")
             files = files_of(
-                dataclasses.replace(plan, site=site.to_json()),
+                replace(plan, site=site.to_json()),
                 ("apptainer", "dockerfile"),
                 tuple(FILES),
                 bill=False,
@@ -395,9 +394,7 @@ def test_a_hostile_folder_of_a_site_is_made_and_nothing_else(tmp_path: Path) -> 
         room.mkdir()
         try:
             site = complete_site({"storage": [{"path": f"{room}/{text}", "class": "local"}]}, "site.yaml")
-            files = files_of(
-                dataclasses.replace(plan, site=site.to_json()), ("apptainer",), ("bash",), bill=False
-            )
+            files = files_of(replace(plan, site=site.to_json()), ("apptainer",), ("bash",), bill=False)
         except BadInput:
             continue
         taken += 1

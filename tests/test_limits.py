@@ -4,7 +4,6 @@ packages are needed to build only.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import subprocess
@@ -18,6 +17,7 @@ from generators.bundle import FORMATS, files_of, write_bundle
 from generators.definition import read_definition
 from generators.limits import unapplied
 from generators.recipe import Recipe
+from kb.values import replace
 from ontune.cli import main
 from reasoner.plan import Application, Plan
 
@@ -143,7 +143,7 @@ def test_labels_carry_the_keys_of_the_oci_and_where_the_plan_comes_from() -> Non
         Recipe.from_plan(pinned).labels["org.opencontainers.image.base.name"]
         == "docker.io/library/python:3.11-slim-bookworm"
     )
-    labels = Recipe.from_plan(dataclasses.replace(pinned, decisions=decisions)).labels
+    labels = Recipe.from_plan(replace(pinned, decisions=decisions)).labels
     assert labels["org.opencontainers.image.base.name"] == "docker.io/library/debian"
     assert labels["org.opencontainers.image.base.digest"] == digest
     assert labels["org.opencontainers.image.version"] == labels["ontune.plan-id"] == pinned.plan_id
@@ -176,7 +176,7 @@ def test_apptainer_takes_every_kind_of_base(
     decisions = tuple(
         {"image_source": kind, "base_image": base}.get(taken.decision, taken) for taken in asked.decisions
     )
-    bundle = write_bundle(dataclasses.replace(asked, decisions=decisions), tmp_path / "bundle")
+    bundle = write_bundle(replace(asked, decisions=decisions), tmp_path / "bundle")
     arguments = [
         word
         for name in bundle.recipe.build_arguments

@@ -4,7 +4,6 @@ library's own validator.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -36,6 +35,7 @@ from generators.lock import Lock, SystemPackage
 from generators.recipe import Recipe
 from kb.errors import BadInput, RunFailed
 from kb.target import load_target
+from kb.values import replace
 from kb.workload import load_workload
 from ontune.cli import main
 from reasoner.plan import DecisionTaken, Plan
@@ -79,7 +79,7 @@ def on_image(version: str = "2.0", **changed: str) -> Plan:
     """
     plan = plans.tiny("fastnet", version, base="python-3.11-slim")
     if not changed:
-        return dataclasses.replace(
+        return replace(
             plan, decisions=tuple(taken for taken in plan.decisions if taken.decision != "allocator")
         )
     text = json.dumps(plan.to_json())
@@ -257,7 +257,7 @@ def test_what_is_added_to_an_image_is_locked_with_all_that_it_needs(
     assert {"libtcmalloc-minimal4", "libstdc++6", "libgcc-s1", "libc6"} <= named.keys() and "apt" not in named
     assert (lock.vendor, lock.suite, lock.system) == ("debian", "bookworm", ())
     assert lock_for(plan, lock, print) is lock
-    assert lock_for(plan, dataclasses.replace(lock, added=(), suite="", vendor=""), print) == lock, (
+    assert lock_for(plan, replace(lock, added=(), suite="", vendor=""), print) == lock, (
         "as locks were, without what is added"
     )
     assert interpreter_of(lock, "3.11").glibc == "2.36", (
@@ -326,13 +326,13 @@ def test_an_image_of_no_known_release_is_not_locked(
     bases = [
         replace_applications(taken) if taken.decision == "base_image" else taken for taken in plan.decisions
     ]
-    assert recipe_of(dataclasses.replace(plan, decisions=tuple(bases)), tmp_path) == 2
+    assert recipe_of(replace(plan, decisions=tuple(bases)), tmp_path) == 2
     assert "is, so what is added to it (libtcmalloc-minimal4) cannot be locked" in capsys.readouterr().err
 
 
 def replace_applications(taken: DecisionTaken) -> DecisionTaken:
     """A base of which nothing tells the release."""
-    return dataclasses.replace(taken, apply=tuple(one for one in taken.apply if one.name != "Suite"))
+    return replace(taken, apply=tuple(one for one in taken.apply if one.name != "Suite"))
 
 
 def test_the_archives_of_another_distribution_are_a_sites() -> None:

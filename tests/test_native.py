@@ -4,7 +4,6 @@ a real virtual environment.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -20,6 +19,7 @@ from bench.runners.native import NativeRunner
 from generators.bundle import write_bundle
 from kb.errors import RunFailed
 from kb.target import load_target
+from kb.values import replace
 from kb.workload import load_workload
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
@@ -50,7 +50,7 @@ def test_a_missing_library_stops_the_preparation_and_names_its_package(
     monkeypatch.setenv("ONTUNE_CACHE_HOME", str(tmp_path / "cache"))
     plan = wanting(NOWHERE)
     kept = tuple(taken for taken in plan.decisions if taken.decision != "allocator")
-    bundle = write_bundle(dataclasses.replace(plan, decisions=kept), tmp_path / "bundle")
+    bundle = write_bundle(replace(plan, decisions=kept), tmp_path / "bundle")
     with pytest.raises(
         RunFailed, match=rf"{NOWHERE}.*libno-such-allocator4.*--forbid openmp_runtime=libiomp5"
     ):

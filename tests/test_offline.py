@@ -4,7 +4,6 @@ two builds give the same files.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shutil
@@ -24,6 +23,7 @@ from bench.locking import lock_for
 from generators.bundle import Bundle, write_bundle
 from kb.errors import BadInput, RunFailed
 from kb.paths import cache_home
+from kb.values import replace
 
 pytestmark = [pytest.mark.apptainer, pytest.mark.slow]
 
@@ -167,7 +167,7 @@ def test_the_log_that_a_failed_fetch_names_is_there(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     lock = built.bundle.recipe.lock
     assert lock is not None
-    silent = dataclasses.replace(lock, system=(), image=f"127.0.0.1:9/nobody/python@sha256:{'0' * 64}")
+    silent = replace(lock, system=(), image=f"127.0.0.1:9/nobody/python@sha256:{'0' * 64}")
     bundle = write_bundle(plans.tiny("fastnet", "2.0", "python-3.11-slim"), tmp_path / "bundle", lock=silent)
     with pytest.raises(RunFailed, match="whole log: ") as failed:
         supplies.fetch(bundle, built.apptainer)

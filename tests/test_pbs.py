@@ -4,7 +4,6 @@ bare environment that a task gets.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from test_generators import MODULE, TORCHRUN, stub, written
 
 from generators.bundle import write_bundle
 from generators.job import Job
+from kb.values import replace
 
 # What each dialect's qsub takes, as its manual says: the options of a directive line, and the forms of a list
 # of resources behind -l.
@@ -70,11 +70,11 @@ def test_every_directive_is_one_of_the_dialect(dialect: str, wishes: dict[str, o
 )
 def test_the_scheduler_says_which_dialect(where: str | None, dialect: str) -> None:
     plan = plans.plan()
-    on_target = dataclasses.replace(plan, target={**plan.target, "scheduler": where})
-    at_site = dataclasses.replace(plan, site={"scheduler": where} if where else {})
+    on_target = replace(plan, target={**plan.target, "scheduler": where})
+    at_site = replace(plan, site={"scheduler": where} if where else {})
     assert {Job.for_plan(one).resource_syntax for one in (on_target, at_site)} == {dialect}
     other = {"nodes": "select", "select": "nodes"}[dialect]
-    stated = dataclasses.replace(at_site, site={**at_site.site, "resource_syntax": other})
+    stated = replace(at_site, site={**at_site.site, "resource_syntax": other})
     assert Job.for_plan(stated).resource_syntax == other
     assert Job.for_plan(at_site, {"resource_syntax": other}).resource_syntax == other
 

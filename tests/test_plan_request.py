@@ -18,6 +18,7 @@ from kb.errors import BadInput
 from kb.request import Request, plan_id
 from kb.site import load_site
 from kb.target import load_target
+from kb.values import replace
 from kb.workload import load_workload
 from ontune.cli import main
 from ontune.cli.bench import _opponent
@@ -60,7 +61,7 @@ def written(plan: Plan | Mapping[str, Any], folder: Path, name: str = "p.json") 
 
 def asked_with(plan: Plan, folder: Path, **typed: Any) -> Request:
     """The question of the command line with `--plan` and what else is typed, as it is understood."""
-    file = written(dataclasses.replace(plan, decisions=()), folder)
+    file = written(replace(plan, decisions=()), folder)
     asked = RequestArguments(plan=file, **typed).question(reasoner())
     return Request.from_json(resolve(asked, reasoner().menu, reasoner().store).request.to_json())
 

@@ -4,7 +4,6 @@ Apptainer's and hadolint's parsers accept.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 import re
@@ -26,6 +25,7 @@ from generators.lint import lint
 from kb.errors import BadInput
 from kb.site import load_site, site_names
 from kb.target import load_target, target_names
+from kb.values import replace
 from kb.workload import load_workload, workload_names
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner
@@ -130,7 +130,7 @@ def test_a_part_of_a_node_goes_with_its_part_of_the_cores_unless_the_site_gives_
     assert (Job.for_plan(plan, {"gpus": 8}).cores, Job.for_plan(plan, {"gpus": 8}).memory_gib) == (cores, 0)
     for whole in (
         Job.for_plan(plan, {"exclusive": True}),
-        Job.for_plan(dataclasses.replace(plan, site={"whole_nodes": True})),
+        Job.for_plan(replace(plan, site={"whole_nodes": True})),
     ):
         assert (whole.gpus, whole.cores, whole.memory_gib, whole.exclusive) == (1, cores, 0, True)
 
@@ -145,7 +145,7 @@ def test_nodes_and_tasks_that_would_do_the_same_again_are_refused() -> None:
             Job.for_plan(alone, {key: 2})
     asked = Job.for_plan(together, {"nodes": 2})
     assert (asked.nodes, asked.gpus, together.idle) == (2, 8, ())
-    own = dataclasses.replace(alone, workload={"script": "train.py"})
+    own = replace(alone, workload={"script": "train.py"})
     assert (
         Job.for_plan(own, {"nodes": 2, "tasks_per_node": 4}).gpus,
         Job.for_plan(own, {"tasks_per_node": 9}).gpus,

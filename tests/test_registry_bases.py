@@ -7,7 +7,6 @@ that were made from other archives too.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import subprocess
@@ -27,6 +26,7 @@ from bench.locking import lock_for
 from generators.bundle import Bundle, write_bundle
 from generators.lock import Lock
 from kb.errors import BadInput, RunFailed
+from kb.values import replace
 from reasoner.plan import Plan
 
 pytestmark = [pytest.mark.apptainer, pytest.mark.slow]
@@ -214,9 +214,7 @@ def test_packages_that_are_not_to_be_had_here_are_left_to_the_image(
     made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As on a machine without apt, which can build all the same and fetch nothing."""
-    bundle = write_bundle(
-        made.bundle.plan, tmp_path / "bundle", lock=dataclasses.replace(made.lock, suite="nowhere")
-    )
+    bundle = write_bundle(made.bundle.plan, tmp_path / "bundle", lock=replace(made.lock, suite="nowhere"))
     assert supplies.gather(bundle, made.apptainer) == supplies.Supplies(None, None)
     assert "left to the image's own apt, by the hashes of the lock" in capsys.readouterr().err
     with pytest.raises(RunFailed, match="no archive that is reached from here has the packages of nowhere"):
@@ -225,16 +223,14 @@ def test_packages_that_are_not_to_be_had_here_are_left_to_the_image(
 
 @pytest.mark.parametrize("packages", [True, False])
 def test_another_file_than_the_locks_is_not_installed(packages: bool, made: Made, tmp_path: Path) -> None:
-    added = tuple(
-        dataclasses.replace(one, sha256="0" * 64) if one.name == "make" else one for one in made.lock.added
-    )
-    said = built_with(made, dataclasses.replace(made.lock, added=added), tmp_path, packages=packages)
+    added = tuple(replace(one, sha256="0" * 64) if one.name == "make" else one for one in made.lock.added)
+    said = built_with(made, replace(made.lock, added=added), tmp_path, packages=packages)
     assert "not what the lock names: make_" in said and "Setting up" not in said
     assert not (tmp_path / "image.sif").exists()
 
 
 def test_packages_of_one_release_are_not_added_to_another(made: Made, tmp_path: Path) -> None:
-    said = built_with(made, dataclasses.replace(made.lock, suite="trixie"), tmp_path, packages=True)
+    said = built_with(made, replace(made.lock, suite="trixie"), tmp_path, packages=True)
     assert "the base is of release 'bookworm', and the packages of the lock are of trixie" in said
 
 
@@ -243,7 +239,7 @@ def test_a_lock_without_what_is_added_is_not_fetched(made: Made, tmp_path: Path)
     bundle = write_bundle(
         made.bundle.plan,
         tmp_path / "bundle",
-        lock=dataclasses.replace(made.lock, added=(), vendor="", suite=""),
+        lock=replace(made.lock, added=(), vendor="", suite=""),
     )
     with pytest.raises(BadInput, match="the packages that are added to the base are not locked"):
         supplies.fetch(bundle, made.apptainer)

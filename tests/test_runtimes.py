@@ -4,7 +4,6 @@ three reports of people who met them.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import os
@@ -29,6 +28,7 @@ from generators.job import FILES
 from kb.errors import BadInput, NoFeasiblePlan, RunFailed
 from kb.query_library import named_query
 from kb.target import Target, load_target
+from kb.values import replace
 from kb.workload import load_workload
 from ontune.cli import main
 from ontune.cli.runner import runner_named
@@ -350,7 +350,7 @@ def test_a_plan_without_an_image_runs_in_an_environment_beside_its_scripts(
     kept = [
         taken for taken in tiny.decisions if taken.decision not in ("allocator", "image_source", "base_image")
     ]
-    bundle = write_bundle(dataclasses.replace(tiny, decisions=(*kept, NONE)), tmp_path / "bundle")
+    bundle = write_bundle(replace(tiny, decisions=(*kept, NONE)), tmp_path / "bundle")
     assert not (bundle.folder / "ontune.def").exists() and not (bundle.folder / "Dockerfile").exists()
     before = subprocess.run(
         [bundle.folder / "job.sh"], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -446,7 +446,7 @@ def test_docker_builds_and_runs_what_auto_is_given(tmp_path: Path, monkeypatch: 
         rf" --gpus=all .*--name \S+ --cpuset-cpus \d+ .*{image} --windows 2 --output /mnt/result.json$", words
     )
     (store / "slow").touch()
-    late = dataclasses.replace(runner, limit_seconds=0.3).run(bundle, [], tmp_path / "late.json", None)  # type: ignore[type-var]
+    late = replace(runner, limit_seconds=0.3).run(bundle, [], tmp_path / "late.json", None)  # type: ignore[type-var]
     assert (
         late.outcome == "timed-out"
         and f"--name {(store / 'ended').read_text().strip()} " in (store / "words").read_text()

@@ -4,7 +4,6 @@ applied by one call.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from generators.bundle import files_of, write_bundle
 from generators.recipe import Recipe
 from kb.errors import BadInput
 from kb.target import load_target
+from kb.values import replace
 from kb.workload import load_workload
 from ontune.cli.plan_table import print_plan
 from reasoner.plan import Plan
@@ -176,7 +176,7 @@ def test_a_whole_script_trains_in_an_image_of_two_stages(apptainer: Apptainer, t
         arguments=["--note", "it's mine"],
         **more,
     )
-    plan = dataclasses.replace(
+    plan = replace(
         plan, requirements=({"asked": "tqdm>=4,<5", "where": "", "written": "tqdm>=4,<5", "because": ""},)
     )
     bundle = write_bundle(plan, tmp_path / "bundle")
@@ -226,7 +226,7 @@ def test_the_plan_says_which_options_need_the_call(
     assert {"tcmalloc", "threads-usable", "debian-12"} <= from_outside
     unknown = {"value": None, "low": None, "high": None}
     prediction = {"throughput": {**unknown, "unit": "samples/s"}, "vs_default": unknown, "observations": []}
-    print_plan(dataclasses.replace(plan, prediction=prediction))
+    print_plan(replace(plan, prediction=prediction))
     said = capsys.readouterr().out
     call = "compiler=eager, precision=bf16, memory_format=channels_last, threads=threads-usable"
     assert f"your script applies these by one call of ontune_settings.apply: {call}\n" in said

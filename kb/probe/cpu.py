@@ -11,12 +11,12 @@ import importlib.util
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kb.errors import OntuneError
 from kb.probe import recognised
+from kb.values import Value
 
 # Level, microarchitecture, confidence.
 Identity = tuple[str | None, str | None, float | None]
@@ -25,8 +25,7 @@ _UNKNOWN: Identity = (None, None, None)
 _LEAST_AGREEMENT = 0.5
 
 
-@dataclass(frozen=True)
-class Microarchitecture:
+class Microarchitecture(Value, frozen=True):
     """One microarchitecture of archspec, with what it inherits.
 
     Attributes:
@@ -51,8 +50,7 @@ class Microarchitecture:
         return len(self.ancestors), len(self.features)
 
 
-@dataclass(frozen=True)
-class Processor:
+class Processor(Value, frozen=True):
     """What a dump says of the processor; None is unknown.
 
     Attributes:

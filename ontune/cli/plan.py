@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kb.errors import NoFeasiblePlan
 from kb.local_files import remember
+from kb.values import replace
 from ontune.cli.output import choice, emit
 from ontune.cli.request import RequestArguments, takes_request
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kb.errors import BadInput
+from kb.values import replace
 from ontune.cli.elsewhere import accept_option, agree_to_bundle
 from ontune.cli.output import FINDINGS, choice, emit, emit_rows, say
 from ontune.cli.plan_words import by_the_script, package_remarks

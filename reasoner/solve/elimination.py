@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from kb.errors import OntuneError
+from kb.values import Value
 from reasoner.solve.kinds import with_kinds, without_kinds
 from reasoner.solve.order import PREFERENCES, Order, rows_in_all
 from reasoner.solve.problem import Factor
@@ -22,7 +22,7 @@ from reasoner.solve.tables import Key, Options, Table, pick, prepare
 
 Row = tuple[Key, Options]
 
-_SMALL = 5_000
+_SMALL = 20_000
 """Rows of a table that cost less than the search for a better order."""
 
 
@@ -44,8 +44,7 @@ class TooWide(OntuneError):
         self.max_rows = max_rows
 
 
-@dataclass(frozen=True)
-class Bucket:
+class Bucket(Value, frozen=True):
     """What is known of one decision when it is settled.
 
     Attributes:
@@ -69,8 +68,7 @@ class Bucket:
         return sum(map(len, self.choices.values()))
 
 
-@dataclass(frozen=True)
-class Elimination:
+class Elimination(Value, frozen=True):
     """The forward pass: buckets in the order in which their decisions were settled; incomplete where nothing
     is feasible.
     """
@@ -166,8 +164,7 @@ def _join_order(decision: str, tables: Sequence[Table], live: Mapping[str, Optio
     return tuple(order)
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(Value, frozen=True):
     """A table while a bucket is filled: where its other decisions stand in the context, and its slices for
     combinations of them.
     """

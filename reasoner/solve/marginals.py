@@ -5,14 +5,13 @@ the cost of the forward pass.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from kb.values import Value
 from reasoner.solve.elimination import Bucket, Elimination
 from reasoner.solve.tables import Key, Options, pick
 
 
-@dataclass(frozen=True)
-class Backward:
+class Backward(Value, frozen=True):
     """The backward pass.
 
     Attributes:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+from kb.values import Value
 
 
 class Interaction(Protocol):
@@ -33,8 +34,7 @@ class Interaction(Protocol):
 Kind = TypeVar("Kind", bound=Interaction)
 
 
-@dataclass(frozen=True)
-class _Outline:
+class _Outline(Value, frozen=True):
     scope: tuple[str, ...]
     density: float
 

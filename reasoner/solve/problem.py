@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from kb.values import Value
 
 
-@dataclass(frozen=True, eq=False)
-class Factor:
+class Factor(Value, frozen=True, eq=False):
     """What combinations of options of some decisions are worth. Two factors are equal only when they are the
     same object.
 
@@ -30,8 +30,7 @@ class Factor:
         return self.table.get(tuple(configuration[decision] for decision in self.scope), self.otherwise)
 
 
-@dataclass(frozen=True)
-class Lexicographic:
+class Lexicographic(Value, frozen=True):
     """Ranked criteria as one list of factors: the sum of the factors orders configurations as the tuple of
     the criteria's sums does.
 

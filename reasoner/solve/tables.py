@@ -7,9 +7,9 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from operator import itemgetter
 
+from kb.values import Value
 from reasoner.solve.problem import Factor
 
 Key = tuple[str, ...]
@@ -66,8 +66,7 @@ class Table:
         return sliced
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(Value, frozen=True):
     """A problem in the form that elimination works on.
 
     Attributes:
