@@ -307,13 +307,24 @@ class KnowledgeStore:
 
     def add(self, quads: Iterable[ox.Quad]) -> None:
         """Add quads."""
-        new = list(quads)
-        if any(quad.predicate.value in self._kept.texts and not of_a_request(quad.subject) for quad in new):
-            self._forget()
-        self._engine.extend(new)
+        self._forget()
+        self._engine.extend(quads)
 
     def remove(self, quads: Iterable[ox.Quad]) -> None:
         """Remove quads that are there."""
+        self._forget()
+        for quad in quads:
+            self._engine.remove(quad)
+
+    def lend(self, quads: Iterable[ox.Quad]) -> None:
+        """Add quads for a while: what is known without them stays known."""
+        lent = list(quads)
+        if any(quad.predicate.value in self._kept.texts and not of_a_request(quad.subject) for quad in lent):
+            self._forget()
+        self._engine.extend(lent)
+
+    def take_back(self, quads: Iterable[ox.Quad]) -> None:
+        """Remove what was lent."""
         for quad in quads:
             self._engine.remove(quad)
 

@@ -48,7 +48,7 @@ class Derived(Value, frozen=True):
 
     def rules_against(self, option: str) -> tuple[str, ...]:
         """The rules that exclude an option."""
-        return tuple(sorted(rule for rule, options in self.excluded_by.items() if option in options))
+        return self.excludes.get(option, ())
 
     @property
     def excluded(self) -> frozenset[str]:
@@ -217,9 +217,9 @@ class Deriver:
     def lend(self, quads: set[ox.Quad]) -> None:
         """Let the store hold these quads beside the knowledge base, and no others."""
         if quads or self._lent:
-            self.store.remove(self._lent - quads)
+            self.store.take_back(self._lent - quads)
             new = [quad for quad in quads - self._lent if not self.store.holds(quad)]
-            self.store.add(new)
+            self.store.lend(new)
             self._lent = (self._lent & quads).union(new)
 
     def _fresh(self, rule: Rule, derivation: Derivation) -> Iterable[ox.Quad]:

@@ -123,6 +123,18 @@ def test_what_is_added_later_is_answered_too() -> None:
     assert store.objects(NAMES[1].value, PREFIXES["skos"] + "notation") == ["b"]
 
 
+def test_what_is_removed_is_answered_no_more() -> None:
+    quad = ox.Quad(NAMES[0], ox.NamedNode(PREFIXES["skos"] + "notation"), ox.Literal("a"), NAMES[5])
+    query = "SELECT ?name WHERE { ?any skos:notation ?name }"
+    stated, store = KnowledgeStore(), KnowledgeStore()
+    stated.add([quad])
+    store.load_compact(stated.compact([query]))
+    assert store.select(query)
+    store.remove([quad])
+    assert store.select(query) == []
+    assert store.subjects(quad.predicate.value, "a") == []
+
+
 def test_what_is_no_compact_form_is_refused() -> None:
     with pytest.raises(msgspec.DecodeError):
         KnowledgeStore().load_compact(b"<urn:s> <urn:p> <urn:o> <urn:g> .\n")

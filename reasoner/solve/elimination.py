@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kb.errors import OntuneError
 from kb.values import Value
@@ -138,7 +138,10 @@ def _settle(decision: str, tables: Sequence[Table], live: Mapping[str, Options],
         options = _sum(options, part.slices[()])
     rows: list[Row] = [((), options)] if options else []
     for i, one in enumerate(context):
-        rows = _bounded(_extend(rows, live[one], i, ready[i + 1]), (decision, *context), max_rows)
+        extended = _extend(rows, live[one], i, ready[i + 1], max_rows)
+        if extended is None:
+            raise TooWide(without_kinds((decision, *context)), max_rows)
+        rows = extended
     choices = dict(rows)
     best = {key: max(options.values()) for key, options in rows}
     return Bucket(
@@ -175,10 +178,10 @@ class _Part(Value, frozen=True):
 
 
 def _extend(
-    rows: Iterable[Row], options: Iterable[str], position: int, parts: Sequence[_Part]
-) -> Iterator[Row]:
+    rows: Iterable[Row], options: Iterable[str], position: int, parts: Sequence[_Part], max_rows: int
+) -> list[Row] | None:
     """The rows with one more decision of the context, at `position`, without the combinations that the parts
-    forbid.
+    forbid; None where there are too many.
 
     The smallest part that lists what is allowed generates the options to be tried.
     """
@@ -193,6 +196,8 @@ def _extend(
         known = pick([other for other in source.positions if other != position])
         for key, allowed in source.slices.items():
             candidates[key[:i] + key[i + 1 :]].append((key[i], allowed))
+    extended: list[Row] = []
+    room = max_rows
     for row, left in rows:
         for option, allowed_here in candidates.get(known(row), ()):
             key, fitting = (*row, option), left if allowed_here is None else _sum(left, allowed_here)
@@ -205,18 +210,11 @@ def _extend(
                 elif closed:
                     fitting = {}
             if fitting:
-                yield key, fitting
-
-
-def _bounded(rows: Iterable[Row], scope: Key, max_rows: int) -> list[Row]:
-    """The rows, as long as there are not too many."""
-    kept, count = [], 0
-    for row in rows:
-        kept.append(row)
-        count += len(row[1])
-        if count > max_rows:
-            raise TooWide(without_kinds(scope), max_rows)
-    return kept
+                extended.append((key, fitting))
+                room -= len(fitting)
+                if room < 0:
+                    return None
+    return extended
 
 
 def _sum(one: Options, other: Options) -> Options:
