@@ -25,9 +25,6 @@ from .recipe import COMPILED, Recipe
 FORMATS = {"apptainer": "ontune.def", "dockerfile": "Dockerfile"}
 """The name of the recipe in each language."""
 
-USED_BY = {"apptainer": ("apptainer", "singularity"), "dockerfile": ("docker", "podman")}
-"""The programs that make an image of a recipe in each language, as targets name their runtimes."""
-
 _PAYLOAD = Path(__file__).parent / "payload"
 _PLAN = "plan.json"
 _EXECUTABLE = (".sh",)
@@ -97,7 +94,7 @@ class Bundle:
 def write_bundle(
     plan: Plan,
     folder: Path,
-    formats: Sequence[str] | None = None,
+    formats: Sequence[str] = tuple(FORMATS),
     jobs: Sequence[str] = tuple(job.FILES),
     *,
     wishes: Mapping[str, Any] | None = None,
@@ -111,7 +108,7 @@ def write_bundle(
         plan: what is applied, all of it.
         folder: where the files go; made if it is not there. Other files in a bundle's folder stay as they
             are, except recipes and what they install, which would be of another plan.
-        formats: recipes to write: `apptainer`, `dockerfile`; None: those of `formats_for`.
+        formats: recipes to write: `apptainer`, `dockerfile`.
         jobs: job scripts to write: `bash`, `slurm`, `pbs`.
         wishes: what the job asks its scheduler for, by the names of `generators.job.Job`.
         lock: exact versions and hashes of all that the image gets, which the build enforces.
@@ -122,7 +119,6 @@ def write_bundle(
             the plan holds a text that no generated file can carry. Nothing has been written then.
     """
     where = str(folder)
-    formats = formats_for(plan) if formats is None else formats
     for place, kind, asked, known in (
         ("--to", "recipe format", formats, FORMATS),
         ("--job", "scheduler", jobs, job.FILES),
@@ -141,20 +137,6 @@ def write_bundle(
     _write(folder, files_of(plan, formats, jobs, wishes, lock=lock))
     local_files.remember(local_files.of(plan.workload, plan.site))
     return Bundle(folder, plan)
-
-
-def formats_for(plan: Plan) -> tuple[str, ...]:
-    """The recipes that the plan's machine has a use for: of the runtime taken, and of the others that it offers.
-    All of them where nobody knows what it offers.
-    """
-    offered = plan.target.get("runtimes")
-    if offered is None:
-        return tuple(FORMATS)
-    runtimes = {
-        *offered,
-        *(taken.option for taken in plan.decisions if taken.decision == "container_runtime"),
-    }
-    return tuple(name for name in FORMATS if not runtimes.isdisjoint(USED_BY[name]))
 
 
 def files_of(

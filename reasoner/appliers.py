@@ -21,9 +21,10 @@ class Appliers:
 
     def __init__(self, store: KnowledgeStore) -> None:
         self._words = {row["how"]: row["by"] for row in store.select(_WORDS)}
-        self._offered: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._hooked: dict[str, set[str]] = defaultdict(set)
         for row in store.select(_OFFERS):
-            self._offered[row["kind"], row["framework"]].add(row["option"])
+            if row["kind"] == on("SettingsModule"):
+                self._hooked[row["option"]].add(row["framework"])
         self._trained = {
             name
             for program in store.instances(on("ShippedProgram"))
@@ -44,4 +45,4 @@ class Appliers:
         own = bool(workload.get("script") or workload.get("command"))
         if not own and workload.get("network") in self._trained:
             return "script"
-        return "hook" if any(option in self._offered[on("SettingsModule"), one] for one in taken) else "user"
+        return "user" if self._hooked[option].isdisjoint(taken) else "hook"

@@ -86,6 +86,7 @@ class _Conclusions(Value, frozen=True):
         readable: those that some rule reads; what is excluded, of thousands of options, none does.
         reads: those of the rules' reads that can match them.
         said: what they say of the request: by predicate the resources that are objects.
+        subjects: what they speak of.
     """
 
     number: int
@@ -93,6 +94,7 @@ class _Conclusions(Value, frozen=True):
     readable: frozenset[ox.Quad]
     reads: frozenset[Read]
     said: Mapping[str, frozenset[str]]
+    subjects: frozenset[object]
 
 
 class _Stratum:
@@ -199,6 +201,7 @@ class Deriver:
                 readable,
                 frozenset(itertools.chain.from_iterable(reads.values())),
                 _said(quads),
+                frozenset(quad.subject for quad in quads),
             )
             self._concluded[key] = found
         return found
@@ -282,7 +285,7 @@ class Derivation:
                     ):
                         self._concluded[rule] = concluded
                         new |= concluded.reads
-                        self._beyond |= any(quad.subject not in self.nodes for quad in concluded.quads)
+                        self._beyond |= not concluded.subjects <= self.nodes.keys()
                         for read in concluded.reads:
                             self._seen[read] = (*self._seen.get(read, ()), concluded.number)
                 waiting = (

@@ -182,13 +182,10 @@ class Menu:
         """The default of a decision beside other options taken: a framework may document another one than
         what holds without it.
         """
-        documented = (
-            option
-            for other in taken.values()
-            for option in self.default_with.get(other, ())
-            if self.decision_of(option) == decision
-        )
-        return next(documented, self.default[decision])
+        default, documented = self.default[decision], self.documented_defaults.get(decision)
+        if not documented:
+            return default
+        return next((documented[other] for other in taken.values() if other in documented), default)
 
     def without(self, excluded: Set[str]) -> dict[str, list[str]]:
         """For each decision the options that are left without some."""

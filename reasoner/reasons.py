@@ -255,11 +255,7 @@ class Reasons:
         found = []
         for other in self.taken.values() if given else ():
             for need in sorted(self.menu.needs.get(other, set()) & given):
-                if not any(
-                    need in {*self.menu.provides.get(peer, ()), peer}
-                    for peer in self.taken.values()
-                    if peer != option
-                ):
+                if self.menu.providers[need].intersection(self.taken.values()) == {option}:
                     text = f"{self.menu.name[other]} needs {self._named(need)}, which {self.menu.name[option]} provides"
                     found.append(Reason("fact", local_name(need), text, self.sources(other)))
         return found[:3]
@@ -431,10 +427,12 @@ class Reasons:
     @cached_property
     def _possible(self) -> dict[str, Set[str]]:
         """The options that some feasible configuration has, by decision."""
-        every = self.menu.options.items()
+        stands_for, marginals = self.problem.stands_for, self.marginals
         return {
-            decision: frozenset(option for option in options if self.worth(option) is not None)
-            for decision, options in every
+            decision: frozenset(
+                option for option in options if stands_for.get(option, option) in marginals[decision]
+            )
+            for decision, options in self.menu.options.items()
         }
 
     @cached_property

@@ -10,6 +10,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from shlex import quote
 from typing import Any
 
@@ -340,6 +341,7 @@ def _only_excludes(guessed: Derived, derived: Derived, taken: Iterable[str]) -> 
     return same and derived.excluded <= guessed.excluded and guessed.excluded.isdisjoint(taken)
 
 
+@cache
 def _path_of(key: str) -> str:
     """A key of the probe with the mark of a list behind those that are one."""
     return next((path for path in fact_keys("hardware").all_paths() if path.removesuffix("[]") == key), key)

@@ -48,7 +48,7 @@ def not_measured(reasons: Reasons, situations: Set[str]) -> Iterator[dict[str, A
         key=lambda option: (list(menu.options).index(menu.decision_of(option)), option),
     ):
         needs = menu.needs.get(option, set()) & frameworks
-        if needs - {taken} or option in problem.excluded or reasons.worth(option) is None:
+        if needs - {taken} or problem.causes(option) or reasons.worth(option) is None:
             continue
         if any(taken in effect.context.get(decision, {taken}) for effect in known[option]):
             continue

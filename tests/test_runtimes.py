@@ -178,28 +178,9 @@ def test_a_runtime_that_is_there_is_taken(runtimes: list[str], chosen: str) -> N
     assert plan("zen5-virtual", "mnist-cnn", {"runtimes": runtimes}).option("container_runtime") == chosen
 
 
-@pytest.mark.parametrize(
-    ("runtimes", "recipes"),
-    [
-        (["apptainer"], {"ontune.def"}),
-        (["singularity"], {"ontune.def"}),
-        (["docker"], {"Dockerfile"}),
-        (["podman"], {"Dockerfile"}),
-        (["apptainer", "docker"], {"ontune.def", "Dockerfile"}),
-        (None, {"ontune.def", "Dockerfile"}),
-        ([], set()),
-        (["enroot"], set()),
-    ],
-)
-def test_a_bundle_has_the_recipes_that_its_machine_can_use(
-    tmp_path: Path, runtimes: list[str] | None, recipes: set[str]
+def test_a_bundle_has_both_recipes_unless_one_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chosen = plan("zen5-virtual", "mnist-cnn", {"runtimes": runtimes}, framework="pytorch")
-    folder = write_bundle(chosen, tmp_path / "bundle", jobs=()).folder
-    assert {path.name for path in folder.iterdir()} & set(FORMATS.values()) == recipes
-
-
-def test_other_recipes_are_written_when_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = [
         "recipe",
         "-w",
@@ -212,9 +193,9 @@ def test_other_recipes_are_written_when_asked_for(tmp_path: Path, capsys: pytest
         "bash",
     ]
     for more, recipes in (
-        (["--set", 'runtimes=["docker"]'], {"Dockerfile"}),
-        (["--to", "apptainer,dockerfile"], {"ontune.def", "Dockerfile"}),
-        (["--set", 'runtimes=["docker"]', "--to", "apptainer"], {"ontune.def"}),
+        (["--set", 'runtimes=["docker"]'], {"ontune.def", "Dockerfile"}),
+        (["--to", "dockerfile"], {"Dockerfile"}),
+        (["--to", "apptainer"], {"ontune.def"}),
     ):
         with pytest.raises(SystemExit) as ended:
             main([*asked, *more])

@@ -44,13 +44,7 @@ def recipe(
         Path | None,
         typer.Option(metavar="FILE", help="Take workload and job from a request to MODAK (.json, .opt)."),
     ] = None,
-    to: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FORMAT,...",
-            help="Recipes to write: apptainer, dockerfile; without it those that a runtime of the target can use.",
-        ),
-    ] = None,
+    to: Annotated[str, typer.Option(metavar="FORMAT,...", help="Recipes to write.")] = "apptainer,dockerfile",
     job: Annotated[
         str, typer.Option(metavar="SCHEDULER,...", help="Job scripts to write.")
     ] = "bash,slurm,pbs",
@@ -81,7 +75,7 @@ def recipe(
         return
     if output is None:
         raise BadInput("--output", "nothing is said of where the bundle goes", expected="-o DIR")
-    from generators.bundle import formats_for, write_bundle
+    from generators.bundle import write_bundle
     from generators.job import left_open
 
     jobs = _words(job)
@@ -102,7 +96,7 @@ def recipe(
     if request.plan is not None:
         agree_to_bundle(plan, str(request.plan), accept_files, request.named_files(plan))
     lock = _lock(plan, output, update_lock) if locked or update_lock else None
-    formats = formats_for(plan) if to is None else _words(to)
+    formats = _words(to)
     bundle = write_bundle(plan, output, formats, jobs, wishes=asked, lock=lock, force=force)
     for line in (*_left_to_others(bundle, formats), *left_open(plan, asked)):
         typer.echo(line, err=True)
