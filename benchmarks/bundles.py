@@ -17,7 +17,7 @@ from typing import Any
 
 from generators.bundle import FORMATS, files_of, write_bundle
 from generators.job import FILES
-from kb.target import load_target
+from kb.targets import load_target
 from kb.workload import load_workload
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner

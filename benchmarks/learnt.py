@@ -33,7 +33,8 @@ from kb.learning import (
 from kb.snapshot import PLANNING
 from kb.sources import Source
 from kb.store import KnowledgeStore
-from kb.target import Target, load_target
+from kb.target import Target
+from kb.targets import load_target
 from kb.terms import FILE, on
 from kb.values import replace
 from kb.workload import complete_workload

@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from kb.errors import NoFeasiblePlan
-from kb.target import Target, load_target, target_names
+from kb.target import Target
+from kb.targets import load_target, target_names
 from kb.terms import PREFIXES, on
 from kb.workload import Workload, load_workload, workload_names
 from reasoner.reasoner import Reasoner

@@ -25,7 +25,8 @@ from .recipe import BOOTSTRAPS
 
 if TYPE_CHECKING:
     from kb.target import Target
-    from reasoner.reasoner import Asked, Reasoner
+    from reasoner.planner import Asked
+    from reasoner.reasoner import Reasoner
 
 _OTHER = "otherwise"
 _PLACE = re.compile(r"([\w./-]+):([0-9]{1,18})")

@@ -18,7 +18,8 @@ from kb import paths
 from kb.errors import BadInput
 from kb.site import Site, complete_site, load_site
 from kb.store import KnowledgeStore
-from kb.target import Target, load_target
+from kb.target import Target
+from kb.targets import load_target
 from kb.user_files import read_object
 from kb.workload import Workload, load_workload
 

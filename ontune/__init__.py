@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from kb.remote import read_remote
     from kb.request import Request, plan_id
     from kb.site import Site, complete_site, load_site, site_names
-    from kb.target import Target, complete_target, load_target, target_names
+    from kb.target import Target, complete_target
+    from kb.targets import load_target, target_names
     from kb.workload import Workload, complete_workload, load_workload, workload_names
     from reasoner.plan import Application, DecisionTaken, Plan, Reason, Rejected
     from reasoner.reasoner import Reasoner
@@ -35,7 +36,8 @@ _MODULES = {
     "kb.remote": ("read_remote",),
     "kb.request": ("Request", "plan_id"),
     "kb.site": ("Site", "complete_site", "load_site", "site_names"),
-    "kb.target": ("Target", "complete_target", "load_target", "target_names"),
+    "kb.target": ("Target", "complete_target"),
+    "kb.targets": ("load_target", "target_names"),
     "kb.workload": ("Workload", "complete_workload", "load_workload", "workload_names"),
     "reasoner.plan": ("Application", "DecisionTaken", "Plan", "Reason", "Rejected"),
     "reasoner.reasoner": ("Reasoner",),

@@ -105,7 +105,7 @@ def plan_everywhere(store: KnowledgeStore, begun: Callable[[str], None]) -> None
     """
     from reasoner.ground import Cause, exclusion_factors, hard_factors
     from reasoner.menu import Menu
-    from reasoner.reasoner import Reasoner
+    from reasoner.planner import Planner
     from reasoner.solve import TooWide, minimal_conflict, solve
     from reasoner.witnesses import grid
 
@@ -131,7 +131,7 @@ def plan_everywhere(store: KnowledgeStore, begun: Callable[[str], None]) -> None
             about = [iri for cause in causes for iri in (*cause.ids, cause.option, *cause.others)]
             about += [decision for decision, options in menu.options.items() if not options]
             try:
-                Reasoner(store=store).plan_request(requests[name])
+                Planner(store, compiled=False).plan_request(requests[name])
             except NoFeasiblePlan as error:
                 raise Unsound([(f"the knowledge base: for {name} {error}", about)]) from error
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyoxigraph as ox
 
@@ -18,16 +18,16 @@ from kb.errors import BadInput
 from kb.snapshot import FULL, PLANNING, Parts, Snapshot, SnapshotInfo, obtain
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
-from kb.terms import FILE, PREFIXES, expand, local_name, on, prefixed
+from kb.terms import FILE, PREFIXES, expand, local_name, prefixed
 from kb.values import replace
 from reasoner import overrides
+from reasoner.identity import identity_quads
 
 if TYPE_CHECKING:
     from reasoner.closure import Inconsistency
     from reasoner.shapes import Violation
 
 CLOSURE_GRAPH = FILE + "closure"
-SNAPSHOT = ox.NamedNode(FILE + "snapshot")
 _ONLY_FOR_READERS = {
     PREFIXES["skos"] + "definition",
     PREFIXES["rdfs"] + "comment",
@@ -80,38 +80,6 @@ def full_store(additions: Sequence[Path] | None = None) -> tuple[Snapshot, Knowl
     snapshot, store = compile_snapshot(additions, FULL), KnowledgeStore()
     store.load_quads(snapshot.memory[FULL])
     return snapshot, store
-
-
-def identity_quads(version: str, sha256: str) -> list[ox.Quad]:
-    """What names the state of a knowledge base inside it, so that whoever reads it from elsewhere gives its
-    plans the same name.
-    """
-    return [
-        ox.Quad(SNAPSHOT, ox.NamedNode(on("version")), ox.Literal(version), SNAPSHOT),
-        ox.Quad(SNAPSHOT, ox.NamedNode(on("sourcesHash")), ox.Literal(sha256), SNAPSHOT),
-    ]
-
-
-def identity_of(store: KnowledgeStore) -> dict[str, Any]:
-    """`version` and `sha256` of a compiled knowledge base, and the version of the `program`.
-
-    Of one that was never compiled the hash is that of its triples. Where additions change what is shipped,
-    also `overrides`.
-    """
-    changes = {"overrides": found} if (found := overrides.overrides_in(store)) else {}
-    return _identity_of(store) | {"program": __version__} | changes
-
-
-def _identity_of(store: KnowledgeStore) -> dict[str, str]:
-    found = {
-        key: next(iter(store.objects(SNAPSHOT.value, on(name))), "")
-        for key, name in (("version", "version"), ("sha256", "sourcesHash"))
-    }
-    if found["sha256"]:
-        return found
-    from kb.version import version_in
-
-    return {"version": version_in(store.store), "sha256": store.content_hash()}
 
 
 def compile_sources(
@@ -286,7 +254,17 @@ def _code_hash() -> str:
     """
     digest = hashlib.sha256()
     reading = ("rules", "rule_algebra", "rule_limits", "rule_reading", "strata")
-    compiling = ("compile", "additions", "closure", "gate", "judging", "overrides", "shapes", *reading)
+    compiling = (
+        "compile",
+        "additions",
+        "closure",
+        "gate",
+        "judging",
+        "overrides",
+        "shapes",
+        "static_model",
+        *reading,
+    )
     for path in (*(Path(__file__).with_name(f"{name}.py") for name in compiling), Path(shards.__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()

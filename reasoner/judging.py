@@ -8,10 +8,8 @@ compiled, and kept, so that nobody pays for it again; planning leaves no rule ou
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -28,9 +26,12 @@ from reasoner.unsound import Unsound
 
 SECONDS_FOR_A_RULE = 10
 """Of processor time; shipped rules take some hundredths."""
-_SECONDS = 900
-_BYTES = 6 << 30
-_EVERYTHING = "everything"
+SECONDS = 900
+"""Of processor time for everything."""
+BYTES = 6 << 30
+"""Of memory for everything."""
+EVERYTHING = "everything"
+"""What the process is at where it is at no rule."""
 
 
 class TooDear(Unsound):
@@ -60,7 +61,7 @@ def judge(shipped: Sequence[Source], added: Sequence[Source], *, only_cost: bool
         }
         root = str(Path(__file__).resolve().parent.parent)
         ended = subprocess.run(
-            [sys.executable, "-P", "-m", "reasoner.judging"],
+            [sys.executable, "-P", "-m", "reasoner.judging_process"],
             input=json.dumps(task).encode(),
             capture_output=True,
             check=False,
@@ -89,14 +90,14 @@ def _killed(code: int, step: str, said: str) -> OntuneError:
     rule, _, request = step.partition("\t")
     spent = {
         -signal.SIGPROF: f"took more than {SECONDS_FOR_A_RULE} s",
-        -signal.SIGXCPU: f"took more than {_SECONDS} s",
+        -signal.SIGXCPU: f"took more than {SECONDS} s",
     }
     why = spent.get(
-        code, f"needed more than {_BYTES >> 30} GiB of memory" if code < 0 or "MemoryError" in said else ""
+        code, f"needed more than {BYTES >> 30} GiB of memory" if code < 0 or "MemoryError" in said else ""
     )
     if not why:
         return OntuneError(f"the knowledge base cannot be tried: {' '.join(said.split())[-500:]}")
-    if rule in ("", _EVERYTHING):
+    if rule in ("", EVERYTHING):
         return TooDear([(f"the knowledge base: compiling and trying it {why}", ())])
     place = f" on {request}" if request else " when the knowledge base was compiled"
     return TooDear(
@@ -107,57 +108,3 @@ def _killed(code: int, step: str, said: str) -> OntuneError:
             )
         ]
     )
-
-
-def _serve() -> None:
-    """The process: compiles and tries the sources that its standard input names, and writes what it is at,
-    then its verdict.
-    """
-    task = json.loads(sys.stdin.buffer.read())
-    resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    print(json.dumps(_verdict(task)), flush=True)
-
-
-def _verdict(task: dict[str, Any]) -> dict[str, Any]:
-    from reasoner import additions, rules
-    from reasoner.compile import compile_all, run_whatever_runs
-
-    request = ""
-
-    def begun(name: str) -> None:
-        nonlocal request
-        request = name
-
-    def at(rule: str) -> None:
-        os.write(sys.stdout.fileno(), f"{rule or _EVERYTHING}\t{request}\n".encode())
-        signal.setitimer(signal.ITIMER_PROF, task["seconds"] if rule else 0)
-
-    rules.watch(at)
-    sources = [Source(Path(path), name, added) for path, name, added in task["sources"]]
-    if task["only_cost"]:
-        with contextlib.suppress(OntuneError, *additions.UNFORESEEN):
-            additions.ask_everywhere(run_whatever_runs(sources), begun)
-        return {}
-    try:
-        store = compile_all(sources)
-        additions.plan_everywhere(store, begun)
-    except Unsound as error:
-        return {"problems": [[text, sorted(about)] for text, about in error.problems]}
-    except OntuneError as error:
-        return {"error": str(error)}
-    except MemoryError:
-        raise
-    except additions.UNFORESEEN as error:
-        return {
-            "problems": [
-                [f"the knowledge base: planning fails with it ({type(error).__name__}: {error})", []]
-            ]
-        }
-    Path(task["result"]).write_bytes(store.dump())
-    return {}
-
-
-if __name__ == "__main__":
-    _serve()

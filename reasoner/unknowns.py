@@ -226,7 +226,7 @@ class Guesses:
         return list(dict.fromkeys(word for text in texts for word in re.findall(r"'([^'\s]+)'", text)))
 
     def _known_values(self, key: str) -> Iterator[Any]:
-        from kb.target import load_target, target_names
+        from kb.targets import load_target, target_names
 
         many = _path_of(key).endswith("[]")
         for word in self._compared_words(key):

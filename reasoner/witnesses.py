@@ -15,16 +15,16 @@ from typing import Any
 from kb.cases import CaseTable
 from kb.request import Request
 from kb.store import KnowledgeStore
-from kb.target import load_target, target_names
+from kb.targets import load_target, target_names
 from kb.terms import RDF_TYPE, on
 from kb.workload import load_workload, workload_names
 from reasoner.derive import Derivation, Derived, Deriver
 from reasoner.ground import Problem, ground
 from reasoner.menu import Menu
 from reasoner.numerics import Numerics
-from reasoner.reasoner import make_request
 from reasoner.request import Resolved
 from reasoner.standing import resolve_beside_standing
+from reasoner.wishes import make_request
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,14 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from kb.target import Target, load_target
+from kb.target import Target
+from kb.targets import load_target
 from kb.terms import prefixed
 from kb.workload import load_workload
 from reasoner.derive import Deriver
-from reasoner.reasoner import Reasoner, make_request
+from reasoner.reasoner import Reasoner
 from reasoner.request import resolve
+from reasoner.wishes import make_request
 
 
 @cache

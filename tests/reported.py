@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kb.target import Target, load_target
+from kb.target import Target
+from kb.targets import load_target
 from kb.workload import Workload, load_workload
 from reasoner.reasoner import Reasoner
 

@@ -13,7 +13,7 @@ import pytest
 from kb.errors import BadInput
 from kb.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store import KnowledgeStore
-from kb.target import load_target
+from kb.targets import load_target
 from kb.terms import PREFIXES, expand, on
 from kb.workload import load_workload
 from ontune.cli import main

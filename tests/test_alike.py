@@ -8,14 +8,15 @@ from functools import cache
 
 import pytest
 
-from kb.target import load_target, target_names
+from kb.targets import load_target, target_names
 from kb.terms import on
 from kb.workload import load_workload, workload_names
 from reasoner.derive import Deriver
 from reasoner.ground import ground
-from reasoner.reasoner import Reasoner, make_request
+from reasoner.reasoner import Reasoner
 from reasoner.request import resolve
 from reasoner.solve import solve
+from reasoner.wishes import make_request
 
 
 @cache

@@ -30,7 +30,7 @@ from bench.wheels import Interpreter, collect
 from generators.bundle import Bundle
 from kb import paths
 from kb.errors import BadInput, RunFailed
-from kb.target import load_target
+from kb.targets import load_target
 from kb.values import replace
 from kb.workload import load_workload
 from reasoner.plan import Plan

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.target import Target, load_target
+from kb.target import Target
+from kb.targets import load_target
 from kb.terms import PREFIXES
 from kb.workload import load_workload
 from reasoner.plan import Plan

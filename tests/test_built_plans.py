@@ -20,7 +20,7 @@ from holding import holding
 from bench.apptainer import Apptainer
 from bench.runners.apptainer import ApptainerRunner
 from generators.bundle import Bundle, write_bundle
-from kb.target import load_target
+from kb.targets import load_target
 from kb.workload import load_workload
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner

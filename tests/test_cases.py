@@ -15,8 +15,9 @@ from kb.errors import BadInput
 from kb.terms import local_name, on, prefixed
 from reasoner.derive import REQUEST, Deriver
 from reasoner.numerics import Numerics
-from reasoner.reasoner import Reasoner, make_request
+from reasoner.reasoner import Reasoner
 from reasoner.standing import resolve_beside_standing
+from reasoner.wishes import make_request
 from reasoner.witnesses import case_requests, derive_all
 
 

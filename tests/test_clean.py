@@ -22,7 +22,8 @@ from kb.errors import BadInput, NoFeasiblePlan, RunFailed
 from kb.site import complete_site, load_site
 from kb.sources import Source
 from kb.store import KnowledgeStore
-from kb.target import complete_target, load_target
+from kb.target import complete_target
+from kb.targets import load_target
 from kb.values import replace
 from kb.workload import complete_workload, load_workload
 from ontune.cli import main

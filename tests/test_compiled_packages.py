@@ -20,7 +20,7 @@ from generators.bundle import files_of, write_bundle
 from generators.recipe import COMPILED, Recipe
 from generators.run_script import write_compiled, write_requirements
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.target import load_target
+from kb.targets import load_target
 from kb.values import replace
 from kb.workload import load_workload
 from reasoner.package_remarks import package_knowledge

@@ -11,7 +11,8 @@ import pytest
 
 from kb.sources import shipped_sources
 from kb.store import KnowledgeStore
-from kb.target import complete_target, load_target, target_names
+from kb.target import complete_target
+from kb.targets import load_target, target_names
 from kb.terms import FILE, RDF_TYPE, on
 from kb.workload import load_workload, workload_names
 from reasoner.closure import close

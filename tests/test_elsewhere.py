@@ -19,7 +19,7 @@ from kb.fact_keys import fact_keys
 from kb.fact_values import walk
 from kb.local_files import named_by
 from kb.site import complete_site
-from kb.target import load_target
+from kb.targets import load_target
 from kb.workload import load_workload
 from ontune.cli import main
 from reasoner.plan import Plan

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from kb.errors import BadInput
-from kb.target import complete_target, load_target
+from kb.target import complete_target
+from kb.targets import load_target
 from kb.workload import load_workload
 from ontune.service.questions import Questions
 from reasoner.reasoner import Reasoner

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from kb.request import plan_id
-from kb.target import load_target, target_names
+from kb.targets import load_target, target_names
 from kb.workload import load_workload, workload_names
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner

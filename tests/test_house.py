@@ -67,3 +67,9 @@ def test_departures_from_the_style_have_a_line(house: ModuleType, tmp_path: Path
         f"{path}:2: the line is longer than 110",
         f"{path}:3: a comprehension of two loops",
     ]
+
+
+def test_no_file_imports_itself_by_way_of_others(house: ModuleType) -> None:
+    """Not even where a function imports when it is called."""
+    known = {module.name: module for module in house.modules()}
+    assert house.circles({name: module.imports(known, lazy=True) for name, module in known.items()}) == []

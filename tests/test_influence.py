@@ -22,7 +22,8 @@ from kb.errors import OntuneError
 from kb.store import KnowledgeStore
 from kb.terms import expand, prefixed
 from reasoner.compile import compile_without
-from reasoner.reasoner import Reasoner, make_request
+from reasoner.reasoner import Reasoner
+from reasoner.wishes import make_request
 
 ANYWHERE = "eos-h100 mnist-cnn"
 ELSEWHERE = {

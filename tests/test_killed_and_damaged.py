@@ -21,7 +21,7 @@ import pytest
 
 from bench.observation import load
 from kb.snapshot import FULL, PLANNING
-from kb.target import load_target
+from kb.targets import load_target
 from kb.workload import load_workload
 from reasoner.reasoner import Reasoner
 from tests.test_bench import RECORDING

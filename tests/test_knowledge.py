@@ -12,7 +12,7 @@ import pytest
 from kb.errors import NoFeasiblePlan
 from kb.sources import Source, shipped_sources
 from kb.store import KnowledgeStore
-from kb.target import load_target
+from kb.targets import load_target
 from kb.workload import load_workload
 from reasoner.compile import compile_sources
 from reasoner.plan import Plan

@@ -17,7 +17,7 @@ from generators.bundle import write_bundle
 from generators.lines import WrittenLine, explain, find, lines_of
 from kb.errors import BadInput
 from kb.site import complete_site
-from kb.target import load_target
+from kb.targets import load_target
 from kb.workload import load_workload
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner

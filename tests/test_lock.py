@@ -34,7 +34,7 @@ from generators.definition import read_definition
 from generators.lock import Lock, SystemPackage
 from generators.recipe import Recipe
 from kb.errors import BadInput, RunFailed
-from kb.target import load_target
+from kb.targets import load_target
 from kb.values import replace
 from kb.workload import load_workload
 from ontune.cli import main

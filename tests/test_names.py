@@ -23,7 +23,8 @@ from kb.fact_values import Key
 from kb.names import Entry, Names, Vocabulary, folded
 from kb.request import plan_id
 from kb.site import complete_site, load_site
-from kb.target import complete_target, load_target
+from kb.target import complete_target
+from kb.targets import load_target
 from kb.terms import PREFIXES, on, prefixed
 from kb.workload import complete_workload, load_workload
 from reasoner.plan import Plan

@@ -18,7 +18,7 @@ from bench.observation import load
 from bench.runners.native import NativeRunner
 from generators.bundle import write_bundle
 from kb.errors import RunFailed
-from kb.target import load_target
+from kb.targets import load_target
 from kb.values import replace
 from kb.workload import load_workload
 from reasoner.plan import Plan

@@ -11,7 +11,8 @@ import pytest
 
 from kb.errors import BadInput, NoFeasiblePlan
 from kb.store import KnowledgeStore
-from kb.target import Target, load_target, target_names
+from kb.target import Target
+from kb.targets import load_target, target_names
 from kb.terms import local_name, on
 from kb.workload import Workload, load_workload, workload_names
 from reasoner.plan import Plan

@@ -14,7 +14,7 @@ import pytest
 
 from kb import scratch
 from kb.observations import OwnObservations, place
-from kb.target import load_target
+from kb.targets import load_target
 from kb.workload import Workload, load_workload, what_is
 from reasoner.reasoner import Reasoner
 

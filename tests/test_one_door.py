@@ -65,7 +65,7 @@ ALLOWED = {
     ("reasoner/check/quality.py", "_queries"): SHIPPED,
     ("reasoner/compile.py", "_code_hash"): SHIPPED,
     ("reasoner/judging.py", "judge"): PRIVATE,
-    ("reasoner/judging.py", "_serve"): PRIVATE,
+    ("reasoner/judging_process.py", "_serve"): PRIVATE,
     ("generators/lint.py", "_smells"): SHIPPED,
     ("generators/bundle.py", "_payload"): SHIPPED,
     ("bench/build.py", "_locked"): WRITES,

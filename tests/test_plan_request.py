@@ -17,7 +17,7 @@ from generators.bundle import Bundle, write_bundle
 from kb.errors import BadInput
 from kb.request import Request, plan_id
 from kb.site import load_site
-from kb.target import load_target
+from kb.targets import load_target
 from kb.values import replace
 from kb.workload import load_workload
 from ontune.cli import main

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kb.target import load_target, target_names
+from kb.targets import load_target, target_names
 from kb.workload import load_workload, workload_names
 from ontune.cli.plan_screen import LINES, print_screen
 from ontune.cli.plan_words import departs

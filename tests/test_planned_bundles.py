@@ -24,7 +24,7 @@ from generators.job import FILES, Job
 from generators.lint import lint
 from kb.errors import BadInput
 from kb.site import load_site, site_names
-from kb.target import load_target, target_names
+from kb.targets import load_target, target_names
 from kb.values import replace
 from kb.workload import load_workload, workload_names
 from reasoner.plan import Plan

@@ -14,7 +14,8 @@ import pytest
 from kb.errors import BadInput, NoFeasiblePlan
 from kb.sources import Source
 from kb.store import KnowledgeStore
-from kb.target import Target, complete_target, load_target
+from kb.target import Target, complete_target
+from kb.targets import load_target
 from kb.terms import PREFIXES
 from kb.workload import Workload, load_workload
 from reasoner.proof_formats import to_dot, to_turtle

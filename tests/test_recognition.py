@@ -14,7 +14,8 @@ from kb.errors import BadInput
 from kb.probe import gpu
 from kb.probe.cpu import microarchitectures
 from kb.recognition import as_devices, completed
-from kb.target import Target, complete_target, load_target
+from kb.target import Target, complete_target
+from kb.targets import load_target
 
 KEYS = ("vendor", "model", "arch", "compute_capability", "memory_gib", "driver", "cuda_max", "mig")
 

@@ -13,7 +13,7 @@ from generators.bundle import write_bundle
 from generators.lint import lint
 from kb.errors import BadInput, NoFeasiblePlan
 from kb.query_library import named_query
-from kb.target import load_target
+from kb.targets import load_target
 from kb.workload import Workload, load_workload
 from reasoner.plan import Plan
 from tests.reported import REPORTS, asked, reasoner, said

@@ -13,7 +13,7 @@ import pytest
 from generators.bundle import files_of
 from kb.errors import BadInput, NoFeasiblePlan
 from kb.requirements import disjoint, parsed, read_requirements
-from kb.target import load_target
+from kb.targets import load_target
 from kb.workload import complete_workload, load_workload
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner

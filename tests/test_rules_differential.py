@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kb.sources import Source, shipped_sources
 from kb.store import KnowledgeStore
-from kb.target import load_target
+from kb.targets import load_target
 from kb.terms import on
 from kb.workload import load_workload
 from reasoner.compile import compile_sources

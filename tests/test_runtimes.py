@@ -27,7 +27,8 @@ from generators.bundle import FORMATS, files_of, write_bundle
 from generators.job import FILES
 from kb.errors import BadInput, NoFeasiblePlan, RunFailed
 from kb.query_library import named_query
-from kb.target import Target, load_target
+from kb.target import Target
+from kb.targets import load_target
 from kb.values import replace
 from kb.workload import load_workload
 from ontune.cli import main

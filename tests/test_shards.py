@@ -14,7 +14,7 @@ from kb.errors import NoFeasiblePlan
 from kb.shards import Compact, Kept, shards_of
 from kb.snapshot import PLANNING
 from kb.store import KnowledgeStore
-from kb.target import load_target, target_names
+from kb.targets import load_target, target_names
 from kb.terms import PREFIXES, RDF_TYPE
 from kb.workload import load_workload
 from reasoner.compile import compile_snapshot

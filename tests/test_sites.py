@@ -21,7 +21,7 @@ from generators.job import FILES, Job
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
 from kb.site import Site, complete_site, load_site, site_names
-from kb.target import load_target
+from kb.targets import load_target
 from kb.workload import load_workload
 from ontune.cli.request import RequestArguments
 from reasoner.plan import Plan

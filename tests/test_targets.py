@@ -14,7 +14,7 @@ from kb import paths
 from kb.errors import BadInput
 from kb.fact_keys import fact_keys
 from kb.probe.machine import probe
-from kb.target import load_target
+from kb.targets import load_target
 from kb.terms import on
 from kb.workload import load_workload
 

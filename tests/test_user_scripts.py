@@ -19,7 +19,7 @@ from bench.runners.apptainer import ApptainerRunner
 from generators.bundle import files_of, write_bundle
 from generators.recipe import Recipe
 from kb.errors import BadInput
-from kb.target import load_target
+from kb.targets import load_target
 from kb.values import replace
 from kb.workload import load_workload
 from ontune.cli.plan_table import print_plan

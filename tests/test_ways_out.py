@@ -27,12 +27,13 @@ from typer.main import get_command
 
 from kb.errors import NoFeasiblePlan
 from kb.fact_keys import fact_keys
-from kb.target import load_target, target_names
+from kb.targets import load_target, target_names
 from kb.workload import load_workload, workload_names
 from ontune.cli import app, main
 from reasoner.menu import SCALE
 from reasoner.plan import Plan
-from reasoner.reasoner import Reasoner, make_request
+from reasoner.reasoner import Reasoner
+from reasoner.wishes import make_request
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = [("zen5-virtual", "mnist-cnn"), ("eos-h100", "resnet50"), ("mi300x-8", "transformer")]

@@ -17,7 +17,7 @@ import pytest
 from generators.bundle import write_bundle
 from generators.job import left_open
 from kb.errors import BadInput
-from kb.target import load_target
+from kb.targets import load_target
 from kb.terms import on
 from kb.workload import load_workload
 from ontune.cli.plan_words import by_whom

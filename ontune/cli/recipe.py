@@ -238,7 +238,8 @@ def _at_its_place(
         BadInput: the name is that of no target and of no site.
     """
     from kb.site import site_names
-    from kb.target import complete_target, target_names
+    from kb.target import complete_target
+    from kb.targets import target_names
 
     name = wanted.target
     if name and request.site is None and name in site_names(reasoner.store):

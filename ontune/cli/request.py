@@ -30,7 +30,8 @@ def _workloads() -> Iterator[str]:
 
 
 def _targets() -> Iterator[str]:
-    from kb.target import LOCAL, target_names
+    from kb.target import LOCAL
+    from kb.targets import target_names
 
     yield from (LOCAL, *target_names())
 
@@ -192,7 +193,8 @@ class RequestArguments:
         Raises:
             BadInput: it is unknown or malformed.
         """
-        from kb.target import LOCAL, load_target
+        from kb.target import LOCAL
+        from kb.targets import load_target
 
         target = (
             load_target(self.target or LOCAL, reasoner.store, "--target")

@@ -16,7 +16,8 @@ from kb.query_library import counts, named_queries
 from kb.request import Request
 from kb.request_fields import DROP, FIELDS, PLAN, QUESTIONS, REQUEST, TARGET, WISHES, WORKLOAD
 from kb.site import Site, complete_site, load_site, site_names
-from kb.target import Target, as_described, load_target, read_target, target_names
+from kb.target import Target, as_described, read_target
+from kb.targets import load_target, target_names
 from kb.workload import Workload, complete_workload, load_workload, workload_names
 from reasoner.plan import Plan
 from reasoner.reasoner import Reasoner

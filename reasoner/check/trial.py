@@ -9,7 +9,8 @@ from functools import cached_property
 from kb.cases import CaseTable
 from kb.request import Request
 from kb.store import KnowledgeStore
-from kb.target import complete_target, load_target, target_names
+from kb.target import complete_target
+from kb.targets import load_target, target_names
 from kb.workload import complete_workload, load_workload, workload_names
 from reasoner.check.finding import KnowledgeUnderCheck
 from reasoner.derive import Deriver

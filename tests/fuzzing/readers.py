@@ -112,7 +112,7 @@ def workload_seeds(world: World) -> list[bytes]:
 
 
 def target_seeds(world: World) -> list[bytes]:
-    from kb.target import load_target
+    from kb.targets import load_target
 
     return [json.dumps(load_target(name, world.reasoner.store).to_json()).encode() for name in (TARGET,)]
 
@@ -138,7 +138,7 @@ def site(world: World, path: Path) -> object:
 
 
 def target_turtle(world: World) -> list[bytes]:
-    from kb.target import load_target
+    from kb.targets import load_target
 
     return [load_target(TARGET, world.reasoner.store).to_turtle().encode()]
 
