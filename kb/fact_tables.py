@@ -47,11 +47,7 @@ def turtle_of_rows(table: str, name: str, template_of: Callable[[str], str], whe
         BadInput: as `turtle_of_table`.
     """
     import jinja2
-
-    # What comes from elsewhere is compared too, and must run nothing.
-    from jinja2.sandbox import (
-        ImmutableSandboxedEnvironment,
-    )
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     rows = files.csv_of(table, where)
     for line, row in enumerate(rows, start=2):
@@ -63,6 +59,7 @@ def turtle_of_rows(table: str, name: str, template_of: Callable[[str], str], whe
                     expected="plain text",
                 )
     loader = jinja2.FunctionLoader(template_of)
+    # What comes from elsewhere is compared too, and must run nothing.
     environment = ImmutableSandboxedEnvironment(
         loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -2,9 +2,9 @@
 asked for.
 
 A plan reads few of the triples that are known, but which ones depends on the request. So they are kept in
-*shards*, one for each predicate, or for each predicate and object where many triples share them: a pattern or a
-rule says which of them it can match. What every reasoner asks whatever the request, and the texts that plans show of resources, are
-kept as answers.
+*shards*, one for each predicate, or for each predicate and object where many triples share them: a pattern or
+a rule says which of them it can match. What every reasoner asks whatever the request, and the texts that plans
+show of resources, are kept as answers.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 LOCAL = "local"
 _OF_PROCESSORS, _TELLING = ("isa_level", "vendor", "features"), ("microarchitecture", "features", "model")
 """What follows of a processor, and from what."""
-_MODULE = "hardware"
+HARDWARE = "hardware"
+"""The module of the ontology that says what is known of machines."""
 _ACCELERATOR = re.compile(r"gpus\[(?P<place>\d+)\](?:\.(?P<key>\w+))?")
 
 
@@ -50,7 +51,7 @@ class Target:
         names in them are looked up in.
         """
         found = [ox.Quad(node, ox.NamedNode(RDF_TYPE), ox.NamedNode(on("Target")), graph)]
-        found += fact_keys(_MODULE).quads(self.facts, node, graph, names=names)
+        found += fact_keys(HARDWARE).quads(self.facts, node, graph, names=names)
         for key, value in self.facts["overrides"].items():
             found.append(
                 ox.Quad(node, ox.NamedNode(on("override")), ox.Literal(f"{key}={json.dumps(value)}"), graph)
@@ -59,7 +60,7 @@ class Target:
 
     def unknown(self) -> list[str]:
         """The keys of all facts that are unknown, such as `glibc` and `gpus[0].driver`."""
-        return fact_keys(_MODULE).unknown(self.facts)
+        return fact_keys(HARDWARE).unknown(self.facts)
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Target:
         """The target with some facts set by hand; each is recorded in `overrides`.
@@ -71,7 +72,7 @@ class Target:
         Raises:
             BadInput: a key is unknown, or a value has the wrong type.
         """
-        facts, keys = self.facts, fact_keys(_MODULE)
+        facts, keys = self.facts, fact_keys(HARDWARE)
         recorded = dict(facts["overrides"])
         for path, value in overrides.items():
             facts = keys.assign(facts, path, value)
@@ -113,7 +114,7 @@ class Target:
         Raises:
             BadInput: a name is unknown; the message names file and key, or the key that was set.
         """
-        keys = fact_keys(_MODULE)
+        keys = fact_keys(HARDWARE)
         overrides = {
             path: keys.named_at(path, value, names) for path, value in self.facts["overrides"].items()
         }
@@ -198,9 +199,9 @@ def read_target(name: str, facts: Mapping[str, Any], where: str) -> Target:
         raise BadInput(
             where, "key 'overrides' is not an object", expected="keys with the values that were set"
         )
-    return Target(name, fact_keys(_MODULE).completed(given, where) | {"overrides": overrides}, where).checked(
-        where
-    )
+    return Target(
+        name, fact_keys(HARDWARE).completed(given, where) | {"overrides": overrides}, where
+    ).checked(where)
 
 
 def as_described(found: Target, store: KnowledgeStore | None = None) -> Target:

@@ -13,13 +13,11 @@ from kb.fact_shapes import check_target
 from kb.fact_values import refuse_credentials
 from kb.named import NamedResources, values_of
 from kb.names import folded
-from kb.target import LOCAL, Target, as_described, read_target
+from kb.target import HARDWARE, LOCAL, Target, as_described, read_target
 from kb.terms import on
 
 if TYPE_CHECKING:
     from kb.store import KnowledgeStore
-
-_MODULE = "hardware"
 
 
 def load_target(text: str, store: KnowledgeStore | None = None, where: str = "target") -> Target:
@@ -42,7 +40,7 @@ def load_target(text: str, store: KnowledgeStore | None = None, where: str = "ta
         return as_described(_from_file(Path(text)), store)
     known = NamedResources(on("Target"), "targets", store)
     entry = known.find(text, where, (LOCAL,))
-    facts = fact_keys(_MODULE).read(ox.NamedNode(entry.iri), known.values)
+    facts = fact_keys(HARDWARE).read(ox.NamedNode(entry.iri), known.values)
     found = Target(entry.name, facts | {"overrides": {}}, f"target {entry.name}")
     return (found.named(store.names) if store else found).with_products()
 
@@ -57,7 +55,7 @@ def _from_file(path: Path) -> Target:
         content = user_files.read_turtle(path)
         check_target(user_files.read_text(path), str(path))
         node = user_files.only_instance(content, on("Target"), path)
-        facts = fact_keys(_MODULE).read(node, lambda subject, iri: values_of(content, subject, iri))
+        facts = fact_keys(HARDWARE).read(node, lambda subject, iri: values_of(content, subject, iri))
         refuse_credentials(facts, str(path))
         return Target(user_files.name_of(path), facts | {"overrides": {}}, str(path))
     return read_target(user_files.name_of(path), user_files.read_object(path), str(path))

@@ -1,7 +1,7 @@
 """Immutable values: compared by what they hold, made and copied fast.
 
-A plan is made in a new process each time, and half a hundred classes are made before it begins: one of msgspec
-costs a tenth of a dataclass.
+A plan is made in a new process each time, and half a hundred classes are made before it begins: one of
+msgspec costs a tenth of a dataclass.
 """
 
 from __future__ import annotations

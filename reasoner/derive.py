@@ -16,6 +16,7 @@ from functools import cached_property
 
 import pyoxigraph as ox
 
+from kb.shards import Read
 from kb.store import KnowledgeStore, Term
 from kb.terms import RDF_TYPE, on
 from kb.values import Value, replace
@@ -72,10 +73,6 @@ class Derived(Value, frozen=True):
         return {option: tuple(found[option]) for option in sorted(found)}
 
 
-Read = tuple[str | None, str | None]
-"""What a pattern reads: a predicate and the IRI of an object; None stands for any."""
-
-
 class _Conclusions(Value, frozen=True):
     """What one rule concludes from some facts.
 
@@ -107,7 +104,7 @@ class _Stratum:
             if rule.trigger is None:
                 self._always.append(rule)
             else:
-                self._by_trigger[(rule.trigger.predicate, rule.trigger.object)].append(rule)
+                self._by_trigger[rule.trigger.pair].append(rule)
 
     def awake(self, seen: Mapping[Read, object]) -> list[Rule]:
         """The rules that may fire."""
@@ -135,7 +132,7 @@ class Deriver:
             _Stratum(list(group)) for _, group in itertools.groupby(rules, key=lambda rule: rule.order)
         ]
         self.reads: dict[str, list[Read]] = {
-            rule.iri: [(read.predicate, read.object) for read in rule.distinct_reads] for rule in rules
+            rule.iri: [read.pair for read in rule.distinct_reads] for rule in rules
         }
         self._read_by_any = frozenset(read for reads in self.reads.values() for read in reads)
         self._concluded: dict[Hashable, _Conclusions] = {}
@@ -317,8 +314,7 @@ class Derivation:
         it may conclude more of others.
         """
         comes = any(
-            all(any((read.predicate, read.object) in self._seen for read in reads) for reads in way)
-            for way in rule.against
+            all(any(read.pair in self._seen for read in reads) for reads in way) for way in rule.against
         )
         return () if comes or self._beyond else self._focus
 

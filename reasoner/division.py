@@ -14,6 +14,7 @@ from collections import defaultdict
 
 import pyoxigraph as ox
 
+from kb.shards import Read
 from kb.store import KnowledgeStore, Term
 from kb.values import Value
 from reasoner.rule_reading import signatures_of
@@ -31,7 +32,7 @@ class Division(Value, frozen=True):
     """
 
     holds: ox.NamedNode
-    fixed: frozenset[tuple[str | None, str | None]]
+    fixed: frozenset[Read]
     things: dict[frozenset[Term], tuple[ox.Quad, ...]]
 
     def conclusions(self, store: KnowledgeStore, request: ox.NamedNode) -> list[ox.Quad]:
@@ -55,9 +56,7 @@ def divide(store: KnowledgeStore, rule: Rule, request: ox.NamedNode) -> Division
         things[frozenset(all_asked)].append(
             ox.Quad(request, ox.NamedNode(form.concludes), thing, ox.NamedNode(rule.iri))
         )
-    fixed = {(read.predicate, read.object) for read in signatures_of(rule.reading.body)} - {
-        (form.holds, None)
-    }
+    fixed = {read.pair for read in signatures_of(rule.reading.body)} - {(form.holds, None)}
     return Division(
         ox.NamedNode(form.holds), frozenset(fixed), {key: tuple(quads) for key, quads in things.items()}
     )

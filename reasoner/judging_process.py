@@ -1,4 +1,6 @@
-"""The process that compiles and tries additions, and is ended where they cost too much (see `reasoner.judging`)."""
+"""The process that compiles and tries additions, and is ended where they cost too much: see
+`reasoner.judging`.
+"""
 
 from __future__ import annotations
 

@@ -65,8 +65,8 @@ class _Answered(NamedTuple):
 
 
 class Planner:
-    """Plans for workloads on targets, from the knowledge in one store. May be used from several threads; prints
-    nothing.
+    """Plans for workloads on targets, from the knowledge in one store. May be used from several threads;
+    prints nothing.
 
     Args:
         store: a compiled knowledge base.

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from kb.shards import Read
 from kb.terms import FILE
 from kb.values import Value
 
@@ -28,6 +29,11 @@ class Signature(Value, frozen=True):
 
     predicate: str | None
     object: str | None
+
+    @property
+    def pair(self) -> Read:
+        """The same as the store takes it."""
+        return self.predicate, self.object
 
     def meets(self, other: Signature) -> bool:
         """Whether one triple could match both."""

@@ -97,12 +97,12 @@ class Rule(Value, frozen=True):
     def asks_of_others(self) -> tuple[Read, ...]:
         """What it can match of what is said of other nodes than its focus node."""
         patterns = (pattern for pattern in self.reading.body if pattern.is_path or pattern.subject != THIS)
-        return tuple((read.predicate, read.object) for read in signatures_of(patterns))
+        return tuple(read.pair for read in signatures_of(patterns))
 
     @cached_property
     def asks(self) -> tuple[Read, ...]:
         """As `reads`, as predicate and IRI of the object."""
-        return tuple((read.predicate, read.object) for read in self.reads)
+        return tuple(read.pair for read in self.reads)
 
     @cached_property
     def distinct_reads(self) -> tuple[Signature, ...]:

@@ -7,12 +7,13 @@ A line with several rates, one for each precision, becomes several rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kb import files, user_files
 from kb.errors import BadInput
+from kb.importers.declared import column_or_left_out, rule_for, rules_for, told, told_of_all
 from kb.rows import Row
 
 _NUMBER = re.compile(r"~?(\d[\d, ]*(?:\.\d+)?)\s*([kKM]?)(?:\s*[a-z]+/s)?")
@@ -36,35 +37,25 @@ def rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) -
     for number, line in enumerate(lines, 2):
         own = [head.strip() for head in line[nested["heads"]].split(nested["separator"])]
         cells = [cell.strip() for cell in line[nested["cells"]].split(nested["separator"])]
-        rates = {head: told for head in own if (told := _told(nested["rates"], head)) is not None}
+        rates = {head: told(rule, head) for head in own if (rule := rule_for(nested["rates"], head))}
         if not rates:
             left_out[f"tables with the heads {' | '.join(own)}"] = nested["no_rates"]
             continue
-        told = dict(declared.get("always", {})) | {"who": declared["who"], "unit": declared["unit"]}
+        of_line = told_of_all(declared)
         for column in nested["told_by"]:
-            told |= _told(nested["meanings"], line[column], whole=True) or {}
-        told |= {"file": line[nested["file"]], "line": str(number)}
+            for rule in rules_for(nested["meanings"], line[column]):
+                of_line |= told(rule, line[column])
+        of_line |= {"file": line[nested["file"]], "line": str(number)}
         found += _sides(
-            dict(zip(own, cells, strict=False)), rates, told, declared, left_out, f"{path}:{number}"
+            dict(zip(own, cells, strict=False)), rates, of_line, declared, left_out, f"{path}:{number}"
         )
     return found
-
-
-def _told(rules: Sequence[Mapping[str, Any]], text: str, whole: bool = False) -> Row | None:
-    """What the rules that match a text say; with `whole` all of them, else the first; None where none does."""
-    told: Row | None = None
-    for rule in rules:
-        if match := re.fullmatch(rule["spelling"], text):
-            told = (told or {}) | {name: match.expand(value) for name, value in rule.get("sets", {}).items()}
-            if not whole:
-                return told
-    return told
 
 
 def _sides(
     line: Mapping[str, str],
     rates: Mapping[str, Row],
-    told: Row,
+    of_line: Row,
     declared: Mapping[str, Any],
     left_out: dict[str, str],
     where: str,
@@ -73,25 +64,19 @@ def _sides(
     for head, cell in line.items():
         if head in rates:
             continue
-        rule = next((rule for rule in declared["columns"] if re.fullmatch(rule["spelling"], head)), None)
+        rule = column_or_left_out(declared, head, where, left_out)
         if rule is None:
-            if (ignored := _told_why(declared["ignored"], head)) is None:
-                raise BadInput(f"{where}: column '{head}'", "nothing declares it")
-            left_out[f"column {head}"] = ignored
-        elif rule["column"] == "batch":
+            continue
+        if rule["column"] == "batch":
             batch = head, cell
         else:
-            told[rule["column"]] = str(rule.get("values", {}).get(cell, cell))
+            of_line[rule["column"]] = str(rule.get("values", {}).get(cell, cell))
     rows = []
     for head, side in rates.items():
-        row = told | side | {"value": _number(line.get(head, ""))}
+        row = of_line | side | {"value": _number(line.get(head, ""))}
         row["batch"] = row.get("batch") or _batch(*batch, side, nested["precisions"])
         rows.append(row | _doubts(row, declared))
     return rows
-
-
-def _told_why(rules: Sequence[Mapping[str, Any]], head: str) -> str | None:
-    return next((str(rule["because"]) for rule in rules if re.fullmatch(rule["spelling"], head)), None)
 
 
 def _doubts(row: Row, declared: Mapping[str, Any]) -> Row:

@@ -7,7 +7,6 @@ are named with the reason, and whatever no declaration matches is a finding.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 from kb import files, user_files
 from kb.errors import BadInput
 from kb.importers import nested
+from kb.importers.declared import column_or_left_out, rule_for, told, told_of_all
 from kb.rows import About, Row, form, metadata_of, packed
 
 _SETS = Path(__file__).with_name("sets")
@@ -94,26 +94,18 @@ def _named(columns: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]
 
 
 def _rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) -> list[Row]:
-    told = _told_by_name(path, declared)
+    of_file = _told_by_name(path, declared)
     heads, lines = files.csv_table(user_files.read_text(path), str(path))
     taken: dict[str, str] = {}
     for head in heads:
-        if rule := _rule(declared["columns"], head):
+        if rule := column_or_left_out(declared, head, str(path), left_out):
             taken[head] = rule["column"]
-        elif rule := _rule(declared["ignored"], head):
-            left_out[f"column {head}"] = rule["because"]
-        else:
-            raise BadInput(
-                f"{path}: column '{head}'",
-                "nothing declares it",
-                expected=", ".join(rule["spelling"] for rule in declared["columns"]),
-            )
     if missing := [rule["column"] for rule in declared["columns"] if rule["column"] not in taken.values()]:
         raise BadInput(str(path), f"has no column for {', '.join(missing)}")
     found = []
     for line, source in enumerate(lines, 2):
         row = (
-            told
+            of_file
             | {taken[head]: (source.get(head) or "").strip() for head in taken}
             | {"file": path.name, "line": str(line)}
         )
@@ -123,26 +115,19 @@ def _rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) 
 
 def _told_by_name(path: Path, declared: Mapping[str, Any]) -> Row:
     """What the name of a file says of all its rows."""
-    told: Row = dict(declared.get("always", {})) | {"who": declared["who"], "unit": declared["unit"]}
+    found = told_of_all(declared)
     for word in path.stem.split(declared["separator"]) if "words" in declared else ():
-        rule = _rule(declared["words"], word)
+        rule = rule_for(declared["words"], word)
         if rule is None:
             raise BadInput(
                 str(path),
                 f"nothing declares what '{word}' in its name means",
                 expected="a file of this source under its own name",
             )
-        match = re.fullmatch(rule["spelling"], word)
-        told |= {
-            column: match.expand(value) if match else value for column, value in rule.get("sets", {}).items()
-        }
-    if day := _rule(declared.get("published", ()), path.stem):
-        told["published"] = day["day"]
-    return told
-
-
-def _rule(rules: Sequence[Mapping[str, Any]], text: str) -> Mapping[str, Any] | None:
-    return next((rule for rule in rules if re.fullmatch(rule["spelling"], text)), None)
+        found |= told(rule, word)
+    if day := rule_for(declared.get("published", ()), path.stem):
+        found["published"] = day["day"]
+    return found
 
 
 def _plain(name: str, value: str) -> str:

@@ -5,11 +5,12 @@ of other networks, which both machines have run, differ by.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kb.errors import BadInput
 from kb.learning.cases import Case, Question
-from kb.learning.regions import Region, learn
+from kb.learning.regions import Region, holding, learn
+from kb.values import replace
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def carried(
     regions = learn(Question(asked.name, {**asked.declared, **sizes}), quotients(here, there))
     found = []
     for case in wanted:
-        region = next((one for one in regions if case.numbers and one.holds(case.numbers)), None)
+        region = holding(regions, case) if case.numbers else None
         if region is not None:
             found.append(Carried(case, _times(region, case.ratio)))
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean, median, stdev
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from kb.errors import BadInput
 from kb.learning.cases import Case, Question, left_out, without
+from kb.values import replace
 
 _TAIL = 0.05
 _Z = 1.6449  # of the normal distribution at 1 - _TAIL
@@ -101,12 +102,13 @@ def _fitting(asked: Question, known: Sequence[Case], sizes: Sequence[_Size]) -> 
         found[size] = []
         for fold, rest in zip(folds, rests, strict=True):
             regions = _regions(asked, rest, size)
-            found[size] += [(case, _holding(regions, case)) for case in fold]
+            found[size] += [(case, holding(regions, case)) for case in fold]
     best = min(sizes, key=lambda size: fmean(_loss(asked, *one) for one in found[size]))
     return best, _margin(found[best])
 
 
-def _holding(regions: Sequence[Region], case: Case) -> Region | None:
+def holding(regions: Sequence[Region], case: Case) -> Region | None:
+    """The region that a case of which the numbers are known lies in."""
     return next((region for region in regions if region.holds(case.numbers)), None)
 
 
