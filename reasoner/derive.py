@@ -138,6 +138,7 @@ class Deriver:
         self._concluded: dict[Hashable, _Conclusions] = {}
         self._matched: dict[Hashable, list[dict[str, Term]]] = {}
         self._numbers: dict[frozenset[ox.Quad], int] = {}
+        self._reads: dict[ox.Quad, list[Read]] = {}
         self._lent: set[ox.Quad] = set()
         with store.lock:  # no request's facts are in it as long as nobody else holds it
             self._divisions = {
@@ -152,8 +153,8 @@ class Deriver:
             facts: quads about `REQUEST`, `TARGET` and `WORKLOAD`.
         """
         with self.reopened():
-            if len(self._numbers) > _REMEMBERED:
-                for memory in (self._numbers, self._concluded, self._matched):
+            if max(len(self._numbers), len(self._reads)) > _REMEMBERED:
+                for memory in (self._numbers, self._concluded, self._matched, self._reads):
                     memory.clear()
             yield Derivation(self, facts)
 
@@ -238,13 +239,16 @@ class Deriver:
         return quad not in self._lent and self.store.holds(quad)
 
     def _reads_of(self, quad: ox.Quad) -> list[Read]:
-        predicate, value = quad.predicate.value, quad.object
-        possible = (
-            (predicate, None),
-            (predicate, value.value if isinstance(value, ox.NamedNode) else ""),
-            (None, None),
-        )
-        return [read for read in possible if read in self._read_by_any]
+        reads = self._reads.get(quad)
+        if reads is None:
+            predicate, value = quad.predicate.value, quad.object
+            possible = (
+                (predicate, None),
+                (predicate, value.value if isinstance(value, ox.NamedNode) else ""),
+                (None, None),
+            )
+            reads = self._reads[quad] = [read for read in possible if read in self._read_by_any]
+        return reads
 
 
 class Derivation:

@@ -10,7 +10,6 @@ A statement whose `given` lies within another's replaces it: its term is their q
 from __future__ import annotations
 
 import itertools
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -215,37 +214,11 @@ def exclusion_factors(problem: Problem) -> Iterator[Factor]:
 
 
 def _supply_factors(problem: Problem, domains: Mapping[str, Sequence[str]]) -> Iterator[Factor]:
-    """What the options of a decision need of the options of others, as what is allowed or as what is
-    forbidden, whichever is shorter.
-    """
-    live = {decision: frozenset(options) for decision, options in domains.items()}
+    """What the options of a decision need of the options of others."""
+    left = {decision: tuple(options) for decision, options in domains.items()}
     for supply in problem.menu.supplies.given(problem.derived.provides):
-        options, peers = domains[supply.decision], [domains[other] for other in supply.others]
-        live_peers = [live[other] for other in supply.others]
-        fitting = {
-            option: supply.allowed(option, live_peers) for option in options if supply.wanted_by(option)
-        }
-        combinations = math.prod(map(len, peers))
-        allowed = sum(map(len, fitting.values())) + (len(options) - len(fitting)) * combinations
-        cause = Cause("supply", "", supply.needs)
-        rows: dict[tuple[str, ...], int | None]
-        if 2 * allowed < len(options) * combinations:
-            rows = {(option, *taken): 0 for option, fits in fitting.items() for taken in fits}
-            rows |= {
-                (option, *taken): 0
-                for option in options
-                if option not in fitting
-                for taken in itertools.product(*peers)
-            }
-            yield Factor(supply.scope, rows, None, cause)
-        elif allowed < len(options) * combinations:
-            rows = {
-                (option, *taken): None
-                for option, fits in fitting.items()
-                for taken in itertools.product(*peers)
-                if taken not in fits
-            }
-            yield Factor(supply.scope, rows, 0, cause)
+        if table := supply.table(*(left[decision] for decision in supply.scope)):
+            yield Factor(supply.scope, *table, Cause("supply", "", supply.needs))
 
 
 def _terms(menu: Menu, derived: Derived, criterion: str) -> Iterator[Term]:

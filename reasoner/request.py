@@ -28,7 +28,8 @@ class Resolved(Value, frozen=True):
         request: it, with every name as the knowledge base has it.
         pins, forbid: decisions and options as IRIs.
         criteria: what is maximised, the most important first.
-        facts: for the rules.
+        apart: the facts for the rules, but for those of the target.
+        of_target: those of the target.
         standing: the options that stand where the user decides nothing, if bits are compared with theirs.
         setup: where the objective is a time, the seconds of set-up of each option; the first criterion is
             then the rate.
@@ -38,9 +39,19 @@ class Resolved(Value, frozen=True):
     pins: dict[str, str]
     forbid: frozenset[str]
     criteria: tuple[str, ...]
-    facts: list[ox.Quad]
+    apart: list[ox.Quad]
+    of_target: list[ox.Quad]
     setup: dict[str, float] | None = None
     standing: frozenset[str] = frozenset()
+
+    @property
+    def facts(self) -> list[ox.Quad]:
+        """All facts for the rules."""
+        return [*self.of_target, *self.apart]
+
+    def facts_on(self, target: Target, names: Names) -> list[ox.Quad]:
+        """The facts, were another target asked for; `names` is what names in its facts are looked up in."""
+        return [*target.quads(TARGET, REQUEST_GRAPH, names), *self.apart]
 
 
 def resolve(
@@ -61,7 +72,7 @@ def resolve(
     rate = menu.rate_of.get(objective)
     ranked = tuple(dict.fromkeys((rate or objective, on("throughput"))))
     facts = [
-        *make_facts(request.workload, request.target, store.names),
+        *_asked(request.workload, store.names),
         *number_facts(options_of(menu, request.numbers), REQUEST, REQUEST_GRAPH),
     ]
     framework = next(
@@ -79,9 +90,9 @@ def resolve(
     if request.site is not None:
         facts.append(_fact(REQUEST, on("site"), ox.NamedNode(request.site.iri)))
         facts += request.site.quads(REQUEST_GRAPH, store.names)
-    return Resolved(
-        request, pins, forbid, ranked, facts, menu.costs.get(objective, {}) if rate else None, standing
-    )
+    of_target = request.target.quads(TARGET, REQUEST_GRAPH, store.names)
+    setup = menu.costs.get(objective, {}) if rate else None
+    return Resolved(request, pins, forbid, ranked, facts, of_target, setup, standing)
 
 
 def _understood(request: Request, menu: Menu, names: Names) -> Request:
@@ -198,11 +209,14 @@ def make_facts(workload: Workload, target: Target, names: Names | None = None) -
     """What the rules read of a request: itself, its target and its workload; `names` is what names in their
     facts are looked up in.
     """
+    return [*target.quads(TARGET, REQUEST_GRAPH, names), *_asked(workload, names)]
+
+
+def _asked(workload: Workload, names: Names | None) -> list[ox.Quad]:
     return [
         _fact(REQUEST, RDF_TYPE, ox.NamedNode(on("Request"))),
         _fact(REQUEST, on("target"), TARGET),
         _fact(REQUEST, on("workload"), WORKLOAD),
-        *target.quads(TARGET, REQUEST_GRAPH, names),
         *workload.quads(WORKLOAD, REQUEST_GRAPH, names),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 2048
 """Supplies after which what was found for them is dropped."""
+
+_TABLES = 16
+"""Tables of one supply after which they are dropped."""
+
+Table = tuple[dict[tuple[str, ...], int | None], int | None]
+"""Combinations with 0 where they are allowed and None where not, and the same for those that are not named."""
 
 
 class _Wants:
@@ -67,6 +74,22 @@ class Supply:
         self._menu, self._wants, self._met = menu, wants, met
         self._unmet: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._fitting: dict[tuple[str, ...], frozenset[str]] = {}
+        self._tables: dict[tuple[tuple[str, ...], ...], Table | None] = {}
+
+    def table(self, options: tuple[str, ...], *peers: tuple[str, ...]) -> Table | None:
+        """What is allowed or what is forbidden, whichever is shorter; None where everything is allowed. The
+        same object for the same options: requests of one kind of machine have them in common.
+
+        Args:
+            options: those of the decision that are left.
+            peers: those of each of the others.
+        """
+        domains = (options, *peers)
+        if domains not in self._tables:
+            if len(self._tables) >= _TABLES:
+                self._tables.clear()
+            self._tables[domains] = self._tabulated(options, peers)
+        return self._tables[domains]
 
     def wanted_by(self, option: str) -> tuple[str, ...]:
         """What an option needs of the other decisions."""
@@ -89,13 +112,6 @@ class Supply:
             for taken in itertools.product(*peers)
             if all(any(map(frozenset.__contains__, column, taken)) for column in columns)
         )
-
-    def allowed(self, option: str, peers: Sequence[Set[str]]) -> Set[tuple[str, ...]]:
-        """As `rows`, as a set."""
-        wanted = self.wanted_by(option)
-        if wanted and len(peers) == 1:
-            return {(peer,) for peer in self._fit(wanted) & peers[0]}
-        return set(self.rows(option, [list(options) for options in peers]))
 
     def is_met(self, decision: str, option: str, possible: Mapping[str, Set[str]]) -> bool:
         """Whether an option of one of the decisions stands in an allowed combination with only possible
@@ -123,6 +139,38 @@ class Supply:
             )
             return ((first, option) for first in fitting)
         return ((first, *row) for first in every[0] for row in self.rows(first, every[1:]))
+
+    def _tabulated(self, options: Sequence[str], peers: Sequence[Sequence[str]]) -> Table | None:
+        live = [frozenset(options) for options in peers]
+        fitting = {option: self._allowed(option, live) for option in options if self.wanted_by(option)}
+        combinations = math.prod(map(len, peers))
+        allowed = sum(map(len, fitting.values())) + (len(options) - len(fitting)) * combinations
+        rows: dict[tuple[str, ...], int | None]
+        if 2 * allowed < len(options) * combinations:
+            rows = {(option, *taken): 0 for option, fits in fitting.items() for taken in fits}
+            rows |= {
+                (option, *taken): 0
+                for option in options
+                if option not in fitting
+                for taken in itertools.product(*peers)
+            }
+            return rows, None
+        if allowed == len(options) * combinations:
+            return None
+        rows = {
+            (option, *taken): None
+            for option, fits in fitting.items()
+            for taken in itertools.product(*peers)
+            if taken not in fits
+        }
+        return rows, 0
+
+    def _allowed(self, option: str, peers: Sequence[Set[str]]) -> Set[tuple[str, ...]]:
+        """As `rows`, as a set."""
+        wanted = self.wanted_by(option)
+        if wanted and len(peers) == 1:
+            return {(peer,) for peer in self._fit(wanted) & peers[0]}
+        return set(self.rows(option, [list(options) for options in peers]))
 
     @cached_property
     def _wanting(self) -> Set[str]:

@@ -27,7 +27,7 @@ from reasoner.derive import REQUEST, REQUEST_GRAPH, Derivation, Derived
 from reasoner.ground import Cause
 from reasoner.menu import Menu
 from reasoner.reasons import Reasons
-from reasoner.request import Resolved, resolve
+from reasoner.request import Resolved
 from reasoner.rules import Rule
 
 _CAPABILITIES = (
@@ -94,10 +94,8 @@ class Guesses:
             if values := self.values(key, request.target):
                 alike: list[Derived] = []
                 for value in values:
-                    known = replace(request, target=request.target.with_overrides({key: value}))
-                    for guess in self._guess(
-                        key, value, derivation, resolve(known, self._menu, store, resolved.standing).facts
-                    ):
+                    known = request.target.with_overrides({key: value})
+                    for guess in self._guess(key, value, derivation, resolved.facts_on(known, store.names)):
                         if guess.derived not in alike:
                             alike.append(guess.derived)
                             yield guess
@@ -185,12 +183,10 @@ class Guesses:
         def found() -> Iterator[tuple[str, Derived]]:
             for value in self._known_values(key):
                 try:
-                    known = replace(
-                        request, target=request.target.with_overrides({key: value}).with_products()
-                    )
+                    known = request.target.with_overrides({key: value}).with_products()
                 except BadInput:
                     continue
-                derived = derivation.vary(resolve(known, self._menu, store, resolved.standing).facts)
+                derived = derivation.vary(resolved.facts_on(known, store.names))
                 if (derived.provides - derivation.derived.provides) & self._capabilities[key]:
                     yield value if isinstance(value, str) else json.dumps(value), derived
 
@@ -205,8 +201,7 @@ class Guesses:
         facts = resolved.facts
         if _path_of(key).endswith("[]") and (words := self._compared_words(key)):
             with contextlib.suppress(BadInput):  # what is described by an object has no words
-                known = replace(request, target=request.target.with_overrides({key: words}))
-                facts = resolve(known, self._menu, store, resolved.standing).facts
+                facts = resolved.facts_on(request.target.with_overrides({key: words}), store.names)
         provides = ox.NamedNode(on("provides"))
         return [
             *facts,

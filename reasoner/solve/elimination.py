@@ -183,19 +183,25 @@ def _extend(
     """The rows with one more decision of the context, at `position`, without the combinations that the parts
     forbid; None where there are too many.
 
-    The smallest part that lists what is allowed generates the options to be tried.
+    What parts say of an option alone is said once, not for each row; of the others, the smallest that lists
+    what is allowed generates the options to be tried.
     """
-    source = min((part for part in parts if part.closed), key=lambda part: len(part.slices), default=None)
-    tests = [(part.slices.get, pick(part.positions), part.closed) for part in parts if part is not source]
+    offered = _offered(options, [part for part in parts if part.positions == [position]])
+    shared = [part for part in parts if part.positions != [position]]
+    source = min((part for part in shared if part.closed), key=lambda part: len(part.slices), default=None)
+    tests = [(part.slices.get, pick(part.positions), part.closed) for part in shared if part is not source]
     candidates: dict[Key, list[tuple[str, Options | None]]] = defaultdict(list)
     known = pick([])
     if source is None:
-        candidates[()] = [(option, None) for option in options]
+        candidates[()] = list(offered.items())
     else:
         i = source.positions.index(position)
         known = pick([other for other in source.positions if other != position])
         for key, allowed in source.slices.items():
-            candidates[key[:i] + key[i + 1 :]].append((key[i], allowed))
+            if key[i] in offered:
+                alone = offered[key[i]]
+                both = allowed if alone is None else _sum(allowed, alone)
+                candidates[key[:i] + key[i + 1 :]].append((key[i], both))
     extended: list[Row] = []
     room = max_rows
     for row, left in rows:
@@ -217,8 +223,30 @@ def _extend(
     return extended
 
 
+def _offered(options: Iterable[str], parts: Sequence[_Part]) -> dict[str, Options | None]:
+    """The options that parts about them alone leave, with what is left beside each of the decision that is
+    settled; None where nothing is said.
+    """
+    offered: dict[str, Options | None] = dict.fromkeys(options)
+    for part in parts:
+        for option, left in list(offered.items()):
+            weights = part.slices.get((option,), _NOTHING if part.closed else None)
+            if weights is not None:
+                offered[option] = weights if left is None else _sum(left, weights)
+            if offered[option] == _NOTHING:
+                del offered[option]
+    return offered
+
+
+_NOTHING: Options = {}
+
+
 def _sum(one: Options, other: Options) -> Options:
     """The options that both leave, with the sums of their weights."""
     if len(one) > len(other):
         one, other = other, one
-    return {option: weight + other[option] for option, weight in one.items() if option in other}
+    total = {}
+    for option, weight in one.items():  # twice as fast as a comprehension for one option, which most have
+        if option in other:
+            total[option] = weight + other[option]
+    return total

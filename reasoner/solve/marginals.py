@@ -36,12 +36,13 @@ def backward(elimination: Elimination) -> Backward:
         projections = [_Projection(bucket, buckets[i].context) for i in bucket.inner] or [
             _Projection(bucket, (bucket.decision,))
         ]
-        for context, options in bucket.choices.items():
-            outside = with_context.get(context)
-            if outside is not None:
-                outside -= bucket.best[context]
-                for projection in projections:
-                    projection.raise_to(context, options, outside)
+        outside = {
+            context: with_context[context] - best
+            for context, best in bucket.best.items()
+            if context in with_context
+        }
+        for projection in projections:
+            projection.raise_to(bucket.choices, outside)
         for i, projection in zip(bucket.inner, projections, strict=False):
             reach[i] = projection.by_context()
         found[bucket.decision] = projections[0].by_option()
@@ -62,13 +63,14 @@ class _Projection:
         self._others = pick([bucket.context.index(one) for one in context if one != bucket.decision])
         self._best: dict[Key, Options] = {}
 
-    def raise_to(self, context: Key, options: Mapping[str, int], more: int) -> None:
-        """Enter the options of one combination of the bucket's context; `more` is what is outside their sums."""
-        best = self._best.setdefault(self._others(context), {})
-        for option, value in options.items():
-            total = value + more
-            if option not in best or total > best[option]:
-                best[option] = total
+    def raise_to(self, choices: Mapping[Key, Options], outside: Mapping[Key, int]) -> None:
+        """Enter the options of combinations of the bucket's context; `outside` is what is outside their sums."""
+        for context, more in outside.items():
+            best = self._best.setdefault(self._others(context), {})
+            for option, value in choices[context].items():
+                total = value + more
+                if option not in best or total > best[option]:
+                    best[option] = total
 
     def by_context(self) -> dict[Key, int]:
         """The best value for each combination of `context`."""
