@@ -12,22 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import demo_report
+from bench.images import apptainer
+from bench.images.build import Built
+from bench.measure.observation import observations_folder, record
+from bench.measure.rounds import Series, Variant, measure
+from bench.measure.runners import Runner
+from bench.measure.runners.apptainer import ApptainerRunner
+from bench.measure.runners.native import NativeRunner
+from bench.progress import doing
 from generators.bundle import write_bundle
 from kb.errors import RunFailed
 from kb.probe.machine import probe
-from kb.target import Target
-from kb.workload import Workload, load_workload
-from reasoner.plan import Plan
+from kb.records.target import Target
+from kb.records.workload import Workload, load_workload
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
-
-from . import apptainer, demo_report
-from .build import Built
-from .measure import Series, Variant, measure
-from .observation import observations_folder, record
-from .progress import doing
-from .runners import Runner
-from .runners.apptainer import ApptainerRunner
-from .runners.native import NativeRunner
 
 ROUNDS = 3
 # Windows of half a second hold several steps of the small network, and keep a second run of the demonstration

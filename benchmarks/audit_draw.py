@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pyoxigraph as ox
 
-from kb import paths
-from kb.terms import local_name, on, prefixed
+from kb.store import paths
+from kb.store.terms import local_name, on, prefixed
 
 _NO_CLAIM = {
     "appliedBy", "checked", "cudaMajorKey", "default", "defaultWith", "field", "given", "minDriverKey", "network", "normalForm", "numerics",

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from generators.bundle import FORMATS, files_of, write_bundle
-from generators.job import FILES
-from kb.targets import load_target
-from kb.workload import load_workload
-from reasoner.plan import Plan
+from generators.writers.job import FILES
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 BAR_MS = 100.0

@@ -17,7 +17,7 @@ from pathlib import Path
 import pyoxigraph as ox
 
 from benchmarks.university import university
-from reasoner.closure import close
+from reasoner.knowledge.closure import close
 from tests.oracles import owlrl_oracle
 
 

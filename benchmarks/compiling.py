@@ -21,7 +21,7 @@ from statistics import fmean, median
 
 from learnt import Reading, carried_readings, print_coverage, readings
 
-from kb.learning import Case, cases, question
+from kb.observations.learning import Case, cases, question
 
 QUESTIONS = ("compile_inference_ada", "compile_inference_blackwell")
 PARTS = {"families": readings, "elsewhere": carried_readings}

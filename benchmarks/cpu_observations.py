@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import process
-from bench.statistics import paired_ratio
+from bench.measure.statistics import paired_ratio
 from kb.probe.machine import probe
 
 TRAIN = Path(__file__).resolve().parent.parent / "generators" / "payload" / "train.py"

@@ -4,7 +4,7 @@ load.
     python benchmarks/house.py                       # a table; --json for programs
     python benchmarks/house.py --seconds             # also how long `ontune check` takes here
     python benchmarks/house.py --root ../before      # of another checkout
-    python benchmarks/house.py --list kb/names.py    # where files depart from docs/contributing/style.md
+    python benchmarks/house.py --list kb/records/names.py    # where files depart from docs/contributing/style.md
 
 A comprehension is dense that has more than one loop, more than one condition, or stands inside another one.
 """

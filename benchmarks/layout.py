@@ -19,7 +19,7 @@ from statistics import fmean
 
 from learnt import Reading, print_coverage, readings, versions_of
 
-from kb.learning import Case, cases, question
+from kb.observations.learning import Case, cases, question
 
 
 def regret(found: Sequence[Reading], version: str) -> float:

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 
-from kb.learning import (
+from kb.observations.learning import (
     Case,
     Question,
     carried,
@@ -30,22 +30,22 @@ from kb.learning import (
     turtle_of_networks,
     without,
 )
-from kb.snapshot import PLANNING
-from kb.sources import Source
-from kb.store import KnowledgeStore
-from kb.target import Target
-from kb.targets import load_target
-from kb.terms import FILE, on
+from kb.records.target import Target
+from kb.records.targets import load_target
+from kb.records.workload import complete_workload
+from kb.store.snapshot import PLANNING
+from kb.store.sources import Source
+from kb.store.store import KnowledgeStore
+from kb.store.terms import FILE, on
 from kb.values import replace
-from kb.workload import complete_workload
-from reasoner.compile import compile_snapshot
-from reasoner.derive import Deriver
-from reasoner.ground import Problem, ground
-from reasoner.menu import Menu
-from reasoner.readings import keep_readings
-from reasoner.request import Request, resolve
-from reasoner.rule_reading import READINGS
-from reasoner.rules import load_rules
+from reasoner.inference.derive import Deriver
+from reasoner.knowledge.compile import compile_snapshot
+from reasoner.knowledge.readings import keep_readings
+from reasoner.knowledge.rule_reading import READINGS
+from reasoner.knowledge.rules import load_rules
+from reasoner.model.catalogue import Catalogue
+from reasoner.model.ground import Problem, ground
+from reasoner.model.resolve import Request, resolve
 
 FOLDS = 10
 TOGETHER = 32  # networks that one knowledge base speaks of, each by a rule
@@ -102,14 +102,14 @@ class Overlaid:
             self._store.load_source(Source(path, f"kb/facts/effects/learnt_{asked.name}.ttl"))
         if problems := keep_readings(self._store):
             raise RuntimeError(f"what was learnt is refused: {problems}")
-        self._menu = Menu(self._store)
+        self._catalogue = Catalogue(self._store)
         self._deriver = Deriver(self._store, load_rules(self._store))
 
     @cached_property
     def _given(self) -> dict[str, str]:
         """One option of each decision that the question names beside its own, by IRI."""
-        options = (self._menu.by_name[name][0] for name in reversed(self._asked.declared["given"]))
-        return {self._menu.decision_of(option): option for option in options}
+        options = (self._catalogue.by_name[name][0] for name in reversed(self._asked.declared["given"]))
+        return {self._catalogue.decision_of(option): option for option in options}
 
     def read(self, case: Case) -> Reading:
         """What the knowledge base says of a case."""
@@ -121,17 +121,17 @@ class Overlaid:
             "layers": dict(case.numbers) or None,
         }
         request = Request(complete_workload(case.network, facts, case.network), self._target)
-        resolved = resolve(request, self._menu, self._store)
-        problem = ground(self._menu, self._deriver.derive(resolved.facts), resolved.criteria, {})
+        resolved = resolve(request, self._catalogue, self._store)
+        problem = ground(self._catalogue, self._deriver.derive(resolved.facts), resolved.criteria, {})
         return self._reading(case, problem)
 
     def _reading(self, case: Case, problem: Problem) -> Reading:
         declared, criterion = self._asked.declared, on("throughput")
         option, default = (
-            self._menu.by_name[declared["option"]][0],
-            self._menu.by_name[declared["default"]][0],
+            self._catalogue.by_name[declared["option"]][0],
+            self._catalogue.by_name[declared["default"]][0],
         )
-        decision = self._menu.decision_of(option)
+        decision = self._catalogue.decision_of(option)
         weights = [problem.weight({**self._given, decision: one}, criterion) for one in (option, default)]
         terms = problem.counted_of(option, {**self._given, decision: option}, criterion)
         takes = weights[0] > weights[1]

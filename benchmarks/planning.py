@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from kb.errors import NoFeasiblePlan
-from kb.target import Target
-from kb.targets import load_target, target_names
-from kb.terms import PREFIXES, on
-from kb.workload import Workload, load_workload, workload_names
+from kb.records.target import Target
+from kb.records.targets import load_target, target_names
+from kb.records.workload import Workload, load_workload, workload_names
+from kb.store.terms import PREFIXES, on
 from reasoner.reasoner import Reasoner
 
 _REPEATED = """SELECT DISTINCT ?thing WHERE {
@@ -178,7 +178,7 @@ def compile_here(folder: Path, _plans: int) -> None:
     seconds = time.perf_counter() - start
     if reasoner.refused:
         raise SystemExit(reasoner.refused[0])
-    options = sum(map(len, reasoner.menu.options.values()))
+    options = sum(map(len, reasoner.catalogue.options.values()))
     _say(
         {
             "triples": len(reasoner.full_store.store),

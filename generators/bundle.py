@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from kb import local_files
+from generators.provenance import sbom
+from generators.provenance.lock import PYTHON, SYSTEM, Lock
+from generators.recipe import script
+from generators.recipe.recipe import COMPILED, Recipe
+from generators.writers import apptainer, dockerfile, job, run_script
 from kb.errors import BadInput
-from kb.files import json_of, read_text
-from kb.scratch import scratch
+from kb.store import local_files
+from kb.store.files import json_of, read_text
+from kb.store.scratch import scratch
 from kb.values import replace
-from reasoner.plan import Plan
-
-from . import apptainer, dockerfile, job, run_script, sbom, script
-from .lock import PYTHON, SYSTEM, Lock
-from .recipe import COMPILED, Recipe
+from reasoner.answers.plan import Plan
 
 FORMATS = {"apptainer": "ontune.def", "dockerfile": "Dockerfile"}
 """The name of the recipe in each language."""
@@ -102,7 +103,7 @@ def write_bundle(
     force: bool = False,
 ) -> Bundle:
     """Generate the files of a plan. Whoever does so names the files of this machine that the plan takes
-    (`kb.local_files`).
+    (`kb.store.local_files`).
 
     Args:
         plan: what is applied, all of it.
@@ -110,7 +111,7 @@ def write_bundle(
             are, except recipes and what they install, which would be of another plan.
         formats: recipes to write: `apptainer`, `dockerfile`.
         jobs: job scripts to write: `bash`, `slurm`, `pbs`.
-        wishes: what the job asks its scheduler for, by the names of `generators.job.Job`.
+        wishes: what the job asks its scheduler for, by the names of `generators.writers.job.Job`.
         lock: exact versions and hashes of all that the image gets, which the build enforces.
         force: write into a folder that holds something else than a bundle.
 

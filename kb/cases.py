@@ -14,14 +14,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kb import paths
 from kb.errors import BadInput
-from kb.site import Site, complete_site, load_site
-from kb.store import KnowledgeStore
-from kb.target import Target
-from kb.targets import load_target
-from kb.user_files import read_object
-from kb.workload import Workload, load_workload
+from kb.records.site import Site, complete_site, load_site
+from kb.records.target import Target
+from kb.records.targets import load_target
+from kb.records.workload import Workload, load_workload
+from kb.store import paths
+from kb.store.store import KnowledgeStore
+from kb.store.user_files import read_object
 
 FILE_NAME = "cases.yaml"
 _PARTS = ("targets", "workloads", "sites", "cases")

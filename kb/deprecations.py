@@ -5,7 +5,7 @@ A deprecated name is a stub in the knowledge, for as long as its old readers are
     kb:old-name owl:deprecated true ; dct:isReplacedBy kb:new-name ;
         skos:notation "old-name" ; on:deprecatedIn "0.2.0" .
 
-Files, flags and calls find the replacement by any name of the stub (`kb.names`); what additions state about
+Files, flags and calls find the replacement by any name of the stub (`kb.records.names`); what additions state about
 the stub's IRI is read as stated about the replacement's (`renew`). Whoever used the old name is told by a
 warning, `DeprecatedName`.
 """
@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pyoxigraph as ox
 
 from kb.errors import DeprecatedName
-from kb.terms import PREFIXES, expand, local_name, on, prefixed
+from kb.store.terms import PREFIXES, expand, local_name, on, prefixed
 
 if TYPE_CHECKING:
-    from kb.sparql_text import Token
+    from kb.store.sparql_text import Token
 
 _REPLACED: Final = ox.NamedNode(PREFIXES["dct"] + "isReplacedBy")
 _IN: Final = ox.NamedNode(on("deprecatedIn"))
@@ -102,7 +102,7 @@ def renew(store: ox.Store, added: str) -> list[tuple[Former, str]]:
 
 def _renewed_text(text: str, current: Callable[[str], str]) -> str:
     """A rule's SPARQL with each deprecated name written as what took its place."""
-    from kb.sparql_text import tokens
+    from kb.store.sparql_text import tokens
 
     def renewed(token: Token) -> str:
         iri = {"name": expand(token.text), "iri": token.text[1:-1]}.get(token.kind, "")

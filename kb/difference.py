@@ -18,7 +18,7 @@ import pyoxigraph as ox
 
 from kb.edition import Edition
 from kb.errors import BadInput
-from kb.terms import FILE, ON, PREFIXES, RDF_TYPE, expand, local_name, on, prefixed
+from kb.store.terms import FILE, ON, PREFIXES, RDF_TYPE, expand, local_name, on, prefixed
 
 KINDS: Final = ("term", "fact", "rule", "effect", "question")
 Node = ox.NamedNode | ox.BlankNode | ox.Literal

@@ -14,12 +14,12 @@ from typing import Final
 
 import pyoxigraph as ox
 
-from kb import files
-from kb.completion import complete
 from kb.errors import BadInput
-from kb.fact_tables import TABLE, turtle_of_rows
-from kb.sources import SUFFIXES
-from kb.terms import FILE, on
+from kb.store import files
+from kb.store.completion import complete
+from kb.store.fact_tables import TABLE, turtle_of_rows
+from kb.store.sources import SUFFIXES
+from kb.store.terms import FILE, on
 from kb.version import version_in
 
 _EXPECTED: Final = (

@@ -9,8 +9,8 @@ from typing import Final
 
 import pyoxigraph as ox
 
-from kb import paths
-from kb.terms import KNOWLEDGE, PREFIXES
+from kb.store import paths
+from kb.store.terms import KNOWLEDGE, PREFIXES
 
 UNKNOWN: Final = "unknown"
 """The version of a knowledge base that states none, such as one that a test made up."""

@@ -18,28 +18,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from generators.bundle import Bundle, write_bundle
-    from generators.lines import explain
+    from generators.provenance.lines import explain
     from kb.errors import BadInput, NoFeasiblePlan, OntuneError, RunFailed
-    from kb.remote import read_remote
-    from kb.request import Request, plan_id
-    from kb.site import Site, complete_site, load_site, site_names
-    from kb.target import Target, complete_target
-    from kb.targets import load_target, target_names
-    from kb.workload import Workload, complete_workload, load_workload, workload_names
-    from reasoner.plan import Application, DecisionTaken, Plan, Reason, Rejected
+    from kb.records.request import Request, plan_id
+    from kb.records.site import Site, complete_site, load_site, site_names
+    from kb.records.target import Target, complete_target
+    from kb.records.targets import load_target, target_names
+    from kb.records.workload import Workload, complete_workload, load_workload, workload_names
+    from kb.store.remote import read_remote
+    from reasoner.answers.plan import Application, DecisionTaken, Plan, Reason, Rejected
     from reasoner.reasoner import Reasoner
 
 _MODULES = {
     "generators.bundle": ("Bundle", "write_bundle"),
-    "generators.lines": ("explain",),
+    "generators.provenance.lines": ("explain",),
     "kb.errors": ("BadInput", "NoFeasiblePlan", "OntuneError", "RunFailed"),
-    "kb.remote": ("read_remote",),
-    "kb.request": ("Request", "plan_id"),
-    "kb.site": ("Site", "complete_site", "load_site", "site_names"),
-    "kb.target": ("Target", "complete_target"),
-    "kb.targets": ("load_target", "target_names"),
-    "kb.workload": ("Workload", "complete_workload", "load_workload", "workload_names"),
-    "reasoner.plan": ("Application", "DecisionTaken", "Plan", "Reason", "Rejected"),
+    "kb.store.remote": ("read_remote",),
+    "kb.records.request": ("Request", "plan_id"),
+    "kb.records.site": ("Site", "complete_site", "load_site", "site_names"),
+    "kb.records.target": ("Target", "complete_target"),
+    "kb.records.targets": ("load_target", "target_names"),
+    "kb.records.workload": ("Workload", "complete_workload", "load_workload", "workload_names"),
+    "reasoner.answers.plan": ("Application", "DecisionTaken", "Plan", "Reason", "Rejected"),
     "reasoner.reasoner": ("Reasoner",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

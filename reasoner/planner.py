@@ -8,37 +8,37 @@ from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, Unpack
 
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.request import Request
-from kb.request_fields import DROP, Wishes
-from kb.store import KnowledgeStore
-from kb.target import Target
-from kb.terms import on
+from kb.records.request import Request
+from kb.records.request_fields import DROP, Wishes
+from kb.records.target import Target
+from kb.records.workload import Workload
+from kb.store.store import KnowledgeStore
+from kb.store.terms import on
 from kb.values import replace
-from kb.workload import Workload
-from reasoner.boundary import beyond
-from reasoner.consent import awaiting_consent, on_request, ways_out_of_doubt
-from reasoner.derive import Derivation, Derived
-from reasoner.explain import explain
-from reasoner.further import on_top
-from reasoner.ground import Problem, ground
-from reasoner.identity import identity_of
-from reasoner.menu import Menu
-from reasoner.numbers import numbered, with_numbers
-from reasoner.objective import Job, ShortestTime, Solved
-from reasoner.plan import Application, DecisionTaken, How, Later, Plan, Rejected, idle
-from reasoner.predict import alternatives, default_configuration, prediction
-from reasoner.reasons import Reasons
-from reasoner.repairs import Outcome, Trials
-from reasoner.request import Resolved, find_option, option_name, resolve, with_names
-from reasoner.requirements import settled
-from reasoner.rules import Rule
+from reasoner.answers.boundary import beyond
+from reasoner.answers.explain import explain
+from reasoner.answers.further import on_top
+from reasoner.answers.opt_in import awaiting_opt_in, on_request, ways_out_of_doubt
+from reasoner.answers.plan import Application, DecisionTaken, How, Later, Plan, Rejected, idle
+from reasoner.answers.prediction import alternatives, default_configuration, prediction
+from reasoner.answers.reasons import Reasons
+from reasoner.answers.repairs import Outcome, Trials
+from reasoner.answers.unknowns import Guess, changes, doubts
+from reasoner.answers.unmeasured import not_measured
+from reasoner.answers.why_not import refusal, why_not
+from reasoner.inference.derive import Derivation, Derived
+from reasoner.knowledge.identity import identity_of
+from reasoner.knowledge.rules import Rule
+from reasoner.model.catalogue import Catalogue
+from reasoner.model.ground import Problem, ground
+from reasoner.model.numbers import numbered, with_numbers
+from reasoner.model.objective import SampleGoal, ShortestTime, Solved
+from reasoner.model.packages import settled
+from reasoner.model.resolve import Resolved, find_option, option_name, resolve, with_names
+from reasoner.model.standing import Derive, resolve_beside_standing
+from reasoner.model.static_model import StaticModel
+from reasoner.model.wishes import checked_wishes, make_request
 from reasoner.solve import TooWide, solve
-from reasoner.standing import Derive, resolve_beside_standing
-from reasoner.static_model import StaticModel
-from reasoner.unknowns import Guess, changes, doubts
-from reasoner.unmeasured import not_measured
-from reasoner.whynot import refusal, why_not
-from reasoner.wishes import checked_wishes, make_request
 
 Asked = Workload | Plan | Request
 """What a question starts from: a workload, for which a target must be named, or what was asked before."""
@@ -85,9 +85,9 @@ class Planner:
         return self._model.rules
 
     @property
-    def menu(self) -> Menu:
+    def catalogue(self) -> Catalogue:
         """Decisions, options, effects and conflicts."""
-        return self._model.menu
+        return self._model.catalogue
 
     @property
     def numerics(self) -> tuple[str, ...]:
@@ -112,9 +112,9 @@ class Planner:
             asked: what is trained; or a plan, or the request of one, whose question is taken up.
             target: where; with a plan, in the place of its target.
             workload: with a plan, what is trained in the place of its workload.
-            choices: what else is asked for, as the table `kb.request_fields.WISHES` says: `site`,
+            choices: what else is asked for, as the table `kb.records.request_fields.WISHES` says: `site`,
                 `framework`, `pins`, `forbid`, `objective`, `numerics`, `allow`, `top`; with a plan they go on
-                top of its own (`reasoner.further`), of which `drop` leaves some out.
+                top of its own (`reasoner.answers.further`), of which `drop` leaves some out.
 
         Raises:
             BadInput: an argument is unknown or of the wrong kind, a plan keeps no request, or a name on top
@@ -143,7 +143,7 @@ class Planner:
             return plans
         return on_top(
             plans,
-            self.menu,
+            self.catalogue,
             self.store.names,
             checked_wishes(choices, DROP.name),
             workload=workload,
@@ -172,7 +172,8 @@ class Planner:
 
             request = resolved.request
             decisions = tuple(
-                self._decision(decision, reasons, request.workload.facts) for decision in self.menu.options
+                self._decision(decision, reasons, request.workload.facts)
+                for decision in self.catalogue.options
             )
             requires = request.workload.facts.get("requires") or ()
             beside = settled(
@@ -198,10 +199,10 @@ class Planner:
                 on_request=(
                     *on_request(
                         reasons,
-                        awaiting_consent(self.menu, reasons.problem.derived, self._model.consent_rules),
+                        awaiting_opt_in(self.catalogue, reasons.problem.derived, self._model.opt_in_rules),
                         solve_again,
                     ),
-                    *ways_out_of_doubt(reasons, resolved.facts, self._model.consent_rules, solve_again),
+                    *ways_out_of_doubt(reasons, resolved.facts, self._model.opt_in_rules, solve_again),
                 ),
                 site=request.site.to_json() if request.site else {},
                 not_measured=tuple(not_measured(reasons, self._model.machine_situations)),
@@ -228,11 +229,13 @@ class Planner:
         """
         request = self.request(asked, target, **choices)
         decision, _, text = option.rpartition("=")
-        if number := numbered(self.menu, decision or option.rpartition("-")[0], text, "OPTION"):
+        if number := numbered(self.catalogue, decision or option.rpartition("-")[0], text, "OPTION"):
             wanted = number[0]
-            request = replace(request, numbers={self.menu.name[self.menu.decision_of(wanted)]: number[1]})
+            request = replace(
+                request, numbers={self.catalogue.name[self.catalogue.decision_of(wanted)]: number[1]}
+            )
         else:
-            wanted = find_option(self.menu, option, "OPTION")
+            wanted = find_option(self.catalogue, option, "OPTION")
         with self._reasoned(request) as (reasons, resolved, _):
             return why_not(reasons, wanted, resolved.request, self._trials(reasons.derivation))
 
@@ -268,11 +271,12 @@ class Planner:
         """
         named = self.store.names.find(on("Baseline"), name, "baseline")
         options = {
-            self.menu.decision_of(option): option for option in self.store.objects(named.iri, on("takes"))
+            self.catalogue.decision_of(option): option
+            for option in self.store.objects(named.iri, on("takes"))
         }
         if isinstance(asked, Plan) and not asked.request:
             asked = asked.situation()
-        given = with_names(self.request(asked, target, **choices), self.menu, self.store.names)
+        given = with_names(self.request(asked, target, **choices), self.catalogue, self.store.names)
         request = Request(
             given.workload,
             given.target,
@@ -282,9 +286,11 @@ class Planner:
             allow=given.allow,
         )
         takes = self._possible(options, {}, request)
-        pins = self._possible(self.menu.default, takes, request) | takes
-        wanted = {self.menu.name[decision]: self.menu.name[option] for decision, option in pins.items()}
-        taken = {option_name(self.menu, option) for option in pins.values()}
+        pins = self._possible(self.catalogue.default, takes, request) | takes
+        wanted = {
+            self.catalogue.name[decision]: self.catalogue.name[option] for decision, option in pins.items()
+        }
+        taken = {option_name(self.catalogue, option) for option in pins.values()}
         return self.plan_request(
             replace(
                 request, pins=wanted, forbid=tuple(option for option in request.forbid if option not in taken)
@@ -300,9 +306,13 @@ class Planner:
         A wheel that cannot be installed here is none of them, nor is the default release of another framework
         than the one given.
         """
-        resolved = resolve(request, self.menu, self.store)
+        resolved = resolve(request, self.catalogue, self.store)
         problem = ground(
-            self.menu, self._model.deriver.derive(resolved.facts), resolved.criteria, given, every_option=True
+            self.catalogue,
+            self._model.deriver.derive(resolved.facts),
+            resolved.criteria,
+            given,
+            every_option=True,
         )
         marginals = solve(problem.domains, problem.hard).marginals()
         return {
@@ -318,7 +328,7 @@ class Planner:
                 raise NoFeasiblePlan(said)
             guesses = list(self._model.guesses.about(resolved.request, resolved, derivation, self.store))
             tentative = {option for guess in guesses for option in guess.admits or ()}
-            tentative.update(awaiting_consent(self.menu, derivation.derived, self._model.consent_rules))
+            tentative.update(awaiting_opt_in(self.catalogue, derivation.derived, self._model.opt_in_rules))
             answered = self._least_in_doubt(resolved, derivation.derived, tentative, lambda one: one.stands)
             problem, solution = answered.problem, answered.solution
             taken = solution.best() if answered.stands else {}
@@ -334,7 +344,7 @@ class Planner:
             yield reasons, resolved, guesses
 
     def _resolved(self, request: Request, derive: Derive) -> Resolved:
-        return resolve_beside_standing(request, self.menu, self._model.numerics, self.store, derive)
+        return resolve_beside_standing(request, self.catalogue, self._model.numerics, self.store, derive)
 
     def _trials(self, derivation: Derivation) -> Trials:
         """How further requests about the same workload are tried while a derivation is open."""
@@ -384,7 +394,7 @@ class Planner:
         """The best configuration of which all is known; where none will do, that with the fewest rules'
         doubts about its options.
         """
-        doubts = sorted(rule for rule in derived.excluded_by if rule in self.menu.doubt_rules)
+        doubts = sorted(rule for rule in derived.excluded_by if rule in self.catalogue.doubt_rules)
         certain = self._answered(resolved, derived, tentative)
         if will_do(certain) or not doubts:
             return certain
@@ -403,7 +413,7 @@ class Planner:
 
     def _ground(self, resolved: Resolved, derived: Derived, tentative: Iterable[str] = ()) -> Problem:
         return ground(
-            with_numbers(self.menu, resolved.request.numbers),
+            with_numbers(self.catalogue, resolved.request.numbers),
             derived,
             resolved.criteria,
             resolved.pins,
@@ -426,13 +436,13 @@ class Planner:
             raise BadInput(
                 request.place("objective"), f"'{request.objective}' cannot be reckoned here", expected=missing
             )
-        job = Job(
+        job = SampleGoal(
             samples * (request.workload.facts.get("epochs") or 1), start.configuration, start.throughput
         )
         return ShortestTime(problem, resolved.setup, job)
 
     def _decision(self, decision: str, reasons: Reasons, workload: Mapping[str, Any]) -> DecisionTaken:
-        info = reasons.menu.info[reasons.taken[decision]]
+        info = reasons.catalogue.info[reasons.taken[decision]]
         taken = {*reasons.taken.values()}
         apply = tuple(
             Application(how, name, value, manager, self._model.appliers.by(how, info.iri, taken, workload))  # type: ignore[arg-type]
@@ -442,7 +452,13 @@ class Planner:
         main: How | Literal[""] = next((way for way in _MAIN_WAY if way in ways), "")
         rejected = self._rejected(decision, reasons)
         return DecisionTaken(
-            self.menu.name[decision], info.name, info.label, main, apply, reasons.chosen(decision), rejected
+            self.catalogue.name[decision],
+            info.name,
+            info.label,
+            main,
+            apply,
+            reasons.chosen(decision),
+            rejected,
         )
 
     def _rejected(self, decision: str, reasons: Reasons) -> Later[Rejected]:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from kb.errors import BadInput
-from kb.request_fields import Wishes
-from kb.snapshot import FULL, PLANNING, Snapshot
-from kb.store import KnowledgeStore
-from kb.target import Target
+from kb.records.request_fields import Wishes
+from kb.records.target import Target
+from kb.store.snapshot import FULL, PLANNING, Snapshot
+from kb.store.store import KnowledgeStore
 from kb.values import replace
-from reasoner.compile import compile_snapshot, compile_without, full_store
+from reasoner.answers.what_if import difference
+from reasoner.knowledge.compile import compile_snapshot, compile_without, full_store
 from reasoner.planner import Asked, Planner
-from reasoner.whatif import difference
 
 
 class Reasoner(Planner):
@@ -24,7 +24,7 @@ class Reasoner(Planner):
 
     Args:
         additions: folders of Turtle that overlay the shipped knowledge; None takes the user's own (see
-            `kb.paths.additions`).
+            `kb.store.paths.additions`).
         store: a compiled knowledge base to use instead of the snapshot on disk.
 
     Raises:

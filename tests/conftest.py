@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-import bench.apptainer
-from bench.apptainer import Apptainer
+import bench.images.apptainer
+from bench.images.apptainer import Apptainer
 
 pytest_plugins = ["durations"]
 ROOT = Path(__file__).resolve().parent.parent

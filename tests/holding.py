@@ -7,14 +7,14 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from kb.target import Target
-from kb.targets import load_target
-from kb.terms import prefixed
-from kb.workload import load_workload
-from reasoner.derive import Deriver
+from kb.records.target import Target
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from kb.store.terms import prefixed
+from reasoner.inference.derive import Deriver
+from reasoner.model.resolve import resolve
+from reasoner.model.wishes import make_request
 from reasoner.reasoner import Reasoner
-from reasoner.request import resolve
-from reasoner.wishes import make_request
 
 
 @cache
@@ -36,11 +36,11 @@ def holding(workload: str, target: Target | None = None, **wishes: Any) -> froze
     Args:
         workload: the name of a shipped workload.
         target: where it runs; default: here.
-        wishes: further fields of `reasoner.request.Request`.
+        wishes: further fields of `reasoner.model.resolve.Request`.
     """
     reasoner, deriver = _shipped()
     request = make_request(load_workload(workload, reasoner.store), target or here(), **wishes)
-    derived = deriver.derive(resolve(request, reasoner.menu, reasoner.store).facts)
+    derived = deriver.derive(resolve(request, reasoner.catalogue, reasoner.store).facts)
     return frozenset(map(prefixed, derived.situations | derived.applies))
 
 

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from kb.values import replace
-from reasoner.plan import Application, DecisionTaken, How, Manager, Plan, Reason
+from reasoner.answers.plan import Application, DecisionTaken, How, Manager, Plan, Reason
 
 LABELS = """sed -n 's/^ *ontune.recipe /ontune.recipe: /p' "$(dirname "$3")/ontune.def\""""
 """What a stand-in for Apptainer runs to tell the label of a bundle's image as `inspect --labels IMAGE` does.

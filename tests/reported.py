@@ -6,9 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kb.target import Target
-from kb.targets import load_target
-from kb.workload import Workload, load_workload
+from kb.records.target import Target
+from kb.records.targets import load_target
+from kb.records.workload import Workload, load_workload
 from reasoner.reasoner import Reasoner
 
 REPORTS = Path(__file__).parent / "reports"

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from kb.errors import BadInput
-from kb.sources import Source, added_sources, content_hash, shipped_sources
-from kb.store import KnowledgeStore
-from kb.targets import load_target
-from kb.terms import PREFIXES, expand, on
-from kb.workload import load_workload
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from kb.store.sources import Source, added_sources, content_hash, shipped_sources
+from kb.store.store import KnowledgeStore
+from kb.store.terms import PREFIXES, expand, on
 from ontune.cli import main
-from reasoner import judging
-from reasoner.compile import compile_all, compile_snapshot, compile_sources
+from reasoner.knowledge.compile import compile_all, compile_snapshot, compile_sources
+from reasoner.overlay import judging
 from reasoner.reasoner import Reasoner
 from tests.turtle import PREFIX_LINES
 

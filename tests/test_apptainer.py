@@ -13,14 +13,14 @@ import pytest
 from conftest import require
 from test_built_plans import planned
 
-from bench import site_settings
-from bench.apptainer import Apptainer
-from bench.bases import make_base
-from bench.build import Built
-from bench.runners.apptainer import ApptainerRunner
+from bench.images import site_settings
+from bench.images.apptainer import Apptainer
+from bench.images.bases import make_base
+from bench.images.build import Built
+from bench.measure.runners.apptainer import ApptainerRunner
 from generators.bundle import Bundle, write_bundle
 from kb.errors import RunFailed
-from kb.site import complete_site
+from kb.records.site import complete_site
 from kb.values import replace
 
 pytestmark = pytest.mark.apptainer

@@ -21,19 +21,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import demo, demo_report, process, site_settings
-from bench.measure import Series, Variant, measure
-from bench.observation import Observation, load, record
-from bench.runners import RunResult, measured_environment, read_result
-from bench.statistics import paired_ratio
-from bench.wheels import Interpreter, collect
+from bench import demo, demo_report, process
+from bench.images import site_settings
+from bench.images.wheels import Interpreter, collect
+from bench.measure.observation import Observation, load, record
+from bench.measure.rounds import Series, Variant, measure
+from bench.measure.runners import RunResult, measured_environment, read_result
+from bench.measure.statistics import paired_ratio
 from generators.bundle import Bundle
-from kb import paths
 from kb.errors import BadInput, RunFailed
-from kb.targets import load_target
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from kb.store import paths
 from kb.values import replace
-from kb.workload import load_workload
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 # ---- child processes
@@ -305,7 +306,7 @@ RECORDING = """
 import sys
 from pathlib import Path
 from test_bench import observation
-from bench.observation import record
+from bench.measure.rounds.observation import record
 number = 0
 while True:
     one = observation(variant=sys.argv[2], round=number, complaint="x" * 200_000)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.build import _install
-from bench.build_log import build_log
-from generators import sbom
-from generators.recipe import Recipe
+from bench.images.build import _install
+from bench.images.build_log import build_log
+from generators.provenance import sbom
+from generators.recipe.recipe import Recipe
 from kb.errors import RunFailed
 from kb.values import replace
 from tests import plans
@@ -63,7 +63,7 @@ def test_what_install_says_of_its_indexes_stays_out_of_log_and_message(tmp_path:
 def test_a_log_is_not_written_through_a_link_and_does_not_fill_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.build_log._LARGEST", 1000)
+    monkeypatch.setattr("bench.images.build_log._LARGEST", 1000)
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "log").symlink_to(tmp_path / "precious")
     with build_log(tmp_path / "log") as said:

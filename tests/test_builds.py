@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.target import Target
-from kb.targets import load_target
-from kb.terms import PREFIXES
-from kb.workload import load_workload
-from reasoner.plan import Plan
+from kb.records.target import Target
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from kb.store.terms import PREFIXES
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 X86 = {"isa_level": "x86_64_v3", "features": ["avx", "avx2", "fma"], "cores": 16, "usable_cores": 16}

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from holding import holding
 
-from bench.apptainer import Apptainer
-from bench.runners.apptainer import ApptainerRunner
+from bench.images.apptainer import Apptainer
+from bench.measure.runners.apptainer import ApptainerRunner
 from generators.bundle import Bundle, write_bundle
-from kb.targets import load_target
-from kb.workload import load_workload
-from reasoner.plan import Plan
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 pytestmark = [pytest.mark.apptainer, pytest.mark.slow]

@@ -12,13 +12,13 @@ import pytest
 
 from kb.cases import Case, CaseTable
 from kb.errors import BadInput
-from kb.terms import local_name, on, prefixed
-from reasoner.derive import REQUEST, Deriver
-from reasoner.numerics import Numerics
+from kb.store.terms import local_name, on, prefixed
+from reasoner.check.scenarios import case_requests, derive_all
+from reasoner.inference.derive import REQUEST, Deriver
+from reasoner.model.numerics import Numerics
+from reasoner.model.standing import resolve_beside_standing
+from reasoner.model.wishes import make_request
 from reasoner.reasoner import Reasoner
-from reasoner.standing import resolve_beside_standing
-from reasoner.wishes import make_request
-from reasoner.witnesses import case_requests, derive_all
 
 
 @cache
@@ -38,7 +38,7 @@ def deriver() -> Deriver:
 
 @cache
 def numerics() -> Numerics:
-    return Numerics(reasoner().store, reasoner().menu)
+    return Numerics(reasoner().store, reasoner().catalogue)
 
 
 CASES: dict[str, Case] = table().cases
@@ -53,7 +53,7 @@ def fired(line: str) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
     request = make_request(case.workload, case.target, **case.wishes)
     with deriver().at(
         resolve_beside_standing(
-            request, reasoner().menu, numerics(), reasoner().store, deriver().derive
+            request, reasoner().catalogue, numerics(), reasoner().store, deriver().derive
         ).facts
     ) as derivation:
         derived = derivation.derived
@@ -98,17 +98,17 @@ def test_case(name: str) -> None:
 
 def test_all_cases_at_once_conclude_what_each_concludes_alone() -> None:
     together = derive_all(
-        Deriver(reasoner().store, reasoner().rules), reasoner().menu, case_requests(table())
+        Deriver(reasoner().store, reasoner().rules), reasoner().catalogue, case_requests(table())
     )
     assert len(together) > 40
-    for line, witness in together.items():
+    for line, scenario in together.items():
         names, excludes = fired(line)
-        assert {prefixed(iri) for iri in witness.said.keys() | witness.derived.applies} == names - {
+        assert {prefixed(iri) for iri in scenario.said.keys() | scenario.derived.applies} == names - {
             prefixed("urn:ontune:request-graph")
         }, line
         assert {
             local_name(option): tuple(map(prefixed, rules))
-            for option, rules in witness.derived.excludes.items()
+            for option, rules in scenario.derived.excludes.items()
         } == excludes, line
 
 

@@ -1,7 +1,7 @@
 """`check`: what is shipped passes; each planted fault is found, in its file and with its term; a
 contradiction of OWL DL is found and explained.
 
-What the witnesses show is in `test_witnesses`.
+What the scenarios show is in `test_scenarios`.
 """
 
 from __future__ import annotations

@@ -14,14 +14,14 @@ import pyoxigraph as ox
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kb.paths import shipped
-from kb.sources import Source
-from kb.store import KnowledgeStore
-from kb.terms import PREFIXES, RDF_TYPE, local_name, on
-from reasoner.derive import REQUEST, REQUEST_GRAPH, WORKLOAD, Deriver
-from reasoner.ground import Problem, ground
-from reasoner.menu import Menu
-from reasoner.rules import Rule, load_rules, run_rules
+from kb.store.paths import shipped
+from kb.store.sources import Source
+from kb.store.store import KnowledgeStore
+from kb.store.terms import PREFIXES, RDF_TYPE, local_name, on
+from reasoner.inference.derive import REQUEST, REQUEST_GRAPH, WORKLOAD, Deriver
+from reasoner.knowledge.rules import Rule, load_rules, run_rules
+from reasoner.model.catalogue import Catalogue
+from reasoner.model.ground import Problem, ground
 from reasoner.solve import Solution, solve
 from tests.oracles import brute_force, clingo_oracle
 from tests.oracles.made_up_knowledge import Knowledge, Meaning, Option, Statement
@@ -129,7 +129,7 @@ def plan(knowledge: Knowledge, folder: Path) -> tuple[Problem, Solution]:
     pins = {PREFIXES["kb"] + decision: PREFIXES["kb"] + option for decision, option in knowledge.pins.items()}
     forbid = [PREFIXES["kb"] + option for option in knowledge.forbid]
     derived = Deriver(store, rules).derive(request_facts(knowledge, knowledge.traits))
-    problem = ground(Menu(store), derived, (on("throughput"),), pins, forbid, every_option=True)
+    problem = ground(Catalogue(store), derived, (on("throughput"),), pins, forbid, every_option=True)
     return problem, solve(problem.domains, [*problem.hard, *problem.soft])
 
 
@@ -137,7 +137,7 @@ def check_merged(problem: Problem, solution: Solution) -> None:
     """Options that others stand for change neither the best configuration nor what any option is worth, up to
     their order.
     """
-    merged = ground(problem.menu, problem.derived, (on("throughput"),), problem.pins, problem.forbid)
+    merged = ground(problem.catalogue, problem.derived, (on("throughput"),), problem.pins, problem.forbid)
     small = solve(merged.domains, [*merged.hard, *merged.soft])
     assert small.feasible == solution.feasible
     if not solution.feasible:
@@ -146,10 +146,10 @@ def check_merged(problem: Problem, solution: Solution) -> None:
     criterion = on("throughput")
     for decision, values in solution.marginals().items():
         for option in values:
-            instead = merged.stands_for.get(option, option)
+            instead = merged.representative.get(option, option)
             best, other = solution.best_with(decision, option), small.best_with(decision, instead)
             assert problem.weight(best, criterion) == merged.weight(other, criterion)
-            assert option in merged.stands_for or best == other
+            assert option in merged.representative or best == other
 
 
 def short(configuration: dict[str, str]) -> dict[str, str]:
@@ -176,7 +176,7 @@ def test_plans_as_the_turtle_means(knowledge: Knowledge, tmp_path: Path) -> None
     }
     assert marginals.keys() == best_with.keys()
     for option, configuration in best_with.items():
-        assert short(solution.best_with(problem.menu.decision_of(option), option)) == configuration
+        assert short(solution.best_with(problem.catalogue.decision_of(option), option)) == configuration
         full = {PREFIXES["kb"] + decision: PREFIXES["kb"] + one for decision, one in configuration.items()}
         assert marginals[option] == brute_force.value([*problem.hard, *problem.soft], full)
         assert problem.weight(full, on("throughput")) == meaning.worth(configuration)

@@ -15,19 +15,19 @@ import plans
 import pyoxigraph as ox
 import pytest
 
-from bench.observation import Observation, record
+from bench.measure.observation import Observation, record
 from generators.bundle import write_bundle
 from kb.clean import Outgoing, cell, clean, cleaned, credentials, held, visible, without_credentials
 from kb.errors import BadInput, NoFeasiblePlan, RunFailed
-from kb.site import complete_site, load_site
-from kb.sources import Source
-from kb.store import KnowledgeStore
-from kb.target import complete_target
-from kb.targets import load_target
+from kb.records.site import complete_site, load_site
+from kb.records.target import complete_target
+from kb.records.targets import load_target
+from kb.records.workload import complete_workload, load_workload
+from kb.store.sources import Source
+from kb.store.store import KnowledgeStore
 from kb.values import replace
-from kb.workload import complete_workload, load_workload
 from ontune.cli import main
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 
 SECRET = "hunter2hunter2"
 LEAKS = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from generators.job import wishes_known
+from generators.writers.job import wishes_known
 from ontune.cli import COMMANDS, main
 
 Ended = tuple[int, str, str]

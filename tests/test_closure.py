@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.university import university
 from kb.errors import OntuneError
-from reasoner.closure import ClosureReport, close, closure_rules
+from reasoner.knowledge.closure import ClosureReport, close, closure_rules
 from tests.oracles import owlrl_oracle
 
 GRAPH = ox.NamedNode("http://example.org/inferred")

@@ -14,17 +14,17 @@ import plans
 import pytest
 from plans import make_wheel
 
-from bench import supplies
-from bench.locking import lock_for
+from bench.images import inputs
+from bench.images.locking import lock_for
 from generators.bundle import files_of, write_bundle
-from generators.recipe import COMPILED, Recipe
-from generators.run_script import write_compiled, write_requirements
+from generators.recipe.recipe import COMPILED, Recipe
+from generators.writers.run_script import write_compiled, write_requirements
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.targets import load_target
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
 from kb.values import replace
-from kb.workload import load_workload
-from reasoner.package_remarks import package_knowledge
-from reasoner.plan import Plan
+from reasoner.answers.package_remarks import package_knowledge
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 FLASH = {"attention": "flash-attention-2"}
@@ -228,11 +228,11 @@ def test_a_lock_says_what_it_does_not_hold(
 
 
 def test_what_is_compiled_is_not_fetched(compiled: Plan, tmp_path: Path) -> None:
-    from generators.lock import Lock
+    from generators.provenance.lock import Lock
 
     bundle = write_bundle(compiled, tmp_path / "bundle", lock=Lock((), request="0"))
     with pytest.raises(BadInput, match="what is compiled in the image from its source, which is not fetched"):
-        supplies.fetch(bundle, None)  # type: ignore[arg-type]  # nothing is asked of it
+        inputs.fetch(bundle, None)  # type: ignore[arg-type]  # nothing is asked of it
 
 
 def test_a_bundle_keeps_no_step_of_another_plan(compiled: Plan, tmp_path: Path) -> None:

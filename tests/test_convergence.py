@@ -9,10 +9,10 @@ from typing import Any
 import pyoxigraph as ox
 import pytest
 
-from kb import paths
 from kb.errors import BadInput
 from kb.importers import import_source
-from kb.terms import PREFIXES, RDF_TYPE, on
+from kb.store import paths
+from kb.store.terms import PREFIXES, RDF_TYPE, on
 
 
 def outcome(**changes: Any) -> dict[str, Any]:

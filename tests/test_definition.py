@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.apptainer import Apptainer
-from generators.definition import read_definition
+from bench.images.apptainer import Apptainer
+from generators.read.definition import read_definition
 from kb.errors import BadInput
 
 pytestmark = pytest.mark.apptainer

@@ -14,10 +14,10 @@ import pytest
 from kb import __version__
 from kb.deprecations import former_names, renew
 from kb.errors import BadInput, DeprecatedName
-from kb.names import Names
-from kb.paths import shipped as shipped_folder
-from kb.store import KnowledgeStore
-from kb.terms import expand, on, prefixed
+from kb.records.names import Names
+from kb.store.paths import shipped as shipped_folder
+from kb.store.store import KnowledgeStore
+from kb.store.terms import expand, on, prefixed
 from kb.version import UNKNOWN, shipped_version, version_in
 from ontune.cli import main
 from reasoner.reasoner import Reasoner

@@ -9,17 +9,17 @@ from typing import Any
 import pyoxigraph as ox
 import pytest
 
-from kb.sources import shipped_sources
-from kb.store import KnowledgeStore
-from kb.target import complete_target
-from kb.targets import load_target, target_names
-from kb.terms import FILE, RDF_TYPE, on
-from kb.workload import load_workload, workload_names
-from reasoner.closure import close
-from reasoner.compile import compile_sources
-from reasoner.derive import REQUEST, REQUEST_GRAPH, Derived, Deriver
-from reasoner.request import make_facts
-from reasoner.rules import load_rules, run_rules
+from kb.records.target import complete_target
+from kb.records.targets import load_target, target_names
+from kb.records.workload import load_workload, workload_names
+from kb.store.sources import shipped_sources
+from kb.store.store import KnowledgeStore
+from kb.store.terms import FILE, RDF_TYPE, on
+from reasoner.inference.derive import REQUEST, REQUEST_GRAPH, Derived, Deriver
+from reasoner.knowledge.closure import close
+from reasoner.knowledge.compile import compile_sources
+from reasoner.knowledge.rules import load_rules, run_rules
+from reasoner.model.resolve import make_facts
 
 REQUESTS = 300
 OWN = "urn:ontune:"

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.store import KnowledgeStore
-from kb.terms import PREFIXES, RDF_TYPE, on
-from reasoner.derive import REQUEST, REQUEST_GRAPH, Deriver
-from reasoner.division import divide
-from reasoner.rules import Rule, conclusions, read_rules
+from kb.store.store import KnowledgeStore
+from kb.store.terms import PREFIXES, RDF_TYPE, on
+from reasoner.inference.derive import REQUEST, REQUEST_GRAPH, Deriver
+from reasoner.inference.forall_rules import forall_rule
+from reasoner.knowledge.rules import Rule, conclusions, read_rules
 from tests.turtle import PREFIX_LINES
 
 ALL_HELD = "FILTER NOT EXISTS { ?thing on:when ?asked . FILTER NOT EXISTS { $this a ?asked } }"
@@ -76,7 +76,7 @@ def test_division_concludes_what_sparql_concludes(
 ) -> None:
     store, rule = knowledge(DIVIDING[:-1] + further + " }", things)
     store.add(quad(f"urn:thing-{number}", on("given"), "urn:other") for number in range(0, len(things), 2))
-    assert divide(store, rule, REQUEST) is not None
+    assert forall_rule(store, rule, REQUEST) is not None
     deriver = Deriver(store, [rule])
     for held in requests:
         said = facts(held=held)
@@ -88,7 +88,7 @@ def test_division_concludes_what_sparql_concludes(
 @pytest.mark.parametrize("construct", OTHERS.values(), ids=OTHERS)
 def test_other_rules_do_not_divide(construct: str) -> None:
     store, rule = knowledge(construct, [("Effect", frozenset("a")), ("Effect", frozenset("ab"))])
-    assert divide(store, rule, REQUEST) is None
+    assert forall_rule(store, rule, REQUEST) is None
     said = facts(held=frozenset("a"))
     assert Deriver(store, [rule]).derive(said).applies == {
         concluded.object.value for concluded in by_sparql(store, rule, said)

@@ -16,11 +16,11 @@ import plans
 import pytest
 from conftest import require
 
-import bench.apptainer
-from bench import site_settings
-from bench.bases import make_base
+import bench.images.apptainer
+from bench.images import site_settings
+from bench.images.bases import make_base
 from generators.bundle import write_bundle
-from generators.containerfile import read_dockerfile
+from generators.read.containerfile import read_dockerfile
 from kb.errors import BadInput
 from kb.values import replace
 

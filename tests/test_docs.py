@@ -11,8 +11,8 @@ import pytest
 
 import ontune
 from kb.cases import CaseTable
-from kb.fact_keys import fact_keys
-from kb.site import load_site
+from kb.records.fact_keys import fact_keys
+from kb.records.site import load_site
 from ontune.cli import COMMANDS
 from reasoner.reasoner import Reasoner
 from tests.documents import DOCUMENTS, ROOT, assert_shown, blocks, follow, parse, steps, unrun_commands
@@ -118,7 +118,7 @@ def test_the_site_in_the_guide_states_every_key_and_its_options_are_knowledge(tm
     assert unsaid == {"resource_syntax", "whole_nodes", "gpu_type"}  # in the table, or for each partition
     (tmp_path / "cluster.ttl").write_text(blocks(guide, "turtle")[0])
     reasoner = Reasoner([tmp_path / "cluster.ttl"])
-    assert reasoner.refused == () and {"our-pytorch", "our-module"} <= reasoner.menu.by_name.keys()
+    assert reasoner.refused == () and {"our-pytorch", "our-module"} <= reasoner.catalogue.by_name.keys()
     assert load_site("our-cluster", reasoner.store).facts["account"] == "p42"
 
 

@@ -35,6 +35,15 @@ def test_the_readme_of_a_room_names_what_is_in_it(room: str) -> None:
     assert (there | folders) - named == set()
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_modules_of_an_inner_room_are_named_by_its_readme_or_by_the_room_itself(room: str) -> None:
+    text = (ROOT / room / "README.md").read_text(encoding="utf-8")
+    for inside in (ROOT / room).rglob("__init__.py"):
+        said = text + inside.read_text(encoding="utf-8")
+        missing = {path.stem for path in inside.parent.glob("*.py")} - set(re.findall(r"\w+", said))
+        assert missing - {"__init__"} == set(), inside.parent
+
+
 DOORS = (
     "CONTRIBUTING.md",
     "docs/contributing/releasing.md",

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from generators.bundle import write_bundle
-from kb.fact_keys import fact_keys
-from kb.fact_values import walk
-from kb.local_files import named_by
-from kb.site import complete_site
-from kb.targets import load_target
-from kb.workload import load_workload
+from kb.records.fact_keys import fact_keys
+from kb.records.fact_values import walk
+from kb.records.site import complete_site
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from kb.store.local_files import named_by
 from ontune.cli import main
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 MACHINE = "zen5-virtual"

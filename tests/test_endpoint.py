@@ -15,9 +15,9 @@ import pyoxigraph as ox
 import pytest
 
 from kb.errors import BadInput
-from kb.remote import read_remote, select_remote
-from kb.target import complete_target
-from kb.workload import load_workload
+from kb.records.target import complete_target
+from kb.records.workload import load_workload
+from kb.store.remote import read_remote, select_remote
 from reasoner.reasoner import Reasoner
 from tests.documents import run
 

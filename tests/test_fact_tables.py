@@ -8,14 +8,14 @@ from pathlib import Path
 import pyoxigraph as ox
 import pytest
 
-from kb.completion import complete
 from kb.errors import BadInput
-from kb.fact_tables import TEMPLATE, each, listed, turtle_of_table
-from kb.files import csv_of
-from kb.paths import shipped
-from kb.sources import Source, shipped_sources
-from kb.store import KnowledgeStore
-from kb.terms import PREFIXES, on
+from kb.store.completion import complete
+from kb.store.fact_tables import TEMPLATE, each, listed, turtle_of_table
+from kb.store.files import csv_of
+from kb.store.paths import shipped
+from kb.store.sources import Source, shipped_sources
+from kb.store.store import KnowledgeStore
+from kb.store.terms import PREFIXES, on
 
 TABLES = [
     source

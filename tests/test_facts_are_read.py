@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kb.fact_keys import fact_keys
-from kb.fact_values import Key
-from kb.terms import local_name
+from kb.records.fact_keys import fact_keys
+from kb.records.fact_values import Key
+from kb.store.terms import local_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,7 +28,7 @@ def test_every_fact_is_read_by_something() -> None:
         if path.suffix in (".ttl", ".rq")
     ]
     texts = "\n".join(path.read_text(encoding="utf-8") for path in files if "shapes" not in path.parts)
-    generators = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "generators").glob("*.py"))
+    generators = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "generators").rglob("*.py"))
     unread = set()
     for key in leaves(fact_keys("hardware").root):
         properties = [

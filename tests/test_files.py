@@ -15,7 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.errors import BadInput
-from kb.files import DEEPEST, csv_of, gzip_text, json_of, printable, read_bytes, read_text, xml_of, yaml_of
+from kb.store.files import (
+    DEEPEST,
+    csv_of,
+    gzip_text,
+    json_of,
+    printable,
+    read_bytes,
+    read_text,
+    xml_of,
+    yaml_of,
+)
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from kb.errors import BadInput
-from kb.target import complete_target
-from kb.targets import load_target
-from kb.workload import load_workload
+from kb.records.target import complete_target
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
 from ontune.service.questions import Questions
 from reasoner.reasoner import Reasoner
 from tests.documents import run

@@ -17,11 +17,11 @@ import plans
 import pytest
 from conftest import require
 
-from bench.apptainer import Apptainer
+from bench.images.apptainer import Apptainer
 from generators.bundle import FORMATS, Bundle, files_of, write_bundle
-from generators.job import FILES, Job
+from generators.writers.job import FILES, Job
 from kb.errors import BadInput
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 
 GOLDEN = Path(__file__).parent / "golden" / "bundles"
 SCRIPTS = ("run.sh", "install.sh", "usable_cores.sh", "stage.sh", *FILES.values())

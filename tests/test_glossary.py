@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from kb.sources import shipped_sources
-from kb.store import KnowledgeStore
-from kb.terms import expand
+from kb.store.sources import shipped_sources
+from kb.store.store import KnowledgeStore
+from kb.store.terms import expand
 from ontune.cli import COMMANDS, app
 from tests.documents import ROOT, blocks, parse
 
@@ -128,7 +128,7 @@ def literals() -> Iterator[str]:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     yield node.value
-    for path in (ROOT / "Makefile", *sorted((ROOT / "generators" / "templates").glob("*.j2"))):
+    for path in (ROOT / "Makefile", *sorted((ROOT / "generators" / "writers" / "templates").glob("*.j2"))):
         yield path.read_text(encoding="utf-8")
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from kb.request import plan_id
-from kb.targets import load_target, target_names
-from kb.workload import load_workload, workload_names
-from reasoner.plan import Plan
+from kb.records.request import plan_id
+from kb.records.targets import load_target, target_names
+from kb.records.workload import load_workload, workload_names
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 TABLE = Path(__file__).parent / "golden" / "plans.tsv"
@@ -43,8 +43,8 @@ def row(target: str, workload: str) -> str:
     """
     chosen = plan(target, workload)
     defaults = {
-        reasoner().menu.name[decision]: reasoner().menu.name[option]
-        for decision, option in reasoner().menu.default.items()
+        reasoner().catalogue.name[decision]: reasoner().catalogue.name[option]
+        for decision, option in reasoner().catalogue.default.items()
     }
     departures = [
         f"{taken.decision}={taken.option}"

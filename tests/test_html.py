@@ -13,9 +13,9 @@ from urllib.parse import unquote
 import pytest
 
 from kb.errors import BadInput
-from kb.query_library import named_queries
-from kb.sources import Source, shipped_sources
-from kb.terms import PREFIXES
+from kb.store.query_library import named_queries
+from kb.store.sources import Source, shipped_sources
+from kb.store.terms import PREFIXES
 from ontune.html import write_site
 from ontune.html.markup import laid_out
 from tests.documents import run

@@ -12,15 +12,15 @@ import pyoxigraph as ox
 import pytest
 from archspec.cpu import TARGETS
 
-from kb import paths
 from kb.errors import BadInput
 from kb.importers import IMPORTERS, import_source
 from kb.importers.archspec import SHIPPED, import_archspec
-from kb.named import values_of
-from kb.normalise import normalised
 from kb.probe.cpu import microarchitectures
-from kb.shapes import violations
-from kb.terms import PREFIXES, RDF_TYPE, local_name, on
+from kb.records.resources import values_of
+from kb.records.shapes import violations
+from kb.store import paths
+from kb.store.normalise import normalised
+from kb.store.terms import PREFIXES, RDF_TYPE, local_name, on
 
 
 def loaded(turtle: str) -> ox.Store:

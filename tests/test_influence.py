@@ -19,11 +19,11 @@ import pytest
 
 from kb.cases import CaseTable
 from kb.errors import OntuneError
-from kb.store import KnowledgeStore
-from kb.terms import expand, prefixed
-from reasoner.compile import compile_without
+from kb.store.store import KnowledgeStore
+from kb.store.terms import expand, prefixed
+from reasoner.knowledge.compile import compile_without
+from reasoner.model.wishes import make_request
 from reasoner.reasoner import Reasoner
-from reasoner.wishes import make_request
 
 ANYWHERE = "eos-h100 mnist-cnn"
 ELSEWHERE = {

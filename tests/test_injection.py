@@ -18,12 +18,12 @@ import plans
 import pytest
 
 from generators.bundle import files_of, write_bundle
-from generators.job import FILES, Job
+from generators.writers.job import FILES, Job
 from kb.errors import BadInput
-from kb.fact_keys import fact_keys
-from kb.site import complete_site
+from kb.records.fact_keys import fact_keys
+from kb.records.site import complete_site
 from kb.values import replace
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 
 COMMANDS = (
     "touch CANARY",
@@ -276,9 +276,9 @@ printf '%s\\0' "HOSTILE=${HOSTILE-}" "$@"
 
 @pytest.mark.parametrize("field", ["parameter", "data", "setting", "variable", "script argument", "command"])
 def test_what_is_accepted_arrives_as_it_was(field: str, tmp_path: Path) -> None:
-    witness = tmp_path / "witness"
-    witness.write_text(WITNESS)
-    witness.chmod(0o755)
+    scenario = tmp_path / "scenario"
+    scenario.write_text(WITNESS)
+    scenario.chmod(0o755)
     home = tmp_path / "home"
     home.mkdir()
     (home / "usable_cores.sh").write_text("echo 3\n")
@@ -286,7 +286,7 @@ def test_what_is_accepted_arrives_as_it_was(field: str, tmp_path: Path) -> None:
     assert len(texts) > 20
     for text, files in texts:
         (home / "run.sh").write_bytes(files["run.sh"])
-        variables = {"PATH": "/usr/bin:/bin", "ONTUNE_PYTHON": str(witness)}
+        variables = {"PATH": "/usr/bin:/bin", "ONTUNE_PYTHON": str(scenario)}
         done = subprocess.run(["bash", "run.sh"], cwd=home, capture_output=True, check=False, env=variables)
         assert done.returncode == 0, f"{text!r:.80}: {done.stderr!r}"
         words = done.stdout.decode().split("\0")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import scripts
+from bench.images import scripts
 from kb.errors import BadInput, RunFailed
 from tests.documents import ROOT, run
 

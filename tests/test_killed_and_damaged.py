@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.observation import load
-from kb.snapshot import FULL, PLANNING
-from kb.targets import load_target
-from kb.workload import load_workload
+from bench.measure.observation import load
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from kb.store.snapshot import FULL, PLANNING
 from reasoner.reasoner import Reasoner
 from tests.test_bench import RECORDING
 

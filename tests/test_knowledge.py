@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from kb.errors import NoFeasiblePlan
-from kb.sources import Source, shipped_sources
-from kb.store import KnowledgeStore
-from kb.targets import load_target
-from kb.workload import load_workload
-from reasoner.compile import compile_sources
-from reasoner.plan import Plan
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from kb.store.sources import Source, shipped_sources
+from kb.store.store import KnowledgeStore
+from reasoner.answers.plan import Plan
+from reasoner.knowledge.compile import compile_sources
 from reasoner.reasoner import Reasoner
 from tests.turtle import PREFIX_LINES
 

@@ -13,11 +13,12 @@ from statistics import fmean, median
 
 import pytest
 
-from kb import learning, paths
 from kb.errors import BadInput
-from kb.learning import Case, Question
+from kb.observations import learning
+from kb.observations.learning import Case, Question
+from kb.store import paths
 from ontune.cli import main
-from reasoner.menu import Effect
+from reasoner.model.catalogue import Effect
 from reasoner.reasoner import Reasoner
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
@@ -105,7 +106,7 @@ def test_families_that_are_left_out_decide_how_many_regions_there_are() -> None:
 
 def test_what_was_learnt_stands_before_what_was_quoted() -> None:
     reasoner = Reasoner([])
-    assert any(effect.learnt for effect in reasoner.menu.effects.values())
+    assert any(effect.learnt for effect in reasoner.catalogue.effects.values())
     table = learnt.load_target("v100-node", reasoner.store)
     for shares, expected in (
         ((0.0, 0.009, 0.437, 0.296), "channels_last"),

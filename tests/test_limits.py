@@ -12,14 +12,14 @@ from pathlib import Path
 import plans
 import pytest
 
-from bench.apptainer import Apptainer
+from bench.images.apptainer import Apptainer
 from generators.bundle import FORMATS, files_of, write_bundle
-from generators.definition import read_definition
-from generators.limits import unapplied
-from generators.recipe import Recipe
+from generators.read.definition import read_definition
+from generators.recipe.limits import unapplied
+from generators.recipe.recipe import Recipe
 from kb.values import replace
 from ontune.cli import main
-from reasoner.plan import Application, Plan
+from reasoner.answers.plan import Application, Plan
 
 DEVICE = plans.taken("accelerator", "cuda", plans.application("flag", "--nv"))
 STAGED = plans.taken("data_path", "data-node-local", plans.application("flag", "stage-data", "node-local"))

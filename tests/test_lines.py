@@ -14,12 +14,12 @@ import plans
 import pytest
 
 from generators.bundle import write_bundle
-from generators.lines import WrittenLine, explain, find, lines_of
+from generators.provenance.lines import WrittenLine, explain, find, lines_of
 from kb.errors import BadInput
-from kb.site import complete_site
-from kb.targets import load_target
-from kb.workload import load_workload
-from reasoner.plan import Plan
+from kb.records.site import complete_site
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 COMMENT = re.compile(r"# ([a-z_]+): ([^\s,]+)(, [a-z_]+: [^\s,]+)*$")

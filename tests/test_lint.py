@@ -12,8 +12,8 @@ import pytest
 from conftest import ROOT
 
 from generators.bundle import write_bundle
-from generators.containerfile import read_dockerfile
-from generators.lint import lint
+from generators.read.containerfile import read_dockerfile
+from generators.read.lint import lint
 from kb.errors import BadInput
 from ontune.cli import main
 

@@ -24,21 +24,21 @@ from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 from test_generators import SHELLCHECK
 
-from bench import registry
-from bench import wheels as wheels_of
-from bench.locking import interpreter_of, lock_for
-from bench.scripts import script
-from bench.wheels import Interpreter
+from bench.images import registry
+from bench.images import wheels as wheels_of
+from bench.images.locking import interpreter_of, lock_for
+from bench.images.scripts import script
+from bench.images.wheels import Interpreter
 from generators.bundle import Bundle, write_bundle
-from generators.definition import read_definition
-from generators.lock import Lock, SystemPackage
-from generators.recipe import Recipe
+from generators.provenance.lock import Lock, SystemPackage
+from generators.read.definition import read_definition
+from generators.recipe.recipe import Recipe
 from kb.errors import BadInput, RunFailed
-from kb.targets import load_target
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
 from kb.values import replace
-from kb.workload import load_workload
 from ontune.cli import main
-from reasoner.plan import DecisionTaken, Plan
+from reasoner.answers.plan import DecisionTaken, Plan
 from reasoner.reasoner import Reasoner
 
 INTERPRETER = Interpreter(f"{sys.version_info.major}.{sys.version_info.minor}", "", platform.machine())

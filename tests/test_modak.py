@@ -15,13 +15,13 @@ import plans
 import pytest
 
 from generators.bundle import files_of
-from generators.modak import ModakRequest, read_request
-from generators.modak_parallel import plan_of
+from generators.modak.job_request import ModakRequest, read_request
+from generators.modak.parallel_program import plan_of
 from kb.errors import BadInput
-from kb.store import KnowledgeStore
-from kb.terms import on
+from kb.store.store import KnowledgeStore
+from kb.store.terms import on
 from ontune.cli import main
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 REQUEST: dict[str, Any] = {

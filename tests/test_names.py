@@ -15,19 +15,19 @@ import pyoxigraph as ox
 import pytest
 from test_cli import ontune as ontune  # the fixture
 
-from generators.modak import read_request
-from kb import paths
+from generators.modak.job_request import read_request
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.fact_keys import fact_keys
-from kb.fact_values import Key
-from kb.names import Entry, Names, Vocabulary, folded
-from kb.request import plan_id
-from kb.site import complete_site, load_site
-from kb.target import complete_target
-from kb.targets import load_target
-from kb.terms import PREFIXES, on, prefixed
-from kb.workload import complete_workload, load_workload
-from reasoner.plan import Plan
+from kb.records.fact_keys import fact_keys
+from kb.records.fact_values import Key
+from kb.records.names import Entry, Names, Vocabulary, folded
+from kb.records.request import plan_id
+from kb.records.site import complete_site, load_site
+from kb.records.target import complete_target
+from kb.records.targets import load_target
+from kb.records.workload import complete_workload, load_workload
+from kb.store import paths
+from kb.store.terms import PREFIXES, on, prefixed
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 MODULES = ("hardware", "workloads", "sites")

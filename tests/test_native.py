@@ -14,14 +14,14 @@ import plans
 import pytest
 
 from bench import demo, process
-from bench.observation import load
-from bench.runners.native import NativeRunner
+from bench.measure.observation import load
+from bench.measure.runners.native import NativeRunner
 from generators.bundle import write_bundle
 from kb.errors import RunFailed
-from kb.targets import load_target
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
 from kb.values import replace
-from kb.workload import load_workload
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 ONTUNE = Path(sys.executable).with_name("ontune")

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.store import KnowledgeStore
-from kb.target import Target
-from kb.targets import load_target, target_names
-from kb.terms import local_name, on
-from kb.workload import Workload, load_workload, workload_names
-from reasoner.plan import Plan
+from kb.records.target import Target
+from kb.records.targets import load_target, target_names
+from kb.records.workload import Workload, load_workload, workload_names
+from kb.store.store import KnowledgeStore
+from kb.store.terms import local_name, on
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 # As the documents state it, against which the knowledge is held.
@@ -68,11 +68,13 @@ def class_of() -> dict[tuple[str, str], str]:
 @cache
 def defaults() -> dict[str, set[str]]:
     """The default of every decision, and what frameworks document as theirs."""
-    menu = reasoner().menu
-    documented = {option for options in menu.default_with.values() for option in options}
+    catalogue = reasoner().catalogue
+    documented = {option for options in catalogue.default_with.values() for option in options}
     return {
-        menu.name[d]: {menu.name[o] for o in {menu.default[d], *(documented & set(menu.options[d]))}}
-        for d in menu.options
+        catalogue.name[d]: {
+            catalogue.name[o] for o in {catalogue.default[d], *(documented & set(catalogue.options[d]))}
+        }
+        for d in catalogue.options
     }
 
 
@@ -153,9 +155,15 @@ def test_an_option_is_of_the_class_of_its_kind(option: str, numerics: str) -> No
 
 
 def test_every_option_has_a_class_and_every_default_that_sets_nothing_keeps_bits() -> None:
-    menu = reasoner().menu
-    assert class_of().keys() == {(menu.name[info.decision], info.name) for info in menu.info.values()}
-    idle = {(menu.name[d], menu.name[o]) for d, o in menu.default.items() if not menu.info[o].applications}
+    catalogue = reasoner().catalogue
+    assert class_of().keys() == {
+        (catalogue.name[info.decision], info.name) for info in catalogue.info.values()
+    }
+    idle = {
+        (catalogue.name[d], catalogue.name[o])
+        for d, o in catalogue.default.items()
+        if not catalogue.info[o].applications
+    }
     stack = {"python", "base_image", "framework_release", "wheel"}
     assert {pair: class_of()[pair] for pair in idle if pair[0] not in stack} == {
         pair: "bitwise" for pair in idle if pair[0] not in stack
@@ -212,8 +220,8 @@ def test_a_bitwise_plan_departs_by_what_keeps_bits_or_where_the_default_cannot_b
         "base_image",
     }, changing
     standing = {
-        reasoner().menu.name[decision]: reasoner().menu.name[option]
-        for decision, option in reasoner().menu.default.items()
+        reasoner().catalogue.name[decision]: reasoner().catalogue.name[option]
+        for decision, option in reasoner().catalogue.default.items()
     }
     if (
         changing

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from kb import scratch
-from kb.observations import OwnObservations, place
-from kb.targets import load_target
-from kb.workload import Workload, load_workload, what_is
+from kb.observations.recorded import OwnObservations, place
+from kb.records.targets import load_target
+from kb.records.workload import Workload, load_workload, what_is
+from kb.store import scratch
 from reasoner.reasoner import Reasoner
 
 DONE: dict[str, Any] = {
@@ -244,7 +244,7 @@ def test_a_link_that_looks_left_over_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_killed_maker_leaves_a_name_by_which_it_is_swept(tmp_path: Path) -> None:
-    program = "import os, pathlib, sys, kb.scratch\nwith kb.scratch.scratch('pages', pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    program = "import os, pathlib, sys, kb.store.scratch\nwith kb.store.scratch.scratch('pages', pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False, env=environment)
     assert len(list(tmp_path.iterdir())) == 1

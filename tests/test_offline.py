@@ -17,12 +17,12 @@ import plans
 import pytest
 from conftest import ROOT
 
-from bench import supplies
-from bench.apptainer import Apptainer
-from bench.locking import lock_for
+from bench.images import inputs
+from bench.images.apptainer import Apptainer
+from bench.images.locking import lock_for
 from generators.bundle import Bundle, write_bundle
 from kb.errors import BadInput, RunFailed
-from kb.paths import cache_home
+from kb.store.paths import cache_home
 from kb.values import replace
 
 pytestmark = [pytest.mark.apptainer, pytest.mark.slow]
@@ -83,7 +83,7 @@ def built(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         bundle = write_bundle(plan, folder / "bundle", lock=lock_for(plan, None, print))
         again = write_bundle(plan, folder / "elsewhere" / "again", lock=bundle.recipe.lock)
         patch.chdir(folder)
-        supplies.fetch(Bundle.read(Path("bundle")), apptainer)
+        inputs.fetch(Bundle.read(Path("bundle")), apptainer)
         offline = build(bundle, folder / "empty", *without_network())
         (folder / "bases-only").mkdir()
         (folder / "bases-only" / "bases").symlink_to(cache_home() / "bases")
@@ -170,7 +170,7 @@ def test_the_log_that_a_failed_fetch_names_is_there(
     silent = replace(lock, system=(), image=f"127.0.0.1:9/nobody/python@sha256:{'0' * 64}")
     bundle = write_bundle(plans.tiny("fastnet", "2.0", "python-3.11-slim"), tmp_path / "bundle", lock=silent)
     with pytest.raises(RunFailed, match="whole log: ") as failed:
-        supplies.fetch(bundle, built.apptainer)
+        inputs.fetch(bundle, built.apptainer)
     log = Path(str(failed.value).rpartition("whole log: ")[2].strip())
     assert log == bundle.folder / "fetch.log" and "127.0.0.1:9" in log.read_text()
     assert not list(bundle.folder.glob(".fetched-*")) and not (bundle.folder / "fetched").exists()
@@ -240,19 +240,19 @@ def test_what_was_changed_after_fetching_is_not_built(built: Built, tmp_path: Pa
     original = wheel.read_bytes()
     plans.make_wheel(wheel.parent, "tensors", "1.5", module="import os; os.system('true')\n")
     with pytest.raises(RunFailed, match=r"not as it was fetched: wheels/tensors-1\.5"):
-        supplies.gather(bundle, built.apptainer)
+        inputs.gather(bundle, built.apptainer)
     wheel.write_bytes(original)
-    assert supplies.gather(bundle, built.apptainer).wheels == wheel.parent
+    assert inputs.gather(bundle, built.apptainer).wheels == wheel.parent
     (wheel.parent / "more-1.0-py3-none-any.whl").write_bytes(original)
     with pytest.raises(RunFailed, match=r"not as it was fetched: wheels/more-1\.0"):
-        supplies.gather(bundle, built.apptainer)
+        inputs.gather(bundle, built.apptainer)
     (bundle.folder / "requirements.lock").write_text("# nothing\n")
     with pytest.raises(BadInput, match="another lock"):
-        supplies.gather(bundle, built.apptainer)
+        inputs.gather(bundle, built.apptainer)
 
 
 def test_only_a_locked_bundle_is_fetched(built: Built, tmp_path: Path) -> None:
     bundle = write_bundle(plans.tiny("fastnet", "2.0"), tmp_path / "bundle")
     with pytest.raises(BadInput, match="not locked"):
-        supplies.fetch(bundle, built.apptainer)
+        inputs.fetch(bundle, built.apptainer)
     assert not (bundle.folder / "fetched").exists()

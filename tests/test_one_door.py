@@ -1,4 +1,4 @@
-"""What users, their programs and other machines wrote is read by `kb.files` alone: here the source is
+"""What users, their programs and other machines wrote is read by `kb.store.files` alone: here the source is
 searched for whoever reads past it.
 """
 
@@ -26,11 +26,11 @@ KERNEL = "the kernel writes it"
 WRITES = "opens to write, or a folder, not to read"
 
 ALLOWED = {
-    ("kb/site.py", "_builder_variables"): SHIPPED,
-    ("kb/fact_keys.py", "_statements"): SHIPPED,
-    ("kb/fact_keys.py", "FactKeys.assign"): "a copy of facts that were read",
+    ("kb/records/site.py", "_builder_variables"): SHIPPED,
+    ("kb/records/fact_keys.py", "_statements"): SHIPPED,
+    ("kb/records/fact_keys.py", "FactKeys.assign"): "a copy of facts that were read",
     ("kb/importers/archspec.py", "_checked"): SHIPPED,
-    ("kb/rows/table.py", "form"): SHIPPED,
+    ("kb/observations/rows/table.py", "form"): SHIPPED,
     ("kb/probe/cpu.py", "archspec_data"): "archspec's data, from its installed package",
     ("kb/probe/remote.py", "collect_via"): SHIPPED,
     ("kb/probe/storage.py", "storage_of"): KERNEL,
@@ -38,42 +38,42 @@ ALLOWED = {
         "kb/probe/collect.py",
         "read",
     ): "stands alone, for it is sent to other nodes; it keeps to regular files of bounded size itself",
-    ("kb/snapshot.py", "_read"): "sealed, and this user's own; else it is made anew",
-    ("kb/snapshot.py", "read_own"): "sealed, and this user's own; else it is made anew",
-    ("kb/snapshot.py", "write_own"): WRITES,
-    ("kb/snapshot.py", "_locked"): WRITES,
-    ("kb/sources.py", "content_hash"): SHIPPED,
-    ("kb/store.py", "KnowledgeStore.load_source"): SHIPPED,
-    ("kb/shards.py", "term_of"): "a part of a sealed snapshot",
-    ("kb/store.py", "KnowledgeStore.load_quads"): "a part of a sealed snapshot",
-    ("reasoner/closure.py", "closure_texts"): SHIPPED,
-    ("reasoner/explain.py", "_literal"): "a literal of a rule that was read",
-    ("reasoner/readings.py", "_by_process"): PRIVATE,
-    ("generators/sbom.py", "write"): "what was written in memory the line before",
-    ("bench/build_log.py", "build_log"): WRITES,
-    ("reasoner/readings.py", "serve"): PRIVATE,
-    ("reasoner/kept_readings.py", "_code"): SHIPPED,
-    ("reasoner/shipped_readings.py", "make"): SHIPPED,
-    ("reasoner/kept_readings.py", "shipped"): SHIPPED,
+    ("kb/store/snapshot.py", "_read"): "sealed, and this user's own; else it is made anew",
+    ("kb/store/snapshot.py", "read_own"): "sealed, and this user's own; else it is made anew",
+    ("kb/store/snapshot.py", "write_own"): WRITES,
+    ("kb/store/snapshot.py", "_locked"): WRITES,
+    ("kb/store/sources.py", "content_hash"): SHIPPED,
+    ("kb/store/store.py", "KnowledgeStore.load_source"): SHIPPED,
+    ("kb/store/shards.py", "term_of"): "a part of a sealed snapshot",
+    ("kb/store/store.py", "KnowledgeStore.load_quads"): "a part of a sealed snapshot",
+    ("reasoner/knowledge/closure.py", "closure_texts"): SHIPPED,
+    ("reasoner/answers/explain.py", "_literal"): "a literal of a rule that was read",
+    ("reasoner/knowledge/readings.py", "_by_process"): PRIVATE,
+    ("generators/provenance/sbom.py", "write"): "what was written in memory the line before",
+    ("bench/images/build_log.py", "build_log"): WRITES,
+    ("reasoner/knowledge/readings.py", "serve"): PRIVATE,
+    ("reasoner/knowledge/kept_readings.py", "_code"): SHIPPED,
+    ("reasoner/knowledge/shipped_readings.py", "make"): SHIPPED,
+    ("reasoner/knowledge/kept_readings.py", "shipped"): SHIPPED,
     (
-        "reasoner/kept_readings.py",
+        "reasoner/knowledge/kept_readings.py",
         "_unsealed",
     ): "a file of the package, or one of the cache that is this user's own; else it is made anew",
-    ("reasoner/rule_reading.py", "RuleReading.from_json"): "a part of a sealed snapshot",
-    ("reasoner/shapes.py", "_violations"): "the report of the SHACL engine in this process",
-    ("reasoner/shapes.py", "_shacl_terms"): "the W3C's vocabulary, from its installed package",
+    ("reasoner/knowledge/rule_reading.py", "RuleReading.from_json"): "a part of a sealed snapshot",
+    ("reasoner/knowledge/shapes.py", "_violations"): "the report of the SHACL engine in this process",
+    ("reasoner/knowledge/shapes.py", "_shacl_terms"): "the W3C's vocabulary, from its installed package",
     ("reasoner/check/quality.py", "_queries"): SHIPPED,
-    ("reasoner/compile.py", "_code_hash"): SHIPPED,
-    ("reasoner/judging.py", "judge"): PRIVATE,
-    ("reasoner/judging_process.py", "_serve"): PRIVATE,
-    ("generators/lint.py", "_smells"): SHIPPED,
+    ("reasoner/knowledge/compile.py", "_code_hash"): SHIPPED,
+    ("reasoner/overlay/judging.py", "judge"): PRIVATE,
+    ("reasoner/overlay/judging_process.py", "_serve"): PRIVATE,
+    ("generators/read/lint.py", "_smells"): SHIPPED,
     ("generators/bundle.py", "_payload"): SHIPPED,
-    ("bench/build.py", "_locked"): WRITES,
-    ("bench/debian.py", "fetch"): "what apt has fetched into an empty folder, only to be hashed",
-    ("bench/observation.py", "record"): WRITES,
-    ("bench/observation.py", "_sync_folder"): WRITES,
-    ("bench/scripts.py", "installers"): SHIPPED,
-    ("bench/supplies.py", "_sum"): "regular files only, hashed in pieces, for an image is large",
+    ("bench/images/build.py", "_locked"): WRITES,
+    ("bench/images/debian.py", "fetch"): "what apt has fetched into an empty folder, only to be hashed",
+    ("bench/measure/observation.py", "record"): WRITES,
+    ("bench/measure/observation.py", "_sync_folder"): WRITES,
+    ("bench/images/scripts.py", "installers"): SHIPPED,
+    ("bench/images/inputs.py", "_sum"): "regular files only, hashed in pieces, for an image is large",
     ("ontune/cli/__init__.py", "LazyGroup.invoke"): WRITES,
     ("ontune/cli/query.py", "_print_local"): OWN,
     (
@@ -125,14 +125,14 @@ def found() -> dict[tuple[str, str], str]:
     return {
         (path.relative_to(ROOT).as_posix(), where): call
         for path in sources()
-        if path != ROOT / "kb/files.py"
+        if path != ROOT / "kb/store/files.py"
         for where, call in reads(path)
     }
 
 
 def test_nothing_is_read_past_the_door() -> None:
     unlisted = {place: call for place, call in found().items() if place not in ALLOWED}
-    assert not unlisted, "read it by kb.files, or say here why it need not be"
+    assert not unlisted, "read it by kb.store.files, or say here why it need not be"
 
 
 def test_every_exception_is_still_needed() -> None:

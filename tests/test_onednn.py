@@ -15,7 +15,7 @@ from conftest import ROOT
 from holding import here, holding, message
 
 from kb.probe import cpu, cpuinfo
-from kb.target import Target
+from kb.records.target import Target
 
 SPEC = importlib.util.find_spec("archspec")
 assert SPEC and SPEC.origin

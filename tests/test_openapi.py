@@ -14,11 +14,11 @@ from conftest import require
 from rest import InThisProcess
 from test_endpoint import free_port
 
-from kb.request_fields import QUESTIONS, REQUEST
+from kb.records.request_fields import QUESTIONS, REQUEST
 from ontune.service.failures import MEANING
 from ontune.service.openapi import document
 from ontune.service.results import GRAPHS, plain
-from reasoner import plan
+from reasoner.answers import plan
 from tests.serving import Service, ontune_serve, serving
 
 CASES: tuple[tuple[str, dict[str, Any]], ...] = (

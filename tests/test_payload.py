@@ -366,7 +366,7 @@ def test_the_knowledge_says_what_the_programs_can_be_told() -> None:
     """
     import catalogue
 
-    from kb.terms import on
+    from kb.store.terms import on
     from reasoner.reasoner import Reasoner
 
     store = Reasoner([]).store

@@ -14,7 +14,7 @@ import pytest
 from test_generators import MODULE, TORCHRUN, stub, written
 
 from generators.bundle import write_bundle
-from generators.job import Job
+from generators.writers.job import Job
 from kb.values import replace
 
 # What each dialect's qsub takes, as its manual says: the options of a directive line, and the forms of a list

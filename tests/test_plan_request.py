@@ -15,18 +15,18 @@ from test_modak import parallel
 
 from generators.bundle import Bundle, write_bundle
 from kb.errors import BadInput
-from kb.request import Request, plan_id
-from kb.site import load_site
-from kb.targets import load_target
+from kb.records.request import Request, plan_id
+from kb.records.site import load_site
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
 from kb.values import replace
-from kb.workload import load_workload
 from ontune.cli import main
 from ontune.cli.bench import _opponent
 from ontune.cli.request import RequestArguments
 from ontune.service.questions import Questions
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
+from reasoner.model.resolve import resolve
 from reasoner.reasoner import Reasoner
-from reasoner.request import resolve
 
 MACHINE = "zen5-virtual"
 
@@ -63,7 +63,7 @@ def asked_with(plan: Plan, folder: Path, **typed: Any) -> Request:
     """The question of the command line with `--plan` and what else is typed, as it is understood."""
     file = written(replace(plan, decisions=()), folder)
     asked = RequestArguments(plan=file, **typed).question(reasoner())
-    return Request.from_json(resolve(asked, reasoner().menu, reasoner().store).request.to_json())
+    return Request.from_json(resolve(asked, reasoner().catalogue, reasoner().store).request.to_json())
 
 
 @pytest.fixture
@@ -351,7 +351,7 @@ ON_TOP: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "no framework": ({"framework": "pytorch"}, {"drop": ["framework"]}, {"framework": None}),
     "no pins": ({"pins": {"precision": "fp32", "threads": "7"}}, {"drop": ["pin=precision", "pin=threads=7"]}, {"pins": {}, "numbers": {}}),
     "no wish against": ({"forbid": ("tcmalloc", "jemalloc")}, {"drop": ["forbid=tcmalloc"]}, {"forbid": ("allocator=jemalloc",)}),
-    "no consent": ({"allow": ("mimalloc",)}, {"drop": ["allow=allocator=mimalloc"]}, {"allow": ()}),
+    "no opt-in": ({"allow": ("mimalloc",)}, {"drop": ["allow=allocator=mimalloc"]}, {"allow": ()}),
     "no numerics": ({"numerics": "exact"}, {"drop": ["numerics"]}, {"numerics": None}),
     "no site": ({"site": load_site("puhti")}, {"drop": ["site"]}, {"site": None}),
 }  # fmt: skip

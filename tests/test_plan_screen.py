@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from kb.targets import load_target, target_names
-from kb.workload import load_workload, workload_names
+from kb.records.targets import load_target, target_names
+from kb.records.workload import load_workload, workload_names
 from ontune.cli.plan_screen import LINES, print_screen
 from ontune.cli.plan_words import departs
 from ontune.cli.source_names import short_name
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 REASONER = Reasoner([])

@@ -18,16 +18,16 @@ import pytest
 from conftest import require
 from test_dockerfiles import hadolint
 
-from bench.apptainer import Apptainer
+from bench.images.apptainer import Apptainer
 from generators.bundle import files_of, write_bundle
-from generators.job import FILES, Job
-from generators.lint import lint
+from generators.read.lint import lint
+from generators.writers.job import FILES, Job
 from kb.errors import BadInput
-from kb.site import load_site, site_names
-from kb.targets import load_target, target_names
+from kb.records.site import load_site, site_names
+from kb.records.targets import load_target, target_names
+from kb.records.workload import load_workload, workload_names
 from kb.values import replace
-from kb.workload import load_workload, workload_names
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 

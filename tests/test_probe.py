@@ -426,7 +426,7 @@ def test_a_description_of_a_cluster_with_any_line_replaced_is_no_traceback(place
 def test_this_machine_is_probed_without_heavy_modules() -> None:
     code = """
         import sys
-        from kb.targets import load_target
+        from kb.records.targets import load_target
         target = load_target("local")
         assert target.facts["cpu"]["cores"] >= 1 and target.facts["memory_gib"] > 0, target
         heavy = {"archspec", "rdflib", "yaml", "shifty", "pyshacl", "urllib.request", "pip"} & set(sys.modules)

@@ -11,13 +11,13 @@ import pyoxigraph as ox
 import pytest
 
 from kb.errors import BadInput
-from kb.paths import shipped
-from kb.query_library import NamedQuery, named_queries, named_query
-from kb.sources import shipped_sources
-from kb.store import KnowledgeStore
+from kb.store.paths import shipped
+from kb.store.query_library import NamedQuery, named_queries, named_query
+from kb.store.sources import shipped_sources
+from kb.store.store import KnowledgeStore
 from reasoner.check.finding import KnowledgeUnderCheck
 from reasoner.check.questions import Expected, answer, difference, findings, read_expected
-from reasoner.compile import full_store
+from reasoner.knowledge.compile import full_store
 from tests.documents import ROOT, blocks, run
 
 README = ROOT / "kb" / "queries" / "README.md"
@@ -302,7 +302,7 @@ CHAINS = {
 @pytest.mark.parametrize("text", CHAINS.values(), ids=CHAINS)
 def test_what_overflows_the_engine_is_refused(text: str, tmp_path: Path) -> None:
     """These ended the process, or took minutes."""
-    from kb.query_library import check_query
+    from kb.store.query_library import check_query
     from ontune.cli.query import _print_local
 
     path = tmp_path / "which.rq"

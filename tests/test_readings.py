@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from kb import paths
-from kb.sources import shipped_sources
-from kb.store import KnowledgeStore
-from reasoner import kept_readings, readings, shipped_readings
-from reasoner.closure import closure_texts
-from reasoner.kept_readings import key_of, sealed, shipped
-from reasoner.rule_algebra import read_rule
-from reasoner.rule_reading import RuleReading
+from kb.store import paths
+from kb.store.sources import shipped_sources
+from kb.store.store import KnowledgeStore
+from reasoner.knowledge import kept_readings, readings, shipped_readings
+from reasoner.knowledge.closure import closure_texts
+from reasoner.knowledge.kept_readings import key_of, sealed, shipped
+from reasoner.knowledge.rule_algebra import read_rule
+from reasoner.knowledge.rule_reading import RuleReading
 
 TEXT = "CONSTRUCT { $this <urn:p> ?x } WHERE { $this <urn:q> ?x }"
 BLANK = "CONSTRUCT { $this <urn:p> ?x } WHERE { $this <urn:q> [ <urn:a> ?x ] , [ <urn:b> [ <urn:c> ?x ] ] , [ <urn:b> 1 ] }"

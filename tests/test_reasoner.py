@@ -12,15 +12,15 @@ import pyoxigraph as ox
 import pytest
 
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.sources import Source
-from kb.store import KnowledgeStore
-from kb.target import Target, complete_target
-from kb.targets import load_target
-from kb.terms import PREFIXES
-from kb.workload import Workload, load_workload
-from reasoner.proof_formats import to_dot, to_turtle
+from kb.records.target import Target, complete_target
+from kb.records.targets import load_target
+from kb.records.workload import Workload, load_workload
+from kb.store.sources import Source
+from kb.store.store import KnowledgeStore
+from kb.store.terms import PREFIXES
+from reasoner.answers.proof_formats import to_dot, to_turtle
+from reasoner.knowledge.rules import load_rules, run_rules
 from reasoner.reasoner import Reasoner
-from reasoner.rules import load_rules, run_rules
 from tests.turtle import PREFIX_LINES
 
 TURTLE = (
@@ -68,8 +68,8 @@ rule:ended a sh:SPARQLRule , on:ConflictRule ; sh:order 2 ; rdfs:label "ended" ;
   sh:construct "CONSTRUCT { $this on:excludes ?option } WHERE { $this a on:Request . ?option on:ended ?date }" .
 kb:hack a on:Option ; on:optionOf kb:allocator ; on:support on:Unsupported .
 eff:hack a on:Effect ; on:option kb:hack ; on:ratio 3 ; on:low 2.9 ; on:high 3.1 .
-on:RequestShape sh:rule rule:consent .
-rule:consent a sh:SPARQLRule , on:ConflictRule , on:ConsentRule ; sh:order 2 ; rdfs:label "a hack" ; dct:source <https://example.org/hack> ;
+on:RequestShape sh:rule rule:hack .
+rule:hack a sh:SPARQLRule , on:ConflictRule , on:OptInRule ; sh:order 2 ; rdfs:label "a hack" ; dct:source <https://example.org/hack> ;
   sh:construct "CONSTRUCT { $this on:excludes ?o } WHERE { ?o on:support on:Unsupported . FILTER NOT EXISTS { $this on:allows ?o } }" .
 rule:applies a sh:SPARQLRule , on:Derivation ; sh:order 3 ; rdfs:label "all situations hold" ;
   sh:construct '''CONSTRUCT { $this on:applies ?e }

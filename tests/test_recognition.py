@@ -13,9 +13,9 @@ import pytest
 from kb.errors import BadInput
 from kb.probe import gpu
 from kb.probe.cpu import microarchitectures
-from kb.recognition import as_devices, completed
-from kb.target import Target, complete_target
-from kb.targets import load_target
+from kb.records.recognition import as_devices, completed
+from kb.records.target import Target, complete_target
+from kb.records.targets import load_target
 
 KEYS = ("vendor", "model", "arch", "compute_capability", "memory_gib", "driver", "cuda_max", "mig")
 

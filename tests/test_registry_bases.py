@@ -19,15 +19,15 @@ import pytest
 import registries
 from test_offline import OF_THE_BUILD, build, listing, without_network
 
-from bench import site_settings, supplies
-from bench.apptainer import Apptainer
-from bench.bases import make_base
-from bench.locking import lock_for
+from bench.images import inputs, site_settings
+from bench.images.apptainer import Apptainer
+from bench.images.bases import make_base
+from bench.images.locking import lock_for
 from generators.bundle import Bundle, write_bundle
-from generators.lock import Lock
+from generators.provenance.lock import Lock
 from kb.errors import BadInput, RunFailed
 from kb.values import replace
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 
 pytestmark = [pytest.mark.apptainer, pytest.mark.slow]
 
@@ -100,7 +100,7 @@ def made(apptainer: Apptainer, tmp_path_factory: pytest.TempPathFactory) -> Iter
         plan = plan_on(f"{registry.host}/nn/base:1.0", folder)
         bundle = write_bundle(plan, folder / "bundle", lock=lock_for(plan, None, print))
         again = write_bundle(plan, folder / "elsewhere" / "again", lock=bundle.recipe.lock)
-        supplies.fetch(bundle, apptainer)
+        inputs.fetch(bundle, apptainer)
         before = set(apptainer.execute(bundle.folder / "fetched" / "base.sif", VERSIONS).splitlines())
         registry.asked.clear()
         offline = build(bundle, folder / "empty", *without_network())
@@ -215,10 +215,10 @@ def test_packages_that_are_not_to_be_had_here_are_left_to_the_image(
 ) -> None:
     """As on a machine without apt, which can build all the same and fetch nothing."""
     bundle = write_bundle(made.bundle.plan, tmp_path / "bundle", lock=replace(made.lock, suite="nowhere"))
-    assert supplies.gather(bundle, made.apptainer) == supplies.Supplies(None, None)
+    assert inputs.gather(bundle, made.apptainer) == inputs.Requirements(None, None)
     assert "left to the image's own apt, by the hashes of the lock" in capsys.readouterr().err
     with pytest.raises(RunFailed, match="no archive that is reached from here has the packages of nowhere"):
-        supplies.fetch(bundle, made.apptainer)
+        inputs.fetch(bundle, made.apptainer)
 
 
 @pytest.mark.parametrize("packages", [True, False])
@@ -242,4 +242,4 @@ def test_a_lock_without_what_is_added_is_not_fetched(made: Made, tmp_path: Path)
         lock=replace(made.lock, added=(), vendor="", suite=""),
     )
     with pytest.raises(BadInput, match="the packages that are added to the base are not locked"):
-        supplies.fetch(bundle, made.apptainer)
+        inputs.fetch(bundle, made.apptainer)

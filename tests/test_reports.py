@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from generators.bundle import write_bundle
-from generators.lint import lint
+from generators.read.lint import lint
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.query_library import named_query
-from kb.targets import load_target
-from kb.workload import Workload, load_workload
-from reasoner.plan import Plan
+from kb.records.targets import load_target
+from kb.records.workload import Workload, load_workload
+from kb.store.query_library import named_query
+from reasoner.answers.plan import Plan
 from tests.reported import REPORTS, asked, reasoner, said
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from kb.errors import NoFeasiblePlan
 from kb.probe.machine import probe
-from kb.workload import load_workload
+from kb.records.workload import load_workload
 from tests.reported import REPORTS, asked, reasoner, said
 
 # ---- accelerators: which build runs on them

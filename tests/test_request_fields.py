@@ -16,18 +16,18 @@ import pytest
 import typer.main
 
 from kb.errors import BadInput
-from kb.request import Request
-from kb.request_fields import DROP, FIELDS, MOST, QUESTIONS, REQUEST, WISHES, RequestField, Wishes
-from kb.target import complete_target
-from kb.targets import load_target
-from kb.terms import on
-from kb.workload import load_workload
+from kb.records.request import Request
+from kb.records.request_fields import DROP, FIELDS, MOST, QUESTIONS, REQUEST, WISHES, RequestField, Wishes
+from kb.records.target import complete_target
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from kb.store.terms import on
 from ontune.cli import app
 from ontune.cli.request import RequestArguments
 from ontune.service.questions import Questions
-from reasoner.derive import TARGET
+from reasoner.inference.derive import TARGET
+from reasoner.model.wishes import make_request
 from reasoner.reasoner import Reasoner
-from reasoner.wishes import make_request
 
 ROOT = Path(__file__).resolve().parent.parent
 OF_THE_COMMAND_LINE_ALONE = {"endpoint"}

@@ -12,10 +12,10 @@ import pytest
 
 from generators.bundle import files_of
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.requirements import disjoint, parsed, read_requirements
-from kb.targets import load_target
-from kb.workload import complete_workload, load_workload
-from reasoner.plan import Plan
+from kb.records.package_requirements import disjoint, parsed, read_requirements
+from kb.records.targets import load_target
+from kb.records.workload import complete_workload, load_workload
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 
@@ -343,7 +343,7 @@ def test_a_pinned_package_brings_the_release_that_it_was_built_for() -> None:
 
 
 def test_the_commands_that_remarks_name_exist() -> None:
-    from kb.query_library import named_query
+    from kb.store.query_library import named_query
 
     remark = planned(["deepspeed"], "eos-h100", framework="pytorch").requirements[0]["remark"]
     assert "(ontune query providers --param capability=device-compiler)" in remark

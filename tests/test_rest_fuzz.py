@@ -13,8 +13,8 @@ import pytest
 from rest import InThisProcess
 from test_openapi import answer_of, body_of, faults
 
-from kb.fact_keys import fact_keys
-from kb.request_fields import FIELDS, QUESTIONS
+from kb.records.fact_keys import fact_keys
+from kb.records.request_fields import FIELDS, QUESTIONS
 
 STATUSES = {200, 400, 409, 413, 415}
 FACTS = [path for module in ("workloads", "hardware", "sites") for path in fact_keys(module).all_paths()]

@@ -12,11 +12,11 @@ from pathlib import Path
 import pyoxigraph as ox
 import pytest
 
-from kb import paths
 from kb.errors import BadInput
 from kb.importers.tables import import_rows, known_sets
-from kb.rows import Table, find, form, packed, tables, triples
-from kb.terms import PREFIXES
+from kb.observations.rows import Table, find, form, packed, tables, triples
+from kb.store import paths
+from kb.store.terms import PREFIXES
 from ontune.cli import main
 
 HEAD = "model,train_samples_per_sec,train_step_time,train_batch_size,train_img_size,param_count\n"

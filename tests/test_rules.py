@@ -9,13 +9,13 @@ import pyoxigraph as ox
 import pytest
 
 from kb.errors import BadInput
-from kb.sources import Source
-from kb.store import KnowledgeStore
-from kb.terms import RDF_TYPE, expand, on, prefixed
-from reasoner.derive import REQUEST, REQUEST_GRAPH, Deriver
-from reasoner.rule_algebra import read_rule
-from reasoner.rule_reading import RuleReading, signatures_of
-from reasoner.rules import load_rules, matches, message, run_rules
+from kb.store.sources import Source
+from kb.store.store import KnowledgeStore
+from kb.store.terms import RDF_TYPE, expand, on, prefixed
+from reasoner.inference.derive import REQUEST, REQUEST_GRAPH, Deriver
+from reasoner.knowledge.rule_algebra import read_rule
+from reasoner.knowledge.rule_reading import RuleReading, signatures_of
+from reasoner.knowledge.rules import load_rules, matches, message, run_rules
 from tests.turtle import PREFIX_LINES
 
 

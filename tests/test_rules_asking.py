@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kb.errors import BadInput
-from kb.store import KnowledgeStore
-from kb.terms import PREFIXES, expand, on
-from reasoner.derive import REQUEST, REQUEST_GRAPH, Deriver
-from reasoner.rules import load_rules, run_rules
+from kb.store.store import KnowledgeStore
+from kb.store.terms import PREFIXES, expand, on
+from reasoner.inference.derive import REQUEST, REQUEST_GRAPH, Deriver
+from reasoner.knowledge.rules import load_rules, run_rules
 from tests.oracles.shacl_rules import by_shifty, ntriples
 from tests.turtle import PREFIX_LINES
 

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kb.sources import Source, shipped_sources
-from kb.store import KnowledgeStore
-from kb.targets import load_target
-from kb.terms import on
-from kb.workload import load_workload
-from reasoner.compile import compile_sources
-from reasoner.derive import REQUEST
-from reasoner.request import make_facts
-from reasoner.requirements import requirement_facts
-from reasoner.rules import load_rules, run_rules
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from kb.store.sources import Source, shipped_sources
+from kb.store.store import KnowledgeStore
+from kb.store.terms import on
+from reasoner.inference.derive import REQUEST
+from reasoner.knowledge.compile import compile_sources
+from reasoner.knowledge.rules import load_rules, run_rules
+from reasoner.model.packages import requirement_facts
+from reasoner.model.resolve import make_facts
 from tests.oracles.shacl_rules import by_pyshacl, by_shifty, ntriples
 from tests.turtle import PREFIX_LINES
 

@@ -20,20 +20,20 @@ import pytest
 from conftest import require
 from test_generators import MPIRUN, SHELLCHECK, STAGED, TORCHRUN, stub, written
 
-from bench import site_settings
-from bench.runners.native import NativeRunner
-from bench.runners.oci import OciRunner
+from bench.images import site_settings
+from bench.measure.runners.native import NativeRunner
+from bench.measure.runners.oci import OciRunner
 from generators.bundle import FORMATS, files_of, write_bundle
-from generators.job import FILES
+from generators.writers.job import FILES
 from kb.errors import BadInput, NoFeasiblePlan, RunFailed
-from kb.query_library import named_query
-from kb.target import Target
-from kb.targets import load_target
+from kb.records.target import Target
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from kb.store.query_library import named_query
 from kb.values import replace
-from kb.workload import load_workload
 from ontune.cli import main
 from ontune.cli.runner import runner_named
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 REPORTS = Path(__file__).parent / "reports"

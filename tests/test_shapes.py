@@ -12,11 +12,11 @@ import pyoxigraph as ox
 import pytest
 
 from kb.errors import BadInput, OntuneError
-from kb.sources import Source, shipped_sources
-from kb.store import KnowledgeStore
-from kb.terms import FILE, PREFIXES, RDF_TYPE
-from reasoner.compile import compile_sources
-from reasoner.shapes import Engine, Violation, unknown_shacl_terms, validate, validate_store
+from kb.store.sources import Source, shipped_sources
+from kb.store.store import KnowledgeStore
+from kb.store.terms import FILE, PREFIXES, RDF_TYPE
+from reasoner.knowledge.compile import compile_sources
+from reasoner.knowledge.shapes import Engine, Violation, unknown_shacl_terms, validate, validate_store
 from tests.oracles.shapes_as_sparql import (
     Result,
     focus_nodes,

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.errors import NoFeasiblePlan
-from kb.shards import Compact, Kept, shards_of
-from kb.snapshot import PLANNING
-from kb.store import KnowledgeStore
-from kb.targets import load_target, target_names
-from kb.terms import PREFIXES, RDF_TYPE
-from kb.workload import load_workload
-from reasoner.compile import compile_snapshot
+from kb.records.targets import load_target, target_names
+from kb.records.workload import load_workload
+from kb.store.shards import Compact, Kept, shards_of
+from kb.store.snapshot import PLANNING
+from kb.store.store import KnowledgeStore
+from kb.store.terms import PREFIXES, RDF_TYPE
+from reasoner.knowledge.compile import compile_snapshot
 from reasoner.reasoner import Reasoner
 from tests.turtle import PREFIX_LINES
 

@@ -15,16 +15,16 @@ import pytest
 import yaml
 from conftest import require
 
-from bench import site_settings
+from bench.images import site_settings
 from generators.bundle import FORMATS, files_of
-from generators.job import FILES, Job
+from generators.writers.job import FILES, Job
 from kb.errors import BadInput
-from kb.fact_keys import fact_keys
-from kb.site import Site, complete_site, load_site, site_names
-from kb.targets import load_target
-from kb.workload import load_workload
+from kb.records.fact_keys import fact_keys
+from kb.records.site import Site, complete_site, load_site, site_names
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
 from ontune.cli.request import RequestArguments
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 FACTS: dict[str, Any] = {

@@ -15,10 +15,10 @@ import plans
 import pytest
 from conftest import require
 
-from bench.apptainer import Apptainer
-from bench.runners.slurm import SlurmRunner
+from bench.images.apptainer import Apptainer
+from bench.measure.runners.slurm import SlurmRunner
 from generators.bundle import Bundle, write_bundle
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 
 pytestmark = [pytest.mark.slurm, pytest.mark.apptainer, pytest.mark.slow]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from kb import snapshot
-from kb.snapshot import FULL, PLANNING, SnapshotInfo, obtain
+from kb.store import snapshot
+from kb.store.snapshot import FULL, PLANNING, SnapshotInfo, obtain
 
 KEY = "5eed" * 16
 INFO = SnapshotInfo("0.1.0", "ab" * 32, {"additions/0/x.ttl": ": refused"})
@@ -163,7 +163,7 @@ def test_a_full_disk_leaves_it_in_memory_and_nothing_behind(
 
 SLOW = """
 import sys, time
-from kb.snapshot import FULL, PLANNING, SnapshotInfo, obtain
+from kb.store.store.snapshot import FULL, PLANNING, SnapshotInfo, obtain
 content = {FULL: b"f" * 3_000_000, PLANNING: b"p" * 1_000_000}
 found = obtain(sys.argv[1], lambda: (SnapshotInfo("1", "2"), content), FULL)
 print(found.part(FULL) == content[FULL])
@@ -197,7 +197,14 @@ def test_two_processes_build_one(cache: Path) -> None:
 
 
 def test_a_relative_convention_is_ignored_and_no_home_is_no_failure(tmp_path: Path) -> None:
-    program = "import os; os.environ.pop('HOME', None); from kb.paths import cache_home, data_home; print(cache_home().is_absolute(), data_home())"
+    program = "; ".join(
+        (
+            "import os",
+            "os.environ.pop('HOME', None)",
+            "from kb.store.paths import cache_home, data_home",
+            "print(cache_home().is_absolute(), data_home())",
+        )
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ONTUNE_"))}
     done = subprocess.run(
         [sys.executable, "-c", program],

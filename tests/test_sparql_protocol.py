@@ -17,9 +17,9 @@ import pytest
 from test_endpoint import free_port
 
 from kb.errors import BadInput
-from kb.sparql_text import depth, refuse_federation, tokens, unescaped, with_whole_names
-from kb.terms import PREFIXES, prefixed
-from reasoner.compile import full_store
+from kb.store.sparql_text import depth, refuse_federation, tokens, unescaped, with_whole_names
+from kb.store.terms import PREFIXES, prefixed
+from reasoner.knowledge.compile import full_store
 from tests.serving import Service, serving
 
 DATA = "http://kasei.us/2009/09/sparql/data/data{}.rdf"

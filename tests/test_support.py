@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from generators.bundle import write_bundle
-from kb.sources import shipped_sources
-from kb.target import Target, complete_target
-from kb.workload import load_workload
-from reasoner.compile import compile_sources
-from reasoner.plan import Plan
+from kb.records.target import Target, complete_target
+from kb.records.workload import load_workload
+from kb.store.sources import shipped_sources
+from reasoner.answers.plan import Plan
+from reasoner.knowledge.compile import compile_sources
 from reasoner.reasoner import Reasoner
 
 ZEN5 = {

@@ -10,13 +10,13 @@ from pathlib import Path
 import pyoxigraph as ox
 import pytest
 
-from kb import paths
 from kb.errors import BadInput
-from kb.fact_keys import fact_keys
 from kb.probe.machine import probe
-from kb.targets import load_target
-from kb.terms import on
-from kb.workload import load_workload
+from kb.records.fact_keys import fact_keys
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from kb.store import paths
+from kb.store.terms import on
 
 SPEC = importlib.util.find_spec("archspec")
 assert SPEC is not None and SPEC.origin is not None

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from kb.accelerators import catalogue, words_of
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.recognition import ended_driver
-from kb.target import Target, complete_target
-from kb.terms import on
-from kb.workload import load_workload
-from reasoner.plan import Plan
+from kb.records.accelerators import known_accelerators, words_of
+from kb.records.recognition import ended_driver
+from kb.records.target import Target, complete_target
+from kb.records.workload import load_workload
+from kb.store.terms import on
+from reasoner.answers.plan import Plan
+from reasoner.answers.unknowns import Guesses
+from reasoner.model.resolve import find_option
 from reasoner.reasoner import Reasoner
-from reasoner.request import find_option
-from reasoner.unknowns import Guesses
 
 LINES = (Path(__file__).parent / "unlisted_gpus.tsv").read_text(encoding="utf-8").splitlines()
 ROWS = list(csv.DictReader((line for line in LINES if not line.startswith("#")), delimiter="\t"))
@@ -49,16 +49,17 @@ def planned(target: Target) -> Plan | str:
 
 def devices_of(plan: Plan) -> set[str]:
     """What the wheel and the image of a plan compute on."""
-    menu, store = reasoner().menu, reasoner().store
+    catalogue, store = reasoner().catalogue, reasoner().store
     taken = [
-        find_option(menu, f"{decision}={plan.option(decision)}", "") for decision in ("wheel", "base_image")
+        find_option(catalogue, f"{decision}={plan.option(decision)}", "")
+        for decision in ("wheel", "base_image")
     ]
     return {device for option in taken for device in store.objects(option, on("device"))}
 
 
 def test_the_products_are_many_and_in_no_list() -> None:
     assert len(ROWS) == 40 and {row["vendor"] for row in ROWS} == {"nvidia", "amd", "intel"}
-    listed = {product.words for product in catalogue().products}
+    listed = {product.words for product in known_accelerators().products}
     assert not [row["model"] for row in ROWS if words_of(row["model"]) in listed]
 
 
@@ -141,7 +142,7 @@ def test_no_driver_is_proposed_that_the_card_cannot_have() -> None:
         ("Tesla V100", ["580.65.06", "525.60.13", "450.80.02"]),
     ):
         assert (
-            Guesses(reasoner().store, reasoner().menu, reasoner().rules).values(
+            Guesses(reasoner().store, reasoner().catalogue, reasoner().rules).values(
                 "gpus[0].driver", machine(model=model)
             )
             == possible

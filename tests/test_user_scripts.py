@@ -14,16 +14,16 @@ from pathlib import Path
 import plans
 import pytest
 
-from bench.apptainer import Apptainer
-from bench.runners.apptainer import ApptainerRunner
+from bench.images.apptainer import Apptainer
+from bench.measure.runners.apptainer import ApptainerRunner
 from generators.bundle import files_of, write_bundle
-from generators.recipe import Recipe
+from generators.recipe.recipe import Recipe
 from kb.errors import BadInput
-from kb.targets import load_target
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
 from kb.values import replace
-from kb.workload import load_workload
 from ontune.cli.plan_table import print_plan
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 PYTORCH = """

@@ -26,14 +26,14 @@ import typer
 from typer.main import get_command
 
 from kb.errors import NoFeasiblePlan
-from kb.fact_keys import fact_keys
-from kb.targets import load_target, target_names
-from kb.workload import load_workload, workload_names
+from kb.records.fact_keys import fact_keys
+from kb.records.targets import load_target, target_names
+from kb.records.workload import load_workload, workload_names
 from ontune.cli import app, main
-from reasoner.menu import SCALE
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
+from reasoner.model.catalogue import SCALE
+from reasoner.model.wishes import make_request
 from reasoner.reasoner import Reasoner
-from reasoner.wishes import make_request
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = [("zen5-virtual", "mnist-cnn"), ("eos-h100", "resnet50"), ("mi300x-8", "transformer")]
@@ -113,7 +113,7 @@ class Asked:
         )
 
     def worth(self) -> int:
-        """What the plan is worth, as a logarithm in the scale of the menu."""
+        """What the plan is worth, as a logarithm in the scale of the catalogue."""
         store = reasoner().store
         with reasoner()._reasoned(
             make_request(load_workload(self.workload, store), load_target(self.target, store), **self.wishes)
@@ -184,10 +184,10 @@ def stated_rightly(way: Mapping[str, Any], tally: Tally) -> None:
 
 def ends() -> Iterator[str]:
     """Options to ask about: the ends of each decision's list, where different reasons are met."""
-    menu = reasoner().menu
-    for decision, options in menu.options.items():
+    catalogue = reasoner().catalogue
+    for decision, options in catalogue.options.items():
         chosen = dict.fromkeys([*options[1 : ASKED // 2 + 1], *options[-(ASKED - ASKED // 2) :]])
-        yield from (f"{menu.name[decision]}={menu.name[option]}" for option in chosen)
+        yield from (f"{catalogue.name[decision]}={catalogue.name[option]}" for option in chosen)
 
 
 def not_met_before(plan: Plan, tally: Tally) -> Iterator[tuple[str, bool]]:
@@ -406,11 +406,11 @@ def test_a_conflict_is_named_where_it_is_why_a_configuration_is_worse() -> None:
     store = reasoner().store
     workload, target = load_workload("mnist-cnn", store), load_target("genoa-node", store)
     answer = reasoner().why_not("max-autotune", workload, target, pins={"framework": "pytorch"})
-    menu = reasoner().menu
+    catalogue = reasoner().catalogue
     named = [reason["text"] for reason in answer["reasons"]]
     if answer["status"] == "beaten":
         assert named[0].endswith("of the chosen one") or any(
-            store.label(iri) in named[0] for iri in menu.conflicts
+            store.label(iri) in named[0] for iri in catalogue.conflicts
         )
 
 
@@ -511,7 +511,7 @@ def test_what_is_measured_with_another_framework_only_is_named() -> None:
 
 
 def test_modak_advises_commands_that_exist(tmp_path: Path) -> None:
-    from generators.modak import read_request
+    from generators.modak.job_request import read_request
 
     file = tmp_path / "request.json"
     file.write_text(json.dumps({"optimisation": {"enable_autotuning": True, "app_type": "ai_training",

@@ -14,8 +14,8 @@ import pytest
 from kb.difference import compare
 from kb.edition import read_edition
 from kb.version import shipped_version
-from reasoner.kept_readings import shipped
-from reasoner.shipped_readings import make
+from reasoner.knowledge.kept_readings import shipped
+from reasoner.knowledge.shipped_readings import make
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def test_the_wheel_holds_the_packages_and_no_others(wheel: Path) -> None:
 
 
 def test_the_wheel_brings_what_its_rules_say(wheel: Path, tmp_path: Path) -> None:
-    content = zipfile.ZipFile(wheel).read("reasoner/readings.json")
+    content = zipfile.ZipFile(wheel).read("reasoner/knowledge/readings.json")
     assert content == make()
     (tmp_path / "readings.json").write_bytes(content)
     assert len(shipped(tmp_path / "readings.json")) > 150
@@ -114,5 +114,5 @@ def test_it_brings_the_installers_and_they_know_where_to(installed: Path, tmp_pa
         path.stem.removeprefix("install-") for path in (ROOT / "tools").glob("install-*.sh")
     }
     python = installed.with_name("python")
-    told = run(python, "-c", "from kb.paths import tools_home; print(tools_home())", home=tmp_path)
+    told = run(python, "-c", "from kb.store.paths import tools_home; print(tools_home())", home=tmp_path)
     assert Path(told.strip()) == tmp_path / ".local" / "share" / "ontune" / "tools"

@@ -15,13 +15,13 @@ import plans
 import pytest
 
 from generators.bundle import write_bundle
-from generators.job import left_open
+from generators.writers.job import left_open
 from kb.errors import BadInput
-from kb.targets import load_target
-from kb.terms import on
-from kb.workload import load_workload
+from kb.records.targets import load_target
+from kb.records.workload import load_workload
+from kb.store.terms import on
 from ontune.cli.plan_words import by_whom
-from reasoner.plan import Plan
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 SETTINGS = "SELECT ?option ?name ?value WHERE { ?option on:appliedBy ?how . ?how a on:CodeSetting ; on:name ?name ; on:value ?value }"

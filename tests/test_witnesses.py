@@ -1,8 +1,8 @@
-"""What `check` finds by witness: contradictory, dead and uncovered knowledge, decisions that interact too
+"""What `check` finds by scenario: contradictory, dead and uncovered knowledge, decisions that interact too
 widely, and cases that do not hold.
 
 Nothing of it is in what is shipped; a planted example of each is found, with both sides, the file and the
-witness.
+scenario.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def wide() -> str:
     return text
 
 
-# What is planted, each on witnesses of its own, and the parts of what is found: the kind, both sides, the
-# witness.
+# What is planted, each on scenarios of its own, and the parts of what is found: the kind, both sides, the
+# scenario.
 PLANTED = {
     "two rules leave nothing": (
         rule("no-malloc", "on:excludes kb:malloc", "?target on:operatingSystem 'sles 15' ; on:accelerators 0")
@@ -139,23 +139,23 @@ PLANTED = {
             "on:excludes ?option",
             "?target on:operatingSystem 'mars' . ?option on:optionOf kb:allocator",
         ),
-        ["dead: rule rule:on-mars fires on no witness"],
+        ["dead: rule rule:on-mars fires on no scenario"],
     ),
     "an effect that never applies": (
         effect("never", "sit:Recurrent , sit:LargerThanDevice", 1.1, 1.2),
-        ["dead: eff:never has no influence on any witness, for its situations hold for no witness"],
+        ["dead: eff:never has no influence on any scenario, for its situations hold for no scenario"],
     ),
     "an effect of what is excluded": (
         effect("of-ended", "sit:Recurrent", 1.1, 1.2).replace("kb:jemalloc", "kb:ngraph"),
         [
-            "dead: eff:of-ended has no influence on any witness, for wherever its situations hold, an option that it is about is excluded"
+            "dead: eff:of-ended has no influence on any scenario, for wherever its situations hold, an option that it is about is excluded"
         ],
     ),
     "an effect that another hides": (
         effect("wide", "sit:Recurrent", 1.1, 1.5).replace("kb:jemalloc", "kb:mimalloc")
         + effect("narrow", "sit:Recurrent", 1.2, 1.3).replace("kb:jemalloc", "kb:mimalloc"),
         [
-            "dead: eff:wide has no influence on any witness, for wherever it applies, another statement about the same options is read instead"
+            "dead: eff:wide has no influence on any scenario, for wherever it applies, another statement about the same options is read instead"
         ],
     ),
     "a target that nothing bears on": (
@@ -168,11 +168,11 @@ PLANTED = {
     ),
     "a rule that silences what is shipped": (
         rule("no-mask-bits", "on:excludes kb:dropout-mask-bits", "?target on:isaLevel ?any"),
-        ["rule:no-mask-bits leaves what is shipped without influence on any witness: eff:dropout-mask-bits"],
+        ["rule:no-mask-bits leaves what is shipped without influence on any scenario: eff:dropout-mask-bits"],
     ),
     "a decision that nothing tells apart": (
         DECISION,
-        ["uncovered: nothing tells the options of the decision planted apart on any witness"],
+        ["uncovered: nothing tells the options of the decision planted apart on any scenario"],
     ),
 }
 
@@ -190,7 +190,7 @@ def errors(report: CheckReport) -> list[str]:
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> CheckReport:
     """One check over all faults, each in a file of its own."""
-    folder = tmp_path_factory.mktemp("witnesses")
+    folder = tmp_path_factory.mktemp("scenarios")
     for name, (turtle, _) in PLANTED.items():
         plant(folder, turtle, name)
     return check([folder])
@@ -200,14 +200,14 @@ def test_what_is_shipped_is_neither_contradictory_nor_dead_nor_uncovered() -> No
     report = check([])
     assert errors(report) == []
     assert report.table is not None
-    assert report.table.witnesses >= 20 * 6
+    assert report.table.scenarios >= 20 * 6
     assert report.table.width > 0
     assert 0 < report.table.rows < 1_000_000
     assert len(report.table.decisions) > 1
 
 
 @pytest.mark.parametrize("fault", PLANTED)
-def test_a_planted_fault_is_found_with_its_sides_file_and_witness(fault: str, planted: CheckReport) -> None:
+def test_a_planted_fault_is_found_with_its_sides_file_and_scenario(fault: str, planted: CheckReport) -> None:
     found = [
         finding for finding in planted.findings if all(part in finding.text for part in PLANTED[fault][1])
     ]
@@ -216,7 +216,7 @@ def test_a_planted_fault_is_found_with_its_sides_file_and_witness(fault: str, pl
     assert Path(found[0].file).stem == fault or "too widely" in fault
 
 
-def test_cases_of_an_addition_make_witnesses_and_are_held(
+def test_cases_of_an_addition_make_scenarios_and_are_held(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = (

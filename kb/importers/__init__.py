@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from kb import files
 from kb.errors import BadInput, OntuneError
 from kb.importers.report import ImportReport
+from kb.store import files
 
 __all__ = ["IMPORTERS", "ImportReport", "import_source"]
 

@@ -12,10 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from kb import files, paths, user_files
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, literal, statement
 from kb.probe.cpu import archspec_data, part_number
+from kb.store import files, paths, user_files
 
 SHIPPED = "microarchitectures.ttl"
 _NEEDED = {"from", "vendor", "features"}

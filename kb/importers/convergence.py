@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kb import files
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
-from kb.workload import load_workload
+from kb.records.workload import load_workload
+from kb.store import files
 
 LEAST_PAIRS = 5
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kb.errors import BadInput
-from kb.rows import Row
+from kb.observations.rows import Row
 
 Rule = Mapping[str, Any]
 

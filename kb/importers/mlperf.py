@@ -15,12 +15,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from kb import files, user_files
 from kb.counts import positive
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
-from kb.normalise import normalised
-from kb.shapes import violations
+from kb.records.shapes import violations
+from kb.store import files, user_files
+from kb.store.normalise import normalised
 
 _SOURCES = (
     "https://github.com/mlcommons/training_results_v4.1",

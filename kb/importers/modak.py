@@ -10,13 +10,13 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from kb import files, user_files
 from kb.counts import positive
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
-from kb.normalise import normalised
-from kb.shapes import Violation, violations
-from kb.terms import PREFIXES
+from kb.records.shapes import Violation, violations
+from kb.store import files, user_files
+from kb.store.normalise import normalised
+from kb.store.terms import PREFIXES
 
 _SOURCE = "https://github.com/SODALITE-EU/application-optimisation"
 _IMAGES, _SITES = "knowledge/containers_29.json", "knowledge/infrastructures_2020.csv"

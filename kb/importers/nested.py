@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kb import files, user_files
 from kb.errors import BadInput
 from kb.importers.declared import column_or_left_out, rule_for, rules_for, told, told_of_all
-from kb.rows import Row
+from kb.observations.rows import Row
+from kb.store import files, user_files
 
 _NUMBER = re.compile(r"~?(\d[\d, ]*(?:\.\d+)?)\s*([kKM]?)(?:\s*[a-z]+/s)?")
 _FACTORS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
-from kb.terms import PREFIXES
+from kb.store.terms import PREFIXES
 
 
 @dataclass(frozen=True)

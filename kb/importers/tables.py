@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kb import files, user_files
 from kb.errors import BadInput
 from kb.importers import nested
 from kb.importers.declared import column_or_left_out, rule_for, told, told_of_all
-from kb.rows import About, Row, form, metadata_of, packed
+from kb.observations.rows import About, Row, form, metadata_of, packed
+from kb.store import files, user_files
 
 _SETS = Path(__file__).with_name("sets")
 _NUMBERS = ("image_size", "batch", "sequence", "devices")

@@ -12,13 +12,13 @@ from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 
-from kb import files, user_files
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
-from kb.normalise import normalised
-from kb.sources import shipped_sources
-from kb.store import KnowledgeStore
-from kb.terms import local_name, on, version_key
+from kb.store import files, user_files
+from kb.store.normalise import normalised
+from kb.store.sources import shipped_sources
+from kb.store.store import KnowledgeStore
+from kb.store.terms import local_name, on, version_key
 
 _LARGEST_METADATA = 1_000_000
 _FRAMEWORKS = """SELECT DISTINCT ?name ?framework ?label WHERE {

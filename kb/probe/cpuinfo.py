@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import deque
 
-from kb import files
 from kb.counts import whole
 from kb.errors import BadInput
 from kb.probe import recognised
 from kb.probe.cpu import Processor
+from kb.store import files
 
 _KEYS = {"processor", "flags", "features", "cpu implementer", "isa", "cpu", "vendor_id", "model name"}
 

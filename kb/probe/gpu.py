@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kb import files
 from kb.counts import whole
 from kb.errors import BadInput
-from kb.recognition import architecture_told
+from kb.records.recognition import architecture_told
+from kb.store import files
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

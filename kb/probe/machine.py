@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb import paths, user_files
 from kb.counts import positive
 from kb.errors import BadInput
-from kb.fact_keys import fact_keys
 from kb.probe import (
     collect,
     cores,
@@ -29,9 +27,11 @@ from kb.probe import (
     storage,
     wheels,
 )
+from kb.records.fact_keys import fact_keys
+from kb.store import paths, user_files
 
 if TYPE_CHECKING:
-    from kb.target import Target
+    from kb.records.target import Target
 
 _SCHEDULER_PROGRAMS = ("sinfo", "pbsnodes")
 
@@ -70,8 +70,8 @@ def probe(
         BadInput: a dump is not what it should be, or an override has an unknown key or a wrong type.
         RunFailed: the command of `via` fails.
     """
-    from kb.fact_shapes import check_target
-    from kb.target import Target
+    from kb.records.fact_shapes import check_target
+    from kb.records.target import Target
 
     keys = fact_keys("hardware")
     dumps = [dump for dump in (cpuinfo, lscpu, nvidia_smi, rocm_smi, sinfo) if dump]

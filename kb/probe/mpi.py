@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 
-from kb.normalise import normalised
+from kb.store.normalise import normalised
 
 
 def implementation(version: str | None, environment: Mapping[str, str]) -> str | None:

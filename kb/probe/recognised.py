@@ -10,9 +10,9 @@ from typing import Any
 
 import pyoxigraph as ox
 
-from kb import paths
-from kb.named import values_of
-from kb.terms import PREFIXES, RDF_TYPE, on
+from kb.records.resources import values_of
+from kb.store import paths
+from kb.store.terms import PREFIXES, RDF_TYPE, on
 
 
 @functools.cache

@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from kb import files
 from kb.errors import BadInput, RunFailed
+from kb.store import files
 
 _TIMEOUT = 600.0
 _LEAST = {"environment", "cpuinfo", "machine", "programs"}  # by which an answer is known to be the probe's

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kb.errors import BadInput, RunFailed
-from kb.scratch import scratch
+from kb.store.scratch import scratch
 from ontune.cli.elsewhere import accept_option, agree_to_build, agree_to_bundle
 from ontune.cli.output import choice, emit, emit_rows
 from ontune.cli.runner import runner_named, runner_option
 
 if TYPE_CHECKING:
-    from bench.measure import Series
+    from bench.measure.rounds import Series
     from generators.bundle import Bundle
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -49,8 +49,8 @@ def bench(
     ] = "table",
 ) -> None:
     """Measure a bundle and a baseline in interleaved rounds, and record every run as an observation."""
-    from bench.measure import Variant, measure
-    from bench.observation import record
+    from bench.measure.observation import record
+    from bench.measure.rounds import Variant, measure
     from bench.progress import doing
     from generators.bundle import Bundle
 

@@ -10,7 +10,7 @@ import typer
 from ontune.cli.output import choice, emit_json, say
 
 if TYPE_CHECKING:
-    from reasoner.plan import Plan
+    from reasoner.answers.plan import Plan
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

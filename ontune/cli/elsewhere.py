@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from kb.errors import BadInput
-from kb.local_files import LocalFile, named_by, of, remember, unnamed
+from kb.store.local_files import LocalFile, named_by, of, remember, unnamed
 from ontune.cli.output import say
 
 if TYPE_CHECKING:
     from generators.bundle import Bundle
-    from reasoner.plan import Plan
+    from reasoner.answers.plan import Plan
 
 _FLAG = "--accept-files"
 

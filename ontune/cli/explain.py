@@ -29,14 +29,14 @@ def explain(
     ] = "table",
 ) -> None:
     """Prove a line of a plan: from the option to rules and effects, to facts, to sources and observations."""
-    from generators.lines import explain as proof_of
+    from generators.provenance.lines import explain as proof_of
 
     reasoner = request.reasoner()
     asked = request.question(reasoner)
     plan = None if request.adds_to_plan else request.given_plan()
     proof = proof_of(reasoner, subject, asked, plan=plan)
     if format in ("turtle", "dot"):
-        from reasoner.proof_formats import to_dot, to_turtle
+        from reasoner.answers.proof_formats import to_dot, to_turtle
 
         print(to_turtle(proof) if format == "turtle" else to_dot(proof), end="")
     else:

@@ -24,12 +24,12 @@ def fetch(
     ] = "table",
 ) -> None:
     """Collect everything that a bundle's lock names, by hash, so that `ontune build` needs no network."""
-    from bench import apptainer, supplies
+    from bench.images import apptainer, inputs
     from generators.bundle import Bundle
 
     bundle = Bundle.read(folder)
     agree_to_build(bundle, accept_files)
-    fetched = supplies.fetch(bundle, apptainer.required())
+    fetched = inputs.fetch(bundle, apptainer.required())
     files = {
         str(path.relative_to(folder)): path.stat().st_size
         for path in sorted(fetched.rglob("*"))

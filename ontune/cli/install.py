@@ -12,7 +12,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 def _names() -> list[str]:
-    from bench.scripts import installers
+    from bench.images.scripts import installers
 
     return list(installers())
 
@@ -28,7 +28,7 @@ def install(
     format: Annotated[str, choice("--format", "table", "json", help="How to print what there is.")] = "table",
 ) -> None:
     """Install a program that Ontune uses, such as apptainer: the system's package, or into a folder of Ontune's own. One that works is left alone."""
-    from bench import scripts
+    from bench.images import scripts
 
     if name is not None:
         scripts.install(name)

@@ -13,13 +13,13 @@ import typer
 
 from kb import __version__
 from kb.errors import BadInput
-from kb.scratch import scratch
+from kb.store.scratch import scratch
 from ontune.cli.output import FINDINGS, choice, emit, emit_json, emit_rows, say, say_state_of, write_whole
 
 if TYPE_CHECKING:
-    from kb.learning import Case, Question
-    from kb.rows import Table
-    from kb.store import KnowledgeStore
+    from kb.observations.learning import Case, Question
+    from kb.observations.rows import Table
+    from kb.store.store import KnowledgeStore
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=False)
 
@@ -34,7 +34,7 @@ def stats(
     format: Annotated[str, choice("--format", "table", "json", help="How to print the counts.")] = "table",
 ) -> None:
     """Count what the knowledge base holds; each count is a named query."""
-    from kb.query_library import counts
+    from kb.store.query_library import counts
 
     document = counts(_store())
     emit(document, format, lambda: emit_rows(document.items(), ("what", "number")))
@@ -45,7 +45,7 @@ def compile_(
     format: Annotated[str, choice("--format", "table", "json", help="How to print the result.")] = "table",
 ) -> None:
     """Compile ontology, facts, rules and additions into a snapshot in the cache; every command does so at first use."""
-    from reasoner.compile import compile_snapshot
+    from reasoner.knowledge.compile import compile_snapshot
 
     snapshot = compile_snapshot()
     say_state_of(snapshot)
@@ -69,8 +69,8 @@ def add(
     force: Annotated[bool, typer.Option("--force", help="Replace additions of the same name.")] = False,
 ) -> None:
     """Check Turtle files and named queries and add them to your own part of the knowledge base; shipped knowledge stays as it is."""
-    from kb.query_library import check_query
-    from kb.user_files import read_text
+    from kb.store.query_library import check_query
+    from kb.store.user_files import read_text
 
     for path in files:
         if path.suffix not in (".ttl", ".rq", ".tsv"):
@@ -92,8 +92,8 @@ def list_(
     ] = "table",
 ) -> None:
     """List what you have added, with whether it is in force, and where it lies."""
-    from kb.own_additions import own_additions
-    from reasoner.compile import compile_snapshot
+    from kb.store.own_additions import own_additions
+    from reasoner.knowledge.compile import compile_snapshot
 
     refused = {source.path: text for source, text in compile_snapshot().refused.items()}
     document = [
@@ -110,7 +110,7 @@ def list_(
 
 
 def _own_names() -> list[str]:
-    from kb.own_additions import own_additions
+    from kb.store.own_additions import own_additions
 
     return [one.name for one in own_additions() if one.name]
 
@@ -123,8 +123,8 @@ def remove(
     ],
 ) -> None:
     """Remove additions of yours; what is shipped is as it was before them."""
-    from kb.own_additions import removed
-    from reasoner.compile import compile_snapshot
+    from kb.store.own_additions import removed
+    from reasoner.knowledge.compile import compile_snapshot
 
     for file in removed(names):
         say(f"removed: {file}")
@@ -181,7 +181,7 @@ def import_(
 
 def _import_rows(source: str, files: list[Path], output: Path | None, force: bool) -> None:
     from kb.importers.tables import import_rows
-    from kb.paths import data_home
+    from kb.store.paths import data_home
 
     report = import_rows(source, files)
     for finding in report.findings:
@@ -199,7 +199,7 @@ def _import_rows(source: str, files: list[Path], output: Path | None, force: boo
 
 
 def _questions() -> list[str]:
-    from kb.learning import questions
+    from kb.observations.learning import questions
 
     return questions()
 
@@ -225,7 +225,7 @@ def learn(
     force: Annotated[bool, typer.Option("--force", help="Replace what was learnt before.")] = False,
 ) -> None:
     """Learn effects from rows of measurements: situations and ratios as Turtle that you can read, correct and overrule."""
-    from kb import learning
+    from kb.observations import learning
 
     texts = {}
     for name in names or learning.questions():
@@ -250,7 +250,7 @@ def learn(
 
 def _of_networks(asked: Question, known: list[Case], networks: list[str]) -> str:
     """What networks do, carried over from where they were measured."""
-    from kb import learning
+    from kb.observations import learning
 
     there = learning.cases(learning.question_elsewhere(asked))
     names = {case.network for case in there}
@@ -274,7 +274,7 @@ def _of_networks(asked: Question, known: list[Case], networks: list[str]) -> str
 
 
 def _tables() -> list[str]:
-    from kb.rows import tables
+    from kb.observations.rows import tables
 
     return list(tables())
 
@@ -292,7 +292,7 @@ def rows(
     ] = "table",
 ) -> None:
     """List the tables of measurements, or print the rows of one: as they are kept, or as RDF by the rules of CSV on the Web."""
-    from kb.rows import find, tables
+    from kb.observations.rows import find, tables
 
     if name is None:
         _print_tables(list(tables().values()), format)
@@ -336,8 +336,8 @@ def _print_tables(found: list[Table], format: str) -> None:
 def _print_turtle(found: Table) -> None:
     import pyoxigraph as ox
 
-    from kb.rows import triples
-    from kb.terms import PREFIXES
+    from kb.observations.rows import triples
+    from kb.store.terms import PREFIXES
 
     print(
         (ox.serialize(triples(found), format=ox.RdfFormat.TURTLE, prefixes=PREFIXES) or b"").decode(), end=""
@@ -363,7 +363,7 @@ def export(
         return
     import pyoxigraph as ox
 
-    from kb.terms import PREFIXES
+    from kb.store.terms import PREFIXES
 
     store = _store().store
     if format == "turtle":
@@ -380,10 +380,10 @@ def export(
 
 
 def _export_html(folder: Path | None) -> None:
-    from kb.query_library import named_queries
-    from kb.sources import added_sources, shipped_sources
+    from kb.store.query_library import named_queries
+    from kb.store.sources import added_sources, shipped_sources
     from ontune.html import write_site
-    from reasoner.compile import compile_snapshot
+    from reasoner.knowledge.compile import compile_snapshot
 
     if folder is None:
         raise BadInput("--output", "HTML is many files", expected="-o FOLDER")
@@ -422,7 +422,7 @@ def diff(
 
 
 def _store() -> KnowledgeStore:
-    from reasoner.compile import full_store
+    from reasoner.knowledge.compile import full_store
 
     snapshot, store = full_store()
     say_state_of(snapshot)
@@ -435,9 +435,9 @@ def _add(texts: Mapping[str, str], force: bool) -> None:
     Raises:
         BadInput: a name is taken, or a file is no Turtle, breaks a shape or contradicts what is known.
     """
-    from kb.paths import data_home
-    from kb.sources import shipped_sources, sources_once_added
-    from reasoner.compile import snapshot_of
+    from kb.store.paths import data_home
+    from kb.store.sources import shipped_sources, sources_once_added
+    from reasoner.knowledge.compile import snapshot_of
 
     home = data_home() / "kb"
     for name in texts:

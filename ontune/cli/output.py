@@ -12,14 +12,14 @@ import typer
 
 from kb.clean import clean
 from kb.errors import BadInput
-from kb.names import one_of
-from kb.scratch import scratch
+from kb.records.names import one_of
+from kb.store.scratch import scratch
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from kb.snapshot import Snapshot
+    from kb.store.snapshot import Snapshot
 
 FINDINGS = 5
 """The exit code of a command that was asked to find something, and did."""
@@ -83,7 +83,7 @@ def say(message: str) -> None:
 
 def say_state_of(snapshot: Snapshot) -> None:
     """Tell on stderr which additions to the knowledge base do not count, and why; and where the compiled knowledge cannot be kept."""
-    from kb.paths import missing_additions
+    from kb.store.paths import missing_additions
 
     missing = (
         f"{folder}: ONTUNE_KB_PATH names it, and there is no such folder" for folder in missing_additions()

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kb.errors import NoFeasiblePlan
-from kb.local_files import remember
+from kb.store.local_files import remember
 from kb.values import replace
 from ontune.cli.output import choice, emit
 from ontune.cli.request import RequestArguments, takes_request
 
 if TYPE_CHECKING:
-    from kb.request import Request
-    from reasoner.plan import Plan
+    from kb.records.request import Request
+    from reasoner.answers.plan import Plan
     from reasoner.reasoner import Reasoner
 
 _LEFT_ALONE = "exact"

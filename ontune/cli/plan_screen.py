@@ -24,7 +24,7 @@ from ontune.cli.plan_words import (
 )
 
 if TYPE_CHECKING:
-    from reasoner.plan import DecisionTaken, Plan
+    from reasoner.answers.plan import DecisionTaken, Plan
 
 LINES = 40
 _BESIDE = 50  # columns that a reason must have to stand beside its option, and not below it

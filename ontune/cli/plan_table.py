@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from reasoner.plan import DecisionTaken, Plan, Reason
+    from reasoner.answers.plan import DecisionTaken, Plan, Reason
 
 _REASONS_SHOWN = 2
 _REJECTED_SHOWN = 3

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kb.program_files import mentions
+from kb.store.program_files import mentions
 from ontune.cli.source_names import short_name
 
 if TYPE_CHECKING:
-    from reasoner.plan import DecisionTaken, Plan, Reason
+    from reasoner.answers.plan import DecisionTaken, Plan, Reason
 
 MOST_TELLING = ("request", "effect", "rule", "observation", "site", "fact", "default")
 

@@ -13,7 +13,7 @@ from ontune.cli.output import choice, emit_json, emit_rows, say, write_whole
 from ontune.cli.request import pairs
 
 if TYPE_CHECKING:
-    from kb.target import Target
+    from kb.records.target import Target
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

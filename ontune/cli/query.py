@@ -13,14 +13,14 @@ import typer
 
 from kb.clean import cell
 from kb.errors import BadInput, nearest
-from kb.query_library import named_queries, named_query, read_query, syntax_error
-from kb.sparql_text import bare, refuse_nesting
+from kb.store.query_library import named_queries, named_query, read_query, syntax_error
+from kb.store.sparql_text import bare, refuse_nesting
 from ontune.cli.output import choice, emit_json, emit_rows, say
 from ontune.cli.request import pairs
 
 if TYPE_CHECKING:
-    from kb.query_library import NamedQuery
-    from kb.store import KnowledgeStore
+    from kb.store.query_library import NamedQuery
+    from kb.store.store import KnowledgeStore
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -96,11 +96,11 @@ def _full_store(tables: Iterable[str] = ()) -> KnowledgeStore:
     """Everything that is known, and the rows of some tables beside it."""
     import pyoxigraph as ox
 
-    from reasoner.compile import full_store
+    from reasoner.knowledge.compile import full_store
 
     store = full_store()[1]
     for name in tables:
-        from kb.rows import find, triples
+        from kb.observations.rows import find, triples
 
         graph = ox.NamedNode(f"urn:ontune:rows:{name}")
         store.add(
@@ -112,8 +112,8 @@ def _full_store(tables: Iterable[str] = ()) -> KnowledgeStore:
 def _print_local(store: KnowledgeStore, text: str, where: str, format: str) -> None:
     import pyoxigraph as ox
 
-    from kb.sparql_text import with_whole_names
-    from kb.terms import PREFIXES
+    from kb.store.sparql_text import with_whole_names
+    from kb.store.terms import PREFIXES
 
     refuse_nesting(text, where)
     _say_what_is_unknown(store, text)
@@ -139,8 +139,8 @@ def _print_local(store: KnowledgeStore, text: str, where: str, format: str) -> N
 
 
 def _print_remote(endpoint: str, text: str, format: str) -> None:
-    from kb.files import turtle_of
-    from kb.remote import construct_remote, select_remote
+    from kb.store.files import turtle_of
+    from kb.store.remote import construct_remote, select_remote
 
     form = _FORM.search(bare(text))
     if form is not None and form[0].upper() in ("CONSTRUCT", "DESCRIBE"):
@@ -154,7 +154,7 @@ def _say_what_is_unknown(store: KnowledgeStore, text: str) -> None:
     """A note on stderr for every name of Ontune's vocabularies that no triple has: a misspelt one gives an empty answer and no error."""
     import pyoxigraph as ox
 
-    from kb.terms import ON, PREFIXES, prefixed
+    from kb.store.terms import ON, PREFIXES, prefixed
 
     own = {
         prefix: namespace
@@ -184,7 +184,7 @@ def _print_triples(triples: Iterable[Any], format: str) -> None:
     """What CONSTRUCT and DESCRIBE give: Turtle with the prefixes that it uses, or JSON-LD."""
     import pyoxigraph as ox
 
-    from kb.terms import PREFIXES
+    from kb.store.terms import PREFIXES
 
     if format == "csv":
         raise BadInput(
@@ -225,7 +225,7 @@ def _print_document(document: dict[str, Any], format: str) -> None:
 
 def _short(value: dict[str, str] | None) -> str:
     """A term as people write it: IRIs with their prefix, literals as their text."""
-    from kb.terms import PREFIXES
+    from kb.store.terms import PREFIXES
 
     if value is None:
         return ""

@@ -20,10 +20,10 @@ from ontune.cli.request import RequestArguments, pairs, takes_request
 
 if TYPE_CHECKING:
     from generators.bundle import Bundle
-    from generators.lock import Lock
-    from generators.modak import ModakRequest
-    from kb.target import Target
-    from reasoner.plan import Plan
+    from generators.modak.job_request import ModakRequest
+    from generators.provenance.lock import Lock
+    from kb.records.target import Target
+    from reasoner.answers.plan import Plan
     from reasoner.reasoner import Reasoner
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -76,7 +76,7 @@ def recipe(
     if output is None:
         raise BadInput("--output", "nothing is said of where the bundle goes", expected="-o DIR")
     from generators.bundle import write_bundle
-    from generators.job import left_open
+    from generators.writers.job import left_open
 
     jobs = _words(job)
     asked = {
@@ -109,7 +109,7 @@ def recipe(
 
 def _show_wishes(format: str) -> None:
     """Print what `--ask` takes."""
-    from generators.job import wishes_known
+    from generators.writers.job import wishes_known
 
     known = wishes_known()
     document = {
@@ -125,7 +125,7 @@ def _show_wishes(format: str) -> None:
 def _left_to_others(bundle: Bundle, formats: Sequence[str]) -> Iterator[str]:
     """What an output of the bundle does not apply, and what the user's own script has to call for."""
     from generators.bundle import FORMATS
-    from generators.limits import unapplied
+    from generators.recipe.limits import unapplied
 
     recipe = bundle.recipe
     for output, file in {**{name: FORMATS[name] for name in formats}, "install": "install.sh"}.items():
@@ -143,16 +143,16 @@ def _left_to_others(bundle: Bundle, formats: Sequence[str]) -> Iterator[str]:
 
 def _told_of_site(plan: Plan) -> AbstractContextManager[None]:
     """What resolves packages asks the indexes of the plan's site."""
-    from bench.site_settings import told
-    from kb.site import complete_site
+    from bench.images.site_settings import told
+    from kb.records.site import complete_site
 
     return told(complete_site(plan.site, "plan: site").builder_variables() if plan.site else {})
 
 
 def _lock(plan: Plan, folder: Path, anew: bool) -> Lock:
     """The lock for a plan: the one that lies in the folder where it fits and is not wanted anew."""
-    from bench.locking import lock_for
-    from generators.lock import Lock
+    from bench.images.locking import lock_for
+    from generators.provenance.lock import Lock
 
     with _told_of_site(plan):
         return lock_for(plan, None if anew else Lock.read(folder), say)
@@ -160,7 +160,7 @@ def _lock(plan: Plan, folder: Path, anew: bool) -> Lock:
 
 def _value(text: str) -> Any:
     """A number, a truth value or a list where the text is one in JSON, else the text."""
-    from kb.files import json_of
+    from kb.store.files import json_of
 
     try:
         return json_of(text, "--ask")
@@ -170,9 +170,9 @@ def _value(text: str) -> Any:
 
 def _plan_for_modak(request: RequestArguments, file: Path) -> tuple[Plan, str, dict[str, Any]]:
     """The plan for a request to MODAK, the scheduler that it is for, and what it asks of that."""
-    from generators.modak import read_request
-    from generators.modak_parallel import plan_of
-    from kb.workload import load_workload
+    from generators.modak.job_request import read_request
+    from generators.modak.parallel_program import plan_of
+    from kb.records.workload import load_workload
 
     if request.plan is not None:
         raise BadInput("--plan", "cannot be combined with --from-modak", expected="one of them")
@@ -237,9 +237,9 @@ def _at_its_place(
     Raises:
         BadInput: the name is that of no target and of no site.
     """
-    from kb.site import site_names
-    from kb.target import complete_target
-    from kb.targets import target_names
+    from kb.records.site import site_names
+    from kb.records.target import complete_target
+    from kb.records.targets import target_names
 
     name = wanted.target
     if name and request.site is None and name in site_names(reasoner.store):
@@ -273,7 +273,7 @@ def lint_recipe(
     ] = "table",
 ) -> None:
     """Check a recipe against its grammar and the rules of the knowledge base. Nothing in it is run. Exit code 5 where something is an error."""
-    from generators.lint import lint
+    from generators.read.lint import lint
 
     smells = lint(file)
     document = {"file": str(file), "smells": [asdict(smell) for smell in smells]}

@@ -12,32 +12,32 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from kb.errors import BadInput
-from kb.request_fields import FIELDS, MOST
+from kb.records.request_fields import FIELDS, MOST
 from ontune.cli.output import say, say_state_of
 
 if TYPE_CHECKING:
-    from kb.local_files import LocalFile
-    from kb.request import Request
-    from kb.target import Target
-    from reasoner.plan import Plan
+    from kb.records.request import Request
+    from kb.records.target import Target
+    from kb.store.local_files import LocalFile
+    from reasoner.answers.plan import Plan
     from reasoner.reasoner import Reasoner
 
 
 def _workloads() -> Iterator[str]:
-    from kb.workload import workload_names
+    from kb.records.workload import workload_names
 
     yield from workload_names()
 
 
 def _targets() -> Iterator[str]:
-    from kb.target import LOCAL
-    from kb.targets import target_names
+    from kb.records.target import LOCAL
+    from kb.records.targets import target_names
 
     yield from (LOCAL, *target_names())
 
 
 def _sites() -> Iterator[str]:
-    from kb.site import site_names
+    from kb.records.site import site_names
 
     yield from site_names()
 
@@ -103,7 +103,7 @@ class RequestArguments:
             if reasoner.snapshot is not None:
                 say_state_of(reasoner.snapshot)
             return reasoner
-        from kb.remote import read_remote
+        from kb.store.remote import read_remote
 
         return Reasoner(store=read_remote(self.endpoint))
 
@@ -113,7 +113,7 @@ class RequestArguments:
         Raises:
             BadInput: a file or a name is unknown or malformed.
         """
-        from kb.workload import load_workload
+        from kb.records.workload import load_workload
 
         workload = (
             load_workload(self.workload, reasoner.store, "--workload") if self.workload is not None else None
@@ -154,7 +154,7 @@ class RequestArguments:
 
     def named_files(self, plan: Plan) -> list[LocalFile]:
         """The files of this machine that the plan takes because of what is typed: all, but for what the plan of `--plan` names."""
-        from kb.local_files import named_by, of
+        from kb.store.local_files import named_by, of
 
         if self.plan is None:
             return of(plan.workload, plan.site)
@@ -167,7 +167,7 @@ class RequestArguments:
         Raises:
             BadInput: the site is unknown or malformed, or there is no plan to leave something out of.
         """
-        from kb.site import load_site
+        from kb.records.site import load_site
 
         if self.drop and self.plan is None:
             raise BadInput("--drop", "there is no plan to leave it out of", expected="--plan FILE beside it")
@@ -193,8 +193,8 @@ class RequestArguments:
         Raises:
             BadInput: it is unknown or malformed.
         """
-        from kb.target import LOCAL
-        from kb.targets import load_target
+        from kb.records.target import LOCAL
+        from kb.records.targets import load_target
 
         target = (
             load_target(self.target or LOCAL, reasoner.store, "--target")
@@ -206,12 +206,12 @@ class RequestArguments:
 
 def _with_site(site: str) -> Reasoner:
     """The reasoner over the knowledge base and what else a site's file in Turtle brings: its images, modules, rules."""
-    from kb import paths, user_files
+    from kb.store import paths, user_files
     from reasoner.reasoner import Reasoner
 
     if not (user_files.looks_like_file(site) and site.endswith(".ttl")):
         return Reasoner()
-    from kb.site import load_site
+    from kb.records.site import load_site
 
     load_site(site)  # says what is wrong with it, before anything is compiled
     reasoner = Reasoner([*paths.additions(), Path(site)])
@@ -228,8 +228,8 @@ def read_plan(path: Path) -> Plan:
     Raises:
         BadInput: the file is missing, malformed or no plan.
     """
-    from kb.user_files import read_object
-    from reasoner.plan import Plan
+    from kb.store.user_files import read_object
+    from reasoner.answers.plan import Plan
 
     return Plan.from_json(read_object(path), str(path))
 

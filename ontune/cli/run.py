@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kb.errors import RunFailed
-from kb.scratch import scratch
+from kb.store.scratch import scratch
 from ontune.cli.elsewhere import accept_option, agree_to_build
 from ontune.cli.output import choice, emit, emit_rows
 from ontune.cli.runner import runner_named, runner_option
 
 if TYPE_CHECKING:
-    from bench.runners import Runner
+    from bench.measure.runners import Runner
     from generators.bundle import Bundle
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)

@@ -10,13 +10,13 @@ from kb.errors import BadInput
 from ontune.cli.output import choice, say
 
 if TYPE_CHECKING:
-    from bench.runners import Runner
+    from bench.measure.runners import Runner
     from generators.bundle import Bundle
 
 
 def runner_option() -> Any:
     """The Typer option `--runner`."""
-    from generators.recipe import RUNTIMES
+    from generators.recipe.recipe import RUNTIMES
 
     told = "auto takes what the plan's image is for where it is there, else a virtual environment."
     return choice("--runner", "auto", *RUNTIMES[:-1], "native", "slurm", help=told)
@@ -33,9 +33,9 @@ def runner_named(name: str, bundle: Bundle, *, must_run: bool = True) -> Runner:
     Raises:
         BadInput: what is asked for is missing, or the bundle's plan is not for it.
     """
-    from bench import apptainer
-    from bench.runners.native import NativeRunner
-    from generators.recipe import RUNTIMES
+    from bench.images import apptainer
+    from bench.measure.runners.native import NativeRunner
+    from generators.recipe.recipe import RUNTIMES
 
     recipe = bundle.recipe
     runtime = recipe.runtime if recipe.in_container else RUNTIMES[-1]
@@ -53,7 +53,7 @@ def runner_named(name: str, bundle: Bundle, *, must_run: bool = True) -> Runner:
         return _slurm(bundle, runtime, must_run)
     if runtime != RUNTIMES[0]:
         return _oci(runtime, name, must_run)
-    from bench.runners.apptainer import ApptainerRunner
+    from bench.measure.runners.apptainer import ApptainerRunner
 
     found = apptainer.required() if name != "auto" and must_run else apptainer.find()
     if found is None and name == "auto":
@@ -64,8 +64,8 @@ def runner_named(name: str, bundle: Bundle, *, must_run: bool = True) -> Runner:
 
 def _oci(runtime: str, name: str, must_run: bool) -> Runner:
     """Docker or Podman."""
-    from bench.runners.native import NativeRunner
-    from bench.runners.oci import OciRunner
+    from bench.measure.runners.native import NativeRunner
+    from bench.measure.runners.oci import OciRunner
 
     if shutil.which(runtime) is None and name == "auto":
         say(f"no {runtime} here, which the plan's image is built and run by: using a virtual environment")
@@ -81,13 +81,13 @@ def _oci(runtime: str, name: str, must_run: bool) -> Runner:
 
 def _slurm(bundle: Bundle, runtime: str, must_run: bool) -> Runner:
     """A job of Slurm; nodes find an image of Apptainer in the bundle, and each node has its own ones of Docker."""
-    from bench import apptainer
-    from bench.runners.slurm import SlurmRunner
-    from generators.job import FILES
-    from generators.recipe import RUNTIMES
+    from bench.images import apptainer
+    from bench.measure.runners.slurm import SlurmRunner
+    from generators.recipe.recipe import RUNTIMES
+    from generators.writers.job import FILES
 
     if runtime not in (RUNTIMES[0], RUNTIMES[-1]):
-        from bench.runners.oci import image_name
+        from bench.measure.runners.oci import image_name
 
         folder = shlex.quote(str(bundle.folder.resolve()))
         build = f"{runtime} build -t {image_name(bundle)} {folder}"

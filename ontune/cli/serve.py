@@ -85,7 +85,7 @@ def _hide(token: str) -> None:
 
 
 def _read_token(file: Path) -> str:
-    from kb.user_files import read_text
+    from kb.store.user_files import read_text
 
     token = read_text(file).strip()
     if not token:

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperOption
 
 from kb.errors import BadInput
-from kb.names import folded
+from kb.records.names import folded
 
 
 def refuse_repetitions(command: Any) -> Any:
@@ -113,8 +113,8 @@ def _led_to(given: str) -> list[tuple[str, str]]:
     """The options that those mean who type another tool's, each with how it is used, as `kb/facts/command_line.ttl` tells."""
     import pyoxigraph as ox
 
-    from kb import paths
-    from kb.terms import PREFIXES
+    from kb.store import paths
+    from kb.store.terms import PREFIXES
 
     store = ox.Store()
     store.load(

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import pyoxigraph as ox
 
-from kb.sources import Source
-from kb.terms import PREFIXES, RDF_TYPE, prefixed
+from kb.store.sources import Source
+from kb.store.terms import PREFIXES, RDF_TYPE, prefixed
 
 Node = ox.NamedNode | ox.BlankNode
 Term = ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pyoxigraph as ox
 from markupsafe import Markup, escape
 
-from kb.terms import FILE, PREFIXES, RDF_TYPE, prefixed
+from kb.store.terms import FILE, PREFIXES, RDF_TYPE, prefixed
 from ontune.html.facts import Node, Stated, Term
 
 _RDF = PREFIXES["rdf"]

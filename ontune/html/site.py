@@ -14,12 +14,12 @@ import jinja2
 import pyoxigraph as ox
 
 from kb.errors import BadInput
-from kb.files import read_bytes
-from kb.paths import shipped
-from kb.query_library import NamedQuery
-from kb.scratch import scratch
-from kb.sources import Source
-from kb.terms import PREFIXES, RDF_TYPE, on, prefixed
+from kb.store.files import read_bytes
+from kb.store.paths import shipped
+from kb.store.query_library import NamedQuery
+from kb.store.scratch import scratch
+from kb.store.sources import Source
+from kb.store.terms import PREFIXES, RDF_TYPE, on, prefixed
 from ontune.html.facts import Chapter, Stated
 from ontune.html.markup import Writer, laid_out
 

@@ -15,9 +15,9 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from kb.errors import BadInput
-from kb.files import json_of
-from kb.query_library import NamedQuery, named_query
-from kb.request_fields import QUESTIONS
+from kb.records.request_fields import QUESTIONS
+from kb.store.files import json_of
+from kb.store.query_library import NamedQuery, named_query
 from ontune.service import openapi
 from ontune.service.engine import Engine
 from ontune.service.failures import NotFound, TooLarge, handlers

@@ -120,6 +120,6 @@ class Engine:
 
 
 def _state_of_sources() -> str:
-    from kb.sources import added_sources, content_hash, shipped_sources
+    from kb.store.sources import added_sources, content_hash, shipped_sources
 
     return content_hash([*shipped_sources(), *added_sources()])

@@ -86,7 +86,7 @@ def _everything() -> dict[bytes, Work]:
 
 
 def _only_queries(snapshot: Path) -> dict[bytes, Work]:
-    from kb.store import KnowledgeStore
+    from kb.store.store import KnowledgeStore
     from ontune.service.query_worker import QueryWorker
 
     store = KnowledgeStore()

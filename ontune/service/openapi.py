@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from kb import __version__
-from kb.fact_keys import fact_keys
-from kb.fact_schema import schema_of
-from kb.files import read_text, yaml_of
-from kb.request_fields import MOST, QUESTIONS, REQUEST, RequestField
+from kb.records.fact_keys import fact_keys
+from kb.records.fact_schema import schema_of
+from kb.records.request_fields import MOST, QUESTIONS, REQUEST, RequestField
+from kb.store.files import read_text, yaml_of
 from ontune.service.failures import MEANING
 from ontune.service.protocol import DIRECT, FORM
 from ontune.service.results import GRAPHS, TABLES, plain

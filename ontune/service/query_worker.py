@@ -14,10 +14,10 @@ from typing import Any
 import pyoxigraph as ox
 
 from kb.errors import BadInput
-from kb.query_library import syntax_error
-from kb.sparql_text import refuse_federation, refuse_nesting, with_whole_names
-from kb.store import KnowledgeStore
-from kb.terms import PREFIXES
+from kb.store.query_library import syntax_error
+from kb.store.sparql_text import refuse_federation, refuse_nesting, with_whole_names
+from kb.store.store import KnowledgeStore
+from kb.store.terms import PREFIXES
 from ontune.service import frames, results
 
 _PIECE = 1 << 16

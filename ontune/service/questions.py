@@ -7,19 +7,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from generators.lines import explain
-from kb import user_files
+from generators.provenance.lines import explain
 from kb.errors import BadInput
-from kb.fact_keys import fact_keys
-from kb.fact_values import walk
-from kb.query_library import counts, named_queries
-from kb.request import Request
-from kb.request_fields import DROP, FIELDS, PLAN, QUESTIONS, REQUEST, TARGET, WISHES, WORKLOAD
-from kb.site import Site, complete_site, load_site, site_names
-from kb.target import Target, as_described, read_target
-from kb.targets import load_target, target_names
-from kb.workload import Workload, complete_workload, load_workload, workload_names
-from reasoner.plan import Plan
+from kb.records.fact_keys import fact_keys
+from kb.records.fact_values import walk
+from kb.records.request import Request
+from kb.records.request_fields import DROP, FIELDS, PLAN, QUESTIONS, REQUEST, TARGET, WISHES, WORKLOAD
+from kb.records.site import Site, complete_site, load_site, site_names
+from kb.records.target import Target, as_described, read_target
+from kb.records.targets import load_target, target_names
+from kb.records.workload import Workload, complete_workload, load_workload, workload_names
+from kb.store import user_files
+from kb.store.query_library import counts, named_queries
+from reasoner.answers.plan import Plan
 from reasoner.reasoner import Reasoner
 
 _NAME_OF_DESCRIBED = "request"
@@ -48,7 +48,7 @@ class Questions:
         """The answer to a question, as JSON.
 
         Args:
-            question: one of `kb.request_fields.QUESTIONS`, or `names` or `stats`.
+            question: one of `kb.records.request_fields.QUESTIONS`, or `names` or `stats`.
             body: the fields of a request, and those of the question; null is as good as absent.
 
         Raises:

@@ -1,7 +1,7 @@
-"""The checks of a knowledge base: profile, rules, shapes, quality queries, competency questions, witnesses
+"""The checks of a knowledge base: profile, rules, shapes, quality queries, competency questions, scenarios
 and, on request, OWL DL.
 
-Contradictory, dead and uncovered are looked for on witnesses once everything else is sound; before that,
+Contradictory, dead and uncovered are looked for on scenarios once everything else is sound; before that,
 planning could not even be tried.
 """
 
@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from kb.errors import BadInput, OntuneError
-from kb.paths import additions
-from kb.sources import added_sources, shipped_sources
-from reasoner.additions import UNFORESEEN
+from kb.store.paths import additions
+from kb.store.sources import added_sources, shipped_sources
 from reasoner.check import (
     cases,
     compiling,
@@ -26,9 +25,10 @@ from reasoner.check import (
     rule_lint,
     strata,
 )
+from reasoner.check.evaluation import Evaluation
 from reasoner.check.finding import CheckReport, Finding, KnowledgeUnderCheck
-from reasoner.check.trial import Trial
-from reasoner.shapes import ENGINES, Engine
+from reasoner.knowledge.shapes import ENGINES, Engine
+from reasoner.overlay.admission import UNFORESEEN
 
 __all__ = ["CheckReport", "Finding", "check"]
 
@@ -84,8 +84,8 @@ def check(folders: Sequence[Path] | None = None, dl: bool = False, engine: Engin
 
 
 def _tried(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
-    """What the witnesses show."""
-    trial = Trial(knowledge)
+    """What the scenarios show."""
+    evaluation = Evaluation(knowledge)
     for look in (
         contradictions.nothing_left,
         contradictions.disjoint_situations,
@@ -93,8 +93,8 @@ def _tried(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
         coverage.dead,
         coverage.uncovered,
     ):
-        yield from look(knowledge, trial)
-    yield from cases.findings(knowledge, trial)
+        yield from look(knowledge, evaluation)
+    yield from cases.findings(knowledge, evaluation)
 
 
 def _run(steps: Sequence[Callable[[], Iterator[Finding]]]) -> list[Finding]:

@@ -8,17 +8,17 @@ import pyoxigraph as ox
 
 from kb.deprecations import renew
 from kb.errors import OntuneError
-from kb.sources import Source
-from kb.store import KnowledgeStore
-from kb.terms import FILE, PREFIXES, local_name
-from reasoner import overrides
+from kb.store.sources import Source
+from kb.store.store import KnowledgeStore
+from kb.store.terms import FILE, PREFIXES, local_name
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
-from reasoner.closure import close
-from reasoner.gate import Gate
-from reasoner.judging import TooDear, judge
-from reasoner.readings import keep_readable
-from reasoner.rules import load_rules, run_rules
-from reasoner.shapes import Engine, unknown_shacl_terms, validate_store
+from reasoner.knowledge import overrides
+from reasoner.knowledge.closure import close
+from reasoner.knowledge.readings import keep_readable
+from reasoner.knowledge.rules import load_rules, run_rules
+from reasoner.knowledge.shapes import Engine, unknown_shacl_terms, validate_store
+from reasoner.overlay.gate import Gate
+from reasoner.overlay.judging import TooDear, judge
 
 _OF_AXIOMS = (PREFIXES["owl"], PREFIXES["rdfs"])
 

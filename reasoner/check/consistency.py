@@ -20,10 +20,10 @@ from typing import Any, Final
 import pyoxigraph as ox
 
 from kb.errors import OntuneError
-from kb.store import KnowledgeStore
-from kb.terms import FILE, PREFIXES, RDF_TYPE, local_name
+from kb.store.store import KnowledgeStore
+from kb.store.terms import FILE, PREFIXES, RDF_TYPE, local_name
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
-from reasoner.closure import close
+from reasoner.knowledge.closure import close
 
 Axiom = tuple[ox.Triple, ...]
 Contradicts = Callable[[Sequence[Axiom]], bool]

@@ -1,4 +1,4 @@
-"""Contradictory by witness: a request on which two sides of the knowledge cannot both be followed.
+"""Contradictory by scenario: a request on which two sides of the knowledge cannot both be followed.
 
 Three things count. *Nothing is left*: what forbids options leaves no configuration at all. *Disjoint
 situations*: rules put the request into two situations that the ontology calls disjoint. *Opposed effects*:
@@ -12,11 +12,11 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from kb.terms import on, prefixed
+from kb.store.terms import on, prefixed
+from reasoner.check.evaluation import Evaluation
 from reasoner.check.finding import Finding, KnowledgeUnderCheck, TableSize
-from reasoner.check.trial import Trial
-from reasoner.ground import Cause, Problem, exclusion_factors, hard_factors
-from reasoner.menu import Effect
+from reasoner.model.catalogue import Effect
+from reasoner.model.ground import Cause, Problem, exclusion_factors, hard_factors
 from reasoner.solve import Factor, TooWide, minimal_conflict, solve
 from reasoner.solve.search import Search
 
@@ -30,33 +30,33 @@ _WIDER = (
 )
 
 
-def nothing_left(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
-    """Witnesses without a feasible configuration; beside that, how wide the decisions interact, and where
+def nothing_left(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iterator[Finding]:
+    """Scenarios without a feasible configuration; beside that, how wide the decisions interact, and where
     that is too wide to be solved.
     """
     stuck: set[tuple[tuple[str, ...], ...]] = set()
-    for problem, names in trial.problems:
+    for problem, names in evaluation.problems:
         if (
             Search(problem.domains, problem.hard).feasible(problem.hard)
-            or (core := _core(trial, problem)) is None
+            or (core := _core(evaluation, problem)) is None
         ):
             continue
         sides = tuple(sorted(ids for factor in core if (ids := _ids(factor))))
         if sides not in stuck:
             stuck.add(sides)
-            yield _of_sides(knowledge, trial, core, names[0])
-    yield from _too_wide(knowledge, trial)
+            yield _of_sides(knowledge, evaluation, core, names[0])
+    yield from _too_wide(knowledge, evaluation)
 
 
-def _too_wide(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
+def _too_wide(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iterator[Finding]:
     width, rows = 0, 0
     widest: tuple[str, ...] = ()
     told: set[tuple[str, ...]] = set()
-    for problem, names in _widest(trial.problems):
+    for problem, names in _widest(evaluation.problems):
         try:
             solution = solve(problem.domains, [*problem.hard, *problem.soft])
         except TooWide as error:
-            decisions = tuple(trial.menu.name[decision] for decision in error.decisions)
+            decisions = tuple(evaluation.catalogue.name[decision] for decision in error.decisions)
             if decisions not in told:
                 told.add(decisions)
                 text = f"too wide: for {names[0]} the decisions {', '.join(decisions)} interact in more than {error.max_rows} combinations"
@@ -66,9 +66,9 @@ def _too_wide(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]
         if solution.largest_table > rows:
             rows, widest = (
                 solution.largest_table,
-                tuple(trial.menu.name[decision] for decision in solution.widest),
+                tuple(evaluation.catalogue.name[decision] for decision in solution.widest),
             )
-    knowledge.table = TableSize(len(trial.witnesses), width, rows, widest)
+    knowledge.table = TableSize(len(evaluation.scenarios), width, rows, widest)
 
 
 def _widest(problems: Sequence[tuple[Problem, list[str]]]) -> list[tuple[Problem, list[str]]]:
@@ -85,30 +85,30 @@ def _options(problem: Problem) -> int:
     return sum(map(len, problem.domains.values()))
 
 
-def disjoint_situations(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
+def disjoint_situations(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iterator[Finding]:
     """Rules that put one request into two situations that are disjoint."""
-    pairs = [(row["one"], row["other"]) for row in trial.store.select(_DISJOINT)]
+    pairs = [(row["one"], row["other"]) for row in evaluation.store.select(_DISJOINT)]
     told: set[tuple[str, str]] = set()
-    for witness in trial.witnesses.values():
+    for scenario in evaluation.scenarios.values():
         for pair in pairs:
-            if pair in told or not witness.derived.situations.issuperset(pair):
+            if pair in told or not scenario.derived.situations.issuperset(pair):
                 continue
             told.add(pair)
-            by = {situation: next(witness.behind(situation), situation) for situation in pair}
+            by = {situation: next(scenario.behind(situation), situation) for situation in pair}
             said = " and ".join(
                 f"{_with_file(knowledge, by[situation])} says {prefixed(situation)}" for situation in pair
             )
             yield _at_the_added(
                 knowledge,
                 list(by.values()),
-                f"contradictory: for {witness.name} {said}, and the two are disjoint",
+                f"contradictory: for {scenario.name} {said}, and the two are disjoint",
             )
 
 
-def opposed_effects(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
+def opposed_effects(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iterator[Finding]:
     """Two effects that say opposite things of one option beside the same others."""
     wider: dict[str, set[str]] = defaultdict(set)
-    for row in trial.store.select(_WIDER):
+    for row in evaluation.store.select(_WIDER):
         wider[row["narrow"]].add(row["wide"])
 
     def situations(effect: Effect) -> frozenset[str]:
@@ -120,7 +120,7 @@ def opposed_effects(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Fi
         return situations(narrow) > situations(wide) and len(narrow.when) > len(wide.when)
 
     alike: dict[tuple[object, ...], list[Effect]] = defaultdict(list)
-    for effect in trial.menu.effects.values():
+    for effect in evaluation.catalogue.effects.values():
         alike[(effect.option, frozenset(effect.given), effect.criterion)].append(effect)
     for effects in alike.values():
         for one, other in itertools.combinations(sorted(effects, key=lambda effect: effect.iri), 2):
@@ -130,31 +130,31 @@ def opposed_effects(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Fi
                 or refines(other, one)
             ):
                 continue
-            witness = next(
+            scenario = next(
                 (
                     name
-                    for name, found in trial.witnesses.items()
+                    for name, found in evaluation.scenarios.items()
                     if {one.iri, other.iri} <= found.derived.applies
                 ),
                 None,
             )
-            if witness:
+            if scenario:
                 said = " and ".join(
                     f"{_with_file(knowledge, effect.iri)} says x{effect.low:g} to x{effect.high:g}"
                     for effect in (one, other)
                 )
-                text = f"contradictory: for {witness} {said} of {trial.menu.name[one.option]}, and neither is the more specific"
+                text = f"contradictory: for {scenario} {said} of {evaluation.catalogue.name[one.option]}, and neither is the more specific"
                 yield _at_the_added(knowledge, [one.iri, other.iri], text)
 
 
-def _core(trial: Trial, problem: Problem) -> list[Factor] | None:
+def _core(evaluation: Evaluation, problem: Problem) -> list[Factor] | None:
     """What clashes; None where only what the machine lacks stands in the way, which is no contradiction."""
-    hard = [*hard_factors(problem, trial.menu.options), *exclusion_factors(problem)]
+    hard = [*hard_factors(problem, evaluation.catalogue.options), *exclusion_factors(problem)]
     clashing = [
         factor for factor in hard if not (isinstance(factor.reason, Cause) and factor.reason.kind == "needs")
     ]
-    return minimal_conflict(trial.menu.options, clashing) or (
-        None if all(trial.menu.options.values()) else []
+    return minimal_conflict(evaluation.catalogue.options, clashing) or (
+        None if all(evaluation.catalogue.options.values()) else []
     )
 
 
@@ -164,46 +164,50 @@ def _only_refused(knowledge: KnowledgeUnderCheck, core: list[Factor]) -> bool:
     """
     causes = [factor.reason for factor in core if isinstance(factor.reason, Cause)]
     wished = [cause for cause in causes if cause.kind in ("pin", "forbid")]
-    others = [cause for cause in causes if cause not in wished and cause.kind != "supply"]
+    others = [cause for cause in causes if cause not in wished and cause.kind != "requirement"]
     return bool(wished and others) and all(any(map(knowledge.is_added, cause.ids)) for cause in others)
 
 
 def _ids(factor: Factor) -> tuple[str, ...]:
-    return factor.reason.ids if isinstance(factor.reason, Cause) and factor.reason.kind != "supply" else ()
+    return (
+        factor.reason.ids if isinstance(factor.reason, Cause) and factor.reason.kind != "requirement" else ()
+    )
 
 
-def _of_sides(knowledge: KnowledgeUnderCheck, trial: Trial, core: list[Factor], witness: str) -> Finding:
-    said = dict.fromkeys(text for factor in core for text in _said(knowledge, trial, factor))
+def _of_sides(
+    knowledge: KnowledgeUnderCheck, evaluation: Evaluation, core: list[Factor], scenario: str
+) -> Finding:
+    said = dict.fromkeys(text for factor in core for text in _said(knowledge, evaluation, factor))
     said |= dict.fromkeys(
-        f"{trial.menu.name[decision]} has no option"
-        for decision, options in trial.menu.options.items()
+        f"{evaluation.catalogue.name[decision]} has no option"
+        for decision, options in evaluation.catalogue.options.items()
         if not options
     )
     ids = [iri for factor in core for iri in _ids(factor)]
-    return _at_the_added(knowledge, ids, f"contradictory: for {witness} nothing is left: {'; '.join(said)}")
+    return _at_the_added(knowledge, ids, f"contradictory: for {scenario} nothing is left: {'; '.join(said)}")
 
 
-def _said(knowledge: KnowledgeUnderCheck, trial: Trial, factor: Factor) -> Iterator[str]:
+def _said(knowledge: KnowledgeUnderCheck, evaluation: Evaluation, factor: Factor) -> Iterator[str]:
     """One side of a clash, in words, with its file."""
-    cause, name = factor.reason, trial.menu.name
+    cause, name = factor.reason, evaluation.catalogue.name
     if not isinstance(cause, Cause):
         return
-    if cause.kind == "supply":
+    if cause.kind == "requirement":
         for need in cause.ids:
             needing = [
                 option
-                for option in trial.menu.options[factor.scope[0]]
-                if need in trial.menu.needs.get(option, ())
+                for option in evaluation.catalogue.options[factor.scope[0]]
+                if need in evaluation.catalogue.needs.get(option, ())
             ]
             if needing:
-                yield f"{_listed(trial, needing)} ({knowledge.place_of(needing[0], on('needs'), need)}) needs {_with_file(knowledge, need)}"
+                yield f"{_listed(evaluation, needing)} ({knowledge.place_of(needing[0], on('needs'), need)}) needs {_with_file(knowledge, need)}"
         return
-    options = _listed(trial, [option for option in (cause.option, *cause.others) if option])
+    options = _listed(evaluation, [option for option in (cause.option, *cause.others) if option])
     if cause.kind in ("pin", "forbid"):
         yield f"the request {'asks for' if cause.kind == 'pin' else 'rules out'} {options}"
         return
     for iri in cause.ids:
-        beside = trial.menu.conflicts[iri].given if cause.kind == "conflict" else ()
+        beside = evaluation.catalogue.conflicts[iri].given if cause.kind == "conflict" else ()
         given = (
             " with " + ", ".join(name[option] for _, group in beside for option in sorted(group))
             if beside
@@ -212,8 +216,8 @@ def _said(knowledge: KnowledgeUnderCheck, trial: Trial, factor: Factor) -> Itera
         yield f"{_with_file(knowledge, iri)} forbids {options}{given}"
 
 
-def _listed(trial: Trial, options: list[str]) -> str:
-    shown = ", ".join(trial.menu.name[option] for option in options[:_SHOWN])
+def _listed(evaluation: Evaluation, options: list[str]) -> str:
+    shown = ", ".join(evaluation.catalogue.name[option] for option in options[:_SHOWN])
     return shown + (f" and {len(options) - _SHOWN} more" if len(options) > _SHOWN else "")
 
 

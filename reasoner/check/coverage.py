@@ -1,10 +1,10 @@
-"""Dead and uncovered by witness: knowledge that no witness shows at work, and what no knowledge bears on.
+"""Dead and uncovered by scenario: knowledge that no scenario shows at work, and what no knowledge bears on.
 
-*Dead* is a rule that concludes nothing on any witness, an effect that is counted on none, and a conflict that
+*Dead* is a rule that concludes nothing on any scenario, an effect that is counted on none, and a conflict that
 forbids nothing on any: it does not apply, or what it is about is excluded anyway, or a more specific
 statement is read instead. *Uncovered* is a target on which, whatever the workload, nothing follows for the
 choice that would not follow on a target of which nothing is known; a workload of which the same is true; and
-a decision whose options nothing tells apart on any witness. (`docs/explanation/checks.md`)
+a decision whose options nothing tells apart on any scenario. (`docs/explanation/checks.md`)
 """
 
 from __future__ import annotations
@@ -12,117 +12,138 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from kb.named import NamedResources
-from kb.terms import local_name, on, prefixed
+from kb.records.resources import NamedResources
+from kb.store.terms import local_name, on, prefixed
+from reasoner.check.evaluation import Evaluation
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
-from reasoner.check.trial import Trial
-from reasoner.derive import Derived
+from reasoner.inference.derive import Derived
 
 _NAMED = 3  # shipped statements named of those that one addition silences
 _REMEDY = "give a target, a workload or a case on which it does, or drop it"
 
 
-def dead(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
-    """Rules, effects and conflicts that no witness shows at work."""
-    fired = frozenset[str]().union(*(witness.said for witness in trial.witnesses.values()))
-    compiled = {name.value for name in trial.store.store.named_graphs()}
-    for rule in trial.rules:
+def dead(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iterator[Finding]:
+    """Rules, effects and conflicts that no scenario shows at work."""
+    fired = frozenset[str]().union(*(scenario.said for scenario in evaluation.scenarios.values()))
+    compiled = {name.value for name in evaluation.store.store.named_graphs()}
+    for rule in evaluation.rules:
         if rule.iri not in fired and rule.iri not in compiled:
             yield knowledge.finding(
-                rule.iri, f"dead: rule {prefixed(rule.iri)} fires on no witness; {_REMEDY}"
+                rule.iri, f"dead: rule {prefixed(rule.iri)} fires on no scenario; {_REMEDY}"
             )
-    applying = frozenset[str]().union(*(witness.derived.applies for witness in trial.witnesses.values()))
+    applying = frozenset[str]().union(
+        *(scenario.derived.applies for scenario in evaluation.scenarios.values())
+    )
     working: set[str] = set()
     possible: set[str] = set()
     silenced: dict[str, list[str]] = defaultdict(list)
-    for problem, _ in trial.problems:
+    for problem, _ in evaluation.problems:
         counted = {term.effect.iri for terms in problem.terms.values() for term in terms}
-        stated = {**trial.menu.effects, **trial.menu.conflicts}
+        stated = {**evaluation.catalogue.effects, **evaluation.catalogue.conflicts}
         here = {
-            iri for iri in problem.derived.applies & stated.keys() if trial.possible(problem, stated[iri])
+            iri
+            for iri in problem.derived.applies & stated.keys()
+            if evaluation.possible(problem, stated[iri])
         }
         possible |= here
-        working |= here & (counted | trial.menu.conflicts.keys())
-    for iri in sorted((trial.menu.effects.keys() | trial.menu.conflicts.keys()) - working):
+        working |= here & (counted | evaluation.catalogue.conflicts.keys())
+    for iri in sorted(
+        (evaluation.catalogue.effects.keys() | evaluation.catalogue.conflicts.keys()) - working
+    ):
         if iri not in applying:
-            why = "its situations hold for no witness"
+            why = "its situations hold for no scenario"
         elif iri not in possible:
             why = "wherever its situations hold, an option that it is about is excluded"
         else:
             why = "wherever it applies, another statement about the same options is read instead"
-        if not knowledge.is_added(iri) and (causes := _added_causes(knowledge, trial, iri)):
+        if not knowledge.is_added(iri) and (causes := _added_causes(knowledge, evaluation, iri)):
             for cause in causes:
                 silenced[cause].append(iri)
             continue
         yield knowledge.finding(
-            iri, f"dead: {prefixed(iri)} has no influence on any witness, for {why}; {_REMEDY}"
+            iri, f"dead: {prefixed(iri)} has no influence on any scenario, for {why}; {_REMEDY}"
         )
     for cause, shipped in silenced.items():
         named = ", ".join(map(prefixed, shipped[:_NAMED])) + (
             f" and {len(shipped) - _NAMED} more" if len(shipped) > _NAMED else ""
         )
-        text = f"{prefixed(cause)} leaves what is shipped without influence on any witness: {named}; narrow it if that is not meant"
+        text = f"{prefixed(cause)} leaves what is shipped without influence on any scenario: {named}; narrow it if that is not meant"
         yield knowledge.finding(cause, text, "warning")
 
 
-def _added_causes(knowledge: KnowledgeUnderCheck, trial: Trial, iri: str) -> list[str]:
+def _added_causes(knowledge: KnowledgeUnderCheck, evaluation: Evaluation, iri: str) -> list[str]:
     """The additions that take the influence of a shipped effect or conflict away: rules and conflicts that
     exclude an option that it is about, effects that are read in its place. What is shipped has influence
     where nothing is added, so one of them does."""
-    stated = {**trial.menu.effects, **trial.menu.conflicts}
+    stated = {**evaluation.catalogue.effects, **evaluation.catalogue.conflicts}
     about = {stated[iri].option}.union(*(options for _, options in stated[iri].given))
     causes = {
         rule
-        for witness in trial.witnesses.values()
-        if iri in witness.derived.applies
-        for option in about & witness.derived.excludes.keys()
-        for rule in witness.derived.excludes[option]
+        for scenario in evaluation.scenarios.values()
+        if iri in scenario.derived.applies
+        for option in about & scenario.derived.excludes.keys()
+        for rule in scenario.derived.excludes[option]
     }
-    causes |= {conflict.iri for conflict in trial.menu.conflicts.values() if conflict.option in about}
-    causes |= {effect.iri for effect in trial.menu.effects.values() if effect.option == stated[iri].option}
+    causes |= {
+        conflict.iri for conflict in evaluation.catalogue.conflicts.values() if conflict.option in about
+    }
+    causes |= {
+        effect.iri for effect in evaluation.catalogue.effects.values() if effect.option == stated[iri].option
+    }
     return sorted(cause for cause in causes if knowledge.is_added(cause))
 
 
-def uncovered(knowledge: KnowledgeUnderCheck, trial: Trial) -> Iterator[Finding]:
+def uncovered(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iterator[Finding]:
     """Targets, workloads and decisions on which nothing bears."""
-    bearing: dict[tuple[str, str], bool] = dict.fromkeys(trial.alone, False)
-    for name, witness in trial.witnesses.items():
+    bearing: dict[tuple[str, str], bool] = dict.fromkeys(evaluation.alone, False)
+    for name, scenario in evaluation.scenarios.items():
         target, workload, *wishes = name.split()
         if wishes or ("target", target) not in bearing or ("workload", workload) not in bearing:
             continue
-        here = _borne(trial, witness.derived)
-        bearing["target", target] |= here != _borne(trial, trial.alone["workload", workload].derived)
-        bearing["workload", workload] |= here != _borne(trial, trial.alone["target", target].derived)
+        here = _borne(evaluation, scenario.derived)
+        bearing["target", target] |= here != _borne(
+            evaluation, evaluation.alone["workload", workload].derived
+        )
+        bearing["workload", workload] |= here != _borne(
+            evaluation, evaluation.alone["target", target].derived
+        )
     for (kind, name), borne in bearing.items():
         if not borne:
-            known = NamedResources(on(kind.capitalize()), f"{kind}s", trial.store)
+            known = NamedResources(on(kind.capitalize()), f"{kind}s", evaluation.store)
             yield knowledge.finding(
                 known.find(name, kind).iri, f"uncovered: no rule, effect or need bears on the {kind} {name}"
             )
-    for decision in _untold(trial):
+    for decision in _untold(evaluation):
         yield knowledge.finding(
             decision,
-            f"uncovered: nothing tells the options of the decision {local_name(decision)} apart on any witness",
+            f"uncovered: nothing tells the options of the decision {local_name(decision)} apart on any scenario",
         )
 
 
-def _borne(trial: Trial, derived: Derived) -> tuple[object, ...]:
+def _borne(evaluation: Evaluation, derived: Derived) -> tuple[object, ...]:
     """What of the conclusions bears on a choice: what applies, what is excluded and by which rules, and the
     capabilities that options need.
     """
-    needed = frozenset[str]().union(*trial.menu.needs.values())
-    stated = trial.menu.effects.keys() | trial.menu.conflicts.keys()
+    needed = frozenset[str]().union(*evaluation.catalogue.needs.values())
+    stated = evaluation.catalogue.effects.keys() | evaluation.catalogue.conflicts.keys()
     return derived.applies & stated, derived.excludes, derived.provides & needed
 
 
-def _untold(trial: Trial) -> Iterator[str]:
-    menu = trial.menu
+def _untold(evaluation: Evaluation) -> Iterator[str]:
+    catalogue = evaluation.catalogue
     told: set[str] = set()
-    for problem, _ in trial.problems:
+    for problem, _ in evaluation.problems:
         derived = problem.derived
-        told |= {menu.decision_of(option) for option in derived.excludes if option in menu.info}
-        told |= {menu.decision_of(option) for option, needs in menu.needs.items() if needs - derived.provides}
+        told |= {catalogue.decision_of(option) for option in derived.excludes if option in catalogue.info}
+        told |= {
+            catalogue.decision_of(option)
+            for option, needs in catalogue.needs.items()
+            if needs - derived.provides
+        }
         for iri in derived.applies:
-            if statement := menu.effects.get(iri) or menu.conflicts.get(iri):
-                told |= {menu.decision_of(statement.option), *(decision for decision, _ in statement.given)}
-    return (decision for decision in menu.options if decision not in told)
+            if statement := catalogue.effects.get(iri) or catalogue.conflicts.get(iri):
+                told |= {
+                    catalogue.decision_of(statement.option),
+                    *(decision for decision, _ in statement.given),
+                }
+    return (decision for decision in catalogue.options if decision not in told)

@@ -9,8 +9,8 @@ from typing import Literal
 
 import pyoxigraph as ox
 
-from kb.sources import Source
-from kb.store import KnowledgeStore
+from kb.store.sources import Source
+from kb.store.store import KnowledgeStore
 
 Severity = Literal["error", "warning"]
 
@@ -37,16 +37,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class TableSize:
-    """How widely decisions interact: what the choice had to build for the witnesses.
+    """How widely decisions interact: what the choice had to build for the scenarios.
 
     Attributes:
-        witnesses: the number of requests tried.
+        scenarios: the number of requests tried.
         width: the greatest number of decisions that one decision had to be weighed against at once.
         rows: the number of rows of the largest table.
         decisions: the decisions of that table.
     """
 
-    witnesses: int
+    scenarios: int
     width: int
     rows: int
     decisions: tuple[str, ...]
@@ -55,7 +55,7 @@ class TableSize:
 @dataclass(frozen=True)
 class CheckReport:
     """Everything found, errors first, and how long it took in seconds; `table` is None where an error kept
-    the witnesses from being tried.
+    the scenarios from being tried.
     """
 
     findings: tuple[Finding, ...]
@@ -77,7 +77,7 @@ class KnowledgeUnderCheck:
         compiled: with what follows by closure and rules; equal to `stated` until `compile` has run.
         folders: folders of additions.
         unsound: the additions that cannot be let in, or cost too much; nothing is made of them.
-        table: how widely decisions interact, once the witnesses have been solved.
+        table: how widely decisions interact, once the scenarios have been solved.
     """
 
     def __init__(self, sources: Sequence[Source], folders: Sequence[Path] = ()) -> None:

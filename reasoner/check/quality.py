@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from kb.errors import OntuneError
-from kb.paths import shipped
-from kb.store import KnowledgeStore
-from kb.terms import local_name
+from kb.store.paths import shipped
+from kb.store.store import KnowledgeStore
+from kb.store.terms import local_name
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
 
 _HEADER = re.compile(r"^# (message|severity|refuses): (.+)$", re.MULTILINE)

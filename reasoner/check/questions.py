@@ -17,10 +17,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kb.files import read_text
-from kb.query_library import NamedQuery, named_queries, syntax_error
-from kb.store import KnowledgeStore
-from kb.terms import local_name
+from kb.store.files import read_text
+from kb.store.query_library import NamedQuery, named_queries, syntax_error
+from kb.store.store import KnowledgeStore
+from kb.store.terms import local_name
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
 
 _MORE, _NEVER = "...", "never"

@@ -1,5 +1,5 @@
 """What a rule's text must keep to, so that every engine runs it alike, and nothing is fetched (see
-`reasoner.rule_limits`), and what it may name.
+`reasoner.knowledge.rule_limits`), and what it may name.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pyoxigraph as ox
 
 from kb.errors import nearest
-from kb.sparql_text import tokens
-from kb.store import KnowledgeStore
-from kb.terms import PREFIXES, expand, local_name, prefixed
+from kb.store.sparql_text import tokens
+from kb.store.store import KnowledgeStore
+from kb.store.terms import PREFIXES, expand, local_name, prefixed
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
-from reasoner.readings import readings, rule_texts, unreadable_rules
-from reasoner.rule_reading import RuleReading
-from reasoner.rules import slots_in
+from reasoner.knowledge.readings import readings, rule_texts, unreadable_rules
+from reasoner.knowledge.rule_reading import RuleReading
+from reasoner.knowledge.rules import slots_in
 
 _DECLARED = "SELECT ?prefix ?namespace WHERE { on:prefixes sh:declare [ sh:prefix ?prefix ; sh:namespace ?namespace ] }"
 _MESSAGES = (

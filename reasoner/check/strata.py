@@ -1,7 +1,7 @@
 """Rules that read too early: what they ask for is concluded by a rule of a later stratum, and they never see
 it.
 
-Where a rule asks for the absence of such a thing it is refused when rules are loaded (`reasoner.rules`);
+Where a rule asks for the absence of such a thing it is refused when rules are loaded (`reasoner.knowledge.rules`);
 where it asks for the thing, it is silent.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kb.terms import local_name, on, prefixed
+from kb.store.terms import local_name, on, prefixed
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
-from reasoner.rule_reading import THIS, Signature
-from reasoner.rules import Rule, load_rules
+from reasoner.knowledge.rule_reading import THIS, Signature
+from reasoner.knowledge.rules import Rule, load_rules
 
 
 def findings(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ import test_probe
 import test_probe_gpu
 
 from kb.errors import BadInput
-from kb.store import KnowledgeStore
+from kb.store.store import KnowledgeStore
 from ontune.cli.request import RequestArguments, pairs, read_plan
 from reasoner.reasoner import Reasoner
 
@@ -65,7 +65,7 @@ def planned(world: World, **arguments: Any) -> object:
 
 def lines_of(path: Path) -> list[str]:
     """What is typed: an argument of a command has no NUL."""
-    from kb.files import read_text
+    from kb.store.files import read_text
 
     return [line for line in read_text(path).split("\n")[:20] if line and "\0" not in line]
 
@@ -98,7 +98,7 @@ def plan_seeds(world: World) -> list[bytes]:
 
 
 def workload_seeds(world: World) -> list[bytes]:
-    from kb.workload import load_workload
+    from kb.records.workload import load_workload
 
     own = {
         "name": "job",
@@ -112,7 +112,7 @@ def workload_seeds(world: World) -> list[bytes]:
 
 
 def target_seeds(world: World) -> list[bytes]:
-    from kb.targets import load_target
+    from kb.records.targets import load_target
 
     return [json.dumps(load_target(name, world.reasoner.store).to_json()).encode() for name in (TARGET,)]
 
@@ -131,14 +131,14 @@ SITE = {
 
 
 def site(world: World, path: Path) -> object:
-    from kb.site import load_site
+    from kb.records.site import load_site
 
     load_site(str(path), world.reasoner.store)
     return planned(world, site=str(path)) if path.suffix != ".ttl" else None
 
 
 def target_turtle(world: World) -> list[bytes]:
-    from kb.targets import load_target
+    from kb.records.targets import load_target
 
     return [load_target(TARGET, world.reasoner.store).to_turtle().encode()]
 
@@ -162,15 +162,15 @@ LSCPU_JSON = json.dumps({"lscpu": [{"field": "CPU(s):", "data": "8"}, MODEL]})
 
 
 def observation(world: World, path: Path) -> object:
-    from bench.observation import load
-    from kb.observations import OwnObservations
+    from bench.measure.observation import load
+    from kb.observations.recorded import OwnObservations
 
     with contextlib.redirect_stderr(io.StringIO()):
         return list(load(path.parent)), OwnObservations(path.parent).at("mlp", "", "zen5", 2)
 
 
 def observation_seeds(world: World) -> list[bytes]:
-    from bench.observation import Observation
+    from bench.measure.observation import Observation
 
     one = Observation(
         series="urn:uuid:1", round=0, variant="plan", plan_id="p", runner="native", cores=2, workload="mlp", outcome="done", seconds=3.5,
@@ -182,8 +182,8 @@ def observation_seeds(world: World) -> list[bytes]:
 
 
 def result_of_a_run(world: World, path: Path) -> object:
+    from bench.measure.runners import read_result
     from bench.process import Finished
-    from bench.runners import read_result
 
     return read_result(Finished(0, "", "", 1.0, timed_out=False), path)
 
@@ -200,10 +200,10 @@ kb:pool a on:Option ; on:optionOf kb:allocator ; rdfs:label "pool"@en ; on:numer
 
 
 def addition(world: World, path: Path) -> object:
-    from kb.sources import Source, content_hash
-    from reasoner.additions import dangling
+    from kb.store.sources import Source, content_hash
     from reasoner.check.rule_lint import unknown_terms
-    from reasoner.shapes import unknown_shacl_terms
+    from reasoner.knowledge.shapes import unknown_shacl_terms
+    from reasoner.overlay.admission import dangling
 
     source = Source(path, "additions/0/input.ttl", added=True)
     content_hash([source])
@@ -213,7 +213,7 @@ def addition(world: World, path: Path) -> object:
 
 
 def query_file(world: World, path: Path) -> object:
-    from kb.query_library import check_query, read_query
+    from kb.store.query_library import check_query, read_query
     from ontune.cli.query import _print_local
 
     with contextlib.suppress(BadInput):
@@ -236,7 +236,7 @@ def expected_answer(world: World, path: Path) -> object:
 
 def sparql(world: World, path: Path) -> object:
     """The protocol and the worker of the service, over nothing."""
-    from kb.files import read_bytes
+    from kb.store.files import read_bytes
     from ontune.service.protocol import DIRECT, asked
     from ontune.service.query_worker import QueryWorker
 
@@ -263,7 +263,7 @@ def sparql(world: World, path: Path) -> object:
 
 
 def linted(world: World, path: Path) -> object:
-    from generators.lint import lint
+    from generators.read.lint import lint
 
     return lint(path)
 
@@ -296,7 +296,7 @@ REQUIREMENTS = "# what it needs\ntorch>=2.1,<3 ; python_version >= '3.9'\nnumpy[
 
 
 def requirements(world: World, path: Path) -> object:
-    from kb.requirements import parsed, read_requirements
+    from kb.records.package_requirements import parsed, read_requirements
 
     lines = read_requirements(path)
     return [(one.allows("1.0"), one.holds({"python_version": "3.11"})) for one in map(parsed, lines)]
@@ -306,7 +306,7 @@ def lock(name: str) -> Callable[[World, Path], object]:
     """The lock of a folder in which the other one of its files is good."""
 
     def read(world: World, path: Path) -> object:
-        from generators.lock import PYTHON, SYSTEM, Lock
+        from generators.provenance.lock import PYTHON, SYSTEM, Lock
 
         folder = path.parent / "bundle"
         folder.mkdir()
@@ -331,7 +331,7 @@ PYTHON_LOCK = f"# Python\ntorch==2.13.0+cpu \\\n    --hash=sha256:{'c' * 64}\n"
 
 
 def modak(world: World, path: Path) -> object:
-    from generators.modak import read_request
+    from generators.modak.job_request import read_request
 
     return read_request(path, world.full)
 
@@ -437,7 +437,7 @@ class InProcess:
 
 def rest(question: str) -> Callable[[World, Path], object]:
     def read(world: World, path: Path) -> object:
-        from kb.files import read_bytes
+        from kb.store.files import read_bytes
         from ontune.service.application import application
 
         body = read_bytes(path, 4_000_000)

@@ -11,7 +11,7 @@ import pyshacl
 import rdflib
 import shifty
 
-from kb.terms import PREFIXES
+from kb.store.terms import PREFIXES
 
 SH = rdflib.Namespace(PREFIXES["sh"])
 

@@ -17,13 +17,13 @@ import pyoxigraph as ox
 import rdflib
 from rdflib.plugins.sparql import prepareQuery
 
-from kb.terms import PREFIXES, RDF_TYPE, local_name
+from kb.store.terms import PREFIXES, RDF_TYPE, local_name
 
 Row = dict[str, Any]
 Select = Callable[[str], list[Row]]
 """Runs a query; each row maps a variable to a term of the engine."""
 Result = tuple[str, str, str, str, str, str]
-"""Focus, path, shape, severity, value and component, as `reasoner.shapes.Violation` words them."""
+"""Focus, path, shape, severity, value and component, as `reasoner.knowledge.shapes.Violation` words them."""
 
 _SH = PREFIXES["sh"]
 _DESCRIBING = {

@@ -1,0 +1,1 @@
+"""MODAK's own requests."""

@@ -1,0 +1,1 @@
+"""Recipes that anybody wrote, read and judged; nothing of them is run."""

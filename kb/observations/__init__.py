@@ -1,0 +1,1 @@
+"""What was measured: recorded runs, rows of tables, and what is learnt from them."""

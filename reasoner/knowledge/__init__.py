@@ -1,0 +1,1 @@
+"""What is known, made ready for questions: rules read, closed, compiled, named."""

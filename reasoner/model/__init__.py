@@ -1,0 +1,1 @@
+"""The choice as a problem: the catalogue of options, what they need, what a request leaves of them."""

@@ -1,0 +1,1 @@
+"""What a user adds: judged at the gate, tried, and admitted or refused."""
