@@ -103,5 +103,13 @@ def on_cores(count: int | None) -> Iterator[tuple[int, ...]]:
         os.sched_setaffinity(0, before)
 
 
+def preloads(library: str) -> bool:
+    """Whether the loader finds a library for LD_PRELOAD; it only complains, and runs the program without it."""
+    tried = subprocess.run(
+        ["/bin/sh", "-c", ":"], env={"LD_PRELOAD": library}, capture_output=True, check=False
+    )
+    return tried.returncode == 0 and not tried.stderr
+
+
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", errors="replace")

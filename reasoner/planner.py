@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, Unpack
 
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.records.request import Request
+from kb.records.request import FRAMEWORK, Request
 from kb.records.request_fields import DROP, Wishes
 from kb.records.target import Target
 from kb.records.workload import Workload
@@ -34,7 +34,7 @@ from reasoner.model.ground import Problem, ground
 from reasoner.model.numbers import numbered, with_numbers
 from reasoner.model.objective import SampleGoal, ShortestTime, Solved
 from reasoner.model.packages import settled
-from reasoner.model.resolve import Resolved, find_option, option_name, resolve, with_names
+from reasoner.model.resolve import Resolved, find_decision, find_option, option_name, resolve, with_names
 from reasoner.model.standing import Derive, resolve_beside_standing
 from reasoner.model.static_model import StaticModel
 from reasoner.model.wishes import checked_wishes, make_request
@@ -88,6 +88,12 @@ class Planner:
     def catalogue(self) -> Catalogue:
         """Decisions, options, effects and conflicts."""
         return self._model.catalogue
+
+    def frameworks_meant(self, package: str) -> list[str]:
+        """The names of the frameworks that the name of a package means, such as `torch`."""
+        decision = find_decision(self.catalogue, FRAMEWORK)
+        entries = self.catalogue.option_names(decision).meant(package) if decision else ()
+        return [entry.name for entry in entries]
 
     @property
     def numerics(self) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def slurm() -> None:
 @pytest.fixture(scope="session")
 def apptainer() -> Apptainer:
     """The installed Apptainer."""
-    found = bench.apptainer.find()
+    found = bench.images.apptainer.find()
     require("Apptainer", found)
     assert found is not None
     return found

@@ -136,7 +136,7 @@ def test_buildah_builds_what_is_generated(buildah: list[str], tmp_path: Path) ->
     """System and Python packages, variables, labels and the entry point of a user's own script; the base
     stands in for the registry's image.
     """
-    require("a base", bench.apptainer.find())
+    require("a base", bench.images.apptainer.find())
     base = does(*buildah, "from", "scratch").strip()
     does(*buildah, "copy", "--quiet", base, make_base("bookworm"), "/")
     does(*buildah, "commit", "--quiet", base, "localhost/base")

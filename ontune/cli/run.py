@@ -1,4 +1,6 @@
-"""`ontune run`: run the job of a bundle once."""
+"""`ontune run`: run the job of a bundle once, or become a command of the user's own with what a plan can put
+around it.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,16 @@ import json
 import shlex
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from kb.errors import RunFailed
+from kb.errors import BadInput, RunFailed
 from kb.store.scratch import scratch
 from ontune.cli.elsewhere import accept_option, agree_to_build
 from ontune.cli.output import choice, emit, emit_rows
+from ontune.cli.request import RequestArguments, takes_request
 from ontune.cli.runner import runner_named, runner_option
 
 if TYPE_CHECKING:
@@ -23,32 +27,93 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+_COMMAND = "ontune.command"
+
+
+class BundleOrCommand(TyperCommand):
+    """Takes what stands behind `--` apart, whatever it looks like: a command, or the arguments of a bundle."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before `--`."""
+        if "--" in args:
+            place = args.index("--")
+            args, ctx.meta[_COMMAND] = args[:place], args[place + 1 :]
+        return super().parse_args(ctx, args)
+
+
+@app.command(cls=BundleOrCommand, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@takes_request
 def run(
+    request: RequestArguments,
     context: typer.Context,
     folder: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            metavar="DIR [-- ARGUMENTS...]", help="A bundle, and further arguments of its program."
+            metavar="[DIR] [-- COMMAND or ARGUMENTS...]",
+            help="A bundle, and further arguments of its program; or, without a bundle, a command that trains.",
         ),
-    ],
+    ] = None,
     cores: Annotated[
-        int | None, typer.Option(min=1, help="How many cores it gets; without it, all that may be used.")
+        int | None,
+        typer.Option(min=1, help="How many cores a bundle gets; without it, all that may be used."),
     ] = None,
     runner: Annotated[str, runner_option()] = "auto",
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Show the command and what it still needs; nothing is built or run."),
+        typer.Option("--dry-run", help="Show what would be done, and why; nothing is built or run."),
+    ] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Start the command as it is, without a plan.")
     ] = False,
     accept_files: Annotated[bool, accept_option()] = False,
     format: Annotated[
-        str, choice("--format", "table", "json", help="How to print the program's result.")
+        str, choice("--format", "table", "json", help="How to print the result of a bundle or of --dry-run.")
     ] = "table",
+) -> None:
+    """Train: with a command of your own, started unchanged with what a plan can set around it, or with a bundle.
+
+    `ontune run -- python train.py` plans for this machine, sets the variables of the options that leave the
+    numbers alone (more with --numerics), and becomes the command: its folder, its output, its signals and its
+    exit code are its own. `ontune run DIR` builds what a bundle needs, and runs its job once.
+    """
+    words = context.meta.get(_COMMAND)
+    if folder is None:
+        only_of_bundles = {"--cores": cores, "--runner": runner != "auto", "--accept-files": accept_files}
+        _refuse(only_of_bundles, "a command of your own", "a bundle's folder")
+        if not words:
+            raise BadInput("ontune run", "nothing is said of what to run", expected="DIR, or -- COMMAND")
+        from ontune.cli.own_command import become
+
+        become(tuple(words), request, dry_run=dry_run, plain=plain, format=format)
+        return
+    typed = dict.fromkeys(request.typed, True) | {"--plan": request.plan, "--plain": plain}
+    _refuse(typed, "a bundle", "a command behind --: a bundle has its plan already")
+    context.args.extend(words or ())
+    _run_bundle(context, folder, cores, runner, dry_run, accept_files, format)
+
+
+def _refuse(given: dict[str, Any], what: str, other: str) -> None:
+    """Refuse flags that have no effect on what is run."""
+    if typed := [flag for flag, value in given.items() if value]:
+        raise BadInput(typed[0], f"it says nothing to {what}", expected=other)
+
+
+def _run_bundle(
+    context: typer.Context,
+    folder: Path,
+    cores: int | None,
+    runner: str,
+    dry_run: bool,
+    accept_files: bool,
+    format: str,
 ) -> None:
     """Build what a bundle needs, and run its job once on this machine."""
     from bench.progress import doing
     from generators.bundle import Bundle
 
+    if not folder.exists() and shutil.which(str(folder)):
+        problem = f"there is no bundle '{folder}', and there is a program of that name"
+        raise BadInput("DIR", problem, expected=f"ontune run -- {folder} ... to run a command of your own")
     bundle = Bundle.read(folder)
     if not dry_run:
         agree_to_build(bundle, accept_files)

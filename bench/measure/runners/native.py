@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +34,7 @@ class NativeRunner:
             for applied in taken.apply
             if (applied.how, applied.name) == ("env", "LD_PRELOAD")
             for library in applied.value.split()
-            if not _loads(library)
+            if not process.preloads(library)
         }
 
     def lacking(self, bundle: Bundle) -> list[str]:
@@ -78,11 +77,3 @@ class NativeRunner:
                 self.command(bundle, arguments, output, cores), self.limit_seconds, environment=variables
             )
         return read_result(finished, output)
-
-
-def _loads(library: str) -> bool:
-    """Whether the loader finds a library for LD_PRELOAD; it only complains, and runs the program without it."""
-    tried = subprocess.run(
-        ["/bin/sh", "-c", ":"], env={"LD_PRELOAD": library}, capture_output=True, check=False
-    )
-    return tried.returncode == 0 and not tried.stderr

@@ -1,0 +1,308 @@
+"""A user's own training command, started unchanged: what a plan can put into effect around it, and what not.
+
+The command is read first: its script's imports, from the syntax tree, and which packages stand in the
+environment that it will run in. The plan is then asked for again without each option that nothing applies
+here, until what its prediction counts is what is applied.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from bench import process
+from kb.errors import BadInput, NoFeasiblePlan
+from kb.records.imports import imported
+from kb.store.files import json_of, read_text
+from reasoner.answers.plan import Application, DecisionTaken, Plan
+
+_PYTHON = re.compile(r"python[\d.]*")
+_SCRIPT = re.compile(r"[\w./-]+\.py\b")
+_SHEBANG = re.compile(rb"#!\s*(/\S*/python[\d.]*)\s")
+_SECONDS = 60.0
+
+# Runs in the Python of the user's own command, whichever that is.
+_ASK = """
+import json, re, sys
+sys.path[:] = [entry for entry in sys.path if entry]
+from importlib import metadata
+installed, needs, modules = {}, {}, {}
+for one in metadata.distributions():
+    name = (one.metadata["Name"] or "").lower()
+    installed.setdefault(name, one.version)
+    required = [text for text in one.requires or () if "extra ==" not in text]
+    needs.setdefault(name, [re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0].lower() for text in required])
+    listed = (one.read_text("top_level.txt") or "").split()
+    listed = listed or {str(path).split("/")[0] for path in one.files or () if str(path).endswith("__init__.py")}
+    for module in listed:
+        modules.setdefault(module, name)
+print(json.dumps({"installed": installed, "needs": needs, "modules": modules}))
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as it was typed.
+
+    Attributes:
+        words: the program and its arguments.
+    """
+
+    words: tuple[str, ...]
+
+    @cached_property
+    def program(self) -> str:
+        """The program's file.
+
+        Raises:
+            BadInput: there is none of that name.
+        """
+        found = shutil.which(self.words[0])
+        if found is None:
+            raise BadInput(
+                "the command", f"there is no program '{self.words[0]}' here", expected="one on the PATH"
+            )
+        return found
+
+    @property
+    def is_python(self) -> bool:
+        """Whether the program is an interpreter of Python."""
+        return _PYTHON.fullmatch(Path(self.words[0]).name) is not None
+
+    @property
+    def runs_alone(self) -> bool:
+        """Whether it is one process of Python on a script: launchers may start several that share the cores."""
+        return self.is_python and "-m" not in self.words[: self._place]
+
+    @property
+    def python(self) -> str:
+        """The interpreter that it runs in: itself, that of the script that it is, or the first on the PATH."""
+        if self.is_python:
+            return self.program
+        with Path(self.program).open("rb") as file:
+            first = _SHEBANG.match(file.readline(4096))
+        return first[1].decode() if first else shutil.which("python3") or sys.executable
+
+    @property
+    def _place(self) -> int:
+        """Where the script stands among the words; after the last, where there is none."""
+        scripts = (n for n, word in enumerate(self.words) if word.endswith(".py") and Path(word).is_file())
+        return next(scripts, len(self.words))
+
+    @cached_property
+    def script(self) -> Path | None:
+        """The Python file that it runs, as far as its words tell, or those of a shell script among them."""
+        if self.is_python and "-m" in self.words[: self._place][:-1]:
+            module = Path(*self.words[self.words.index("-m") + 1].split("."))
+            files = [file for file in (module.with_suffix(".py"), module / "__main__.py") if file.is_file()]
+            if files:
+                return files[0]
+        if self._place < len(self.words):
+            return Path(self.words[self._place])
+        named = [name for text in self._texts() for name in _SCRIPT.findall(text)]
+        return next((Path(name) for name in named if Path(name).is_file()), None)
+
+    def _texts(self) -> Iterator[str]:
+        """The words, which may hold a line for a shell, and the shell scripts among them."""
+        yield from self.words
+        for word in self.words:
+            if word.endswith(".sh") and Path(word).is_file():
+                with contextlib.suppress(BadInput):  # what cannot be read names no script
+                    yield read_text(Path(word))
+
+    @cached_property
+    def environment(self) -> Environment:
+        """What stands in the environment that it runs in; nothing where its Python does not say."""
+        finished = process.run([self.python, "-c", _ASK], _SECONDS, environment=os.environ)
+        *_, last = finished.output.splitlines() or [""]  # what starts with that Python may have printed too
+        try:
+            return Environment(**json_of(last, self.python))
+        except (BadInput, TypeError):
+            return Environment({}, {}, {})
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The packages of an environment.
+
+    Attributes:
+        installed: the version of each.
+        needs: what each requires, without extras.
+        modules: the package that brings a module.
+    """
+
+    installed: Mapping[str, str]
+    needs: Mapping[str, Sequence[str]]
+    modules: Mapping[str, str]
+
+    def of_framework(self, framework: str, named: Callable[[str], Sequence[str]]) -> str:
+        """The package that a framework stands in here, with its version, as a requirement; empty where none does."""
+        for module, package in self.modules.items():
+            if list(named(module)) == [framework] and package in self.installed:
+                return f"{package}=={self.installed[package].partition('+')[0]}"
+        return ""
+
+    def behind(self, module: str) -> list[str]:
+        """The packages that a module comes with: its own, and what that requires, directly or through others."""
+        found = [self.modules.get(module, module)]
+        for name in found:
+            found += [other for other in self.needs.get(name, ()) if other not in found]
+        return found
+
+
+def framework_of(command: Command, named: Callable[[str], Sequence[str]]) -> str:
+    """The framework that a command trains with: what its script imports, else what these packages require,
+    else what alone is installed.
+
+    Args:
+        command: the command.
+        named: the frameworks that a package's name means.
+
+    Raises:
+        BadInput: several are in question, or none.
+    """
+    script, environment = command.script, command.environment
+    if script is None and (missing := [word for word in command.words if word.endswith(".py")]):
+        raise BadInput("the command", f"no file {missing[0]}", expected="a script that is there")
+    modules = imported(script) if script is not None else []
+    behind = [name for module in modules for name in environment.behind(module)]
+    for names, told in (
+        (modules, f"{script} imports"),
+        (behind, f"{script} rests on"),
+        ([*environment.installed, *environment.modules], f"{command.python} has"),
+    ):
+        found = list(dict.fromkeys(framework for name in names for framework in named(name)))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise BadInput(
+                "the command",
+                f"{told} {' and '.join(found)}, and one of them trains",
+                expected="--framework NAME",
+            )
+    told = f"{script} imports no framework that is known" if script else "no script is seen in it"
+    raise BadInput("the command", told, expected="--framework NAME before the --")
+
+
+@dataclass(frozen=True)
+class Around:
+    """What is put into effect around a command.
+
+    Attributes:
+        plan: the plan of which all that its prediction counts is applied, but for `at_hand`.
+        variables: what is set for the program.
+        because: for each variable, the decisions and options that set it.
+        left: options that the plan would have taken, and why nothing applies them here.
+        at_hand: options that the prediction counts and that are as they are in the user's environment.
+    """
+
+    plan: Plan
+    variables: dict[str, str] = field(default_factory=dict)
+    because: dict[str, list[str]] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+    at_hand: tuple[str, ...] = ()
+
+
+def around(command: Command, ask: Callable[[Sequence[str]], Plan], pinned: Sequence[str]) -> Around:
+    """Plan until everything that counts can be applied from outside.
+
+    Args:
+        command: what will run.
+        ask: gives the plan without some options (`decision=option`).
+        pinned: the decisions that the user pinned.
+
+    Raises:
+        BadInput: nothing applies an option that was pinned.
+        NoFeasiblePlan: as `ask`.
+    """
+    left: dict[str, str] = {}
+    fixed: set[str] = set()
+    plan = ask(())
+    while hindered := _hindered(plan, command, pinned, fixed):
+        for option, why in hindered.items():
+            if option.partition("=")[0] in pinned:
+                raise BadInput(f"--pin {option}", f"nothing applies it to a command as it is: {why}")
+        try:
+            plan = ask([*left, *hindered])
+            left |= hindered
+        except NoFeasiblePlan:
+            fixed |= hindered.keys()  # what stands in the environment is no choice
+    found = Around(plan, left=left, at_hand=tuple(sorted(fixed)))
+    for taken in _counted(plan, pinned):
+        for variable in taken.apply:
+            if _name(taken) not in fixed and variable.how == "env":
+                value = _value(variable, plan)
+                before = found.variables.get(variable.name) or _beside(variable.name)
+                found.variables[variable.name] = f"{before} {value}" if before else value
+                found.because.setdefault(variable.name, []).append(_name(taken))
+    return found
+
+
+def _counted(plan: Plan, pinned: Sequence[str]) -> list[DecisionTaken]:
+    """The decisions that the prediction counts, and those that the user pinned."""
+    parts = (plan.prediction.get("vs_default") or {}).get("parts") or ()
+    counted = {decision for part in parts for decision in part["options"]}
+    return [taken for taken in plan.decisions if taken.decision in counted or taken.decision in pinned]
+
+
+def _name(taken: DecisionTaken) -> str:
+    return f"{taken.decision}={taken.option}"
+
+
+def _hindered(plan: Plan, command: Command, pinned: Sequence[str], fixed: set[str]) -> dict[str, str]:
+    """The options that count and that nothing applies, with the reason."""
+    found = {}
+    for taken in _counted(plan, pinned):
+        if _name(taken) not in fixed and (why := _hindrance(taken, command)):
+            found[_name(taken)] = why
+    return found
+
+
+def _hindrance(taken: DecisionTaken, command: Command) -> str:
+    """Why nothing applies an option around a command; empty where something does."""
+    preloads = any(variable.name == "LD_PRELOAD" for variable in taken.apply if variable.how == "env")
+    for one in taken.apply:
+        if one.how == "env":
+            if why := _kept_from(one, command):
+                return why
+        elif not (one.how == "package" and one.manager == "apt" and preloads):
+            return _BY.get(one.by, f"it is applied by {one.how} {one.name}")
+    return ""
+
+
+_BY = {
+    "hook": "it is code, and the program would have to apply it",
+    "user": "it is code, and the program would have to apply it",
+    "script": "it is code, and the program would have to apply it",
+    "image": "it takes an image or an environment that is made for the plan (ontune recipe)",
+    "job": "the job or the scheduler applies it (ontune recipe)",
+}
+
+
+def _kept_from(variable: Application, command: Command) -> str:
+    """Why a variable is not set."""
+    if variable.name == "LD_PRELOAD":
+        missing = [library for library in variable.value.split() if not process.preloads(library)]
+        return f"{' '.join(missing)} is not installed here" if missing else ""
+    if variable.name in os.environ:
+        return f"{variable.name} is set already, to '{os.environ[variable.name]}'"
+    asked = set(re.findall(r"\{(\w+)\}", variable.value))
+    if asked - {"cores"}:
+        return f"{variable.name} needs what only a job knows: {', '.join(sorted(asked))}"
+    return "it may start several processes that share the cores" if asked and not command.runs_alone else ""
+
+
+def _value(variable: Application, plan: Plan) -> str:
+    return variable.value.replace("{cores}", str(plan.target["cpu"]["usable_cores"]))
+
+
+def _beside(name: str) -> str:
+    """What a variable that takes several values has already."""
+    return os.environ.get(name, "") if name == "LD_PRELOAD" else ""

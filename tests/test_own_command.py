@@ -1,0 +1,259 @@
+"""`ontune run -- COMMAND` becomes the user's own command, with what a plan can set around it and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from bench.own_command import Command, Environment, framework_of
+from kb.errors import BadInput
+from kb.records.imports import imported
+from reasoner.reasoner import Reasoner
+
+PINNED = ("--pin", "wait_policy=wait-passive")  # on whichever CPU this runs
+SCRIPT = """
+import json, os, sys
+if len(sys.argv) > 99:
+    import torch
+print(json.dumps({"arguments": sys.argv[1:], "variables": dict(os.environ), "folder": os.getcwd(), "said": sys.stdin.read()}))
+sys.exit(3)
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "train.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def ontune(
+    *words: str, folder: Path, said: str = "", variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
+    return subprocess.run(
+        [sys.executable, "-m", "ontune", "run", *words],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": str(Path(__file__).parents[1]), **(variables or {})},
+        input=said,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_is_its_own_in_everything_but_what_is_set(script: Path) -> None:
+    words = (sys.executable, "train.py", "--output_dir", "out", "--", "-x")
+    done = ontune(*PINNED, "--", *words, folder=script.parent, said="hello")
+    plain = ontune("--plain", "--", *words, folder=script.parent, said="hello")
+    assert done.returncode == plain.returncode == 3
+    got, before = json.loads(done.stdout), json.loads(plain.stdout)
+    assert got.pop("variables") == before.pop("variables") | {"OMP_WAIT_POLICY": "passive"}
+    assert got == before
+    assert got["arguments"] == ["--output_dir", "out", "--", "-x"] and got["said"] == "hello"
+    assert done.stderr == "ontune: OMP_WAIT_POLICY=passive (--dry-run says why)\n" and plain.stderr == ""
+
+
+def test_what_the_user_set_stays(script: Path) -> None:
+    done = ontune(
+        "--", sys.executable, "train.py", folder=script.parent, variables={"OMP_WAIT_POLICY": "active"}
+    )
+    assert json.loads(done.stdout)["variables"]["OMP_WAIT_POLICY"] == "active"
+    refused = ontune(
+        *PINNED,
+        "--",
+        sys.executable,
+        "train.py",
+        folder=script.parent,
+        variables={"OMP_WAIT_POLICY": "active"},
+    )
+    assert refused.returncode == 2 and "OMP_WAIT_POLICY is set already, to 'active'" in " ".join(
+        refused.stderr.split()
+    )
+
+
+def test_a_dry_run_shows_the_shell_that_does_the_same(script: Path) -> None:
+    words = ("--", sys.executable, "train.py", "a b", "$HOME")
+    shown = ontune("--dry-run", *PINNED, *words, folder=script.parent)
+    assert shown.returncode == 0 and "# wait_policy=wait-passive" in shown.stdout
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
+    by_hand = subprocess.run(
+        ["bash", "-c", shown.stdout],
+        cwd=script.parent,
+        env=kept,
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told = json.loads(by_hand.stdout)
+    assert by_hand.returncode == 3 and told["arguments"] == ["a b", "$HOME"]
+    assert told["variables"]["OMP_WAIT_POLICY"] == "passive"
+    document = json.loads(
+        ontune("--dry-run", "--format", "json", *PINNED, *words, folder=script.parent).stdout
+    )
+    assert document["variables"]["OMP_WAIT_POLICY"] == "passive" and document["command"] == list(words[1:])
+
+
+def test_a_dry_run_reads_and_runs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import torch\nopen('ran', 'w')\n")
+    assert ontune("--dry-run", "--", sys.executable, "train.py", folder=tmp_path).returncode == 0
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_signal_is_the_commands(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import time\nprint('on', flush=True)\nif time.sleep(60):\n    import torch\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ontune", "run", "--", sys.executable, "train.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None and child.stdout.readline() == "on\n"
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(30) == -signal.SIGTERM
+    child.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--runner", "native", "--", "python", "t.py"), "--runner: it says nothing to a command of your own"),
+        (("--cores", "1", "--", "python", "t.py"), "--cores: it says nothing to a command of your own"),
+        (("-t", "eos-h100", "--", "python", "t.py"), "--target: a command of your own runs on this machine"),
+        (("--plan", "p.json", "--", "python", "t.py"), "--plan: a command is planned for when it starts"),
+        (("--plain", "--pin", "a=b", "--", "python", "t.py"), "--pin: it says nothing to a command that is started as it is"),
+        (("python", "t.py"), "ontune run -- python ..."),
+        ((), "nothing is said of what to run"),
+        (("--", "no-such-program", "t.py"), "there is no program 'no-such-program' here"),
+        (("--", "python", "none.py"), "the command: no file none.py"),
+        (("--", "bash", "-c", "true"), "--framework NAME"),
+        (("--", "python", "t.py"), "imports no framework that is known"),
+        (("--", "python", "both.py"), "and one of them trains"),
+        (("--", "python", "broken.py"), "is no Python"),
+        (("--framework", "torhc", "--", "python", "t.py"), "--framework"),
+        (("--pin", "compiler=inductor", "--", "python", "torch_only.py"), "nothing applies it to a command as it is"),
+    ],
+)  # fmt: skip
+def test_what_has_no_effect_or_no_meaning_is_refused(tmp_path: Path, words: Sequence[str], said: str) -> None:
+    (tmp_path / "t.py").write_text("open('ran', 'w')\n")
+    (tmp_path / "both.py").write_text("import torch, tensorflow\nopen('ran', 'w')\n")
+    (tmp_path / "torch_only.py").write_text("import torch\nopen('ran', 'w')\n")
+    (tmp_path / "broken.py").write_text("import torch (\n")
+    done = ontune(*words, folder=tmp_path)
+    assert done.returncode == 2 and said in " ".join(done.stderr.split()), done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "ran").exists()
+
+
+def test_imports_are_read_through_the_files_beside_the_program(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "from models import net\nfrom . import other\nimport os.path, lib.deep\n"
+    )
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "__init__.py").write_text("")
+    (tmp_path / "models" / "net.py").write_text("def make():\n    from torch import nn\n    import train\n")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "deep.py").write_text("import jax.numpy as jnp\nthis is no Python")
+    assert imported(tmp_path / "train.py") == ["os", "torch"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("python", "train.py", "other.py"),
+        ("python", "-u", "train.py"),
+        ("torchrun", "--nproc-per-node=2", "train.py", "--data", "x"),
+        ("env", "A=1", "python", "train.py"),
+        ("bash", "-c", "cd . && python3 train.py --epochs 2"),
+        ("./start.sh", "2"),
+        ("bash", "start.sh"),
+        ("python", "-m", "package.train"),
+        ("python", "-m", "torch.distributed.run", "--nproc_per_node=2", "train.py"),
+        ("python", "-m", "package"),
+    ],
+)
+def test_the_script_of_a_command_is_found(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "package").mkdir()
+    for name in ("train.py", "other.py", "package/train.py", "package/__main__.py"):
+        (tmp_path / name).write_text("import torch\n")
+    (tmp_path / "start.sh").write_text('#!/bin/sh\nmissing.py\ntorchrun --nproc_per_node=$1 train.py "$@"\n')
+    found = Command(words).script
+    assert found == Path(
+        "package/__main__.py"
+        if words[-1] == "package"
+        else "package/train.py"
+        if words[-1] == "package.train"
+        else "train.py"
+    )
+    assert found is not None and imported(found) == ["torch"]
+
+
+def test_a_framework_is_found_behind_what_rests_on_it(script: Path) -> None:
+    script.write_text("import lightning as L\n")
+    command = Command((sys.executable, str(script)))
+    environment = Environment(
+        {"lightning": "2.5", "torch": "2.9.0+cpu", "pytorch-lightning": "2.5"},
+        {"lightning": ["pytorch-lightning"], "pytorch-lightning": ["torch"]},
+        {"lightning": "lightning", "torch": "torch"},
+    )
+    vars(command)["environment"] = environment  # what this machine has must not matter
+    named = Reasoner([]).frameworks_meant
+    assert framework_of(command, named) == "pytorch"
+    assert environment.of_framework("pytorch", named) == "torch==2.9.0"
+    vars(command)["environment"] = Environment({}, {}, {})
+    with pytest.raises(BadInput, match="imports no framework"):
+        framework_of(command, named)
+
+
+def test_where_processes_may_share_the_cores_none_takes_all_of_them(tmp_path: Path) -> None:
+    assert Command(("python3.11", "train.py")).runs_alone
+    assert not Command(("python", "-m", "torch.distributed.run", "train.py")).runs_alone
+    assert not Command(("torchrun", "--nproc-per-node", "2", "train.py")).runs_alone
+
+
+TRAINING = """
+import sys, torch
+torch.manual_seed(0)
+torch.set_num_threads(2)
+network = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10))
+optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+for step in range(20):
+    loss = torch.nn.functional.cross_entropy(network(torch.randn(16, 1, 8, 8)), torch.randint(10, (16,)))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(loss.item().hex())
+torch.save(network.state_dict(), sys.argv[1])
+"""
+
+
+def test_a_training_run_gives_the_same_bits(frameworks: Path, tmp_path: Path) -> None:
+    """Sleeping instead of spinning while threads wait changes no number, and no checkpoint."""
+    (tmp_path / "train.py").write_text(TRAINING)
+    command = ("--", str(frameworks), "train.py")
+    planned = ontune(*PINNED, "--numerics", "bitwise", *command, "planned.pt", folder=tmp_path)
+    plain = ontune("--plain", *command, "plain.pt", folder=tmp_path)
+    assert planned.returncode == plain.returncode == 0, planned.stderr
+    assert planned.stdout == plain.stdout and len(plain.stdout.split()) == 20
+    assert "OMP_WAIT_POLICY=passive" in planned.stderr
+    compared = (
+        "import torch; a, b = torch.load('planned.pt'), torch.load('plain.pt'); "
+        "print(a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a))"
+    )
+    same = subprocess.run(
+        [frameworks, "-c", compared], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert same.stdout == "True\n"
