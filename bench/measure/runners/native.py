@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from bench.images.build import Built, build_environment, place_environment
 from bench.measure.runners import RunResult, measured_environment, read_result
 from generators.bundle import Bundle
 from kb.errors import RunFailed
-from reasoner.answers.plan import Plan
+from reasoner.answers.plan import DecisionTaken, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,12 @@ class NativeRunner:
 
     def lacks(self, plan: Plan) -> Mapping[str, str]:
         """As `Runner.lacks`: an image brings its own system packages, this machine has those that it has."""
-        return {
-            f"{taken.decision}={taken.option}": library
-            for taken in plan.decisions
-            for applied in taken.apply
-            if (applied.how, applied.name) == ("env", "LD_PRELOAD")
-            for library in applied.value.split()
-            if not _loads(library)
-        }
+        found: dict[str, str] = {}
+        for taken in plan.decisions:
+            for library in _preloaded(taken):
+                if not _loads(library):
+                    found[f"{taken.decision}={taken.option}"] = library
+        return found
 
     def lacking(self, bundle: Bundle) -> list[str]:
         """As `Runner.lacking`."""
@@ -57,7 +55,8 @@ class NativeRunner:
             ]
             where = f" (Debian: {' '.join(packages)})" if packages else ""
             raise RunFailed(
-                f"{bundle.folder}: {option} preloads {library}, which is missing here: install it{where}, or plan with --forbid {option}"
+                f"{bundle.folder}: {option} preloads {library}, which is missing here:"
+                f" install it{where}, or plan with --forbid {option}"
             )
         built = build_environment(bundle)
         if not bundle.recipe.in_container:
@@ -80,8 +79,15 @@ class NativeRunner:
         return read_result(finished, output)
 
 
+def _preloaded(taken: DecisionTaken) -> Iterator[str]:
+    """The libraries that an option preloads."""
+    for applied in taken.apply:
+        if (applied.how, applied.name) == ("env", "LD_PRELOAD"):
+            yield from applied.value.split()
+
+
 def _loads(library: str) -> bool:
-    """Whether the loader finds a library for LD_PRELOAD; it only complains, and runs the program without it."""
+    """Whether the loader finds a library for LD_PRELOAD; it only complains, and runs the program without."""
     tried = subprocess.run(
         ["/bin/sh", "-c", ":"], env={"LD_PRELOAD": library}, capture_output=True, check=False
     )
