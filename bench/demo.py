@@ -33,7 +33,10 @@ ROUNDS = 3
 # Windows of half a second hold several steps of the small network, and keep a second run of the demonstration
 # under three minutes.
 ARGUMENTS = ("--warmup-steps", "4", "--windows", "4", "--window-seconds", "0.5")
-_BASELINES = "SELECT ?name ?label WHERE { ?baseline a on:Baseline ; skos:notation ?name ; rdfs:label ?label ; sh:order ?place } ORDER BY ?place"
+_BASELINES = (
+    "SELECT ?name ?label WHERE { ?baseline a on:Baseline ; skos:notation ?name ; rdfs:label ?label"
+    " ; sh:order ?place } ORDER BY ?place"
+)
 
 Show = Callable[[str], None]
 
@@ -176,7 +179,8 @@ def _runner() -> tuple[Runner, str]:
     if found is None:
         return (
             NativeRunner(),
-            f"Apptainer is missing (get it by {apptainer.HOW_TO_GET}): everything is measured in virtual environments.",
+            f"Apptainer is missing (get it by {apptainer.HOW_TO_GET}):"
+            " everything is measured in virtual environments.",
         )
     return ApptainerRunner(found), f"Everything is built and measured with Apptainer {found.version()}."
 

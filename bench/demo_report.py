@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 _WIDTH = 132
@@ -108,19 +109,17 @@ def _method(document: Mapping[str, Any]) -> Iterator[str]:
         if document["runner"] == "apptainer"
         else "in a virtual environment, without a container"
     )
-    pairs = max(
-        (m["ratio"]["pairs"] for row in document["rows"] for m in row["measured"].values() if m["ratio"]),
-        default=0,
-    )
-    load = max(
-        (m["foreign_load"] or 0.0 for row in document["rows"] for m in row["measured"].values()), default=0.0
-    )
+    measured = list(chain.from_iterable(row["measured"].values() for row in document["rows"]))
+    pairs = max((one["ratio"]["pairs"] for one in measured if one["ratio"]), default=0)
+    load = max((one["foreign_load"] or 0.0 for one in measured), default=0.0)
     yield f"Report: {document['report']}"
     yield f"Observations: {document['observations']}"
     yield (
-        f"How it was measured: every run is a process of its own {where}, bound to the same cores for all; the variants took turns in {pairs} rounds;"
-        " after the first step and a warm-up windows of 0.5 s were timed, and their median counts; ratios are paired within a round, their mean is"
-        f" geometric, the interval is Student's t on the logarithms; other processes kept up to {load:.2f} of these cores busy meanwhile."
+        f"How it was measured: every run is a process of its own {where}, bound to the same cores for all;"
+        f" the variants took turns in {pairs} rounds;"
+        " after the first step and a warm-up windows of 0.5 s were timed, and their median counts; ratios are"
+        " paired within a round, their mean is geometric, the interval is Student's t on the logarithms;"
+        f" other processes kept up to {load:.2f} of these cores busy meanwhile."
     )
 
 

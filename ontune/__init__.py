@@ -42,12 +42,15 @@ _MODULES = {
     "reasoner.answers.plan": ("Application", "DecisionTaken", "Plan", "Reason", "Rejected"),
     "reasoner.reasoner": ("Reasoner",),
 }
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
+_HOME: dict[str, str] = {}
+for _module, _names in _MODULES.items():
+    _HOME |= dict.fromkeys(_names, _module)
 
 __all__ = [
-    "Application", "BadInput", "Bundle", "DecisionTaken", "NoFeasiblePlan", "OntuneError", "Plan", "Reason", "Reasoner", "Rejected", "Request",
-    "RunFailed", "Site", "Target", "Workload", "complete_site", "complete_target", "complete_workload", "explain", "load_site", "load_target",
-    "load_workload", "plan_id", "read_remote", "site_names", "target_names", "workload_names", "write_bundle",
+    "Application", "BadInput", "Bundle", "DecisionTaken", "NoFeasiblePlan", "OntuneError", "Plan", "Reason",
+    "Reasoner", "Rejected", "Request", "RunFailed", "Site", "Target", "Workload", "complete_site",
+    "complete_target", "complete_workload", "explain", "load_site", "load_target", "load_workload", "plan_id",
+    "read_remote", "site_names", "target_names", "workload_names", "write_bundle",
 ]  # fmt: skip
 
 

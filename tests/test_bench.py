@@ -306,7 +306,7 @@ RECORDING = """
 import sys
 from pathlib import Path
 from test_bench import observation
-from bench.measure.rounds.observation import record
+from bench.measure.observation import record
 number = 0
 while True:
     one = observation(variant=sys.argv[2], round=number, complaint="x" * 200_000)

@@ -79,10 +79,10 @@ class Apptainer:
         from spython.utils import stream_command
 
         command = ["singularity", "build", "--fakeroot", "--force", "--mksquashfs-args", SQUEEZE]
-        command += [
-            word for name, value in (arguments or {}).items() for word in ("--build-arg", f"{name}={value}")
-        ]
-        command += [word for bind in binds for word in ("--bind", bind)]
+        for name, value in (arguments or {}).items():
+            command += ["--build-arg", f"{name}={value}"]
+        for bind in binds:
+            command += ["--bind", bind]
         source, folder = (
             (definition, image.parent)
             if isinstance(definition, str)

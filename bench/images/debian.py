@@ -35,9 +35,8 @@ def resolve(suite: str, names: Sequence[str], more: Sequence[str] = (), *, made:
             "lock-packages.sh", "made" if made else "image", suite, *names, "--", *more
         ).splitlines()
     found = [(kind, SystemPackage(*told)) for kind, *told in map(str.split, lines)]
-    system, added = (
-        tuple(package for kind, package in found if kind == wanted) for wanted in ("package", "added")
-    )
+    system = tuple(package for kind, package in found if kind == "package")
+    added = tuple(package for kind, package in found if kind == "added")
     return Lock((), system, added, vendor.split()[1], suite)
 
 
@@ -53,7 +52,8 @@ def fetch(suite: str, packages: Sequence[SystemPackage], folder: Path) -> None:
             said_by("fetch-packages.sh", suite, folder, *(f"{one.name}={one.version}" for one in packages))
         except RunFailed as error:
             raise RunFailed(
-                f"{error}\nthe archive has what the lock names no more; `ontune recipe --update-lock` locks what it has now"
+                f"{error}\nthe archive has what the lock names no more;"
+                " `ontune recipe --update-lock` locks what it has now"
             ) from None
     found = {hashlib.sha256(file.read_bytes()).hexdigest(): file.name for file in folder.glob("*.deb")}
     wanted = {one.sha256: one.name for one in packages}

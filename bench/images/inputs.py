@@ -118,7 +118,10 @@ def fetch(bundle: Bundle, apptainer: Apptainer) -> Path:
         packages, found = bases.added_packages(lock), _from_elsewhere(bundle, apptainer)
         base = found.base or (f"{recipe.bootstrap}://{recipe.base}" if recipe.of_registry else None)
         if base is None:
-            expected = "a base of a registry, or one that is made of locked packages: `--pin image_source=localimage`"
+            expected = (
+                "a base of a registry, or one that is made of locked packages:"
+                " `--pin image_source=localimage`"
+            )
             raise BadInput(
                 str(bundle.folder / SYSTEM),
                 "the base is an image of the site, which is not fetched",
@@ -167,7 +170,7 @@ def _from_elsewhere(bundle: Bundle, apptainer: Apptainer) -> BuildInputs:
         return BuildInputs(None, None, packages, {name: bases.mirror() for name in recipe.build_arguments})
     base = bases.locked_base(lock) if lock else bases.make_base(recipe.header("Suite"))
     interpreter = Interpreter(*apptainer.execute(base, ["python3", "-c", _ASK_INTERPRETER]).split())
-    # What is compiled in the image, and what that requires, is no wheel: pip then asks the indexes for all of it.
+    # What is compiled in the image, and what that requires, is no wheel: pip then asks the indexes for all.
     wheels = None if recipe.compiles else _wheels(bundle, interpreter)
     return BuildInputs(base, wheels, packages, {"base": str(base)})
 
@@ -181,7 +184,8 @@ def _packages(lock: Lock) -> Path | None:
         return bases.added_packages(lock)
     except RunFailed as error:
         print(
-            f"left to the image's own apt, by the hashes of the lock, since they are not to be had here: the packages that are added\n{error}",
+            "left to the image's own apt, by the hashes of the lock, since they are not to be had here:"
+            f" the packages that are added\n{error}",
             file=sys.stderr,
         )
         return None

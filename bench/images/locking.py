@@ -1,16 +1,17 @@
-"""The lock for a plan: which packages its image would get now, asked of the user's own archives and indexes."""
+"""The lock for a plan: which packages its image would get now, as the user's archives and indexes say."""
 
 from __future__ import annotations
 
 import platform
 import re
+from collections.abc import Iterable
 
 from bench.images import debian, registry
 from bench.images.wheels import Interpreter, resolve
 from bench.progress import Tell
 from generators.bundle import requirements_of
 from generators.provenance.lock import Lock, request_of
-from generators.recipe.recipe import Recipe
+from generators.recipe.recipe import Entry, Recipe
 from kb.errors import BadInput, RunFailed
 from kb.values import replace
 from reasoner.answers.plan import Plan
@@ -61,21 +62,26 @@ def interpreter_of(lock: Lock, python: str) -> Interpreter:
 def _system(recipe: Recipe) -> Lock:
     """The Debian packages of a base that is made here, or those that are added to an image of a registry."""
     made, suite = bool(recipe.build_arguments), recipe.header("Suite")
-    names, more = (
-        [f"{one.name}={one.value}" if one.value else one.name for one in some]
-        for some in (recipe.system_packages, recipe.build_packages)
-    )
+    names, more = _words_for_apt(recipe.system_packages), _words_for_apt(recipe.build_packages)
     if not made and not (recipe.of_registry and recipe.packages_to_install):
         return Lock(())
     if not suite:
         added = ", ".join(one.name for one in recipe.packages_to_install)
-        problem = f"nothing tells of which release {recipe.base} is, so what is added to it ({added}) cannot be locked"
+        problem = (
+            f"nothing tells of which release {recipe.base} is,"
+            f" so what is added to it ({added}) cannot be locked"
+        )
         raise BadInput(
             "plan: base_image: Suite",
             problem,
             expected="a base whose release the knowledge base has, or a plan without --locked",
         )
     return debian.resolve(suite, names, more, made=made)
+
+
+def _words_for_apt(packages: Iterable[Entry]) -> list[str]:
+    """The packages as apt takes them: by name, with a version where one is wanted."""
+    return [f"{one.name}={one.value}" if one.value else one.name for one in packages]
 
 
 def _image(recipe: Recipe, tell: Tell) -> str:

@@ -66,7 +66,8 @@ def _address(host: str) -> str:
 
 def _asked(address: str) -> Message:
     """The headers of a manifest, asked for as anybody may."""
-    request = urllib.request.Request(address, method="HEAD", headers={"Accept": _TYPES})  # noqa: S310  # http or https, by `_address`
+    # The address begins with http or https: `_address` made it.
+    request = urllib.request.Request(address, method="HEAD", headers={"Accept": _TYPES})  # noqa: S310
     try:
         return _headers(request)
     except HTTPError as refused:

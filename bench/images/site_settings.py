@@ -34,7 +34,8 @@ _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_p
 
 _CERTIFICATE_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _FOLDER_VARIABLES = ("APPTAINER_TMPDIR", "SINGULARITY_TMPDIR")
-_TEMPORARY_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 (Apptainer makes a folder of its own in it)
+# Apptainer makes a folder of its own in each of them.
+_TEMPORARY_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
 _PIP_SETTINGS = (
     "index-url",
     "extra-index-url",

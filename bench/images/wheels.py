@@ -46,12 +46,11 @@ class Interpreter:
         if not self.glibc:
             return ()
         newest = int(self.glibc.split(".")[1])
-        names = [
-            name
-            for minor in range(newest, _OLDEST_GLIBC - 1, -1)
-            for name in (f"manylinux_2_{minor}", _NAMES_BEFORE.get(minor, ""))
-            if name
-        ]
+        names: list[str] = []
+        for minor in range(newest, _OLDEST_GLIBC - 1, -1):
+            names.append(f"manylinux_2_{minor}")
+            if minor in _NAMES_BEFORE:
+                names.append(_NAMES_BEFORE[minor])
         return tuple(f"{name}_{self.machine}" for name in [*names, "linux"])
 
 

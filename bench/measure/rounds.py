@@ -57,8 +57,11 @@ class Series:
 
     def ratio(self, variant: str, baseline: str) -> Ratio | None:
         """The throughput of a variant against another one's; None where no round has both."""
-        ours, theirs = ({one.round: one.throughput for one in self.of(name)} for name in (variant, baseline))
+        ours, theirs = self._by_round(variant), self._by_round(baseline)
         return paired_ratio(list(ours.values()), [theirs.get(number) for number in ours])
+
+    def _by_round(self, variant: str) -> dict[int, float | None]:
+        return {one.round: one.throughput for one in self.of(variant)}
 
 
 def measure(

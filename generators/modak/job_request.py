@@ -31,19 +31,20 @@ _EVENTS = {"a": "fail", "b": "begin", "e": "end"}
 
 _SECTIONS = ("job_options", "target", "application", "optimisation")
 _JOB = {
-    "job_name": "name", "account": "account", "queue": "queue", "wall_time_limit": "time", "node_count": "nodes", "process_count_per_node": "cores",
-    "partition": "queue", "request_gpus": "gpus", "job_array": "array", "architecture_constraint": "constraint", "qos": "qos",
+    "job_name": "name", "account": "account", "queue": "queue", "wall_time_limit": "time",
+    "node_count": "nodes", "process_count_per_node": "cores", "partition": "queue", "request_gpus": "gpus",
+    "job_array": "array", "architecture_constraint": "constraint", "qos": "qos",
     "node_exclusive": "exclusive",
 }  # fmt: skip
 _JOB_NOTED = (
-    "core_count_per_process", "memory_limit", "minimum_memory_per_processor", "request_specific_nodes", "standard_output_file",
-    "standard_error_file", "combine_stdout_stderr", "copy_environment", "copy_environment_variable", "job_dependency", "email_address", "defer_job",
-    "node_mutex",
+    "core_count_per_process", "memory_limit", "minimum_memory_per_processor", "request_specific_nodes",
+    "standard_output_file", "standard_error_file", "combine_stdout_stderr", "copy_environment",
+    "copy_environment_variable", "job_dependency", "email_address", "defer_job", "node_mutex",
 )  # fmt: skip
 _TARGET = ("name", "job_scheduler_type")
 _APPLICATION = (
-    "app_tag", "app_type", "executable", "arguments", "container_runtime", "build", "mpi_ranks", "threads", "storage", "minimal_efficiency",
-    "storage_class_pref", "pre-execution", "post-execution",
+    "app_tag", "app_type", "executable", "arguments", "container_runtime", "build", "mpi_ranks", "threads",
+    "storage", "minimal_efficiency", "storage_class_pref", "pre-execution", "post-execution",
 )  # fmt: skip
 _BUILD = ("src", "build_command", "build_parallelism")
 _OPTIMISATION = ("enable_opt_build", "enable_autotuning", "app_type", "opt_build", "autotuning")
@@ -51,7 +52,8 @@ _OLD = ("app_name", "arch_build", "app_build")
 _CONFIG = ("ai_framework", "type", "distributed_training", "layers", "parameters")
 _DATA = ("location", "basedata", "size", "count", "etl")
 _FRAMEWORKS: dict[str, tuple[str, ...]] = {
-    "tensorflow": ("version", "xla"), "pytorch": ("version", "glow"), "keras": ("version", "backend"), "cntk": ("version",), "mxnet": ("version",),
+    "tensorflow": ("version", "xla"), "pytorch": ("version", "glow"), "keras": ("version", "backend"),
+    "cntk": ("version",), "mxnet": ("version",),
 }  # fmt: skip
 _PARALLEL: dict[str, tuple[str, ...]] = {
     "mpi": ("library", "version", "scaling_efficiency", "core_subscription", "message_size"),
@@ -247,7 +249,8 @@ def _framework(
     _known(asked, _FRAMEWORKS.get(framework, ()), f"{where}: ai_framework-{framework}")
     if version := _text(asked, "version"):
         notes.append(
-            f"{framework} {version}: the newest release that runs here is taken; pin framework_release to have another"
+            f"{framework} {version}: the newest release that runs here is taken;"
+            " pin framework_release to have another"
         )
     if framework == "keras":
         framework = (
@@ -263,7 +266,8 @@ def _framework(
             notes.append(f"{compiler}: true: the plan takes a graph compiler only where it helps; {takes}")
         elif asked.get(compiler) is False:
             notes.append(
-                f"{compiler}: false: the plan takes a graph compiler where it helps; forbid {compiler} to be sure"
+                f"{compiler}: false: the plan takes a graph compiler where it helps;"
+                f" forbid {compiler} to be sure"
             )
     if left := [
         key
@@ -271,7 +275,8 @@ def _framework(
         if _stripped({**config, **data}.get(key)) not in (None, "", {}, False)
     ]:
         notes.append(
-            f"{', '.join(left)}: say it in a workload's file, where it counts; MODAK read it and did nothing with it"
+            f"{', '.join(left)}: say it in a workload's file, where it counts;"
+            " MODAK read it and did nothing with it"
         )
     return framework
 
@@ -338,7 +343,8 @@ def _spread(program: ParallelProgram, wishes: dict[str, Any], notes: list[str]) 
     tasks = -(-program.ranks // nodes) if program.ranks else max(1, cores)
     if cores and tasks > cores:
         notes.append(
-            f"mpi_ranks {program.ranks} are {tasks} on each of {nodes} nodes, not the {cores} of process_count_per_node"
+            f"mpi_ranks {program.ranks} are {tasks} on each of {nodes} nodes,"
+            f" not the {cores} of process_count_per_node"
         )
     if program.ranks and program.ranks != tasks * nodes:
         notes.append(f"mpi_ranks {program.ranks}: {tasks} on each of {nodes} nodes are {tasks * nodes}")
@@ -353,7 +359,8 @@ def _spread(program: ParallelProgram, wishes: dict[str, Any], notes: list[str]) 
 def _note_image(image: str, framework: str, store: KnowledgeStore | None, notes: list[str]) -> None:
     if image:
         notes.append(
-            f"container_runtime {image}: an image is built for the plan instead, with what is known to run on the target"
+            f"container_runtime {image}: an image is built for the plan instead,"
+            " with what is known to run on the target"
         )
     for known in parallel_program.published_images(store, framework) if store and image and framework else ():
         if known.reference == image.partition("://")[2] or known.reference == image:
@@ -397,7 +404,10 @@ def _scheduler(asked: str, site: str, store: KnowledgeStore | None, where: str, 
 def _site_scheduler(site: str, store: KnowledgeStore) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]+", site):
         return ""
-    query = f'SELECT ?scheduler WHERE {{ ?site a on:Site ; on:scheduler ?scheduler . FILTER(REGEX(STR(?site), "[/-]{site}$")) }} LIMIT 1'
+    query = (
+        "SELECT ?scheduler WHERE { ?site a on:Site ; on:scheduler ?scheduler ."
+        f' FILTER(REGEX(STR(?site), "[/-]{site}$")) }} LIMIT 1'
+    )
     return next((row["scheduler"] for row in store.select(query)), "")
 
 

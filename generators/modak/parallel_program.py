@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 SOURCE = "https://github.com/SODALITE-EU/application-optimisation"
 
 _IMAGES = """SELECT ?reference ?version (GROUP_CONCAT(?doubt; SEPARATOR="; ") AS ?doubts) WHERE {
-  ?image a on:PublishedImage ; on:imageReference ?reference ; on:claimsApplication ?library ; on:claimsVersion ?version .
-  OPTIONAL { ?image on:doubt ?doubt } FILTER(?library = "%s") } GROUP BY ?reference ?version ORDER BY ?version"""
+  ?image a on:PublishedImage ; on:imageReference ?reference ;
+    on:claimsApplication ?library ; on:claimsVersion ?version .
+  OPTIONAL { ?image on:doubt ?doubt } FILTER(?library = "%s")
+} GROUP BY ?reference ?version ORDER BY ?version"""
 _APPLICATIONS = """SELECT ?reference ?application WHERE {
   ?image a on:PublishedImage ; on:imageReference ?reference ; on:claimsApplication ?application }"""
 _SITE = 'SELECT ?site WHERE { ?site a on:Site . FILTER(REGEX(STR(?site), "/(modak-)?%s$")) } LIMIT 1'
-_MODULES = 'SELECT ?module WHERE { ?site a on:Site ; on:module ?module . FILTER(REGEX(STR(?site), "[/-]%s$")) } ORDER BY ?module'
+_MODULES = """SELECT ?module WHERE { ?site a on:Site ; on:module ?module .
+  FILTER(REGEX(STR(?site), "[/-]%s$")) } ORDER BY ?module"""
 _LAUNCHER = "SELECT ?value WHERE { kb:modak-%s on:value ?value }"
 
 
@@ -100,7 +103,10 @@ def is_site(store: KnowledgeStore, name: str) -> bool:
 def site_modules(store: KnowledgeStore, site: str) -> list[str]:
     """The modules that jobs of a site load, in their order."""
     found = store.select(_MODULES % site) if re.fullmatch(r"[A-Za-z0-9-]+", site) else ()
-    return [name for row in found for name in row["module"].split()]
+    names: list[str] = []
+    for row in found:
+        names += row["module"].split()
+    return names
 
 
 def plan_of(

@@ -12,6 +12,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from generators.bundle import FORMATS, files_of
@@ -97,7 +98,7 @@ def explain(
     found = find(
         plan, subject, [*(catalogue.name[decision] for decision in catalogue.options), *catalogue.by_name]
     )
-    origins = dict.fromkeys(origin for line in found for origin in line.origins)
+    origins = dict.fromkeys(chain.from_iterable(line.origins for line in found))
     premises = [
         reasoner.explain(origin.name, request)
         if origin.kind == "option"
@@ -136,13 +137,16 @@ def find(plan: Plan, subject: str, names: list[str] | None = None) -> list[Writt
             )
         wanted = {(place[1], number)}
     else:
-        places = [
-            (file, number, line) for file, lines in texts.items() for number, line in enumerate(lines, 1)
-        ]
+        places: list[tuple[str, int, str]] = []
+        for file, lines in texts.items():
+            places += [(file, number, line) for number, line in enumerate(lines, 1)]
         wanted = {(file, number) for file, number, line in places if line.strip() == text}
         wanted = wanted or {(file, number) for file, number, line in places if len(text) > 2 and text in line}
     if not wanted:
-        expected = "a decision, an option, or a line of a generated file (its text, or a place such as ontune.def:12)"
+        expected = (
+            "a decision, an option, or a line of a generated file"
+            " (its text, or a place such as ontune.def:12)"
+        )
         raise BadInput(
             "SUBJECT",
             f"nothing is known as '{subject:.80}'",
@@ -150,9 +154,8 @@ def find(plan: Plan, subject: str, names: list[str] | None = None) -> list[Writt
             given=subject,
             known=names or [],
         )
-    return [
-        line for line in lines_of(plan, {file for file, _ in wanted}) if (line.file, line.number) in wanted
-    ]
+    written = lines_of(plan, {file for file, _ in wanted})
+    return [line for line in written if (line.file, line.number) in wanted]
 
 
 def lines_of(plan: Plan, files: Collection[str] = ()) -> list[WrittenLine]:
@@ -164,18 +167,17 @@ def lines_of(plan: Plan, files: Collection[str] = ()) -> list[WrittenLine]:
     origins: dict[tuple[str, int], dict[Origin, None]] = {}
     for origin, changed in _changed(plan):
         for other in changed:
-            with contextlib.suppress(
-                BadInput
-            ):  # nothing can be written without some parts: they are changed in another way
+            # Nothing can be written without some parts: they are changed in another way.
+            with contextlib.suppress(BadInput):
                 after = _texts(other, files)
                 for file, lines in texts.items():
                     for index in _differing(lines, after.get(file, [])):
                         origins.setdefault((file, index), {})[origin] = None
-    return [
-        WrittenLine(file, index + 1, line, tuple(origins.get((file, index), ())))
-        for file, lines in texts.items()
-        for index, line in enumerate(lines)
-    ]
+    found: list[WrittenLine] = []
+    for file, lines in texts.items():
+        for index, line in enumerate(lines):
+            found.append(WrittenLine(file, index + 1, line, tuple(origins.get((file, index), ()))))
+    return found
 
 
 def _texts(plan: Plan, files: Collection[str] = ()) -> dict[str, list[str]]:
@@ -183,9 +185,7 @@ def _texts(plan: Plan, files: Collection[str] = ()) -> dict[str, list[str]]:
 
     Programs are copied, not generated, but for the module that applies options.
     """
-    formats, jobs = (
-        [kind for kind, name in known.items() if not files or name in files] for known in (FORMATS, job.FILES)
-    )
+    formats, jobs = _kinds_of(FORMATS, files), _kinds_of(job.FILES, files)
     written = files_of(plan, formats, jobs, bill=False)
     generated = (
         name
@@ -193,6 +193,11 @@ def _texts(plan: Plan, files: Collection[str] = ()) -> dict[str, list[str]]:
         if name != "plan.json" and (not name.startswith("workload/") or name.endswith("/ontune_settings.py"))
     )
     return {name: written[name].decode().splitlines() for name in generated if not files or name in files}
+
+
+def _kinds_of(known: Mapping[str, str], files: Collection[str]) -> list[str]:
+    """The kinds whose file is wanted; every one where no files are named."""
+    return [kind for kind, name in known.items() if not files or name in files]
 
 
 def _changed(plan: Plan) -> Iterator[tuple[Origin, list[Plan]]]:

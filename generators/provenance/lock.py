@@ -38,7 +38,7 @@ _HASHED = re.compile(r"    --hash=sha256:([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class PythonPackage:
-    """A distribution at the exact version and with the SHA-256 (hexadecimal) of the wheel that is installed."""
+    """A distribution at the exact version, with the SHA-256 (hexadecimal) of the wheel that is installed."""
 
     name: str
     version: str
@@ -47,7 +47,7 @@ class PythonPackage:
 
 @dataclass(frozen=True, slots=True)
 class SystemPackage:
-    """A Debian package at the exact version, with its architecture and the SHA-256 (hexadecimal) of its file."""
+    """A Debian package at the exact version, with its architecture and its file's SHA-256 (hexadecimal)."""
 
     name: str
     version: str
@@ -110,7 +110,10 @@ class Lock:
                 case ["image", word]:
                     told["image"] = quoting.name("image", word, f"{file}:{number}")
                 case _:
-                    expected = "package or added, NAME VERSION ARCHITECTURE SHA256; or vendor, suite, image or request with its value"
+                    expected = (
+                        "package or added, NAME VERSION ARCHITECTURE SHA256;"
+                        " or vendor, suite, image or request with its value"
+                    )
                     raise BadInput(
                         f"{file}:{number}", f"'{line:.60}' is no line of a lock", expected=expected
                     )

@@ -10,8 +10,8 @@ from generators.read.shell_lines import HERE_DOCUMENT
 from kb.errors import BadInput
 
 INSTRUCTIONS = frozenset((
-    "from", "run", "cmd", "label", "maintainer", "expose", "env", "add", "copy", "entrypoint", "volume", "user", "workdir", "arg",
-    "onbuild", "stopsignal", "healthcheck", "shell",
+    "from", "run", "cmd", "label", "maintainer", "expose", "env", "add", "copy", "entrypoint", "volume",
+    "user", "workdir", "arg", "onbuild", "stopsignal", "healthcheck", "shell",
 ))  # fmt: skip
 _ESCAPE = re.compile(r"#\s*escape\s*=\s*([\\`])\s*$", re.IGNORECASE)
 
@@ -68,7 +68,7 @@ def _escape(lines: list[str]) -> str:
 
 
 def _document(begun: Line, body: list[tuple[int, str]]) -> Iterator[Line]:
-    """A here document, numbered by its own lines: one line of the shell where it is the whole of what is run."""
+    """A here document, numbered by its own lines: one line of the shell where it is all that is run."""
     if begun.section == "run" and re.sub(r"^(?:--\S+\s+)*", "", begun.text).startswith("<<") and body:
         yield Line(body[0][0], begun.stage, "run", "", "\n".join(line for _, line in body).strip("\n"))
         return

@@ -19,18 +19,20 @@ from generators.read.shell_lines import HERE_DOCUMENT
 from kb.errors import BadInput
 
 SECTIONS = frozenset((
-    "help", "setup", "files", "labels", "environment", "pre", "post", "runscript", "test", "startscript", "arguments",
+    "help", "setup", "files", "labels", "environment", "pre", "post", "runscript", "test", "startscript",
+    "arguments",
 ))  # fmt: skip
 APP_SECTIONS = frozenset((
     "appinstall", "applabels", "appfiles", "appenv", "apptest", "apphelp", "apprun", "appstart",
 ))  # fmt: skip
 HEADERS = frozenset((
-    "bootstrap", "from", "includecmd", "mirrorurl", "updateurl", "osversion", "include", "library", "registry", "namespace", "stage",
-    "product", "user", "regcode", "productpgp", "registerurl", "modules", "otherurl&n", "fingerprints", "confurl", "setopt",
+    "bootstrap", "from", "includecmd", "mirrorurl", "updateurl", "osversion", "include", "library",
+    "registry", "namespace", "stage", "product", "user", "regcode", "productpgp", "registerurl", "modules",
+    "otherurl&n", "fingerprints", "confurl", "setopt",
 ))  # fmt: skip
 AGENTS = frozenset((
-    "library", "oras", "shub", "docker", "docker-archive", "docker-daemon", "oci", "oci-archive", "localimage", "yum", "dnf", "debootstrap",
-    "arch", "busybox", "zypper", "scratch",
+    "library", "oras", "shub", "docker", "docker-archive", "docker-daemon", "oci", "oci-archive",
+    "localimage", "yum", "dnf", "debootstrap", "arch", "busybox", "zypper", "scratch",
 ))  # fmt: skip
 _NEED_FROM = frozenset(
     ("library", "oras", "shub", "docker", "docker-archive", "docker-daemon", "oci", "oci-archive")

@@ -67,11 +67,9 @@ def lint(path: Path) -> list[Smell]:
         else read_definition(text, str(path), arguments_open=True)
     )
     graph = recipe_graph(language, lines)
-    found = [
-        smell
-        for rule in sorted(paths.shipped("rules").joinpath("recipes").glob("*.rq"))
-        for smell in _smells(rule, graph)
-    ]
+    found: list[Smell] = []
+    for rule in sorted(paths.shipped("rules").joinpath("recipes").glob("*.rq")):
+        found += _smells(rule, graph)
     return sorted(found, key=lambda smell: (_SEVERITIES.index(smell.severity), smell.line, smell.rule))
 
 

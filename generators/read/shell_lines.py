@@ -18,11 +18,13 @@ _ASSIGNED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _PIP = re.compile(r"(?:.*/)?pip[\d.]*")
 # Options of `pip install` that take the next word with them.
 _WITH_VALUE = frozenset((
-    "-r", "-c", "-e", "-f", "-i", "-t", "-C", "--requirement", "--constraint", "--editable", "--find-links", "--index-url", "--extra-index-url",
-    "--trusted-host", "--target", "--prefix", "--root", "--src", "--progress-bar", "--config-settings", "--config-setting", "--global-option",
-    "--install-option", "--build-option", "--platform", "--python-version", "--implementation", "--abi", "--only-binary", "--no-binary",
-    "--upgrade-strategy", "--cache-dir", "--timeout", "--retries", "--proxy", "--cert", "--client-cert", "--log", "--report", "--root-user-action",
-    "--use-feature", "--use-deprecated", "--exists-action", "--python", "--keyring-provider", "--default-timeout",
+    "-r", "-c", "-e", "-f", "-i", "-t", "-C", "--requirement", "--constraint", "--editable", "--find-links",
+    "--index-url", "--extra-index-url", "--trusted-host", "--target", "--prefix", "--root", "--src",
+    "--progress-bar", "--config-settings", "--config-setting", "--global-option", "--install-option",
+    "--build-option", "--platform", "--python-version", "--implementation", "--abi", "--only-binary",
+    "--no-binary", "--upgrade-strategy", "--cache-dir", "--timeout", "--retries", "--proxy", "--cert",
+    "--client-cert", "--log", "--report", "--root-user-action", "--use-feature", "--use-deprecated",
+    "--exists-action", "--python", "--keyring-provider", "--default-timeout",
 ))  # fmt: skip
 _HELD = ("-c", "--constraint", "--no-index")  # versions are those of a file or of a folder
 _NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^]]*\])?\s*([<>=!~].*)?")

@@ -23,7 +23,9 @@ def unapplied(recipe: Recipe, output: str) -> tuple[str, ...]:
 def _apptainer(recipe: Recipe) -> Iterator[tuple[Entry, str]]:
     why = {
         "base": "only whoever builds knows where it lies: --build-arg base=... names it",
-        "mirror": "the base is made from the packages of its release: --build-arg mirror=... names their archive",
+        "mirror": (
+            "the base is made from the packages of its release: --build-arg mirror=... names their archive"
+        ),
     }
     yield from _release_of_an_image(recipe)
     for argument in recipe.build_arguments:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import PurePath
 from typing import Any, Self
 
@@ -221,12 +222,7 @@ class Recipe:
             ),
             launchers=entries("launcher", "word"),
             compiled_packages=entries("package", "python package", "source"),
-            framework_in_base=not any(
-                application.manager == "pip"
-                for taken in plan.decisions
-                if taken.decision == "wheel"
-                for application in taken.apply
-            ),
+            framework_in_base=not _has_wheels(plan),
             build_packages=_build_packages(plan, f"{where}: workload: build_packages"),
             python=next(
                 (
@@ -250,11 +246,12 @@ class Recipe:
         from.
         """
         base, _, digest = ("" if self.build_arguments else self.base).partition("@")
+        title, kind = self.program.title, "Environment"
+        if self.program.framework:
+            title, kind = f"{title} ({self.program.framework})", "Training environment"
         return {
-            "org.opencontainers.image.title": f"{self.program.title} ({self.program.framework})"
-            if self.program.framework
-            else self.program.title,
-            "org.opencontainers.image.description": f"{'Training environment' if self.program.framework else 'Environment'} of plan {self.plan_id}",
+            "org.opencontainers.image.title": title,
+            "org.opencontainers.image.description": f"{kind} of plan {self.plan_id}",
             "org.opencontainers.image.vendor": "Ontune",
             "org.opencontainers.image.version": self.plan_id,
             **({"org.opencontainers.image.base.name": base} if base else {}),
@@ -384,6 +381,12 @@ class Recipe:
         return next((entry.value for entry in self.headers if entry.name.lower() == key.lower()), "")
 
 
+def _has_wheels(plan: Plan) -> bool:
+    """Whether pip installs the framework; else the base has it."""
+    wheels = chain.from_iterable(taken.apply for taken in plan.decisions if taken.decision == "wheel")
+    return any(application.manager == "pip" for application in wheels)
+
+
 def _build_packages(plan: Plan, where: str) -> tuple[Entry, ...]:
     names = _listed(plan.workload.get("build_packages") or (), where)
     return tuple(
@@ -393,18 +396,18 @@ def _build_packages(plan: Plan, where: str) -> tuple[Entry, ...]:
 
 def _sources(plan: Plan, where: str) -> tuple[str, ...]:
     """The sources behind the options that do something, as words of a label."""
-    reasons = [(taken, reason) for taken in plan.decisions if taken.apply for reason in taken.reasons]
-    named = [
-        (f"{where}: {taken.decision}: sources", source)
-        for taken, reason in reasons
-        for source in reason.sources
-    ]
-    found = {quoting.plain(quoting.value(source, here), here) for here, source in named}
+    found: set[str] = set()
+    for taken in plan.decisions:
+        here = f"{where}: {taken.decision}: sources"
+        for reason in taken.reasons if taken.apply else ():
+            found |= {quoting.plain(quoting.value(source, here), here) for source in reason.sources}
     return tuple(sorted(source for source in found if " " not in source))
 
 
 def _because(taken: DecisionTaken, where: str) -> str:
-    return f"{quoting.name('word', taken.decision, f'{where}: decision')}: {quoting.name('word', taken.option, f'{where}: option')}"
+    decision = quoting.name("word", taken.decision, f"{where}: decision")
+    option = quoting.name("word", taken.option, f"{where}: option")
+    return f"{decision}: {option}"
 
 
 def _entries(plan: Plan, how: How, kind: str, manager: Manager | None, where: str) -> Iterable[Entry]:

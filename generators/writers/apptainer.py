@@ -47,7 +47,8 @@ def _in_two_stages(text: str, recipe: Recipe) -> str:
     comments, header, *sections = re.split(r"(?m)^(?=%|Bootstrap:)", text)
     by_name = {section.split()[0]: section for section in sections}
     to_run = replace(recipe, build_packages=())
-    install = f"set -eu\nprefix={PREFIX}\n{render('builder.sh.j2', to_run)}{render('install_system_packages.sh.j2', to_run)}"
+    builder, packages = render("builder.sh.j2", to_run), render("install_system_packages.sh.j2", to_run)
+    install = f"set -eu\nprefix={PREFIX}\n{builder}{packages}"
     final = by_name | {
         "%files": f"%files from {_BUILD}\n    {PREFIX} {PREFIX}\n\n",
         "%post": "%post\n" + "".join(f"    {line}\n" for line in install.splitlines()) + "\n",

@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import Any, Self
 
 from generators.recipe.recipe import RUNTIMES, Recipe
 from generators.writers import quoting
 from generators.writers.render import render
 from kb.errors import BadInput
-from reasoner.answers.plan import Plan
+from reasoner.answers.plan import DecisionTaken, Plan
 
 FILES = {"bash": "job.sh", "slurm": "job.slurm", "pbs": "job.pbs"}
 """The name of the script for each scheduler."""
@@ -24,12 +25,19 @@ _DIRECTIVE = (r"[A-Za-z0-9][A-Za-z0-9_.,:&|@+-]{0,127}", "letters, digits and '_
 _TIME = (r"(\d{1,4}-)?\d{1,4}:\d\d:\d\d", "hours:minutes:seconds")
 _ARRAY = (r"\d{1,9}(-\d{1,9})?(,\d{1,9}(-\d{1,9})?)*(%\d{1,9})?", "indices such as 0-9 or 1,3,5%2")
 _TEXTS = {
-    "queue": _DIRECTIVE, "account": _DIRECTIVE, "qos": _DIRECTIVE, "constraint": _DIRECTIVE, "time": _TIME, "longest": _TIME, "array": _ARRAY,
+    "queue": _DIRECTIVE, "account": _DIRECTIVE, "qos": _DIRECTIVE, "constraint": _DIRECTIVE, "time": _TIME,
+    "longest": _TIME, "array": _ARRAY,
     "mpi": (r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "a name that `srun --mpi=list` lists, such as pmix"),
     "gpu_type": (r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "letters, digits and '_.-'"),
     "resource_syntax": (r"nodes|select", "nodes or select"),
-    "node_local": (r"(?!.*/\.\.(/|\Z))(/|\$[A-Za-z_]\w*(/|(?=\Z)))[^,:$]*", "a folder such as /scratch, or one that begins with $TMPDIR"),
-    "modules": (r"[A-Za-z0-9][A-Za-z0-9_.+/-]{0,127}( [A-Za-z0-9][A-Za-z0-9_.+/-]{0,127})*", "a module's name such as apptainer/1.4"),
+    "node_local": (
+        r"(?!.*/\.\.(/|\Z))(/|\$[A-Za-z_]\w*(/|(?=\Z)))[^,:$]*",
+        "a folder such as /scratch, or one that begins with $TMPDIR",
+    ),
+    "modules": (
+        r"[A-Za-z0-9][A-Za-z0-9_.+/-]{0,127}( [A-Za-z0-9][A-Za-z0-9_.+/-]{0,127})*",
+        "a module's name such as apptainer/1.4",
+    ),
     "module_paths": (r"/.+", "a folder by its whole path"),
     "binds": (r"/[^,:]*(:/[^,:]*(:r[ow])?)?", "a folder as SOURCE[:TARGET[:ro]], each beginning with /"),
     "container_flags": (r"--[a-z][a-z-]*(=[A-Za-z0-9_.,:/@+-]*)?", "a long flag such as --nvccli"),
@@ -146,7 +154,8 @@ class Job:
     @property
     def cache(self) -> str:
         """The folder below which compilers keep their caches: storage of the node that outlives the job."""
-        return self.node_local if self.node_local.startswith("/") else "/var/tmp"  # noqa: S108 (run.sh refuses a folder of somebody else's)
+        # A folder of somebody else's in /var/tmp is refused by run.sh.
+        return self.node_local if self.node_local.startswith("/") else "/var/tmp"  # noqa: S108
 
 
 def left_open(plan: Plan, wishes: Mapping[str, Any] | None = None) -> Iterator[str]:
@@ -159,18 +168,19 @@ def left_open(plan: Plan, wishes: Mapping[str, Any] | None = None) -> Iterator[s
     """
     scheduler = plan.site.get("scheduler") or plan.target.get("scheduler")
     if scheduler not in (None, "none", *FILES, *_SYNTAX):
-        yield f"no job script is written for {scheduler}: ask it for the nodes yourself, and start job.sh inside"
+        yield (
+            f"no job script is written for {scheduler}:"
+            " ask it for the nodes yourself, and start job.sh inside"
+        )
     made = Job.for_plan(plan, wishes)
     own = plan.workload.get("script") or plan.workload.get("command")
-    spreads = any(
-        application.how == "launcher" and "{rendezvous}" in application.value
-        for taken in plan.decisions
-        for application in taken.apply
-    )
+    applied = chain.from_iterable(taken.apply for taken in plan.decisions)
+    spreads = any(one.how == "launcher" and "{rendezvous}" in one.value for one in applied)
     if own and made.nodes * made.tasks_per_node > 1 and not spreads:
         yield (
-            f"your program is started {made.nodes * made.tasks_per_node} times, and each trains the same unless it finds the others itself"
-            " (SLURM_PROCID, ...); a plan with another option of distributed starts it so that it can"
+            f"your program is started {made.nodes * made.tasks_per_node} times,"
+            " and each trains the same unless it finds the others itself (SLURM_PROCID, ...);"
+            " a plan with another option of distributed starts it so that it can"
         )
 
 
@@ -251,15 +261,20 @@ def _check_used(plan: Plan, job: Job, where: str) -> None:
         return
     for key, asked in (("nodes", job.nodes), ("tasks_per_node", job.tasks_per_node)):
         if asked > 1:
-            because = next(
-                taken for taken in plan.decisions if any(flag.name == "devices" for flag in taken.apply)
+            because = next(taken for taken in plan.decisions if _sets_devices(taken))
+            problem = (
+                f"{asked} are asked for, and each would train the same:"
+                f" {because.decision}={because.option} uses {plan.devices} device"
             )
-            problem = f"{asked} are asked for, and each would train the same: {because.decision}={because.option} uses {plan.devices} device"
             raise BadInput(
                 f"{where}: {key}",
                 problem,
                 expected=f"{key}=1, or a plan that takes another option for {because.decision}",
             )
+
+
+def _sets_devices(taken: DecisionTaken) -> bool:
+    return any(flag.name == "devices" for flag in taken.apply)
 
 
 def _of_site(site: Mapping[str, Any], *, gpus: bool) -> dict[str, Any]:
@@ -270,11 +285,12 @@ def _of_site(site: Mapping[str, Any], *, gpus: bool) -> dict[str, Any]:
     chosen = partitions[0] if partitions else {}
     local = [area["path"] for area in site.get("storage") or () if area.get("class") in ("local", "memory")]
     wanted = {
-        "time": site.get("time_limit"), "account": site.get("account"), "exclusive": site.get("whole_nodes"), "mpi": site.get("pmi"),
-        "resource_syntax": site.get("resource_syntax"), "modules": site.get("modules"), "module_paths": site.get("module_paths"),
-        "binds": site.get("binds"),
-        "container_flags": site.get("container_flags"), "node_local": next(iter(local), None), "queue": chosen.get("name"),
-        "longest": chosen.get("longest"), "qos": chosen.get("qos"), "constraint": chosen.get("constraint"),
+        "time": site.get("time_limit"), "account": site.get("account"), "exclusive": site.get("whole_nodes"),
+        "mpi": site.get("pmi"), "resource_syntax": site.get("resource_syntax"),
+        "modules": site.get("modules"), "module_paths": site.get("module_paths"), "binds": site.get("binds"),
+        "container_flags": site.get("container_flags"), "node_local": next(iter(local), None),
+        "queue": chosen.get("name"), "longest": chosen.get("longest"), "qos": chosen.get("qos"),
+        "constraint": chosen.get("constraint"),
         "gpu_type": chosen.get("gpu_type") or site.get("gpu_type"),
     }  # fmt: skip
     return {key: item for key, item in wanted.items() if item is not None}

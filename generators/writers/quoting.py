@@ -114,7 +114,7 @@ def shell(text: str, variables: Mapping[str, str] | None = None) -> str:
 
 
 def command_word(text: str) -> str:
-    """A word of a user's command: `${NAME}` is the variable of the job, and everything else is as it stands."""
+    """A word of a user's command: `${NAME}` is the variable of the job, everything else is as it stands."""
     pieces = re.split(r"(\$\{[A-Za-z_][A-Za-z0-9_]*\})", text)
     return _word(pieces, lambda piece: f'"{piece[:-1]}:?}}"')
 
@@ -139,7 +139,7 @@ def folder(path: str) -> str:
 
 
 def definition(word: str) -> str:
-    """A quoted shell word for an Apptainer definition, in which two open braces would begin a build argument."""
+    """A quoted shell word for an Apptainer definition, where two open braces would begin a build argument."""
     return re.sub(r"\{(?=\{)", "{''", word)
 
 

@@ -1,7 +1,7 @@
 """The command line: `ontune COMMAND`. Each command is a module of this package, imported when it is used.
 
-Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 internal error, 2 bad input, 3 no feasible plan, 4 a build or a run
-failed.
+Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 internal error, 2 bad input, 3 no
+feasible plan, 4 a build or a run failed.
 """
 
 from __future__ import annotations
@@ -165,7 +165,9 @@ def _guarded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _deprecations_told() -> Iterator[None]:
-    """Say on stderr, once each, which names were given up and what takes their place; other warnings are printed as ever."""
+    """Say on stderr, once each, which names were given up and what takes their place; other warnings are
+    printed as ever.
+    """
     said: set[str] = set()
 
     def tell(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:

@@ -23,7 +23,10 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 _PLAN, _OTHER = "plan", "baseline"
 _TOLD = ("variant", "round", "outcome", "throughput", "first_step_seconds", "peak_memory_mib")
-_FIRST_BASELINE = "SELECT ?name WHERE { ?baseline a on:Baseline ; skos:notation ?name ; sh:order ?place } ORDER BY ?place LIMIT 1"
+_FIRST_BASELINE = (
+    "SELECT ?name WHERE { ?baseline a on:Baseline ; skos:notation ?name ; sh:order ?place }"
+    " ORDER BY ?place LIMIT 1"
+)
 
 
 @app.command()
@@ -78,7 +81,7 @@ def bench(
 
 @contextmanager
 def _opponent(chosen: Bundle, against: Path | None, baseline: str | None) -> Iterator[Bundle]:
-    """The other bundle, or a baseline for the same workload and target, written for the time of the measurement."""
+    """The other bundle, or a baseline for the same workload and target, kept while it is measured."""
     from generators.bundle import Bundle, write_bundle
 
     if against is not None:
@@ -94,7 +97,9 @@ def _opponent(chosen: Bundle, against: Path | None, baseline: str | None) -> Ite
 
 def _document(series: Series) -> dict[str, Any]:
     ratio = series.ratio(_PLAN, _OTHER)
-    runs = [{key: getattr(one, key) for key in _TOLD} for name in (_OTHER, _PLAN) for one in series.of(name)]
+    runs: list[dict[str, Any]] = []
+    for one in (*series.of(_OTHER), *series.of(_PLAN)):
+        runs.append({key: getattr(one, key) for key in _TOLD})
     stated = (
         {"value": ratio.value, "low": ratio.low, "high": ratio.high, "pairs": ratio.pairs} if ratio else None
     )
@@ -102,14 +107,15 @@ def _document(series: Series) -> dict[str, Any]:
 
 
 def _print(document: dict[str, Any]) -> None:
-    rows = (
-        [_number(run[key]) if isinstance(run[key], float) else run[key] for key in _TOLD]
-        for run in document["runs"]
-    )
+    rows = (_cells(run) for run in document["runs"])
     emit_rows(rows, ("variant", "round", "outcome", document["unit"], "first step, s", "peak memory, MiB"))
     if ratio := document["ratio"]:
         interval = f" ({ratio['low']:.2f} to {ratio['high']:.2f})" if ratio["low"] is not None else ""
         print(f"plan against baseline: x {ratio['value']:.2f}{interval}, {ratio['pairs']} rounds")
+
+
+def _cells(run: dict[str, Any]) -> list[object]:
+    return [_number(run[key]) if isinstance(run[key], float) else run[key] for key in _TOLD]
 
 
 def _number(value: float) -> str:

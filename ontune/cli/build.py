@@ -23,7 +23,9 @@ def build(
         str, choice("--format", "table", "json", help="How to print what was built.")
     ] = "table",
 ) -> None:
-    """Build what a bundle needs in order to run, or take it from the cache; the image then lies in the bundle."""
+    """Build what a bundle needs in order to run, or take it from the cache; the image then lies in the
+    bundle.
+    """
     from dataclasses import asdict
 
     from generators.bundle import Bundle

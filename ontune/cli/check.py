@@ -26,7 +26,9 @@ def check(
     engine: Annotated[str, choice("--engine", "shifty", "pyshacl", help="The SHACL validator.")] = "shifty",
     format: Annotated[str, choice("--format", "table", "json", help="How to print the findings.")] = "table",
 ) -> None:
-    """Test the shipped knowledge with what overlays it: profile, shapes, rules, queries, competency questions, scenarios. Exit code 2 on an error."""
+    """Test the shipped knowledge with what overlays it: profile, shapes, rules, queries, competency
+    questions, scenarios. Exit code 2 on an error.
+    """
     from dataclasses import asdict
 
     from reasoner.check import check as run_checks
@@ -51,7 +53,8 @@ def check(
         if table := report.table:
             widest = f"the largest table has {table.rows} rows ({', '.join(table.decisions)})"
             print(
-                f"{table.scenarios} requests tried; each decision meets at most {table.width} others at once, and {widest}"
+                f"{table.scenarios} requests tried; each decision meets at most {table.width} others at once,"
+                f" and {widest}"
             )
         errors = sum(found.severity == "error" for found in report.findings)
         print(f"{errors} errors, {len(report.findings) - errors} warnings in {report.seconds:.1f} s")

@@ -40,7 +40,7 @@ def agree_to_bundle(plan: Plan, where: str, accepted: bool, typed: Iterable[Loca
 
 
 def agree_to_build(bundle: Bundle, accepted: bool) -> None:
-    """As `agree_to_bundle`, for the build and the run of a bundle: what its workload names lies in it already."""
+    """As `agree_to_bundle`, to build and run a bundle: what its workload names lies in it already."""
     _agree(named_by("site", bundle.plan.site), str(bundle.folder / "plan.json"), accepted)
 
 

@@ -27,7 +27,9 @@ def install(
     ] = None,
     format: Annotated[str, choice("--format", "table", "json", help="How to print what there is.")] = "table",
 ) -> None:
-    """Install a program that Ontune uses, such as apptainer: the system's package, or into a folder of Ontune's own. One that works is left alone."""
+    """Install a program that Ontune uses, such as apptainer: the system's package, or into a folder of
+    Ontune's own. One that works is left alone.
+    """
     from bench.images import scripts
 
     if name is not None:

@@ -44,7 +44,9 @@ def stats(
 def compile_(
     format: Annotated[str, choice("--format", "table", "json", help="How to print the result.")] = "table",
 ) -> None:
-    """Compile ontology, facts, rules and additions into a snapshot in the cache; every command does so at first use."""
+    """Compile ontology, facts, rules and additions into a snapshot in the cache; every command does so at
+    first use.
+    """
     from reasoner.knowledge.compile import compile_snapshot
 
     snapshot = compile_snapshot()
@@ -68,7 +70,9 @@ def add(
     ],
     force: Annotated[bool, typer.Option("--force", help="Replace additions of the same name.")] = False,
 ) -> None:
-    """Check Turtle files and named queries and add them to your own part of the knowledge base; shipped knowledge stays as it is."""
+    """Check Turtle files and named queries and add them to your own part of the knowledge base; shipped
+    knowledge stays as it is.
+    """
     from kb.store.query_library import check_query
     from kb.store.user_files import read_text
 
@@ -158,7 +162,9 @@ def import_(
         bool, typer.Option("--force", help="Replace what was imported under this name before.")
     ] = False,
 ) -> None:
-    """Turn what others have published into Turtle, or their measurements into rows, tell what was doubtful, and add it."""
+    """Turn what others have published into Turtle, or their measurements into rows, tell what was doubtful,
+    and add it.
+    """
     from kb.importers import import_source
     from kb.importers.report import iri_name
     from kb.importers.tables import known_sets
@@ -224,7 +230,9 @@ def learn(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what was learnt before.")] = False,
 ) -> None:
-    """Learn effects from rows of measurements: situations and ratios as Turtle that you can read, correct and overrule."""
+    """Learn effects from rows of measurements: situations and ratios as Turtle that you can read, correct and
+    overrule.
+    """
     from kb.observations import learning
 
     texts = {}
@@ -237,7 +245,8 @@ def learn(
         regions = learning.learn(asked, known)
         bare = sum(not case.numbers for case in known)
         say(
-            f"{name}: {len(regions)} regions from {len(known) - bare} networks; of {bare} more the numbers are not known"
+            f"{name}: {len(regions)} regions from {len(known) - bare} networks;"
+            f" of {bare} more the numbers are not known"
         )
         texts[f"learnt_{name}.ttl"] = learning.turtle(asked, regions)
     if output is None:
@@ -291,7 +300,9 @@ def rows(
         str, choice("--format", "table", "json", "csv", "turtle", help="How to print the rows.")
     ] = "table",
 ) -> None:
-    """List the tables of measurements, or print the rows of one: as they are kept, or as RDF by the rules of CSV on the Web."""
+    """List the tables of measurements, or print the rows of one: as they are kept, or as RDF by the rules of
+    CSV on the Web.
+    """
     from kb.observations.rows import find, tables
 
     if name is None:
@@ -308,7 +319,10 @@ def rows(
         writer.writeheader()
         writer.writerows(found.rows())
     else:
-        emit_rows(([row.get(head, "") for head in heads] for row in found.rows()), heads)
+        cells: list[list[object]] = []
+        for row in found.rows():
+            cells.append([row.get(head, "") for head in heads])
+        emit_rows(cells, heads)
 
 
 def _print_tables(found: list[Table], format: str) -> None:
@@ -410,7 +424,9 @@ def diff(
         str, choice("--format", "table", "json", help="How to print the differences.")
     ] = "table",
 ) -> None:
-    """Say what one state of the knowledge says that another does not. Exit code 5 where something breaks that no version announces."""
+    """Say what one state of the knowledge says that another does not. Exit code 5 where something breaks that
+    no version announces.
+    """
     from kb.difference import compare
     from kb.edition import read_edition
     from ontune.cli.kb_diff import document, lines
@@ -430,7 +446,8 @@ def _store() -> KnowledgeStore:
 
 
 def _add(texts: Mapping[str, str], force: bool) -> None:
-    """Add files to the user's part of the knowledge base, if they stand beside what is shipped and added already; else nothing is added.
+    """Add files to the user's part of the knowledge base, if they stand beside what is shipped and added
+    already; else nothing is added.
 
     Raises:
         BadInput: a name is taken, or a file is no Turtle, breaks a shape or contradicts what is known.

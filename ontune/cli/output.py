@@ -27,7 +27,9 @@ NARROWEST_PIPE = 120  # columns of a table that goes into a file or a pipe
 
 
 def choice(flag: str, *names: str, help: str = "") -> Any:
-    """A Typer option that takes one of `names`, whatever the case; anything else is bad input which names the nearest one."""
+    """A Typer option that takes one of `names`, whatever the case; anything else is bad input which names the
+    nearest one.
+    """
 
     def parse(given: str) -> str:
         return one_of(given, names, flag, "value")
@@ -53,7 +55,7 @@ def console() -> Console:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, strong: int | None = None) -> Table:
-    """A table of values; user text is never read as markup. The column `strong`, counted from 0, is set in bold."""
+    """A table of values; user text is never read as markup. Column `strong`, counted from 0, is bold."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -82,7 +84,9 @@ def say(message: str) -> None:
 
 
 def say_state_of(snapshot: Snapshot) -> None:
-    """Tell on stderr which additions to the knowledge base do not count, and why; and where the compiled knowledge cannot be kept."""
+    """Tell on stderr which additions to the knowledge base do not count, and why; and where the compiled
+    knowledge cannot be kept.
+    """
     from kb.store.paths import missing_additions
 
     missing = (
@@ -92,7 +96,8 @@ def say_state_of(snapshot: Snapshot) -> None:
         say(f"refused: {text}")
     if snapshot.unkept:
         say(
-            f"note: the knowledge base is compiled each time, since what is compiled cannot be kept: {snapshot.unkept}"
+            "note: the knowledge base is compiled each time, since what is compiled cannot be kept:"
+            f" {snapshot.unkept}"
         )
 
 

@@ -34,7 +34,9 @@ def plan(
     ] = False,
     format: Annotated[str, choice("--format", "table", "json", help="How to print the plan.")] = "table",
 ) -> None:
-    """Choose framework, compiler, image, precision, threads, allocator and flags for a training job on a machine, and say why."""
+    """Choose framework, compiler, image, precision, threads, allocator and flags for a training job on a
+    machine, and say why.
+    """
     reasoner = request.reasoner()
     asked = request.question(reasoner)
     chosen = reasoner.plan(asked)

@@ -1,10 +1,13 @@
-"""A plan on one screen: what was chosen with one reason and its part of the gain, what it is compared with, what comes next, what is not known."""
+"""A plan on one screen: what was chosen with one reason and its part of the gain, what it is compared with,
+what comes next, what is not known.
+"""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ontune.cli.output import console
@@ -65,9 +68,9 @@ def print_screen(plan: Plan, exact: Plan | None = None) -> None:
         exact: the best plan that leaves the numbers alone, where the plan does not: its gain is told apart.
     """
     out = console()
-    pages = ([line for line in _page(plan, exact, out.width, room)] for room in _ROOMS)
     page: list[str] = []
-    for page in pages:
+    for room in _ROOMS:
+        page = list(_page(plan, exact, out.width, room))
         if len(page) <= LINES:
             break
     for line in page:
@@ -76,8 +79,9 @@ def print_screen(plan: Plan, exact: Plan | None = None) -> None:
 
 def _page(plan: Plan, exact: Plan | None, width: int, room: _Room) -> Iterator[str]:
     yield f"plan {plan.plan_id}: {plan.workload.get('name', '')} on {plan.target.get('name', '')}"
-    yield from _wrapped(f"objective {plan.objective}, numerics {plan.numerics}, knowledge {plan.knowledge['version']} "
-                        f"{plan.knowledge['sha256'][:12]}", width)  # fmt: skip
+    version, sha256 = plan.knowledge["version"], plan.knowledge["sha256"]
+    asked = f"objective {plan.objective}, numerics {plan.numerics}, knowledge {version} {sha256[:12]}"
+    yield from _wrapped(asked, width)
     for change in plan.knowledge.get("overrides", ()):
         yield from _wrapped(
             f"changed by your additions: {change['property']} of {change['resource']} ({change['why']})",
@@ -104,9 +108,9 @@ def _page(plan: Plan, exact: Plan | None, width: int, room: _Room) -> Iterator[s
     silent = [f"{taken.decision}={taken.option}" for taken in left if not rivals[taken.decision]]
     yield from _listed("left at the default, nothing known is better", silent, width, room.names)
     if unmeasured := [f"{one['decision']}={one['option']}" for one in plan.not_measured]:
-        others = "/".join(sorted({name for one in plan.not_measured for name in one["known_with"]}))
+        others = set(chain.from_iterable(one["known_with"] for one in plan.not_measured))
         yield from _listed(
-            f"nothing known with {plan.option('framework')}, only with {others}",
+            f"nothing known with {plan.option('framework')}, only with {'/'.join(sorted(others))}",
             unmeasured,
             width,
             room.names,
@@ -120,7 +124,9 @@ def _page(plan: Plan, exact: Plan | None, width: int, room: _Room) -> Iterator[s
 
 
 def _chosen(decisions: Sequence[DecisionTaken], plan: Plan, width: int, room: _Room) -> Iterator[str]:
-    """A decision a line: option, part of the gain, reason; where the screen is narrow the reason goes on below the decision."""
+    """A decision a line: option, part of the gain, reason; where the screen is narrow the reason goes on
+    below the decision.
+    """
     named = max((len(taken.decision) for taken in decisions), default=0)
     option = max((len(taken.option) for taken in decisions), default=0)
     for taken in decisions:
@@ -152,7 +158,8 @@ def _rows(title: str, rows: Iterable[str], width: int, most: int) -> Iterator[st
     if found:
         more = len(found) - most
         yield title + (f" ({more} more with --all)" if more > 0 else "") + ":"
-        yield from ("  " + line for row in found[:most] for line in _cut(row, width - 2, 2))
+        for row in found[:most]:
+            yield from ("  " + line for line in _cut(row, width - 2, 2))
 
 
 def _listed(title: str, names: Sequence[str], width: int, lines: int) -> Iterator[str]:

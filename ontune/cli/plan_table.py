@@ -1,4 +1,6 @@
-"""The whole of a plan for people: decisions with their reasons, what was not taken and why, what is next best, what is not known, sources."""
+"""The whole of a plan for people: decisions with their reasons, what was not taken and why, what is next
+best, what is not known, sources.
+"""
 
 from __future__ import annotations
 
@@ -59,8 +61,9 @@ def print_plan(plan: Plan, exact: Plan | None = None) -> None:
     silent = (f"{taken.decision}={taken.option}" for taken in left_alone if taken not in disputed)
     out.print(f"left at the default, for nothing known is better here: {', '.join(silent)}", markup=False)
     for one in plan.not_measured:
-        out.print(f"nothing known of {one['decision']}={one['option']} with {plan.option('framework')}, only with {', '.join(one['known_with'])}",
-                  markup=False, soft_wrap=True)  # fmt: skip
+        option, others = f"{one['decision']}={one['option']}", ", ".join(one["known_with"])
+        text = f"nothing known of {option} with {plan.option('framework')}, only with {others}"
+        out.print(text, markup=False, soft_wrap=True)
     parts = [f"  = {parts}" for parts in (parts_said(plan),) if parts]
     said = (*plan.idle, *package_remarks(plan), *filter(None, [plan.numerics_note]))
     for line in (*by_whom(plan), *prediction_lines(plan, exact), *parts, compared_with(plan), *said):
@@ -110,10 +113,9 @@ def _why(taken: DecisionTaken, notes: _Footnotes) -> str:
     """The most telling reasons, then what was measured against the options that were not taken."""
     telling = sorted(taken.reasons, key=lambda reason: MOST_TELLING.index(reason.kind))
     lines = [f"{reason.text}{notes.mark(reason)}" for reason in telling[:_REASONS_SHOWN]]
+    texts = {reason.text for reason in taken.reasons}
     unsaid = [
-        (option, reasons)
-        for option, reasons in measured_against(taken)
-        if reasons[-1].text not in {reason.text for reason in taken.reasons}
+        (option, reasons) for option, reasons in measured_against(taken) if reasons[-1].text not in texts
     ]
     for option, reasons in unsaid[:_REJECTED_SHOWN]:
         # The first compares whole configurations, the last is the effect of the most special situation.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from kb.store.program_files import mentions
@@ -22,15 +23,15 @@ def departs(taken: DecisionTaken) -> bool:
 
 def measured_against(taken: DecisionTaken) -> list[tuple[str, list[Reason]]]:
     """The options that measurements speak against, with what these say."""
-    measured = (
-        (gone.option, [reason for reason in gone.reasons if reason.kind == "effect"])
-        for gone in taken.rejected
-    )
-    return [(option, reasons) for option, reasons in measured if reasons]
+    measured: list[tuple[str, list[Reason]]] = []
+    for gone in taken.rejected:
+        if effects := [reason for reason in gone.reasons if reason.kind == "effect"]:
+            measured.append((gone.option, effects))
+    return measured
 
 
 def measured_rivals(taken: DecisionTaken) -> list[str]:
-    """The options that measurements speak against, with what the best configuration with each reaches of the plan."""
+    """The options that measurements speak against, with what the best plan with each reaches of this one."""
     measured = {option for option, _ in measured_against(taken)}
     found = [(gone.option, gone.vs_best.get("value")) for gone in taken.rejected if gone.option in measured]
     return [
@@ -39,7 +40,9 @@ def measured_rivals(taken: DecisionTaken) -> list[str]:
 
 
 def telling_reason(taken: DecisionTaken) -> str:
-    """The one reason that tells most, with the name of its source; beside the user's own wish also what it brings or costs."""
+    """The one reason that tells most, with the name of its source; beside the user's own wish also what it
+    brings or costs.
+    """
     ordered = sorted(taken.reasons, key=lambda reason: MOST_TELLING.index(reason.kind))
     wishes = [reason.text for reason in ordered if reason.kind == "request"]
     others = [reason for reason in ordered if reason.kind != "request"]
@@ -63,26 +66,31 @@ def gain_of(plan: Plan, taken: DecisionTaken) -> str:
 
 
 def parts_said(plan: Plan) -> str:
-    """The ratio to the default as a product of what each option brings; empty where one option brings it all."""
+    """The ratio to the default as a product of what each option brings; empty where one brings it all."""
     parts = [part for part in plan.prediction["vs_default"].get("parts", ()) if part["value"] != 1]
     said = [f"{part['value']:.2f} {', '.join(part['options'].values())}" for part in parts]
     return " x ".join(said) if said else ""
 
 
 def compared_with(plan: Plan) -> str:
-    """What the ratio is compared with: the defaults that the plan departs from, as far as something is known of what that brings."""
+    """What the ratio is compared with: the defaults that the plan departs from, as far as something is known
+    of what that brings.
+    """
     ratio = plan.prediction["vs_default"]
     default: Mapping[str, str] = ratio.get("default") or {}
-    told = {decision for part in ratio.get("parts", ()) for decision in part["options"]} - {"framework"}
+    told = set(chain.from_iterable(part["options"] for part in ratio.get("parts", ()))) - {"framework"}
     framework = [
         default.get(taken.decision, taken.option) for taken in plan.decisions if taken.decision == "framework"
     ]
     named = [option for decision, option in default.items() if decision in told]
-    return f"the default: {', '.join([*framework, *named])}{', and all else' if named else ', everything'} left alone"
+    others = "and all else" if named else "everything"
+    return f"the default: {', '.join([*framework, *named])}, {others} left alone"
 
 
 def prediction_lines(plan: Plan, exact: Plan | None) -> Iterator[str]:
-    """What the plan is predicted to reach, in samples per second and against the default; where numbers change, also what is reached without."""
+    """What the plan is predicted to reach, in samples per second and against the default; where numbers
+    change, also what is reached without.
+    """
     throughput = plan.prediction["throughput"]
     if throughput["value"] is not None:
         interval = (
@@ -131,10 +139,17 @@ def by_whom(plan: Plan) -> Iterator[str]:
     named = {
         f"{taken.decision}={taken.option}": taken for taken in plan.decisions if taken.decision != "framework"
     }
-    code = [(name, one.by) for name, taken in named.items() for one in taken.apply if one.how == "code"]
-    inside = list(dict.fromkeys(name for name, by in code if by != "user"))
-    own = list(dict.fromkeys(name for name, by in code if by == "user"))
-    outside = [name for name, taken in named.items() if any(one.how != "code" for one in taken.apply)]
+    inside: list[str] = []
+    own: list[str] = []
+    outside: list[str] = []
+    for name, taken in named.items():
+        code = [one for one in taken.apply if one.how == "code"]
+        if any(one.by != "user" for one in code):
+            inside.append(name)
+        if any(one.by == "user" for one in code):
+            own.append(name)
+        if len(code) < len(taken.apply):
+            outside.append(name)
     yield from by_the_script(plan.workload.get("script"), inside, own)
     yield f"applied from outside: {', '.join(outside)}"
 
@@ -148,7 +163,9 @@ def by_the_script(script: str | None, inside: Sequence[str], own: Sequence[str])
         own: those that nothing but lines of the user's own do.
     """
     if inside and script and mentions(script, "ontune_settings") is False:
-        yield f"by one call of ontune_settings.apply, which your script does not have yet: {', '.join(inside)}"
+        yield (
+            f"by one call of ontune_settings.apply, which your script does not have yet: {', '.join(inside)}"
+        )
     elif inside:
         yield f"your script applies these by one call of ontune_settings.apply: {', '.join(inside)}"
     if own:

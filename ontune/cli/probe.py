@@ -63,7 +63,9 @@ def probe(
         str, choice("--format", "table", "json", "turtle", help="How to print the facts.")
     ] = "table",
 ) -> None:
-    """Describe this machine, or the one whose dumps are given, as facts. Without --network nothing leaves the machine."""
+    """Describe this machine, or the one whose dumps are given, as facts. Without --network nothing leaves the
+    machine.
+    """
     from kb.probe.machine import probe as run_probe
 
     target = run_probe(

@@ -151,7 +151,9 @@ def _print_remote(endpoint: str, text: str, format: str) -> None:
 
 
 def _say_what_is_unknown(store: KnowledgeStore, text: str) -> None:
-    """A note on stderr for every name of Ontune's vocabularies that no triple has: a misspelt one gives an empty answer and no error."""
+    """A note on stderr for every name of Ontune's vocabularies that no triple has: a misspelt one gives an
+    empty answer and no error.
+    """
     import pyoxigraph as ox
 
     from kb.store.terms import ON, PREFIXES, prefixed
@@ -214,13 +216,21 @@ def _print_document(document: dict[str, Any], format: str) -> None:
         print("yes" if document["boolean"] else "no")
         return
     columns = document["head"]["vars"]
-    rows = [[row.get(name) for name in columns] for row in document["results"]["bindings"]]
+    shown = _plain if format == "csv" else _short
+    rows: list[list[str]] = []
+    for bound in document["results"]["bindings"]:
+        rows.append([shown(bound.get(name)) for name in columns])
     if format == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(map(cell, columns))
-        writer.writerows([cell(value["value"]) if value else "" for value in row] for row in rows)
+        writer.writerows(rows)
     else:
-        emit_rows([[_short(value) for value in row] for row in rows], columns)
+        emit_rows(rows, columns)
+
+
+def _plain(value: dict[str, str] | None) -> str:
+    """A term as a cell of CSV: its bare text."""
+    return cell(value["value"]) if value else ""
 
 
 def _short(value: dict[str, str] | None) -> str:

@@ -135,9 +135,8 @@ def _left_to_others(bundle: Bundle, formats: Sequence[str]) -> Iterator[str]:
             yield f"{requirement['where'] or 'requires'}: {requirement['asked']}: {requirement['because']}"
     yield from package_remarks(bundle.plan)
     if recipe.program.own:
-        inside, own = (
-            [entry.because for entry in entries] for entries in (recipe.settings, recipe.left_to_user)
-        )
+        inside = [entry.because for entry in recipe.settings]
+        own = [entry.because for entry in recipe.left_to_user]
         yield from by_the_script(bundle.plan.workload.get("script"), inside, own)
 
 
@@ -209,12 +208,14 @@ def _plan_for_modak(request: RequestArguments, file: Path) -> tuple[Plan, str, d
     gpus = target.facts.get("gpus")
     if wanted.accelerated and gpus is None:
         typer.echo(
-            f"{file.name}: it asks for an accelerator, and it is not known whether target {target.name} has one",
+            f"{file.name}: it asks for an accelerator,"
+            f" and it is not known whether target {target.name} has one",
             err=True,
         )
     elif wanted.accelerated and not gpus:
         typer.echo(
-            f"{file.name}: it asks for an accelerator, and target {target.name} has none: name the machine with --target",
+            f"{file.name}: it asks for an accelerator, and target {target.name} has none:"
+            " name the machine with --target",
             err=True,
         )
         asked.pop("gpus", None)
@@ -232,7 +233,8 @@ def _plan_for_modak(request: RequestArguments, file: Path) -> tuple[Plan, str, d
 def _at_its_place(
     request: RequestArguments, wanted: ModakRequest, reasoner: Reasoner, file: Path
 ) -> tuple[RequestArguments, Target]:
-    """The request and the target of a MODAK request: a machine of the name that it gives, or whatever stands at the site of that name.
+    """The request and the target of a MODAK request: a machine of the name that it gives, or whatever stands
+    at the site of that name.
 
     Raises:
         BadInput: the name is that of no target and of no site.
@@ -258,7 +260,8 @@ def _at_its_place(
             f"{file}: target: name", f"unknown target '{name}'", expected=expected, given=name, known=known
         )
     typer.echo(
-        f"{file.name}: {name} is a known site, of whose machines nothing is known here: describe one with --target",
+        f"{file.name}: {name} is a known site, of whose machines nothing is known here:"
+        " describe one with --target",
         err=True,
     )
     target = complete_target(name, {"scheduler": wanted.scheduler}, str(file))
@@ -272,7 +275,9 @@ def lint_recipe(
         str, choice("--format", "table", "json", help="How to print what was found.")
     ] = "table",
 ) -> None:
-    """Check a recipe against its grammar and the rules of the knowledge base. Nothing in it is run. Exit code 5 where something is an error."""
+    """Check a recipe against its grammar and the rules of the knowledge base. Nothing in it is run. Exit code
+    5 where something is an error.
+    """
     from generators.read.lint import lint
 
     smells = lint(file)

@@ -1,4 +1,4 @@
-"""The arguments that `plan`, `explain`, `why-not`, `what-if` and `recipe` share, and the request that they make."""
+"""The arguments shared by `plan`, `explain`, `why-not`, `what-if` and `recipe`, and the request they make."""
 
 from __future__ import annotations
 
@@ -130,7 +130,8 @@ class RequestArguments:
         asked = plan.asked(str(self.plan))
         if plan.knowledge.get("sha256") != reasoner.knowledge["sha256"]:
             say(
-                f"note: {self.plan} was made with other knowledge than what answers here; its request is answered anew"
+                f"note: {self.plan} was made with other knowledge than what answers here;"
+                " its request is answered anew"
             )
         if not self.adds_to_plan:
             return asked
@@ -153,16 +154,22 @@ class RequestArguments:
         return read_plan(self.plan) if self.plan is not None else None
 
     def named_files(self, plan: Plan) -> list[LocalFile]:
-        """The files of this machine that the plan takes because of what is typed: all, but for what the plan of `--plan` names."""
+        """The files of this machine that the plan takes because of what is typed: all, but for what the plan
+        of `--plan` names.
+        """
         from kb.store.local_files import named_by, of
 
         if self.plan is None:
             return of(plan.workload, plan.site)
         typed = {"workload": self.workload and plan.workload, "site": self.site and plan.site}
-        return [file for what, facts in typed.items() for file in named_by(what, facts or {})]
+        found: list[LocalFile] = []
+        for what, facts in typed.items():
+            found += named_by(what, facts or {})
+        return found
 
     def wishes(self, reasoner: Reasoner) -> dict[str, Any]:
-        """What is asked of the plan beside workload and target, as `Reasoner.plan` takes it; what is not typed is not there.
+        """What is asked of the plan beside workload and target, as `Reasoner.plan` takes it; what is not
+        typed is not there.
 
         Raises:
             BadInput: the site is unknown or malformed, or there is no plan to leave something out of.
@@ -205,7 +212,7 @@ class RequestArguments:
 
 
 def _with_site(site: str) -> Reasoner:
-    """The reasoner over the knowledge base and what else a site's file in Turtle brings: its images, modules, rules."""
+    """The reasoner over the knowledge base and what a site's file in Turtle adds: images, modules, rules."""
     from kb.store import paths, user_files
     from reasoner.reasoner import Reasoner
 
@@ -253,7 +260,9 @@ def pairs(texts: tuple[str, ...] | list[str], where: str, form: str) -> dict[str
 
 
 def takes_request(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take `RequestArguments` as its first parameter: Typer then sees each field as an option of its own."""
+    """Let a command take `RequestArguments` as its first parameter: Typer then sees each field as an option
+    of its own.
+    """
     own = inspect.signature(command, eval_str=True).parameters
     hints = get_type_hints(RequestArguments, include_extras=True)
     shared = [

@@ -127,7 +127,8 @@ def _run_bundle(
         ended = runs.run(bundle, context.args, results / "result.json", cores)
     if ended.outcome != "done":
         raise RunFailed(
-            f"{folder}: the run {ended.outcome.replace('-', ' ')} after {ended.seconds:.0f} s: {ended.complaint}"
+            f"{folder}: the run {ended.outcome.replace('-', ' ')} after {ended.seconds:.0f} s:"
+            f" {ended.complaint}"
         )
     result = dict(ended.result or {})
     rows = ((key, value if isinstance(value, str) else json.dumps(value)) for key, value in result.items())

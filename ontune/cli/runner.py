@@ -1,4 +1,6 @@
-"""Which runner `build`, `bench` and `run` use: what the plan's image is for where it is there, else a virtual environment."""
+"""Which runner `build`, `bench` and `run` use: what the plan's image is for where it is there, else a virtual
+environment.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,7 @@ def _oci(runtime: str, name: str, must_run: bool) -> Runner:
 
 
 def _slurm(bundle: Bundle, runtime: str, must_run: bool) -> Runner:
-    """A job of Slurm; nodes find an image of Apptainer in the bundle, and each node has its own ones of Docker."""
+    """A job of Slurm; nodes find an image of Apptainer in the bundle, and each has its own ones of Docker."""
     from bench.images import apptainer
     from bench.measure.runners.slurm import SlurmRunner
     from generators.recipe.recipe import RUNTIMES

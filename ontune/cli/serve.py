@@ -36,7 +36,8 @@ def serve(
     token: Annotated[
         str | None,
         typer.Option(
-            help=f"Let only those in who send `Authorization: Bearer TOKEN`; better said in the variable {_TOKEN}."
+            help="Let only those in who send `Authorization: Bearer TOKEN`;"
+            f" better said in the variable {_TOKEN}."
         ),
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="A file that holds the token.")] = None,
@@ -60,7 +61,8 @@ def serve(
         ) from error
     from ontune.service.engine import Engine
 
-    # uvicorn raises the signal that ended it once more, after the workers are gone: being asked to end is no failure.
+    # uvicorn raises the signal that ended it once more, after the workers are gone: being asked to end is no
+    # failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listening(host, port) as listener:
         service = application(Engine(), token=known, hosts=_LOOPBACK if host in _LOOPBACK else ())
@@ -71,7 +73,7 @@ def serve(
 
 
 def _hide(token: str) -> None:
-    """Start again with the token in the environment: the process list shows the arguments of a program to everybody."""
+    """Start again with the token in the environment: the process list shows all arguments to everybody."""
     if not token or "\0" in token:
         raise BadInput("--token", "is empty", expected="a text that nobody guesses")
     arguments = iter(sys.argv[1:])
@@ -81,7 +83,8 @@ def _hide(token: str) -> None:
             next(arguments, None)
         elif not word.startswith("--token="):
             kept.append(word)
-    os.execve(sys.executable, [sys.executable, "-m", "ontune", *kept], {**os.environ, _TOKEN: token})  # noqa: S606
+    environment = {**os.environ, _TOKEN: token}
+    os.execve(sys.executable, [sys.executable, "-m", "ontune", *kept], environment)  # noqa: S606
 
 
 def _read_token(file: Path) -> str:

@@ -15,7 +15,9 @@ _HOST = re.compile(r"^(?:www|docs)\.|\.(?:com|org|io|net|dev|ai)$")
 
 
 def short_name(source: str) -> str:
-    """A readable name of a source: `pytorch/pytorch#44943`, `torch 2.15.0`, `pytorch.org: tuning_guide`, `series zen5-vm`."""
+    """A readable name of a source: `pytorch/pytorch#44943`, `torch 2.15.0`, `pytorch.org: tuning_guide`,
+    `series zen5-vm`.
+    """
     if package := _PACKAGE.match(source):
         return f"{unquote(package['name'])} {package['version'] or ''}".rstrip()
     address = urlsplit(source)

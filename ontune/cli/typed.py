@@ -1,4 +1,6 @@
-"""What was typed and cannot be understood, as an error that says what is meant; and options that were typed twice."""
+"""What was typed and cannot be understood, as an error that says what is meant; and options that were typed
+twice.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from kb.records.names import folded
 
 
 def refuse_repetitions(command: Any) -> Any:
-    """Let a command and those below it refuse an option that takes one value and is given twice: the last one would win in silence.
+    """Let a command and those below it refuse an option that takes one value and is given twice: the last one
+    would win in silence.
 
     Args:
         command: a Typer command, which is changed.
@@ -50,10 +53,8 @@ def refuse_repetitions(command: Any) -> Any:
 
 def _typed(parameter: TyperOption, words: Iterable[str]) -> str:
     """The form of an option that was typed."""
-    return next(
-        (word for word in (word.partition("=")[0] for word in words) if word in parameter.opts),
-        max(parameter.opts, key=len),
-    )
+    names = (word.partition("=")[0] for word in words)
+    return next((name for name in names if name in parameter.opts), max(parameter.opts, key=len))
 
 
 def usage_error(error: typer.TyperException) -> BadInput:
@@ -62,12 +63,10 @@ def usage_error(error: typer.TyperException) -> BadInput:
     command = context.command_path if context is not None else "ontune"
     given = getattr(error, "option_name", None)
     parameters = context.command.get_params(context) if context is not None else []
-    options = [
-        name
-        for parameter in parameters
-        for name in (*parameter.opts, *parameter.secondary_opts)
-        if name.startswith("-")
-    ]
+    options: list[str] = []
+    for parameter in parameters:
+        names = (*parameter.opts, *parameter.secondary_opts)
+        options += [name for name in names if name.startswith("-")]
     if given and context is not None and given not in options:
         return _no_such_option(command, given, options)
     said = " ".join(error.format_message().split())
@@ -110,7 +109,9 @@ def _no_such_option(command: str, given: str, options: list[str]) -> BadInput:
 
 
 def _led_to(given: str) -> list[tuple[str, str]]:
-    """The options that those mean who type another tool's, each with how it is used, as `kb/facts/command_line.ttl` tells."""
+    """The options that those mean who type another tool's, each with how it is used, as
+    `kb/facts/command_line.ttl` tells.
+    """
     import pyoxigraph as ox
 
     from kb.store import paths
@@ -120,7 +121,10 @@ def _led_to(given: str) -> list[tuple[str, str]]:
     store.load(
         path=str(paths.shipped("facts") / "command_line.ttl"), format=ox.RdfFormat.TURTLE, base_iri="file:"
     )
-    query = "SELECT ?option ?word ?advice { ?o skos:notation ?option ; skos:hiddenLabel ?word . OPTIONAL { ?o skos:scopeNote ?advice } }"
+    query = (
+        "SELECT ?option ?word ?advice { ?o skos:notation ?option ; skos:hiddenLabel ?word ."
+        " OPTIONAL { ?o skos:scopeNote ?advice } }"
+    )
     rows: Any = store.query(query, prefixes=PREFIXES)
     return sorted(
         (row["option"].value, getattr(row["advice"], "value", ""))

@@ -37,15 +37,7 @@ def what_if(
 def _print(answer: dict[str, Any]) -> None:
     if not answer["changes"]:
         print("nothing changes")
-    rows = [
-        (
-            change["decision"],
-            change["from"],
-            change["to"],
-            "\n".join(dict.fromkeys(reason["text"] for reason in change["reasons"])),
-        )
-        for change in answer["changes"]
-    ]
+    rows = [(change["decision"], change["from"], change["to"], _why(change)) for change in answer["changes"]]
     if rows:
         emit_rows(rows, ("decision", "from", "to", "why"))
     for name in ("before", "after"):
@@ -56,3 +48,8 @@ def _print(answer: dict[str, Any]) -> None:
             else ratio["reason"]
         )
         print(f"{name:>6}: {said}")
+
+
+def _why(change: dict[str, Any]) -> str:
+    """The reasons for a change, a line each."""
+    return "\n".join(dict.fromkeys(reason["text"] for reason in change["reasons"]))

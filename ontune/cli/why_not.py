@@ -19,7 +19,9 @@ def why_not(
     option: Annotated[str, typed_field("option")],
     format: Annotated[str, choice("--format", "table", "json", help="How to print the answer.")] = "table",
 ) -> None:
-    """Say why a plan does not take an option: the rule or the numbers against it, the facts, and the smallest change that would admit it."""
+    """Say why a plan does not take an option: the rule or the numbers against it, the facts, and the smallest
+    change that would admit it.
+    """
     reasoner = request.reasoner()
     answer = reasoner.why_not(option, request.question(reasoner))
 

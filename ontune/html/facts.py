@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import pyoxigraph as ox
 
@@ -138,13 +139,13 @@ class Stated:
 
     def of_class(self, *classes: str) -> list[str]:
         """The named members of classes, as stated, in the order of the files."""
-        types = (
-            (iri, {str(value) for value in self.values(ox.NamedNode(iri), RDF_TYPE)})
-            for chapter in self.chapters
-            for iri in chapter.subjects
-        )
         wanted = {str(ox.NamedNode(name)) for name in classes}
-        return [iri for iri, found in types if found & wanted]
+        members: list[str] = []
+        for iri in chain.from_iterable(chapter.subjects for chapter in self.chapters):
+            types = {str(value) for value in self.values(ox.NamedNode(iri), RDF_TYPE)}
+            if types & wanted:
+                members.append(iri)
+        return members
 
     def named_owner(self, node: Node) -> str | None:
         """The named resource that a blank node is a part of."""

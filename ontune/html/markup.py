@@ -16,8 +16,13 @@ from ontune.html.facts import Node, Stated, Term
 
 _RDF = PREFIXES["rdf"]
 _TOKEN = re.compile(
-    r"(?P<comment>\#[^\n]*)|(?P<string>\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')|(?P<iri><[^<>\s]*>)|(?P<variable>[?$]\w+)"
-    r"|(?P<name>(?<![\w:-])[a-z]+:[A-Za-z_](?:[\w.-]*[\w-])?)|(?P<keyword>\b[A-Z]{2,}(?:_[A-Z]+)*\b)|(?P<other>\s+|.)",
+    r"(?P<comment>\#[^\n]*)"
+    r"|(?P<string>\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*')"
+    r"|(?P<iri><[^<>\s]*>)"
+    r"|(?P<variable>[?$]\w+)"
+    r"|(?P<name>(?<![\w:-])[a-z]+:[A-Za-z_](?:[\w.-]*[\w-])?)"
+    r"|(?P<keyword>\b[A-Z]{2,}(?:_[A-Z]+)*\b)"
+    r"|(?P<other>\s+|.)",
     re.DOTALL,
 )
 _OPEN, _CLOSE, _STOP = "{}."

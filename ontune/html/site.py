@@ -7,6 +7,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,13 @@ _TEXT_FOLDERS = {
     "rules/recipes": "Smells of recipes",
 }
 _LISTED = {
-    "decisions": ["Decision"], "options": ["Option"], "derivations": ["Derivation"], "conflict_rules": ["ConflictRule"], "conflicts": ["Conflict"],
-    "effects": ["Effect"],
+    "decisions": ["Decision"], "options": ["Option"], "derivations": ["Derivation"],
+    "conflict_rules": ["ConflictRule"], "conflicts": ["Conflict"], "effects": ["Effect"],
 }  # fmt: skip
 _PROPERTIES = {
-    "rdf_type": ("rdf", "type"), "definition_property": ("skos", "definition"), "construct_property": ("sh", "construct"),
-    "source_property": ("dct", "source"), "derived_from": ("prov", "wasDerivedFrom"),
+    "rdf_type": ("rdf", "type"), "definition_property": ("skos", "definition"),
+    "construct_property": ("sh", "construct"), "source_property": ("dct", "source"),
+    "derived_from": ("prov", "wasDerivedFrom"),
 }  # fmt: skip
 _HEADER_LINE = re.compile(r"^# (?:(\w+): )?(.*)$")
 
@@ -159,7 +161,8 @@ def _pages(
         "questions": len(queries),
         "source files": len(sources),
     }
-    names = sorted((prefixed(iri), iri) for chapter in stated.chapters for iri in chapter.subjects)
+    subjects = chain.from_iterable(chapter.subjects for chapter in stated.chapters)
+    names = sorted((prefixed(iri), iri) for iri in subjects)
     yield page("index.html", "index.html.j2", "Ontune's knowledge base", counts=counts)
     yield page("decisions.html", "decisions.html.j2", "Decisions and options", decisions=_decisions(stated))
     yield page("rules.html", "rules.html.j2", "Rules", listed=listed)

@@ -62,9 +62,10 @@ def application(engine: Engine, *, token: str | None = None, hosts: tuple[str, .
         found = json.loads(await answer.whole())
         if "boolean" in found:
             return JSONResponse([{"boolean": json.dumps(found["boolean"])}])
-        return JSONResponse(
-            [{name: value["value"] for name, value in row.items()} for row in found["results"]["bindings"]]
-        )
+        texts: list[dict[str, str]] = []
+        for row in found["results"]["bindings"]:
+            texts.append({name: value["value"] for name, value in row.items()})
+        return JSONResponse(texts)
 
     async def description(_: Request) -> Response:
         return JSONResponse(openapi.document(token is not None))

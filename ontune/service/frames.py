@@ -39,7 +39,7 @@ def packed_json(kind: bytes, value: Mapping[str, Any]) -> bytes:
 
 
 def fault(error: Exception) -> bytes:
-    """A `FAILURE` that says nothing of the error but in the log of the service: it is none of the client's."""
+    """A `FAILURE` that tells of the error in the service's log alone: it is none of the client's."""
     trace = "".join(traceback.format_exception(error))
     return packed_json(FAILURE, {"kind": "OntuneError", "message": INTERNAL, "exit_code": 1, "trace": trace})
 

@@ -226,7 +226,7 @@ class Pool:
         self._hand_on(None)
 
     def _hand_on(self, worker: Worker | None) -> None:
-        """Give a worker, or the place for a new one, to who has waited longest; keep it where nobody waits."""
+        """Give a worker, or the place for a new one, to who has waited longest; keep it if none waits."""
         while self._queue:
             turn = self._queue.popleft()
             if not turn.done():

@@ -12,7 +12,6 @@ from kb.errors import BadInput
 DIRECT: Final = "application/sparql-query"
 FORM: Final = "application/x-www-form-urlencoded"
 UPDATE: Final = "application/sparql-update"
-_DATASET = ("default-graph-uri", "named-graph-uri")
 
 
 class UnsupportedMediaType(BadInput):
@@ -59,17 +58,20 @@ def asked(
             "an update changes the knowledge base",
             expected="a query; `ontune kb add` adds knowledge",
         )
-    queries = [value for name, value in given if name == "query"]
+    queries = _values_of("query", given)
     if len(queries) != 1:
         raise BadInput("query", f"there are {len(queries)} of them", expected="exactly one")
-    defaults, named = ([value for name, value in given if name == wanted] for wanted in _DATASET)
     return {
         "query": queries[0],
         "accept": accept,
         "base": base,
-        "default_graphs": defaults,
-        "named_graphs": named,
+        "default_graphs": _values_of("default-graph-uri", given),
+        "named_graphs": _values_of("named-graph-uri", given),
     }
+
+
+def _values_of(wanted: str, given: list[tuple[str, str]]) -> list[str]:
+    return [value for name, value in given if name == wanted]
 
 
 def _pairs(text: bytes, where: str) -> list[tuple[str, str]]:

@@ -77,12 +77,9 @@ def negotiated(accept: str, formats: Sequence[Format]) -> Format:
     """
     ranges = [_range(part) for part in accept.split(",") if part.strip()] or [("*/*", 1.0)]
     aliases = _GRAPH_ALIASES if isinstance(formats[0], ox.RdfFormat) else _ALIASES
-    liked = {
-        format: max(
-            (_quality(format, media, quality, aliases) for media, quality in ranges), default=(0, 0.0)
-        )
-        for format in formats
-    }
+    liked: dict[Format, tuple[int, float]] = {}
+    for format in formats:
+        liked[format] = max(_quality(format, media, quality, aliases) for media, quality in ranges)
     best = max(formats, key=lambda format: (liked[format][1], -formats.index(format)))
     if liked[best][1] <= 0:
         expected = ", ".join(plain(format) for format in formats)
@@ -100,7 +97,7 @@ def _range(part: str) -> tuple[str, float]:
 
 
 def _quality(format: Format, media: str, quality: float, aliases: dict[str, str]) -> tuple[int, float]:
-    """How exactly a range names the format, and how much it is liked: an exact name counts before a wildcard."""
+    """How exactly a range names the format, and how much it is liked: exact names count before wildcards."""
     own = plain(format)
     if aliases.get(media, media) == own:
         return 2, quality

@@ -83,7 +83,7 @@ def measured_environment(further: Mapping[str, str] | None = None) -> dict[str, 
 
 
 def _is_result(told: Any) -> bool:
-    """Whether a value is an object whose members have the types that are read of it; a member may be absent."""
+    """Whether a value is an object whose members have the types that are read of it; any may be absent."""
     kinds: dict[str, Any] = {
         **dict.fromkeys(_NUMBERS, int | float),
         "windows": list,

@@ -48,7 +48,9 @@ class ApptainerRunner:
 
     def command(self, bundle: Bundle, arguments: Sequence[str], output: Path, cores: int | None) -> list[str]:
         """As `Runner.command`."""
-        flags = [word for flag in bundle.recipe.flags for word in (flag.name, flag.value) if word]
+        flags: list[str] = []
+        for flag in bundle.recipe.flags:
+            flags += [word for word in (flag.name, flag.value) if word]
         command = [
             self.apptainer.program,
             "--quiet",

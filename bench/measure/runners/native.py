@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from bench.images.build import Built, build_environment, place_environment
 from bench.measure.runners import RunResult, measured_environment, read_result
 from generators.bundle import Bundle
 from kb.errors import RunFailed
-from reasoner.answers.plan import Plan
+from reasoner.answers.plan import DecisionTaken, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,12 @@ class NativeRunner:
 
     def lacks(self, plan: Plan) -> Mapping[str, str]:
         """As `Runner.lacks`: an image brings its own system packages, this machine has those that it has."""
-        return {
-            f"{taken.decision}={taken.option}": library
-            for taken in plan.decisions
-            for applied in taken.apply
-            if (applied.how, applied.name) == ("env", "LD_PRELOAD")
-            for library in applied.value.split()
-            if not process.preloads(library)
-        }
+        found: dict[str, str] = {}
+        for taken in plan.decisions:
+            for library in _preloaded(taken):
+                if not process.preloads(library):
+                    found[f"{taken.decision}={taken.option}"] = library
+        return found
 
     def lacking(self, bundle: Bundle) -> list[str]:
         """As `Runner.lacking`."""
@@ -56,7 +54,8 @@ class NativeRunner:
             ]
             where = f" (Debian: {' '.join(packages)})" if packages else ""
             raise RunFailed(
-                f"{bundle.folder}: {option} preloads {library}, which is missing here: install it{where}, or plan with --forbid {option}"
+                f"{bundle.folder}: {option} preloads {library}, which is missing here:"
+                f" install it{where}, or plan with --forbid {option}"
             )
         built = build_environment(bundle)
         if not bundle.recipe.in_container:
@@ -77,3 +76,10 @@ class NativeRunner:
                 self.command(bundle, arguments, output, cores), self.limit_seconds, environment=variables
             )
         return read_result(finished, output)
+
+
+def _preloaded(taken: DecisionTaken) -> Iterator[str]:
+    """The libraries that an option preloads."""
+    for applied in taken.apply:
+        if (applied.how, applied.name) == ("env", "LD_PRELOAD"):
+            yield from applied.value.split()
