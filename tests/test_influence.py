@@ -18,7 +18,7 @@ import pyoxigraph as ox
 import pytest
 
 from kb.cases import CaseTable
-from kb.errors import OntuneError
+from kb.errors import BadInput, OntuneError
 from kb.store.store import KnowledgeStore
 from kb.store.terms import expand, prefixed
 from reasoner.knowledge.compile import compile_without
@@ -97,3 +97,15 @@ def test_compiled_without_a_rule_that_asks_no_request_a_plan_is_another(name: st
     reasoner = Reasoner(store=compile_without([name], []))
     line = ELSEWHERE.get(name, ANYWHERE)
     assert told(reasoner, line) != told_by_all(line), f"{name} weighs nothing on {line}: {REMEDY}"
+
+
+def test_without_an_option_nothing_is_said_of_what_stands_beside_it() -> None:
+    """Effects beside a release or a precision that is gone apply to nothing, and are no error."""
+    store = compile_without(["kb:bf16"], [])
+    effects = Reasoner(store=store).catalogue.effects.values()
+    assert effects and not any("bf16" in str(effect.given) for effect in effects)
+
+
+def test_without_the_default_of_a_decision_nothing_is_left_alone() -> None:
+    with pytest.raises(BadInput, match="'kb:fp32' is what stands where nobody decides on kb:precision"):
+        compile_without(["kb:fp32"], [])

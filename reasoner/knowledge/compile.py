@@ -19,7 +19,7 @@ from kb.store import shards
 from kb.store.snapshot import FULL, PLANNING, Parts, Snapshot, SnapshotInfo, obtain
 from kb.store.sources import Source, added_sources, content_hash, shipped_sources
 from kb.store.store import KnowledgeStore
-from kb.store.terms import FILE, PREFIXES, expand, local_name, prefixed
+from kb.store.terms import FILE, PREFIXES, expand, local_name, on, prefixed
 from kb.values import replace
 from reasoner.knowledge import overrides
 from reasoner.knowledge.identity import identity_quads
@@ -126,8 +126,36 @@ def compile_without(
                 given=name,
                 known=short,
             )
+        _go_with(store, ox.NamedNode(expand(name)), where)
         store.remove(gone)
     return _concluded(store)
+
+
+def _go_with(store: KnowledgeStore, gone: ox.NamedNode, where: str) -> None:
+    """Take out what makes no sense without a resource: that statements are about what stands beside it, and
+    the statements themselves where they name no other option of its decision.
+
+    Raises:
+        BadInput: it is the default of a decision.
+    """
+    for row in store.select(f"SELECT ?decision WHERE {{ ?decision on:default {gone} }}"):
+        raise BadInput(
+            where,
+            f"'{prefixed(gone.value)}' is what stands where nobody decides on {prefixed(row['decision'])}",
+            expected="an option that is no default, or a rule, an effect or a fact",
+        )
+    for row in store.select(_BESIDE.replace("?gone", str(gone))):
+        statement, given = ox.NamedNode(row["statement"]), ox.NamedNode(on("given"))
+        quads = store.store.quads_for_pattern(statement, None, None, None)
+        store.remove(
+            [quad for quad in quads if "other" not in row or (quad.predicate, quad.object) == (given, gone)]
+        )
+
+
+_BESIDE = """SELECT ?statement (SAMPLE(?instead) AS ?other) WHERE { ?statement on:given ?gone
+    OPTIONAL { ?gone on:optionOf ?decision . ?instead on:optionOf ?decision . ?statement on:given ?instead
+        FILTER(?instead != ?gone) } } GROUP BY ?statement"""
+"""What holds beside an option, with another option of its decision beside which it holds too."""
 
 
 def compile_all(sources: Sequence[Source]) -> KnowledgeStore:
