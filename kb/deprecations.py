@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,15 +59,19 @@ class Former:
         return f"'{used}' is deprecated{since}: '{current}' takes its place, and is taken"
 
 
-def former_names(store: ox.Store) -> dict[str, tuple[Former, ...]]:
+Quads = Callable[[ox.NamedNode | None, ox.NamedNode | None, ox.NamedNode | None], Iterable[ox.Quad]]
+"""Gives the quads of a pattern of subject, predicate and object."""
+
+
+def former_names(quads: Quads) -> dict[str, tuple[Former, ...]]:
     """Of each resource that took the place of others, what these were called.
 
     Where one replacement was replaced itself, the last of them answers for all.
     """
-    replacements = _replacements(store)
+    replacements = _replacements(quads)
     found: dict[str, list[Former]] = defaultdict(list)
     for old in sorted(replacements):
-        found[_last(old, replacements)].append(_former(store, old))
+        found[_last(old, replacements)].append(_former(quads, old))
     return {iri: tuple(formers) for iri, formers in found.items()}
 
 
@@ -80,7 +84,8 @@ def renew(store: ox.Store, added: str) -> list[tuple[Former, str]]:
         store: shipped sources and additions, as loaded.
         added: how the graphs of additions begin.
     """
-    replacements = _replacements(store)
+    quads = _quads_of(store)
+    replacements = _replacements(quads)
     used: dict[str, str] = {}
 
     def current(iri: str) -> str:
@@ -97,7 +102,7 @@ def renew(store: ox.Store, added: str) -> list[tuple[Former, str]]:
             value = ox.Literal(_renewed_text(value.value, current))
         store.remove(quad)
         store.add(ox.Quad(subject, predicate, value, quad.graph_name))
-    return [(_former(store, old), new) for old, new in sorted(used.items())]
+    return [(_former(quads, old), new) for old, new in sorted(used.items())]
 
 
 def _renewed_text(text: str, current: Callable[[str], str]) -> str:
@@ -128,10 +133,13 @@ def _using(store: ox.Store, replacements: Mapping[str, str], added: str) -> list
     return [quad for quad in used if str(quad.graph_name).startswith(f"<{added}")]
 
 
-def _replacements(store: ox.Store) -> dict[str, str]:
-    quads: Iterator[ox.Quad] = store.quads_for_pattern(None, _REPLACED, None, None)
+def _quads_of(store: ox.Store) -> Quads:
+    return lambda subject, predicate, value: store.quads_for_pattern(subject, predicate, value, None)
+
+
+def _replacements(quads: Quads) -> dict[str, str]:
     found = {}
-    for quad in quads:
+    for quad in quads(None, _REPLACED, None):
         if isinstance(quad.subject, ox.NamedNode) and isinstance(quad.object, ox.NamedNode):
             found[quad.subject.value] = quad.object.value
     return found
@@ -146,14 +154,14 @@ def _last(iri: str, replacements: Mapping[str, str]) -> str:
     return iri
 
 
-def _former(store: ox.Store, old: str) -> Former:
+def _former(quads: Quads, old: str) -> Former:
     spoken: list[str] = []
     for predicate in _NAMING:
-        spoken += _texts(store, old, predicate)
+        spoken += _texts(quads, old, predicate)
     names = dict.fromkeys((*spoken, local_name(old), old, prefixed(old)))
-    return Former(old, tuple(names), max(_texts(store, old, _IN), default=""))
+    return Former(old, tuple(names), max(_texts(quads, old, _IN), default=""))
 
 
-def _texts(store: ox.Store, iri: str, predicate: ox.NamedNode) -> list[str]:
-    quads = store.quads_for_pattern(ox.NamedNode(iri), predicate, None, None)
-    return sorted(quad.object.value for quad in quads if isinstance(quad.object, ox.Literal))
+def _texts(quads: Quads, iri: str, predicate: ox.NamedNode) -> list[str]:
+    found = quads(ox.NamedNode(iri), predicate, None)
+    return sorted(quad.object.value for quad in found if isinstance(quad.object, ox.Literal))

@@ -161,7 +161,7 @@ def nearest(given: str, known: Iterable[str]) -> str | None:
     if not given:
         return None
     spellings: dict[str, list[str]] = {}
-    for name in known:
+    for name in sorted(known):  # sets have no order, and the same slip gets the same answer
         spellings.setdefault(name.casefold(), []).append(name)
     found = difflib.get_close_matches(given.casefold(), spellings, n=1, cutoff=_ALIKE)
     return (

@@ -59,7 +59,7 @@ def test_what_is_shipped_is_what_would_be_read() -> None:
 
 def test_a_text_is_read_alike_by_every_process() -> None:
     """Blank nodes have another name each time, and sets another order."""
-    program = f"from reasoner.rule_algebra import read_rule; print(read_rule({BLANK!r}).to_json())"
+    program = f"from reasoner.knowledge.rule_algebra import read_rule; print(read_rule({BLANK!r}).to_json())"
     told = {
         subprocess.run(
             [sys.executable, "-c", program],

@@ -163,7 +163,7 @@ def test_a_full_disk_leaves_it_in_memory_and_nothing_behind(
 
 SLOW = """
 import sys, time
-from kb.store.store.snapshot import FULL, PLANNING, SnapshotInfo, obtain
+from kb.store.snapshot import FULL, PLANNING, SnapshotInfo, obtain
 content = {FULL: b"f" * 3_000_000, PLANNING: b"p" * 1_000_000}
 found = obtain(sys.argv[1], lambda: (SnapshotInfo("1", "2"), content), FULL)
 print(found.part(FULL) == content[FULL])

@@ -224,7 +224,7 @@ class Names:
             return {}
         from kb.deprecations import former_names
 
-        return former_names(self._store.store)
+        return former_names(self._store.quads)
 
     def find(
         self,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kb.store.store import KnowledgeStore
 from kb.store.terms import PREFIXES, RDF_TYPE, on
 from reasoner.inference.derive import REQUEST, REQUEST_GRAPH, Deriver
-from reasoner.inference.forall_rules import forall_rule
+from reasoner.inference.forall_rules import forall_rule_of
 from reasoner.knowledge.rules import Rule, conclusions, read_rules
 from tests.turtle import PREFIX_LINES
 
@@ -76,7 +76,7 @@ def test_division_concludes_what_sparql_concludes(
 ) -> None:
     store, rule = knowledge(DIVIDING[:-1] + further + " }", things)
     store.add(quad(f"urn:thing-{number}", on("given"), "urn:other") for number in range(0, len(things), 2))
-    assert forall_rule(store, rule, REQUEST) is not None
+    assert forall_rule_of(store, rule, REQUEST) is not None
     deriver = Deriver(store, [rule])
     for held in requests:
         said = facts(held=held)
@@ -88,7 +88,7 @@ def test_division_concludes_what_sparql_concludes(
 @pytest.mark.parametrize("construct", OTHERS.values(), ids=OTHERS)
 def test_other_rules_do_not_divide(construct: str) -> None:
     store, rule = knowledge(construct, [("Effect", frozenset("a")), ("Effect", frozenset("ab"))])
-    assert forall_rule(store, rule, REQUEST) is None
+    assert forall_rule_of(store, rule, REQUEST) is None
     said = facts(held=frozenset("a"))
     assert Deriver(store, [rule]).derive(said).applies == {
         concluded.object.value for concluded in by_sparql(store, rule, said)
