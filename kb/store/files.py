@@ -347,7 +347,7 @@ def _unpacked(
             if not wanted:
                 raise LookupError(pattern)
     except Exception as error:
-        # An archive that somebody made has a bad sum, no password, an unknown compression, a wrong offset, a
+        # Of an archive that somebody made: a bad sum, no password, an unknown compression, a wrong offset, a
         # bad name ...
         problem = (
             "is encrypted"
