@@ -83,8 +83,10 @@ class CaseTable:
     @cached_property
     def requests(self) -> dict[str, CaseRequest]:
         """Every request of the table once, by its line."""
-        lines = dict.fromkeys(line for case in self.cases.values() for line in (case.fires, case.silent))
-        return {line: self.request(line) for line in lines}
+        lines: list[str] = []
+        for case in self.cases.values():
+            lines += (case.fires, case.silent)
+        return {line: self.request(line) for line in dict.fromkeys(lines)}
 
     def file_of(self, case: Case) -> Path:
         """The table that a case stands in."""

@@ -19,19 +19,27 @@ HIDDEN: Final = "***"
 # Controls but line end and tab (a carriage return only before a line end), marks that turn the direction of
 # text, line separators, halves of pairs of surrogates, and tags, which nobody sees.
 _STEERING = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb\U000e0000-\U000e007f]|\r(?!\n)"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+    "\ud800-\udfff\ufff9-\ufffb\U000e0000-\U000e007f]|\r(?!\n)"
 )
-_ENVIRONMENT = r"[A-Z0-9_]*(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY(?:_ID)?|SECRET_?KEY|PRIVATE_?KEY|CREDENTIALS?)"
+_ENVIRONMENT = (
+    r"[A-Z0-9_]*(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY(?:_ID)?|SECRET_?KEY"
+    r"|PRIVATE_?KEY|CREDENTIALS?)"
+)
 _WORD = (
     r"(?:access[-_]?|auth[-_]?|hf[-_]?|api[-_]?|bearer[-_]?)?token|passw(?:or)?d"
     r"|(?:client[-_]?)?secret|api[-_]?key|(?:secret[-_]?)?access[-_]?key"
 )
 _VALUE = r"(?!\*\*\*)(?!\$)[^\s'\"`,;&|<>(){}\[\]\\]+"
-_PROSE = r"(?![A-Z]+\b|(?:is|are|was|has|needs|must|may|cannot|and|or|to|in|for|with|from|of|file|asks|says|takes)\b)"
+_PROSE = (
+    r"(?![A-Z]+\b|(?:is|are|was|has|needs|must|may|cannot|and|or|to|in|for|with|from|of|file"
+    r"|asks|says|takes)\b)"
+)
 _FORMS: Final = (
     # user:password@ in an address, and a name alone, which for some servers is the token; of ssh a name alone
     # is none
-    r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{0,30}://?(?P<secret>(?!\*\*\*@)[^\s/@:'\"<>\\$]*:[^\s/@'\"<>\\]+)@",
+    r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{0,30}://?"
+    r"(?P<secret>(?!\*\*\*@)[^\s/@:'\"<>\\$]*:[^\s/@'\"<>\\]+)@",
     r"(?<![A-Za-z0-9])https?://?(?P<secret>(?!\*\*\*@)[^\s/@:'\"<>\\$]+)@",
     rf"(?i:[?&](?:{_WORD}|sig|signature|key|x-amz-[a-z-]+|auth)=)(?P<secret>{_VALUE})",
     rf"(?i:(?<![\w-])--?(?:{_WORD})=)['\"]?(?P<secret>{_VALUE})",
@@ -43,13 +51,15 @@ _FORMS: Final = (
     rf"(?i:authorization['\"]?\s*[=:]\s*['\"]?(?:bearer|basic|token)\s+)(?P<secret>{_VALUE})",
     r"(?i:(?<!\w)bearer )(?P<secret>(?!\*\*\*)[\w.~+/-]{12,}=*)",
     # tokens that show by their form whose they are
-    r"(?<![A-Za-z0-9_-])(?P<secret>(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|nvapi-[\w-]{20,}"
-    r"|sk-[\w-]{20,}|xox[abprs]-[\w-]{10,}|pypi-[\w-]{40,}|(?:AKIA|ASIA)[A-Z0-9]{16}|eyJ[\w-]{10,}\.eyJ[\w-]{5,}\.[\w-]{5,}))(?![A-Za-z0-9])",
+    r"(?<![A-Za-z0-9_-])(?P<secret>(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
+    r"|glpat-[\w-]{16,}|nvapi-[\w-]{20,}|sk-[\w-]{20,}|xox[abprs]-[\w-]{10,}|pypi-[\w-]{40,}"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{16}|eyJ[\w-]{10,}\.eyJ[\w-]{5,}\.[\w-]{5,}))(?![A-Za-z0-9])",
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?P<secret>(?!\*\*\*)(?s:.{10,10000}?))(?:-----END|\Z)",
 )
 _HINTS = (
-    "token", "passw", "secret", "api_key", "api-key", "apikey", "access_key", "access-key", "accesskey", "private_key", "private key", "privatekey",
-    "credential", "bearer", "authorization", "sig=", "signature=", "key=", "auth=", "x-amz-",
+    "token", "passw", "secret", "api_key", "api-key", "apikey", "access_key", "access-key", "accesskey",
+    "private_key", "private key", "privatekey", "credential", "bearer", "authorization",
+    "sig=", "signature=", "key=", "auth=", "x-amz-",
 )  # fmt: skip
 # Tokens that show by their form begin with these, and stand by themselves: `mask-bits` and `lahf_lm` hold
 # none.
@@ -173,14 +183,13 @@ def _worth_a_look(text: str) -> Iterator[tuple[int, int]]:
     lower = text.lower()
     if len(lower) != len(text):  # a few letters are several in lower case, and places would shift
         lower = "".join(sign.lower() if len(sign.lower()) == 1 else sign for sign in text)
-    lines = {lower.rfind("\n", 0, place) + 1 for hint in _HINTS for place in _places(hint, lower)}
-    begun = (
-        place
-        for hint in _BEGINNINGS
-        for place in _places(hint, lower)
-        if text[place - 1 : place] not in _INSIDE_WORDS
-    )
-    lines |= {lower.rfind("\n", 0, place) + 1 for place in begun}
+    lines: set[int] = set()
+    for hint in _HINTS:
+        lines |= {lower.rfind("\n", 0, place) + 1 for place in _places(hint, lower)}
+    for beginning in _BEGINNINGS:
+        for place in _places(beginning, lower):
+            if text[place - 1 : place] not in _INSIDE_WORDS:
+                lines.add(lower.rfind("\n", 0, place) + 1)
     for place in _places("@", lower):
         begin = lower.rfind("\n", 0, place) + 1
         if ":/" in lower[begin:place]:

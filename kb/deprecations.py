@@ -5,9 +5,9 @@ A deprecated name is a stub in the knowledge, for as long as its old readers are
     kb:old-name owl:deprecated true ; dct:isReplacedBy kb:new-name ;
         skos:notation "old-name" ; on:deprecatedIn "0.2.0" .
 
-Files, flags and calls find the replacement by any name of the stub (`kb.records.names`); what additions state about
-the stub's IRI is read as stated about the replacement's (`renew`). Whoever used the old name is told by a
-warning, `DeprecatedName`.
+Files, flags and calls find the replacement by any name of the stub (`kb.records.names`); what additions state
+about the stub's IRI is read as stated about the replacement's (`renew`). Whoever used the old name is told by
+a warning, `DeprecatedName`.
 """
 
 from __future__ import annotations

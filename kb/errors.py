@@ -13,7 +13,9 @@ _ALIKE = 0.6  # how much of two spellings must agree, from 0 to 1
 
 
 class OntuneError(Exception):
-    """An expected failure. `str(error)` is the whole message; `exit_code` is what the command line returns."""
+    """An expected failure. `str(error)` is the whole message; `exit_code` is what the command line
+    returns.
+    """
 
     exit_code = 1
     told: Mapping[str, Any] | None = None
@@ -147,7 +149,9 @@ def _item(text: str, width: int) -> str:
 
 
 class RunFailed(OntuneError):
-    """A build or a run of an external program failed; the message ends with the log's path or its last lines."""
+    """A build or a run of an external program failed; the message ends with the log's path or its last
+    lines.
+    """
 
     exit_code = 4
 

@@ -333,8 +333,9 @@ class Planner:
             if said := beyond(derivation, self.rules):
                 raise NoFeasiblePlan(said)
             guesses = list(self._model.guesses.about(resolved.request, resolved, derivation, self.store))
-            tentative = {option for guess in guesses for option in guess.admits or ()}
-            tentative.update(awaiting_opt_in(self.catalogue, derivation.derived, self._model.opt_in_rules))
+            tentative = set(awaiting_opt_in(self.catalogue, derivation.derived, self._model.opt_in_rules))
+            for guess in guesses:
+                tentative.update(guess.admits or ())
             answered = self._least_in_doubt(resolved, derivation.derived, tentative, lambda one: one.stands)
             problem, solution = answered.problem, answered.solution
             taken = solution.best() if answered.stands else {}
@@ -450,10 +451,10 @@ class Planner:
     def _decision(self, decision: str, reasons: Reasons, workload: Mapping[str, Any]) -> DecisionTaken:
         info = reasons.catalogue.info[reasons.taken[decision]]
         taken = {*reasons.taken.values()}
-        apply = tuple(
-            Application(how, name, value, manager, self._model.appliers.by(how, info.iri, taken, workload))  # type: ignore[arg-type]
-            for how, manager, name, value in info.applied(taken)
-        )
+        apply: list[Application] = []
+        for how, manager, name, value in info.applied(taken):
+            by = self._model.appliers.by(how, info.iri, taken, workload)
+            apply.append(Application(how, name, value, manager, by))  # type: ignore[arg-type]
         ways = {application.how for application in apply}
         main: How | Literal[""] = next((way for way in _MAIN_WAY if way in ways), "")
         rejected = self._rejected(decision, reasons)
@@ -462,7 +463,7 @@ class Planner:
             info.name,
             info.label,
             main,
-            apply,
+            tuple(apply),
             reasons.chosen(decision),
             rejected,
         )

@@ -66,9 +66,13 @@ def _is_described(entry: Any) -> bool:
     """Whether an entry has what is read of it, in the types that archspec uses."""
     if not isinstance(entry, dict) or not entry.keys() >= _NEEDED or not isinstance(entry["vendor"], str):
         return False
-    lists = entry["from"], entry["features"]
-    texts = all(isinstance(each, list) and all(isinstance(word, str) for word in each) for each in lists)
+    texts = _are_texts(entry["from"]) and _are_texts(entry["features"])
     return texts and all(map(_NAME.fullmatch, entry["from"])) and isinstance(entry.get("generation", 0), int)
+
+
+def _are_texts(value: Any) -> bool:
+    """Whether a value is a list of texts."""
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
 
 def _described(name: str, entry: dict[str, Any]) -> str:
@@ -91,7 +95,9 @@ def _described(name: str, entry: dict[str, Any]) -> str:
 
 
 def _checked(path: Path | None) -> str:
-    """The day on which the shipped file was made, so that making it again from the same data changes nothing."""
+    """The day on which the shipped file was made, so that making it again from the same data changes
+    nothing.
+    """
     shipped = paths.shipped("facts") / SHIPPED
     stated = (
         re.search(r'on:checked "([\d-]+)"', shipped.read_text(encoding="utf-8"))

@@ -32,7 +32,8 @@ def import_convergence(path: Path) -> ImportReport:
             pairs = len(result["pairs"])
             if why := _doubt(result, pairs):
                 findings.append(
-                    f"{file.name}: no evidence for {result['precision']} in {result['network']} with {result['framework']}: {why}"
+                    f"{file.name}: no evidence for {result['precision']} in {result['network']} "
+                    f"with {result['framework']}: {why}"
                 )
                 continue
             statements.append(_evidence(result, load_workload(result["network"]).to_json()["traits"]))
@@ -75,17 +76,23 @@ def _evidence(result: Mapping[str, Any], traits: list[str]) -> str:
         iri_name(str(result[key])) for key in ("precision", "framework", "network")
     )
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    story = f"{result['validation_samples']} samples held out; {versions}; {result['cpu']}. Repeat it by: {_command(result)}"
+    story = (
+        f"{result['validation_samples']} samples held out; {versions}; {result['cpu']}. "
+        f"Repeat it by: {_command(result)}"
+    )
+    label = f"{precision} reaches the quality of fp32: {network}, {framework}"
     facts = [
-        f"a on:ConvergenceEvidence ; rdfs:label {literal(f'{precision} reaches the quality of fp32: {network}, {framework}')}@en",
+        f"a on:ConvergenceEvidence ; rdfs:label {literal(label)}@en",
         f"on:option kb:{precision} ; on:given kb:{framework}",
         f"on:when {' , '.join(f'sit:{iri_name(trait)}' for trait in sorted(traits))}",
-        f"on:dataSet {literal(result['data'])} ; on:metric {literal(result['metric'])} ; on:seeds {len(result['pairs'])}",
+        f"on:dataSet {literal(result['data'])} ; on:metric {literal(result['metric'])} ; "
+        f"on:seeds {len(result['pairs'])}",
         f"on:leastQuality {_decimal(result['quality'])} ; on:margin {_decimal(result['margin'])}",
         f"on:meanDifference {_decimal(result['mean_difference'])}",
         *(
-            f"on:pair [ a on:SeedPair ; on:seed {int(pair['seed'])} ; on:exactQuality {_decimal(pair['fp32'])} ;"
-            f" on:optionQuality {_decimal(pair[result['precision']])} ]"
+            f"on:pair [ a on:SeedPair ; on:seed {int(pair['seed'])} ; "
+            f"on:exactQuality {_decimal(pair['fp32'])} ; "
+            f"on:optionQuality {_decimal(pair[result['precision']])} ]"
             for pair in result["pairs"]
         ),
         f"skos:definition {literal(story)}@en",

@@ -1,4 +1,6 @@
-"""What `sets/NAME.yaml` declares of a source: rules that say by a spelling what a text of the source means."""
+"""What `sets/NAME.yaml` declares of a source: rules that say by a spelling what a text of the source
+means.
+"""
 
 from __future__ import annotations
 

@@ -53,9 +53,10 @@ _ALIKE, _FAR, _OTHER_UNIT, _LEAST_NEIGHBOURS = 0.25, 1.8, 3.0, 3
 _STALE_YEARS = 1.0
 _NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,20})?(?:[eE][-+]?[0-9]{1,2})?")
 _READ = {
-    "system_name", "number_of_nodes", "host_processors_per_node", "host_processor_model_name", "host_processor_core_count", "host_memory_capacity",
-    "accelerators_per_node", "accelerator_model_name", "accelerator_memory_capacity", "framework", "submitter", "division", "status",
-    "operating_system", "other_software_stack",
+    "system_name", "submitter", "division", "status", "number_of_nodes",
+    "host_processors_per_node", "host_processor_model_name", "host_processor_core_count",
+    "host_memory_capacity", "framework", "operating_system", "other_software_stack",
+    "accelerators_per_node", "accelerator_model_name", "accelerator_memory_capacity",
 }  # fmt: skip
 
 
@@ -84,8 +85,10 @@ def import_mlperf(folder: Path) -> ImportReport:
             name = f"{name}-{seen[name]}"
         findings += [f"results.csv:{n + 2}: {name}: {doubt}" for doubt in doubts[n]]
         statements.append(_result(name, row, systems[row["system_json"]]["iri"], doubts[n]))
-    unread = sorted({field for system in systems.values() for field in system["unread"]})
-    findings.append(f"fields of the descriptions that are not imported: {', '.join(unread)}")
+    unread: set[str] = set()
+    for system in systems.values():
+        unread.update(system["unread"])
+    findings.append(f"fields of the descriptions that are not imported: {', '.join(sorted(unread))}")
     turtle = document("MLPerf Training, closed division: systems and results", _SOURCES, statements)
     broken = violations(turtle, "target-shapes.ttl", "published-shapes.ttl")
     findings += [
@@ -144,17 +147,20 @@ def _system(file: Path, path: str, findings: list[str]) -> dict[str, Any]:
     accelerator = normalised("accelerator_model_name", text("accelerator_model_name"))
     if accelerator is None:
         findings.append(
-            f"{where}: accelerator_model_name '{text('accelerator_model_name')}' has no declared normal form: kept as it stands"
+            f"{where}: accelerator_model_name '{text('accelerator_model_name')}' "
+            "has no declared normal form: kept as it stands"
         )
     elif accelerator.normal_form != text("accelerator_model_name"):
         findings.append(
-            f"{where}: accelerator_model_name '{text('accelerator_model_name')}' is read as '{accelerator.normal_form}'"
+            f"{where}: accelerator_model_name '{text('accelerator_model_name')}' "
+            f"is read as '{accelerator.normal_form}'"
         )
     framework = " ".join(text("framework").split())
     published = _published(path)
     if published and (newest := _newest_release(framework)) and published - newest > _STALE_YEARS:
         findings.append(
-            f"{where}: framework '{framework}' names nothing newer than a year before the round: stale, kept as submitted"
+            f"{where}: framework '{framework}' names nothing newer than a year before the round: "
+            "stale, kept as submitted"
         )
     nodes, devices = count("number_of_nodes"), count("accelerators_per_node")
     processors, cores = count("host_processors_per_node"), count("host_processor_core_count")
@@ -172,11 +178,14 @@ def _system(file: Path, path: str, findings: list[str]) -> dict[str, Any]:
     system = normalised("operating_system", text("operating_system"))
     if system is None:
         findings.append(
-            f"{where}: operating_system '{text('operating_system')}' has no declared normal form: left unknown"
+            f"{where}: operating_system '{text('operating_system')}' has no declared normal form: "
+            "left unknown"
         )
-    iri = f"tgt:mlperf-{iri_name(path.removeprefix('systems/').replace('/systems/', '-').removesuffix('.json').replace('/', '-'))}"
+    place = path.removeprefix("systems/").replace("/systems/", "-").removesuffix(".json")
+    iri = f"tgt:mlperf-{iri_name(place.replace('/', '-'))}"
     facts = [
-        f"a on:Target ; rdfs:label {literal(text('system_name') or user_files.name_of(file))}@en ; on:submitter {literal(text('submitter'))}"
+        f"a on:Target ; rdfs:label {literal(text('system_name') or user_files.name_of(file))}@en ; "
+        f"on:submitter {literal(text('submitter'))}"
     ]
     facts += [f"on:nodes {nodes}"] if nodes else []
     facts += [f"on:accelerators {devices} ; on:gpu [ {' ; '.join(device)} ]"] if devices else []
@@ -257,11 +266,13 @@ def _doubts(rows: list[dict[str, str]], systems: dict[str, dict[str, Any]]) -> l
             throughput = (_number(rows[n], "throughput_median") or 0) / usual_throughput
             if minutes >= _FAR and abs(throughput - 1) <= _ALIKE:
                 doubts[n].append(
-                    f"takes {minutes:.1f} times as long as its {len(members) - 1} neighbours at the same throughput: not the computing"
+                    f"takes {minutes:.1f} times as long as its {len(members) - 1} neighbours "
+                    "at the same throughput: not the computing"
                 )
             elif abs(minutes - 1) <= _ALIKE and not 1 / _OTHER_UNIT < throughput < _OTHER_UNIT:
                 doubts[n].append(
-                    f"takes as long as its {len(members) - 1} neighbours at {throughput:.3g} times their throughput: another unit"
+                    f"takes as long as its {len(members) - 1} neighbours "
+                    f"at {throughput:.3g} times their throughput: another unit"
                 )
     return doubts
 
@@ -276,7 +287,8 @@ def _doubt_repetitions(rows: list[dict[str, str]], doubts: list[list[str]]) -> N
         other = rows[first.setdefault(numbers, n)]
         if other is not row and row["minutes_olympic"]:
             doubts[n].append(
-                f"has the very numbers of {other['system']} in {other['round']}: one measurement, published twice"
+                f"has the very numbers of {other['system']} in {other['round']}: "
+                "one measurement, published twice"
             )
 
 
@@ -287,13 +299,19 @@ def _all(rows: list[dict[str, str]], members: Iterable[int], column: str) -> lis
 def _result(name: str, row: dict[str, str], system: str, doubts: list[str]) -> str:
     label = f"{row['benchmark']} on {row['system']}, {row['submitter']}, {row['round']}"
     facts = [
-        f"a on:PublishedResult ; rdfs:label {literal(label)}@en ; on:benchmark {literal(row['benchmark'])} ; on:publishedIn {literal(row['round'])}"
+        f"a on:PublishedResult ; rdfs:label {literal(label)}@en ; "
+        f"on:benchmark {literal(row['benchmark'])} ; on:publishedIn {literal(row['round'])}"
     ]
     facts.append(f"on:submitter {literal(row['submitter'])} ; on:measuredOn {system}")
     numbers = {
-        "runs": "timedRuns", "ok": "convergedRuns", "minutes_olympic": "minutesToTarget", "minutes_min": "leastMinutes", "minutes_max": "mostMinutes",
-        "global_batch_size": "globalBatchSize", "throughput_median": "publishedThroughput",
-    }  # fmt: skip
+        "runs": "timedRuns",
+        "ok": "convergedRuns",
+        "minutes_olympic": "minutesToTarget",
+        "minutes_min": "leastMinutes",
+        "minutes_max": "mostMinutes",
+        "global_batch_size": "globalBatchSize",
+        "throughput_median": "publishedThroughput",
+    }
     stated = [
         f"on:{term} {row[column]}" for column, term in numbers.items() if _number(row, column) is not None
     ]

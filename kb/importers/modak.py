@@ -69,7 +69,7 @@ def _images(path: Path) -> dict[str, dict[str, list[str]]]:
                 ),
             }
             found[f"modak-image-{iri_name(row['id'].removeprefix('modak-'))}"] = {
-                key: [value for value in values if value] for key, values in claims.items()
+                key: list(filter(None, values)) for key, values in claims.items()
             }
     except (KeyError, TypeError, AttributeError) as error:
         raise BadInput(

@@ -1,5 +1,5 @@
-"""Tables inside a table -> rows: each line of the source carries the heads and cells of a line of some page's own
-table. What heads, titles and pages mean is declared in `sets/NAME.yaml`.
+"""Tables inside a table -> rows: each line of the source carries the heads and cells of a line of some page's
+own table. What heads, titles and pages mean is declared in `sets/NAME.yaml`.
 
 A line with several rates, one for each precision, becomes several rows.
 """
@@ -81,17 +81,18 @@ def _sides(
 
 def _doubts(row: Row, declared: Mapping[str, Any]) -> Row:
     """Marks for what the source may mean otherwise than it says."""
-    marks = [
-        doubt["mark"]
-        for doubt in declared.get("doubts", ())
-        if all(re.fullmatch(spelling, row.get(name, "")) for name, spelling in doubt["where"].items())
-    ]
+    marks = [doubt["mark"] for doubt in declared.get("doubts", ()) if _is_spelt(row, doubt["where"])]
     return {"marks": " ".join(marks)} if marks else {}
 
 
+def _is_spelt(row: Row, spellings: Mapping[str, str]) -> bool:
+    """Whether each of some columns has its spelling in a row."""
+    return all(re.fullmatch(spelling, row.get(name, "")) for name, spelling in spellings.items())
+
+
 def _batch(head: str, cell: str, side: Row, precisions: Mapping[str, str]) -> str:
-    """The batch of one precision: the cell or the head names precisions in the order of their numbers, or there
-    is one number for all.
+    """The batch of one precision: the cell or the head names precisions in the order of their numbers, or
+    there is one number for all.
     """
     for words in (cell, head):
         order = [precisions[word] for word in re.findall("|".join(precisions), words)]

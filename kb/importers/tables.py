@@ -67,7 +67,9 @@ def import_rows(name: str, paths: Sequence[Path]) -> TableReport:
         _name_twins(rows, by)
     else:
         _mark(rows)
-    counts = Counter(mark for row in rows for mark in row.get("marks", "").split())
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts.update(row.get("marks", "").split())
     findings += [f"{count} rows are marked {mark}" for mark, count in sorted(counts.items())]
     said = [f"{what}: {because}" for what, because in sorted(left_out.items())]
     about = About(
@@ -136,7 +138,9 @@ def _plain(name: str, value: str) -> str:
 
 
 def _name_twins(rows: Sequence[Row], by: Sequence[str]) -> None:
-    """Of things with equal numbers, name the first: they are one under other names, or cannot be told apart."""
+    """Of things with equal numbers, name the first: they are one under other names, or cannot be told
+    apart.
+    """
     first: dict[tuple[str, ...], str] = {}
     for row in rows:
         row["twin"] = first.setdefault(tuple(row[column] for column in by), row["network"])

@@ -23,7 +23,8 @@ from kb.store.terms import local_name, on, version_key
 _LARGEST_METADATA = 1_000_000
 _FRAMEWORKS = """SELECT DISTINCT ?name ?framework ?label WHERE {
   ?wheel on:optionOf kb:wheel ; on:appliedBy [ a on:PythonPackage ; on:name ?name ] ; on:needs ?release .
-  ?release on:releaseOf ?framework . ?framework rdfs:label ?label . FILTER(STRSTARTS(?wheelName, ?name)) ?wheel on:wheelName ?wheelName }"""
+  ?release on:releaseOf ?framework . ?framework rdfs:label ?label .
+  FILTER(STRSTARTS(?wheelName, ?name)) ?wheel on:wheelName ?wheelName }"""
 
 
 def import_wheel(path: Path) -> ImportReport:
@@ -106,7 +107,8 @@ class _Option:
         needs = [f"kb:{iri_name(f'{self.name}-{self.public}')}", *glibc]
         facts.append(f"on:needs {' , '.join(needs)}")
         facts.append(
-            f"on:appliedBy [ a on:PythonPackage ; on:name {literal(self.name)} ; on:value {literal(version)} ]"
+            f"on:appliedBy [ a on:PythonPackage ; on:name {literal(self.name)} ; "
+            f"on:value {literal(version)} ]"
         )
         facts.append(f"skos:definition {literal(f'The wheel {path.name}.')}@en")
         return statement(f"kb:{iri_name(notation)}", facts)
@@ -173,10 +175,10 @@ def _glibc(path: Path, capabilities: list[str], findings: list[str]) -> list[str
 def _python(metadata: Message, capabilities: list[str], findings: list[str]) -> list[str]:
     stated = metadata.get("Requires-Python", "")
     least = re.search(r">=\s*(\d+\.\d+)", stated)
-    tagged = sorted(
-        {match for line in metadata.get_all("Classifier", []) for match in re.findall(r":: (3\.\d+)$", line)},
-        key=version_key,
-    )
+    classified: set[str] = set()
+    for line in metadata.get_all("Classifier", []):
+        classified.update(re.findall(r":: (3\.\d+)$", line))
+    tagged = sorted(classified, key=version_key)
     wanted = [f"python-at-least-{least[1]}"] if least else []
     wanted += [f"python-at-most-{tagged[-1]}"] if tagged else []
     if not least:

@@ -1,5 +1,5 @@
-"""The user's own recorded observations, as planning reads them. `bench.measure.observation` writes them, one JSON-LD
-file each.
+"""The user's own recorded observations, as planning reads them. `bench.measure.observation` writes them, one
+JSON-LD file each.
 
 A run is of a job by what is stated of that, not by its name: another batch makes it another job, and another
 name does not. They lie in a folder for each job on each kind of machine, so that planning reads those that
@@ -10,6 +10,7 @@ are read too. What is no observation is set aside, and named once.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import os
 from pathlib import Path
@@ -59,7 +60,7 @@ class OwnObservations:
         those of its name of which nothing more was recorded; files that are no observations are set aside."""
         folders = [place(self._folder, told, microarchitecture, cores) for told in (what, workload)]
         here = sorted(
-            (file for folder in folders for file in _files(folder)),
+            itertools.chain.from_iterable(map(_files, folders)),
             key=lambda file: Path(file[0]).name,
             reverse=True,
         )
@@ -116,7 +117,9 @@ def _measured(path: Path) -> Measured | None:
 
 
 def _run(content: Any, where: str) -> Measured | None:
-    """The run that was recorded; None of one that was not done. Raises BadInput for what is no observation."""
+    """The run that was recorded; None of one that was not done. Raises BadInput for what is no
+    observation.
+    """
     if not isinstance(content, dict) or content.get("outcome") not in _OUTCOMES:
         raise BadInput(where, "is no observation", expected=_EXPECTED)
     if content["outcome"] != "done":

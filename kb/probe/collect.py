@@ -195,7 +195,8 @@ def collect(programs: "list[str]") -> "dict[str, object]":
     raw["wheels"] = wheels(dict(os.environ))
     raw["devices"] = devices()
     raw["networks"] = networks()
-    raw["tmpdir"] = os.path.realpath(environment.get("TMPDIR") or "/tmp")  # noqa: S108 (only asked for its file system)
+    temporary = environment.get("TMPDIR") or "/tmp"  # noqa: S108 (only asked for its file system)
+    raw["tmpdir"] = os.path.realpath(temporary)
     raw["workdir"] = os.path.realpath(".")
     try:
         raw["libc"] = os.confstr("CS_GNU_LIBC_VERSION")

@@ -10,7 +10,9 @@ _ALLOCATIONS = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE", "PBS_NUM_PPN", "NCP
 
 
 def quota(limits: Iterable[Mapping[str, str]]) -> int | None:
-    """Whole cores that the tightest cgroup quota (version 1 or 2) allows, at least 1; None without a quota."""
+    """Whole cores that the tightest cgroup quota (version 1 or 2) allows, at least 1; None without a
+    quota.
+    """
     found = []
     for group in limits:
         first, second = group.get("cpu.cfs_quota_us", ""), group.get("cpu.cfs_period_us", "")

@@ -185,11 +185,9 @@ def _identify(
     ):
         order_is_known = "architecture" in fields or byte_order_told is not None
         return _by_generation(family if order_is_known else None, int(power[1]), candidates)
-    names = {
-        plain_name(word)
-        for key in ("uarch", "model name")
-        for word in re.split(r"[\s,]", fields.get(key, ""))
-    }
+    names: set[str] = set()
+    for key in ("uarch", "model name"):
+        names |= {plain_name(word) for word in re.split(r"[\s,]", fields.get(key, ""))}
     runs = [each for each in candidates if has_all(features, each, family)]
     named = [each for each in runs if each.vendor != "generic" and plain_name(each.name) in names]
     if named and not named[0].features:

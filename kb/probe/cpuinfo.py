@@ -1,9 +1,11 @@
-"""Readers of /proc/cpuinfo and of lscpu's text and JSON; what a truncated dump no longer says stays unknown."""
+"""Readers of /proc/cpuinfo and of lscpu's text and JSON; what a truncated dump no longer says stays
+unknown.
+"""
 
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 
 from kb.counts import whole
 from kb.errors import BadInput
@@ -96,20 +98,23 @@ def _common(blocks: list[dict[str, str]]) -> dict[str, str]:
 
     Of cores of several kinds it is only what all have: a program may come to run on any of them.
     """
-    kinds = {
-        tuple(block.get(key, "") for key in ("cpu implementer", "cpu part", "model name", "uarch"))
-        for block in blocks
-    }
+    kinds = {_kind_of_core(block) for block in blocks}
     if len(kinds) == 1:
         return blocks[0]
-    shared = {
-        key: value for key, value in blocks[0].items() if all(block.get(key) == value for block in blocks)
-    }
+    shared = {}
+    for key, value in blocks[0].items():
+        if all(block.get(key) == value for block in blocks):
+            shared[key] = value
     for key in ("flags", "features"):
         if all(key in block for block in blocks):
             lists = [block[key].split() for block in blocks]
-            shared[key] = " ".join(word for word in lists[0] if all(word in words for words in lists))
+            common = set(lists[0]).intersection(*lists)
+            shared[key] = " ".join(word for word in lists[0] if word in common)
     return shared
+
+
+def _kind_of_core(block: dict[str, str]) -> tuple[str, ...]:
+    return tuple(block.get(key, "") for key in ("cpu implementer", "cpu part", "model name", "uarch"))
 
 
 def _lscpu_parsable(text: str) -> Processor:
@@ -122,7 +127,11 @@ def _lscpu_parsable(text: str) -> Processor:
     rows = [dict(zip(columns, line.strip().split(","), strict=False)) for line in lines]
 
     def count(*names: str) -> int | None:
-        return len({tuple(row.get(name, "") for name in names) for row in rows if row.get(names[-1])}) or None
+        different = set()
+        for row in rows:
+            if row.get(names[-1]):
+                different.add(tuple(row.get(name, "") for name in names))
+        return len(different) or None
 
     return Processor(
         {},
@@ -170,7 +179,8 @@ def _lscpu(entries: list[tuple[str, str]]) -> Processor:
     sockets, per_socket = number("socket(s)"), number("core(s) per socket")
     physical = sockets * per_socket if sockets and per_socket else None
     if len(set(kinds)) > 1:
-        several = {key for key, _ in entries if sum(key == other for other, _ in entries) > 1}
+        times = Counter(key for key, _ in entries)
+        several = {key for key, count in times.items() if count > 1}
         fields = {
             key: value for key, value in fields.items() if key not in several or key in ("vendor id", "flags")
         }

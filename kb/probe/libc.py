@@ -6,7 +6,9 @@ import shlex
 
 
 def glibc(text: str | None) -> str | None:
-    """The version in `glibc 2.36`; `none` where the system names another library, None where it is unknown."""
+    """The version in `glibc 2.36`; `none` where the system names another library, None where it is
+    unknown.
+    """
     words = (text or "").split()
     if len(words) != 2:
         return None

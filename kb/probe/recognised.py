@@ -73,11 +73,11 @@ def processor_families() -> list[dict[str, str]]:
     one's, `vendor`.
     """
     keys = ("namePattern", "levelOfFamily", "vendor")
-    stated = [
-        {key: values_of(_recognised(), node, on(key)) for key in keys}
-        for node in _notations("ProcessorFamily").values()
-    ]
-    return [{key: found[0].value for key, found in family.items() if found} for family in stated]
+    families = []
+    for node in _notations("ProcessorFamily").values():
+        stated = {key: values_of(_recognised(), node, on(key)) for key in keys}
+        families.append({key: found[0].value for key, found in stated.items() if found})
+    return families
 
 
 def little_endian_processors() -> list[str]:

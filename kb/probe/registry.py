@@ -22,7 +22,7 @@ def reached() -> bool | None:
 
 def _answers(address: str) -> bool:
     try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT):  # noqa: S310 (addresses of shipped facts, https)
+        with urllib.request.urlopen(address, timeout=_TIMEOUT):  # noqa: S310 (shipped addresses, https)
             return True
     except urllib.error.HTTPError as error:
         # A proxy that refuses answers 403 or 407; a registry asks for a login with 401.

@@ -106,7 +106,8 @@ def _sinfo(lines: list[str], header: str, where: str, partition: str) -> Cluster
         _chosen(partition, names, where) or default or (names[0] if len(names) == 1 else _which(names, where))
     )
     remarks = [
-        f"{where}: {len(names)} partitions; these are the nodes of the default one, {chosen} (--partition {_others(names, chosen)})"
+        f"{where}: {len(names)} partitions; these are the nodes of the default one, {chosen} "
+        f"(--partition {_others(names, chosen)})"
     ]
     mine = [row for row in every if row["PARTITION"].rstrip("*") == chosen]
     counted = sum(whole(row.get("NODES")) or 0 for row in mine)
@@ -230,7 +231,9 @@ def _scontrol(text: str, where: str, partition: str) -> Cluster:
     records = [record for record in re.split(r"(?m)^(?=NodeName=)", text) if record.startswith("NodeName=")]
     nodes = [_pairs(record) for record in records]
     mine, partitions = _of_partition(nodes, [node.get("Partitions", "") for node in nodes], partition, where)
-    rows = [{column: node[name] for name, column in names.items() if node.get(name)} for node in mine]
+    rows = []
+    for node in mine:
+        rows.append({column: node[name] for name, column in names.items() if node.get(name)})
     differing = _differing(rows, f"{where}: the nodes")
     if differing and not partition and len(partitions) > 1:
         _which(partitions, where)
@@ -252,7 +255,9 @@ def _of_partition(
     """The nodes of a partition (all, where none is asked for), and the names of all partitions; each node
     lists its own, between commas.
     """
-    of_each = [{name.strip() for name in names.split(",")} - {""} for names in listed]
+    of_each: list[set[str]] = []
+    for names in listed:
+        of_each.append({name.strip() for name in names.split(",")} - {""})
     every = sorted(set().union(*of_each))
     chosen = _chosen(partition, every, where)
     return [node for node, its in zip(nodes, of_each, strict=True) if not chosen or chosen in its], every
@@ -284,23 +289,11 @@ def _pbsnodes(text: str, where: str, partition: str) -> Cluster:
         hosts.setdefault(node.get("resources_available.host") or re.sub(r"\[\d+\]$", "", name), []).append(
             node
         )
-    listed = [
-        ",".join(node.get(key, "") for node in nodes for key in ("queue", "resources_available.Qlist"))
-        for nodes in hosts.values()
-    ]
+    listed = [_pbs_queues(nodes) for nodes in hosts.values()]
     mine, partitions = _of_partition(list(hosts.values()), listed, partition, where)
-    working = [
-        nodes
-        for nodes in mine
-        if not any(re.search("down|offline|unknown", node.get("state", "")) for node in nodes)
-    ]
-    devices = [_pbs_devices(nodes) for nodes in working]
+    devices = [_pbs_devices(nodes) for nodes in mine if _pbs_works(nodes)]
     # Where one host counts its accelerators, one that says nothing of any has none.
-    counted = (
-        [[] if told is None else told for told in devices]
-        if any(told is not None for told in devices)
-        else []
-    )
+    counted = [[] if told is None else told for told in devices] if _anything_told(devices) else []
     stated: dict[str, tuple[str, list[Any]]] = {
         "cpu.cores": ("cores", list(map(_pbs_cores, mine))),
         "memory_gib": ("memory", list(map(_pbs_memory, mine))),
@@ -309,9 +302,7 @@ def _pbsnodes(text: str, where: str, partition: str) -> Cluster:
     found = {"scheduler": "pbs", "partitions": partitions or None, "nodes": len(mine) or None}
     found |= {key: _agreed(values) for key, (_, values) in stated.items()}
     differing = [
-        what
-        for key, (what, values) in stated.items()
-        if found[key] is None and any(value is not None for value in values)
+        what for key, (what, values) in stated.items() if found[key] is None and _anything_told(values)
     ]
     if differing and not partition and len(partitions) > 1:
         _which(partitions, where)
@@ -335,9 +326,27 @@ def _agreed(values: Iterable[Any]) -> Any:
     return stated[0] if stated and all(value == stated[0] for value in stated) else None
 
 
+def _anything_told(values: list[Any]) -> bool:
+    return any(value is not None for value in values)
+
+
+def _pbs_queues(nodes: list[Row]) -> str:
+    """The queues that the virtual nodes of a host list, between commas."""
+    queues: list[str] = []
+    for node in nodes:
+        queues += (node.get("queue", ""), node.get("resources_available.Qlist", ""))
+    return ",".join(queues)
+
+
+def _pbs_works(nodes: list[Row]) -> bool:
+    return not any(re.search("down|offline|unknown", node.get("state", "")) for node in nodes)
+
+
 def _pbs_cores(nodes: list[Row]) -> int | None:
-    stated = (whole(node.get(key)) for node in nodes for key in ("np", "resources_available.ncpus"))
-    return sum(count or 0 for count in stated) or None
+    cores = 0
+    for node in nodes:
+        cores += (whole(node.get("np")) or 0) + (whole(node.get("resources_available.ncpus")) or 0)
+    return cores or None
 
 
 def _pbs_memory(nodes: list[Row]) -> float | None:

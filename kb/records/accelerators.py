@@ -131,10 +131,9 @@ class KnownAccelerators(Value, frozen=True):
 
 def known_accelerators() -> KnownAccelerators:
     """The catalogue of the shipped facts and the additions as they are now."""
-    files = [
-        *(paths.shipped("facts") / _FOLDER).glob("*.ttl"),
-        *(path for folder in paths.additions() for path in folder.rglob("*.ttl")),
-    ]
+    files = list((paths.shipped("facts") / _FOLDER).glob("*.ttl"))
+    for folder in paths.additions():
+        files += folder.rglob("*.ttl")
     return _read(tuple(sorted((str(path), path.stat().st_mtime_ns) for path in files if path.is_file())))
 
 
@@ -151,32 +150,21 @@ def _read(files: tuple[tuple[str, int], ...]) -> KnownAccelerators:
     return KnownAccelerators(
         products=tuple(
             Product(
-                words_of(name.value),
+                words_of(name),
                 architecture(node),
                 *_memory_of_devices(store, node),
                 _other_memory(store, node),
             )
-            for node in _instances(store, "Accelerator")
-            for term in (_LABEL, _OTHER_LABEL)
-            for name in values_of(store, node, term)
+            for node, name in _texts(store, "Accelerator", _LABEL, _OTHER_LABEL)
         ),
         families=tuple(
-            Family(pattern.value, architecture(node))
-            for node in _instances(store, "ProductFamily")
-            for pattern in values_of(store, node, on("namePattern"))
+            Family(pattern, architecture(node))
+            for node, pattern in _texts(store, "ProductFamily", on("namePattern"))
         ),
         makers=tuple(_maker(store, node) for node in _instances(store, "AcceleratorMaker")),
         architectures=tuple(nodes.values()),
-        variants=frozenset(
-            name.value
-            for node in _instances(store, "ProductVariant")
-            for name in values_of(store, node, _NOTATION)
-        ),
-        slices=tuple(
-            pattern.value
-            for node in _instances(store, "PartitionProfile")
-            for pattern in values_of(store, node, on("profilePattern"))
-        ),
+        variants=frozenset(name for _, name in _texts(store, "ProductVariant", _NOTATION)),
+        slices=tuple(pattern for _, pattern in _texts(store, "PartitionProfile", on("profilePattern"))),
     )
 
 
@@ -199,6 +187,13 @@ def _instances(store: ox.Store, class_name: str) -> Iterator[ox.NamedNode]:
         for quad in store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), ox.NamedNode(on(class_name)), None)
     }
     return iter(sorted((node for node in members if isinstance(node, ox.NamedNode)), key=str))
+
+
+def _texts(store: ox.Store, class_name: str, *properties: str) -> Iterator[tuple[ox.NamedNode, str]]:
+    """What some properties say of the members of a class, each text with the member."""
+    for node in _instances(store, class_name):
+        for property_iri in properties:
+            yield from ((node, term.value) for term in values_of(store, node, property_iri))
 
 
 def _architecture(store: ox.Store, node: Any) -> Architecture:

@@ -268,14 +268,17 @@ def _statements(module: str) -> dict[str, dict[str, list[Any]]]:
 
 def stated(facts: Facts) -> Facts:
     """The facts without those that are null, and without objects of which nothing is left."""
-    kept = {key: stated(value) if isinstance(value, dict) else value for key, value in facts.items()}
-    return {
-        key: [stated(item) if isinstance(item, dict) else item for item in value]
-        if isinstance(value, list)
-        else value
-        for key, value in kept.items()
-        if value not in (None, {})
-    }
+    kept = {key: _stated_within(value) for key, value in facts.items()}
+    return {key: value for key, value in kept.items() if value not in (None, {})}
+
+
+def _stated_within(value: Any) -> Any:
+    """A fact's value of which the objects, or those in its list, hold only what is stated."""
+    if isinstance(value, dict):
+        return stated(value)
+    if isinstance(value, list):
+        return [stated(item) if isinstance(item, dict) else item for item in value]
+    return value
 
 
 def _place(root: Key, path: str) -> Key:

@@ -164,7 +164,7 @@ class Vocabulary:
     def _led_to(self, text: str) -> list[str]:
         """The names of the things that those mean who write the text."""
         wanted = folded(text)
-        return [entry.name for entry in self.entries if wanted in {folded(other) for other in entry.hidden}]
+        return [entry.name for entry in self.entries if wanted in map(folded, entry.hidden)]
 
     def suggestions(self, text: str) -> list[str]:
         """The names that are likely meant: those that have the words of the text, else the one spelt most
@@ -257,7 +257,9 @@ class Names:
         return self._found[class_iri, text]
 
     def spelt(self, property_iri: str, text: str) -> str:
-        """A text as the knowledge base spells it, where it is a value of a property; else the text as it is."""
+        """A text as the knowledge base spells it, where it is a value of a property; else the text as it
+        is.
+        """
         if property_iri not in self._literals:
             rows = self._store.select(f"SELECT DISTINCT ?value WHERE {{ ?any <{property_iri}> ?value }}")
             values = sorted((row["value"] for row in rows), reverse=True)
@@ -267,11 +269,11 @@ class Names:
     def _exact(self, class_iri: str, text: str) -> Entry | None:
         """The one resource whose notation is exactly that text: found without reading the class."""
         of_class = ox.NamedNode(class_iri)
-        fitting = [
-            subject
-            for subject in self._store.subjects(_NOTATION.value, text)
-            if any(True for _ in self._store.quads(ox.NamedNode(subject), _TYPE, of_class))
-        ]
+        fitting = []
+        for subject in self._store.subjects(_NOTATION.value, text):
+            typings = self._store.quads(ox.NamedNode(subject), _TYPE, of_class)
+            if next(typings, None) is not None:
+                fitting.append(subject)
         return Entry(fitting[0], text) if len(fitting) == 1 else None
 
     def _searched(
@@ -282,7 +284,9 @@ class Names:
         if vocabulary.meant(text):
             return vocabulary.find(text, where, what)
         others = list(self._elsewhere(text)) or list(self._hidden_elsewhere(text))
-        hints = [name for other in others for name in self._linked(other, vocabulary)]
+        hints: list[str] = []
+        for other in others:
+            hints += self._linked(other, vocabulary)
         hints = hints or Vocabulary(Entry(word, word) for word in further).suggestions(text)
         return vocabulary.find(text, where, what, expected=expected, hints=hints, also=self._said_of(others))
 
@@ -380,6 +384,8 @@ def _words(text: str) -> set[str]:
 def _has_words(entry: Entry, wanted: set[str]) -> bool:
     """Whether each word begins one of the entry's; a word that is a number must be there as it is."""
     there = _words(" ".join((entry.name, *entry.labels, *entry.alternatives)))
-    return all(
-        word in there or (len(word) > 2 and any(other.startswith(word) for other in there)) for word in wanted
-    )
+    return all(word in there or (len(word) > 2 and _begins_one_of(word, there)) for word in wanted)
+
+
+def _begins_one_of(word: str, others: Iterable[str]) -> bool:
+    return any(other.startswith(word) for other in others)

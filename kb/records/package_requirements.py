@@ -27,7 +27,8 @@ _ADDRESS = re.compile(r"^(?:\w+\+)?(?:https?|ssh|git|file|ftp)://|^git\+|^[^\s;#
 _NOT_KEPT = {
     r"-c|--constraint": ("constraints are not read", "the versions in the requirements themselves"),
     r"-i|--index-url|--extra-index-url|--no-index|-f|--find-links|--trusted-host": (
-        "where packages come from is said by the builder's pip configuration, and by the build that the plan takes",
+        "where packages come from is said by the builder's pip configuration, "
+        "and by the build that the plan takes",
         "requirements without it (a build by --pin wheel=...)",
     ),
     r"-e|--editable": (
@@ -111,7 +112,7 @@ def parsed(line: str) -> Requirement:
 def disjoint(one: SpecifierSet, other: SpecifierSet) -> bool:
     """Whether no version can meet both. Only versions at and beside the bounds need to be tried."""
     bounds = {specifier.version.removesuffix(".*") for specifier in (*one, *other)} or {"0"}
-    tried = {version for bound in bounds for version in _beside(bound)} | {"0"}
+    tried = {"0"}.union(*map(_beside, bounds))
     return not any(
         one.contains(version, prereleases=True) and other.contains(version, prereleases=True)
         for version in tried

@@ -97,7 +97,9 @@ def _levels_of(cpu: Cpu) -> list[Microarchitecture]:
 
     Families share names of features, and not all are listed for each: the most features decide.
     """
-    levels = [level for feature in cpu.get("features") or () for level in _levels_with(feature)]
+    levels: list[Microarchitecture] = []
+    for feature in cpu.get("features") or ():
+        levels += _levels_with(feature)
     votes = Counter(_family(level) for level in levels if not level.ancestors).most_common(2)
     if not votes or (len(votes) > 1 and votes[0][1] == votes[1][1]):
         return []

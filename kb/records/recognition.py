@@ -86,17 +86,26 @@ def contradiction(gpu: Gpu) -> str | None:
     first = next(iter(told), None)
     for other in told[1:]:
         if first and other[1] != first[1]:
-            return f"{first[0]} '{gpu[first[0]]}' is of {first[1]}, and {other[0]} '{gpu[other[0]]}' of {other[1]}"
+            return (
+                f"{first[0]} '{gpu[first[0]]}' is of {first[1]}, "
+                f"and {other[0]} '{gpu[other[0]]}' of {other[1]}"
+            )
     capability = gpu.get("compute_capability")
     arch = known_accelerators().architecture(gpu["arch"]) if gpu.get("arch") else None
     if arch and arch.capability and capability not in (None, arch.capability):
-        return f"arch '{gpu['arch']}' has compute capability {arch.capability}, and compute_capability is '{capability}'"
+        return (
+            f"arch '{gpu['arch']}' has compute capability {arch.capability}, "
+            f"and compute_capability is '{capability}'"
+        )
     named = _told_by_name(known_accelerators(), gpu["model"], None) if gpu.get("model") else None
     if named and named.arch:
         if arch and arch.arch != named.arch:
             return f"model '{gpu['model']}' is of {named.arch}, and arch is '{gpu['arch']}'"
         if named.capability and capability not in (None, named.capability):
-            return f"model '{gpu['model']}' has compute capability {named.capability}, and compute_capability is '{capability}'"
+            return (
+                f"model '{gpu['model']}' has compute capability {named.capability}, "
+                f"and compute_capability is '{capability}'"
+            )
     return ended_driver(gpu) or _impossible_memory(gpu)
 
 
@@ -126,12 +135,9 @@ def _impossible_memory(gpu: Gpu) -> str | None:
         return None
     if any(re.search(pattern, gpu["model"], re.IGNORECASE) for pattern in known_accelerators().slices):
         return None
-    sizes = {
-        size
-        for product in _products(known_accelerators(), gpu["model"])
-        for size in (product.memory_gib, product.whole_gib, *product.other_gib)
-        if size
-    }
+    sizes: set[float] = set()
+    for product in _products(known_accelerators(), gpu["model"]):
+        sizes |= {size for size in (product.memory_gib, product.whole_gib, *product.other_gib) if size}
     if not sizes or any(size * _LEAST_SIZE <= stated <= size * _MOST_SIZE for size in sizes):
         return None
     listed = " or ".join(f"{size:g}" for size in sorted(sizes))
@@ -280,7 +286,9 @@ def _variants(known: KnownAccelerators, plain: str, further: frozenset[str]) -> 
 
 
 def _exact(known: KnownAccelerators, model: str) -> Product | None:
-    """The one product that a name means, or that all products it may mean agree with in devices and memory."""
+    """The one product that a name means, or that all products it may mean agree with in devices and
+    memory.
+    """
     found = {(product.memory_gib, product.devices): product for product in _products(known, model)}
     return next(iter(found.values())) if len(found) == 1 else None
 

@@ -4,6 +4,7 @@ takes and what it means.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
@@ -145,7 +146,8 @@ WISHES: Final[tuple[RequestField, ...]] = (
         "numerics",
         "--numerics",
         "text",
-        "What may happen to the numbers by what is chosen, not from run to run: bitwise, exact, mixed or lossy; without it the evidence decides",
+        "What may happen to the numbers by what is chosen, not from run to run: "
+        "bitwise, exact, mixed or lossy; without it the evidence decides",
         "CLASS",
     ),
     RequestField("allow", "--allow", "texts", "Accept this unsupported or lossy option", "OPTION"),
@@ -157,7 +159,8 @@ DROP: Final = RequestField(
     "drop",
     "--drop",
     "texts",
-    "Leave a wish of the plan out: framework, numerics, objective, site, pin=DECISION, forbid=OPTION or allow=OPTION",
+    "Leave a wish of the plan out: "
+    "framework, numerics, objective, site, pin=DECISION, forbid=OPTION or allow=OPTION",
     "WISH",
 )
 
@@ -200,7 +203,7 @@ QUESTIONS: Final[Mapping[str, tuple[RequestField, ...]]] = MappingProxyType(
 """What each question has of its own."""
 
 FIELDS: Final[Mapping[str, RequestField]] = MappingProxyType(
-    {entry.name: entry for entry in (*REQUEST, *(entry for own in QUESTIONS.values() for entry in own))}
+    {entry.name: entry for entry in itertools.chain(REQUEST, *QUESTIONS.values())}
 )
 """Every field by its name."""
 

@@ -10,6 +10,7 @@ import csv
 import functools
 import gzip
 import io
+import itertools
 import json
 import math
 import os
@@ -345,7 +346,9 @@ def _unpacked(
                 texts[last] = content.decode("utf-8", "replace")
             if not wanted:
                 raise LookupError(pattern)
-    except Exception as error:  # of an archive that somebody made: a bad sum, no password, an unknown compression, a wrong offset, a bad name ...
+    except Exception as error:
+        # Of an archive that somebody made: a bad sum, no password, an unknown compression, a wrong offset, a
+        # bad name ...
         problem = (
             "is encrypted"
             if "encrypted" in str(error)
@@ -364,7 +367,8 @@ def depth_of(value: object) -> int:
     level, deepest = [value], 0
     while level := [part for part in level if isinstance(part, dict | list)]:
         deepest += 1
-        level = [member for part in level for member in (part.values() if isinstance(part, dict) else part)]
+        members = (part.values() if isinstance(part, dict) else part for part in level)
+        level = list(itertools.chain.from_iterable(members))
     return deepest
 
 
@@ -446,7 +450,9 @@ def _bound(events: Any, where: str) -> None:
 
 @functools.cache
 def _strict_loader() -> Any:
-    """The safe loader of YAML, which refuses a key that is given twice and leaves dates as they are written."""
+    """The safe loader of YAML, which refuses a key that is given twice and leaves dates as they are
+    written.
+    """
     import yaml
 
     class Strict(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -460,10 +466,10 @@ def _strict_loader() -> Any:
                 seen.add(key.value if isinstance(key.value, str) else id(key))
             return super().construct_mapping(node, deep)
 
-    known = yaml.SafeLoader.yaml_implicit_resolvers.items()
-    Strict.yaml_implicit_resolvers = {
-        first: [rule for rule in rules if rule[0] != _DATE] for first, rules in known
-    }
+    resolvers = {}
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items():
+        resolvers[first] = [rule for rule in rules if rule[0] != _DATE]
+    Strict.yaml_implicit_resolvers = resolvers
     return Strict
 
 

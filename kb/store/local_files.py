@@ -46,10 +46,12 @@ def named_by(what: str, facts: Mapping[str, Any]) -> Iterator[LocalFile]:
         what: `workload` or `site`.
         facts: its facts, as a plan carries them.
     """
-    folder = facts.get(_FOLDER) or os.path.dirname(str(facts.get("script") or ""))  # noqa: PTH120 (a mere text)
+    script = str(facts.get("script") or "")
+    folder = facts.get(_FOLDER) or os.path.dirname(script)  # noqa: PTH120 (a mere text)
     for key, value in fact_keys(_MODULES[what]).local_files(facts):
         if key != _FOLDER:  # nothing is taken from there that is not named beside it
-            yield LocalFile(f"{what}: {key}", os.path.normpath(os.path.join(folder, value)))  # noqa: PTH118 (texts)
+            path = os.path.join(folder, value)  # noqa: PTH118 (texts)
+            yield LocalFile(f"{what}: {key}", os.path.normpath(path))
 
 
 def of(workload: Mapping[str, Any], site: Mapping[str, Any]) -> list[LocalFile]:

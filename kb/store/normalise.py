@@ -42,10 +42,9 @@ def rules(field: str) -> tuple[Normalisation, ...]:
     ):
         if not isinstance(typed.subject, ox.NamedNode):
             continue
-        stated = {
-            name: [term.value for term in values_of(store, typed.subject, on(name))]
-            for name in ("ofField", "spelling", "normalForm", "gpuVendor")
-        }
+        stated = {}
+        for name in ("ofField", "spelling", "normalForm", "gpuVendor"):
+            stated[name] = [term.value for term in values_of(store, typed.subject, on(name))]
         if stated["ofField"] == [field]:
             vendor = (stated["gpuVendor"] or [""])[0]
             found += [

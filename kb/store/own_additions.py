@@ -39,11 +39,10 @@ def own_additions() -> list[OwnAddition]:
     for table in sorted((home / "tables").glob(f"*{_TABLE}")):
         name = table.name.removesuffix(_TABLE)
         found.append(OwnAddition(name, "table", (table, *(table.parent.glob(f"{name}{_METADATA}")))))
-    elsewhere = [folder for folder in paths.additions() if folder != home / "kb"]
-    return [
-        *found,
-        *(OwnAddition("", _KINDS[path.suffix], (path,)) for folder in elsewhere for path in _below(folder)),
-    ]
+    for folder in paths.additions():
+        if folder != home / "kb":
+            found += [OwnAddition("", _KINDS[path.suffix], (path,)) for path in _below(folder)]
+    return found
 
 
 def removed(names: Sequence[str]) -> list[Path]:
@@ -57,7 +56,9 @@ def removed(names: Sequence[str]) -> list[Path]:
         if name not in known:
             expected = f"one of {', '.join(known)}" if known else "a name of `ontune kb list`, which has none"
             raise BadInput("kb remove", f"no addition '{name}'", expected=expected, given=name, known=known)
-    gone = [file for name in dict.fromkeys(names) for file in known[name].files]
+    gone: list[Path] = []
+    for name in dict.fromkeys(names):
+        gone += known[name].files
     for file in gone:
         try:
             file.unlink(missing_ok=True)

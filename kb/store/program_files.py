@@ -50,7 +50,9 @@ def placed(folder: Path, names: Sequence[str], where: str) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for name in names:
-        files = [file for path in _named(folder, name, where) for file in _files(path, where, ())]
+        files: list[Path] = []
+        for path in _named(folder, name, where):
+            files += _files(path, where, ())
         if not files:
             raise BadInput(where, f"'{name}' stands for no file", expected=_EXPECTED)
         found |= {_place(file, folder, where): file for file in files}

@@ -103,7 +103,11 @@ def _is_result(answer: Any) -> bool:
         or not all(isinstance(column, str) for column in columns)
     ):
         return False
-    return all(isinstance(row, dict) and all(_is_term(term) for term in row.values()) for row in rows)
+    return all(map(_is_row, rows))
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, dict) and all(map(_is_term, row.values()))
 
 
 def _is_term(term: Any) -> bool:

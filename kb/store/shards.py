@@ -3,8 +3,8 @@ asked for.
 
 A plan reads few of the triples that are known, but which ones depends on the request. So they are kept in
 *shards*, one for each predicate, or for each predicate and object where many triples share them: a pattern or
-a rule says which of them it can match. What every reasoner asks whatever the request, and the texts that plans
-show of resources, are kept as answers.
+a rule says which of them it can match. What every reasoner asks whatever the request, and the texts that
+plans show of resources, are kept as answers.
 """
 
 from __future__ import annotations
@@ -174,10 +174,10 @@ def shown_texts(store: ox.Store) -> dict[str, dict[str, list[str]]]:
         for quad in store.quads_for_pattern(None, ox.NamedNode(predicate), None, None):
             if isinstance(quad.subject, ox.NamedNode) and not isinstance(quad.object, ox.Triple):
                 values[quad.subject.value].add(quad.object.value)
-    return {
-        predicate: {subject: sorted(texts) for subject, texts in sorted(values.items())}
-        for predicate, values in found.items()
-    }
+    ordered: dict[str, dict[str, list[str]]] = {}
+    for predicate, values in found.items():
+        ordered[predicate] = {subject: sorted(texts) for subject, texts in sorted(values.items())}
+    return ordered
 
 
 def term_of(text: str) -> ox.NamedNode | ox.BlankNode | ox.Literal:

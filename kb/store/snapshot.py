@@ -2,10 +2,10 @@
 all, and sealed.
 
 A snapshot is a folder named by the hash of its sources. `full.nq` holds every triple, for queries and
-explanations; `planning.msgpack` holds what planning reads, in parts (`kb.store.shards`); `snapshot.json` says what it is, with the digest of
-each part and a seal over all of that. A part that does not have its digest is made again. A folder that
-somebody else owns is not read: whoever could write there could put words into every plan. Where nothing can
-be kept (a full, read-only or absent cache), the snapshot lives in memory.
+explanations; `planning.msgpack` holds what planning reads, in parts (`kb.store.shards`); `snapshot.json` says
+what it is, with the digest of each part and a seal over all of that. A part that does not have its digest is
+made again. A folder that somebody else owns is not read: whoever could write there could put words into every
+plan. Where nothing can be kept (a full, read-only or absent cache), the snapshot lives in memory.
 """
 
 from __future__ import annotations

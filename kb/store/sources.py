@@ -60,9 +60,10 @@ def added_sources(folders: Sequence[Path] | None = None) -> list[Source]:
     `kb.store.paths.additions`).
     """
     chosen = paths.additions() if folders is None else folders
-    return [
-        source for n, folder in enumerate(chosen) for source in _files(folder, f"additions/{n}", added=True)
-    ]
+    found: list[Source] = []
+    for n, folder in enumerate(chosen):
+        found += _files(folder, f"additions/{n}", added=True)
+    return found
 
 
 def sources_once_added(files: Mapping[str, Path]) -> list[Source]:
@@ -81,12 +82,10 @@ def sources_once_added(files: Mapping[str, Path]) -> list[Source]:
     found = {source.path: source for source in now} | {
         home / name: Source(path, f"additions/0/{name}", True) for name, path in files.items()
     }
-    own = [found[path] for path in sorted(found)]
-    return own + [
-        source
-        for n, folder in enumerate(others, 1)
-        for source in _files(folder, f"additions/{n}", added=True)
-    ]
+    every = [found[path] for path in sorted(found)]
+    for n, folder in enumerate(others, 1):
+        every += _files(folder, f"additions/{n}", added=True)
+    return every
 
 
 def content_hash(sources: Iterable[Source]) -> str:

@@ -1,7 +1,7 @@
 """The store: one named graph for each source file and each rule, read as their union.
 
-What was compiled for planning is loaded in parts (`kb.store.shards`): those that a pattern or a rule can match are
-loaded before it is asked, and everything before anything that does not say what it reads.
+What was compiled for planning is loaded in parts (`kb.store.shards`): those that a pattern or a rule can
+match are loaded before it is asked, and everything before anything that does not say what it reads.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ class KnowledgeStore:
             content = {"input": source.turtle().encode()}
         elif source.added:
             content = {"input": _without_credentials(source.path)}
-        else:  # what is shipped is read by the store, which is faster than through the door for what others wrote
+        else:
+            # The store reads what is shipped faster than it comes through the door for what others wrote.
             content = {"path": str(source.path)}
         try:
             self._engine.bulk_load(
@@ -162,7 +163,9 @@ class KnowledgeStore:
                 self.load_source(source)
 
     def complete(self) -> None:
-        """Add what sources may leave out, once all are loaded, the ontology among them: see `kb.store.completion`."""
+        """Add what sources may leave out, once all are loaded, the ontology among them: see
+        `kb.store.completion`.
+        """
         complete(self.store)
 
     def load_quads(self, quads: bytes) -> None:
@@ -191,9 +194,12 @@ class KnowledgeStore:
         )
         known = {subject: places for subject in subjects if (places := self.sources_of(subject))}
         numbers = {one: number for number, one in enumerate(dict.fromkeys(known.values()))}
+        terms: dict[str, list[Row]] = {}
+        for text in asked_for_terms:
+            terms[text] = [_written(row) for row in self.terms(text)]
         kept = Kept(
             {text: self.select(text) for text in asked},
-            {text: [_written(row) for row in self.terms(text)] for text in asked_for_terms},
+            terms,
             shown_texts(self.store),
             tuple(numbers),
             {subject: numbers[one] for subject, one in known.items()},
@@ -201,15 +207,18 @@ class KnowledgeStore:
         return Compact(shards_of(self.store), kept).encode()
 
     def select(self, text: str, bindings: Mapping[str, Term] | None = None) -> list[Row]:
-        """Run a SELECT query; each row maps a bound variable to its value as text (IRIs and literals alike)."""
+        """Run a SELECT query; each row maps a bound variable to its value as text (IRIs and literals
+        alike).
+        """
         if not bindings and (rows := self._kept.rows.get(text)) is not None:
             return rows
         solutions: Any = self._run(text, bindings)
         names = [variable.value for variable in solutions.variables]
-        return [
-            {name: value.value for name, value in zip(names, row, strict=True) if value is not None}
-            for row in solutions
-        ]
+        found = []
+        for row in solutions:
+            columns = zip(names, row, strict=True)
+            found.append({name: value.value for name, value in columns if value is not None})
+        return found
 
     def terms(
         self, text: str, bindings: Mapping[str, Term] | None = None, reads: Iterable[Read] = _ANYTHING
@@ -219,14 +228,17 @@ class KnowledgeStore:
         Args:
             reads: what the query can match of what is known.
         """
+        found: list[dict[str, Term]] = []
         if not bindings and (rows := self._kept.terms.get(text)) is not None:
-            return [{name: term_of(value) for name, value in row.items()} for row in rows]
+            for kept in rows:
+                found.append({name: term_of(value) for name, value in kept.items()})
+            return found
         solutions: Any = self._run(text, bindings, reads)
         names = [variable.value for variable in solutions.variables]
-        return [
-            {name: value for name, value in zip(names, row, strict=True) if value is not None}
-            for row in solutions
-        ]
+        for row in solutions:
+            columns = zip(names, row, strict=True)
+            found.append({name: value for name, value in columns if value is not None})
+        return found
 
     def construct(
         self, text: str, bindings: Mapping[str, Term] | None = None, reads: Iterable[Read] = _ANYTHING
@@ -287,17 +299,15 @@ class KnowledgeStore:
         if own:
             return tuple(dict.fromkeys(own))
         files = {quad.graph_name for quad in self.quads(ox.NamedNode(iri), None, None)}
-        stated = (
-            quad.object
-            for file in files
-            if self._is_source_file(file)
-            for quad in self.quads(file, _MADE_FROM, None)
-        )
-        texts = {
-            (isinstance(source, ox.Literal), source.value)
-            for source in stated
-            if not isinstance(source, ox.Triple)
-        }
+        texts: set[tuple[bool, str]] = set()
+        for file in files:
+            if self._is_source_file(file):
+                stated = (quad.object for quad in self.quads(file, _MADE_FROM, None))
+                texts |= {
+                    (isinstance(source, ox.Literal), source.value)
+                    for source in stated
+                    if not isinstance(source, ox.Triple)
+                }
         return tuple(text for _, text in sorted(texts))
 
     def _is_source_file(

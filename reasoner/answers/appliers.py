@@ -12,7 +12,8 @@ from kb.store.store import KnowledgeStore
 from kb.store.terms import on
 
 _WORDS = "SELECT ?how ?by WHERE { ?class on:how ?how ; on:by ?by }"
-_OFFERS = "SELECT ?offers ?kind ?framework ?option WHERE { ?offers a ?kind ; on:writtenIn ?framework ; on:offersOption ?option }"
+_OFFERS = """SELECT ?offers ?kind ?framework ?option WHERE {
+  ?offers a ?kind ; on:writtenIn ?framework ; on:offersOption ?option }"""
 _CODE = "code"
 
 
@@ -25,11 +26,9 @@ class Appliers:
         for row in store.select(_OFFERS):
             if row["kind"] == on("SettingsModule"):
                 self._hooked[row["option"]].add(row["framework"])
-        self._trained = {
-            name
-            for program in store.instances(on("ShippedProgram"))
-            for name in store.objects(program, on("trains"))
-        }
+        self._trained: set[str] = set()
+        for program in store.instances(on("ShippedProgram")):
+            self._trained.update(store.objects(program, on("trains")))
 
     def by(self, how: str, option: str, taken: Iterable[str], workload: Mapping[str, Any]) -> str:
         """The word for who applies an option; empty where nothing is known of that kind of application.

@@ -8,6 +8,7 @@ bound to that triple.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -144,11 +145,12 @@ def _of_option(reasons: Reasons, prover: Prover, option: str) -> Proof:
         ):
             premises += [_of_cause(reasons, prover, cause) for cause in problem.excluded[other]]
     name = f"{catalogue.name[decision]} = {catalogue.name[option]}"
+    sources = itertools.chain.from_iterable(reason.sources for reason in said)
     by = {
         "kind": "choice",
         "id": catalogue.name[decision],
         "text": "; ".join(reason.text for reason in said),
-        "sources": list(dict.fromkeys(s for reason in said for s in reason.sources)),
+        "sources": list(dict.fromkeys(sources)),
     }
     return {"conclusion": name if taken else f"not {name}", "by": by, "premises": premises}
 

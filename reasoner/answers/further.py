@@ -120,7 +120,8 @@ def _but(wishes: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _droppable(request: Request) -> Iterable[str]:
     yield from (kind for kind in _SINGLE if getattr(request, kind) != _DEFAULTS[kind])
     yield from (f"pin={decision}" for decision in request.pins)
-    yield from (f"{kind}={option}" for kind in _MANY for option in getattr(request, kind))
+    for kind in _MANY:
+        yield from (f"{kind}={option}" for option in getattr(request, kind))
 
 
 _SINGLE = ("site", FRAMEWORK, "objective", "numerics")

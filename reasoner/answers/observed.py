@@ -15,7 +15,8 @@ from reasoner.model.catalogue import Catalogue
 
 _SHIPPED = """
 SELECT ?obs ?workload ?throughput ?uarch ?cores ?decision ?option WHERE {
-  ?obs a on:Observation ; on:ofWorkload ?workload ; on:observedThroughput ?throughput ; on:onMicroarchitecture ?uarch ; on:onCores ?cores .
+  ?obs a on:Observation ; on:ofWorkload ?workload ; on:observedThroughput ?throughput .
+  ?obs on:onMicroarchitecture ?uarch ; on:onCores ?cores .
   ?obs on:took ?taken .
   ?taken on:decisionName ?decision ; on:optionName ?option }"""
 

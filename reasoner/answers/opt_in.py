@@ -1,4 +1,6 @@
-"""What options would gain that are only taken when the user accepts them: other numerics, unsupported hacks."""
+"""What options would gain that are only taken when the user accepts them: other numerics, unsupported
+hacks.
+"""
 
 from __future__ import annotations
 

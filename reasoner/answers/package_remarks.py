@@ -15,14 +15,17 @@ from kb.values import Value, replace
 if TYPE_CHECKING:
     from kb.records.package_requirements import Requirement
 
-_MISLEADING = """SELECT ?name ?meant ?until ?fails WHERE { ?m a on:MisleadingName ; skos:notation ?name ; on:meant ?meant .
+_MISLEADING = """SELECT ?name ?meant ?until ?fails WHERE {
+  ?m a on:MisleadingName ; skos:notation ?name ; on:meant ?meant .
   OPTIONAL { ?m on:genuineBeforeKey ?until } OPTIONAL { ?m on:onlyFails ?fails } }"""
 _GOES_WITH = (
     "SELECT ?release ?range WHERE { ?r a on:PackageRelease ; skos:notation ?release ; on:goesWith ?range }"
 )
-_COMPILED = """SELECT ?name ?caution ?needed ?provider WHERE { ?p a on:CompiledPackage ; skos:notation ?name ; on:caution ?caution .
+_COMPILED = """SELECT ?name ?caution ?needed ?provider WHERE {
+  ?p a on:CompiledPackage ; skos:notation ?name ; on:caution ?caution .
   OPTIONAL { ?p on:compiledWith ?needed . OPTIONAL { ?provider on:provides ?needed } } }"""
-_AGAINST = """SELECT ?name ?framework ?tool WHERE { ?p a on:CompiledPackage ; skos:notation ?name ; on:compiledAgainst ?framework .
+_AGAINST = """SELECT ?name ?framework ?tool WHERE {
+  ?p a on:CompiledPackage ; skos:notation ?name ; on:compiledAgainst ?framework .
   OPTIONAL { ?p on:buildTool ?tool } } ORDER BY ?name ?tool"""
 _SHORTEST = 4  # letters of a name of which a slip is looked for
 
@@ -57,7 +60,9 @@ class PackageKnowledge(Value, frozen=True):
     build_tools: dict[str, list[str]]
 
     def check(self, requirement: Requirement) -> None:
-        """Raises BadInput for a name under which nothing can be installed; the message names what is meant."""
+        """Raises BadInput for a name under which nothing can be installed; the message names what is
+        meant.
+        """
         known = self._misleads(requirement)
         if known and known.only_fails:
             problem = f"{requirement.asked}: the package {requirement.name} only fails when it is installed"
@@ -93,7 +98,10 @@ class PackageKnowledge(Value, frozen=True):
             known: the names of distributions of which something is known.
         """
         if misleads := self._misleads(requirement):
-            return f"the package {requirement.name} is another one than its name suggests; meant is {misleads.meant}"
+            return (
+                f"the package {requirement.name} is another one than its name suggests; "
+                f"meant is {misleads.meant}"
+            )
         caution, providers = self.compiled.get(requirement.name, ("", frozenset()))
         if caution and not providers & set(taken):
             asking = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import types
 import typing
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -150,7 +151,8 @@ class Plan:
     """A configuration that was chosen for a workload on a target.
 
     Attributes:
-        plan_id: the hash of request and knowledge; `kb.records.request.plan_id` gives it again from these two.
+        plan_id: the hash of request and knowledge; `kb.records.request.plan_id` gives it again from these
+            two.
         workload: the workload's description, as in a workload file.
         target: the target's facts, as `ontune probe` prints them.
         objective: what was maximised.
@@ -174,9 +176,9 @@ class Plan:
             `{decision, option, vs_best, accept}`.
         requirements: what became of each of the script's own requirements: `{asked, where, written, because,
             remark, compiled}`.
-        request: the whole question that the plan answers (see `kb.records.request.Request.to_json`); empty where it
-            was not kept: older versions kept none, and a plan for what MPI starts is asked for by a request
-            to MODAK.
+        request: the whole question that the plan answers (see `kb.records.request.Request.to_json`); empty
+            where it was not kept: older versions kept none, and a plan for what MPI starts is asked for by
+            a request to MODAK.
     """
 
     plan_id: str
@@ -221,10 +223,10 @@ class Plan:
 
     def applied(self, how: How, manager: Manager | None = None) -> tuple[Application, ...]:
         """Every application of a kind (and of a package manager, if given), in the order of the decisions."""
+        applications = itertools.chain.from_iterable(taken.apply for taken in self.decisions)
         return tuple(
             application
-            for taken in self.decisions
-            for application in taken.apply
+            for application in applications
             if application.how == how and manager in (None, application.manager)
         )
 
@@ -260,7 +262,10 @@ class Plan:
             BadInput: the plan keeps none, so that what was wished for is not known.
         """
         if not self.request:
-            problem = "the plan does not keep what was asked for (an older version wrote it, or it is for MPI): its wishes are not known"
+            problem = (
+                "the plan does not keep what was asked for (an older version wrote it, or it is for MPI): "
+                "its wishes are not known"
+            )
             raise BadInput(
                 f"{where}: request",
                 problem,
@@ -286,12 +291,18 @@ class Plan:
 def _check_request(plan: Plan, where: str) -> None:
     """Refuse a plan whose question was changed behind its back: its decisions answer another one."""
     asked = plan.request
-    expected = "the file as it was written; changes are asked for beside it: --plan FILE with --set, --pin, --forbid, ..."
+    expected = (
+        "the file as it was written; "
+        "changes are asked for beside it: --plan FILE with --set, --pin, --forbid, ..."
+    )
     Request.from_json(asked, f"{where}: request")
     said = {
-        "workload": asked["workload"], "target": asked["target"], "site": asked["site"] or {}, "objective": asked["objective"],
+        "workload": asked["workload"],
+        "target": asked["target"],
+        "site": asked["site"] or {},
+        "objective": asked["objective"],
         "asked_numerics": asked["numerics"] or "",
-    }  # fmt: skip
+    }
     for key, value in said.items():
         if getattr(plan, key) != value:
             raise BadInput(
@@ -389,11 +400,9 @@ def _value(hint: Any, item: object, where: str) -> Any:
 def _words(hint: Any) -> list[str]:
     """The texts that a union of literals allows."""
     arguments = typing.get_args(hint)
-    return (
-        list(arguments)
-        if typing.get_origin(hint) is Literal
-        else [word for part in arguments for word in _words(part)]
-    )
+    if typing.get_origin(hint) is Literal:
+        return list(arguments)
+    return list(itertools.chain.from_iterable(map(_words, arguments)))
 
 
 def _described(item: object) -> str:

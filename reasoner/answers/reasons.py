@@ -33,7 +33,8 @@ class Reasons:
     """Reasons for one solved request.
 
     Args:
-        derivation: what follows from the request; it must still be open (see `reasoner.inference.derive.Deriver.at`).
+        derivation: what follows from the request; it must still be open (see
+            `reasoner.inference.derive.Deriver.at`).
         taken: the chosen configuration, decision to option.
         sources: a cache of sources by resource, shared between requests.
     """
@@ -64,12 +65,11 @@ class Reasons:
         """For every option of the problem that some feasible configuration has, the value of the best one;
         none of them holds a tentative option.
         """
-        return {
-            decision: {
-                option: value for option, value in values.items() if value > -self.problem.penalty // 2
-            }
-            for decision, values in self._every_marginal.items()
-        }
+        bound = -self.problem.penalty // 2
+        found = {}
+        for decision, values in self._every_marginal.items():
+            found[decision] = {option: value for option, value in values.items() if value > bound}
+        return found
 
     def worth(self, option: str) -> int | None:
         """The value of the best feasible configuration with an option; that of the option that stands for it,
@@ -127,7 +127,9 @@ class Reasons:
             return ()
         if causes := self.problem.causes(option):
             # What no word of the user lifts is the stronger reason, and comes first.
-            said = [reason for cause in causes for reason in self.cause(cause)]
+            said: list[Reason] = []
+            for cause in causes:
+                said += self.cause(cause)
             return tuple(
                 sorted(said, key=lambda reason: reason.kind == "rule" and reason.id in self._opt_in_rules)
             )
@@ -221,9 +223,7 @@ class Reasons:
 
     def effect_text(self, effect: Effect) -> str:
         """A statement of an effect in words, with its numbers."""
-        beside = " and ".join(
-            "/".join(sorted(self.catalogue.name[option] for option in options)) for _, options in effect.given
-        )
+        beside = " and ".join(self._alternatives(options) for _, options in effect.given)
         interval = f" ({effect.low:g} to {effect.high:g})" if effect.low != effect.high else ""
         label = self.store.label(effect.iri)
         name = self.catalogue.name[effect.option] + (f" with {beside}" if beside else "")
@@ -234,6 +234,10 @@ class Reasons:
             else ""
         )
         return f"{said}{counted}; {label}" if label else f"{said}{counted}"
+
+    def _alternatives(self, options: Iterable[str]) -> str:
+        """The names of options of which any will do."""
+        return "/".join(sorted(self.catalogue.name[option] for option in options))
 
     def _effect(self, term: Term) -> Reason:
         return Reason(
@@ -247,11 +251,10 @@ class Reasons:
         """The terms that count for an option beside the other options taken, those of the first criterion
         first.
         """
-        return [
-            term
-            for criterion in self.problem.terms
-            for term in self.problem.counted_of(option, self.taken, criterion)
-        ]
+        found: list[Term] = []
+        for criterion in self.problem.terms:
+            found += self.problem.counted_of(option, self.taken, criterion)
+        return found
 
     def _behaviours(self, option: str) -> Iterator[Reason]:
         """What a chosen option does to the numbers on the machine at hand, beside the other options taken."""
@@ -268,7 +271,10 @@ class Reasons:
         for other in self.taken.values() if given else ():
             for need in sorted(self.catalogue.needs.get(other, set()) & given):
                 if self.catalogue.providers[need].intersection(self.taken.values()) == {option}:
-                    text = f"{self.catalogue.name[other]} needs {self._named(need)}, which {self.catalogue.name[option]} provides"
+                    text = (
+                        f"{self.catalogue.name[other]} needs {self._named(need)}, "
+                        f"which {self.catalogue.name[option]} provides"
+                    )
                     found.append(Reason("fact", local_name(need), text, self.sources(other)))
         return found[:3]
 
@@ -307,15 +313,15 @@ class Reasons:
             ]
         if ratio < 1 - _NEARLY_EQUAL:
             against = [self._effect(term) for term in self._terms_of(default) if term.weight]
-            counted = [
-                term
-                for criterion in self.problem.terms
-                for term in self.problem.counted(self.taken, criterion)
-                if term.weight > 0
-            ]
-            origin = [source for reason in against for source in reason.sources]
-            origin += [source for term in counted for source in self.sources(term.effect.iri)]
-            text = f"the best configuration with the default {self.catalogue.name[default]} reaches {ratio:.2f} of this one"
+            origin: list[str] = []
+            for reason in against:
+                origin += reason.sources
+            for term in self._speaking_for_taken():
+                origin += self.sources(term.effect.iri)
+            text = (
+                f"the best configuration with the default {self.catalogue.name[default]} "
+                f"reaches {ratio:.2f} of this one"
+            )
             return [
                 Reason(
                     "effect",
@@ -334,6 +340,13 @@ class Reasons:
             )
         ]
 
+    def _speaking_for_taken(self) -> Iterator[Term]:
+        """The terms that count in favour of the chosen configuration."""
+        for criterion in self.problem.terms:
+            for term in self.problem.counted(self.taken, criterion):
+                if term.weight > 0:
+                    yield term
+
     def _beaten(self, option: str) -> tuple[Reason, ...]:
         ratio = self.ratio(option) or 0.0
         speaking = [
@@ -342,7 +355,10 @@ class Reasons:
             if term.effect.weight or term.effect.low != term.effect.high
         ]
         if ratio < 1 - _NEARLY_EQUAL:
-            text = f"the best configuration with {self.catalogue.name[option]} reaches {ratio:.2f} of the chosen one"
+            text = (
+                f"the best configuration with {self.catalogue.name[option]} "
+                f"reaches {ratio:.2f} of the chosen one"
+            )
         else:
             winner = self.taken[self.catalogue.decision_of(option)]
             preferred = (
@@ -352,9 +368,8 @@ class Reasons:
             )
             known = "no more than chance" if speaking else "nothing known"
             text = f"{known} tells it from {self.catalogue.name[winner]}, which is {preferred}"
-        origin = tuple(
-            dict.fromkeys(source for reason in speaking for source in reason.sources)
-        ) or self.sources(option)
+        sources = itertools.chain.from_iterable(reason.sources for reason in speaking)
+        origin = tuple(dict.fromkeys(sources)) or self.sources(option)
         clashes = tuple(self._clashes(option))
         said = Reason("effect" if speaking else "default", self.catalogue.name[option], text, origin)
         return (*clashes, said, *speaking)
@@ -389,18 +404,16 @@ class Reasons:
             if requirement.is_met(decision, option, self._possible):
                 continue
             rows = requirement.rows_with(decision, option)
-            found = list(
-                itertools.islice(
-                    (reason for peer in self._culprits(option, rows) for reason in self._first(peer)), 3
-                )
-            )
+            against_peers = itertools.chain.from_iterable(map(self._first, self._culprits(option, rows)))
+            found = list(itertools.islice(against_peers, 3))
             if found:
                 return self._lacking(option) or self._no_partner(option, requirement), *found
         return ()
 
     def _no_partner(self, option: str, requirement: Requirement) -> Reason:
         others = [one for one in requirement.scope if one != self.catalogue.decision_of(option)]
-        text = f"no option of {', '.join(self.catalogue.name[one] for one in others)} that goes with it is possible"
+        names = ", ".join(self.catalogue.name[one] for one in others)
+        text = f"no option of {names} that goes with it is possible"
         return Reason("fact", self.catalogue.name[option], text, self.sources(option))
 
     def lacking(self, option: str) -> Cause | None:
@@ -445,12 +458,12 @@ class Reasons:
     def _possible(self) -> dict[str, Set[str]]:
         """The options that some feasible configuration has, by decision."""
         representative, marginals = self.problem.representative, self.marginals
-        return {
-            decision: frozenset(
+        found: dict[str, Set[str]] = {}
+        for decision, options in self.catalogue.options.items():
+            found[decision] = frozenset(
                 option for option in options if representative.get(option, option) in marginals[decision]
             )
-            for decision, options in self.catalogue.options.items()
-        }
+        return found
 
     @cached_property
     def _conflicts_about(self) -> dict[str, list[str]]:
@@ -503,7 +516,9 @@ class Reasons:
         )
 
     def _fired_on(self, iri: str, option: str) -> Mapping[str, Node] | None:
-        """The values of a rule's variables, those of its message at least, with which it excludes an option."""
+        """The values of a rule's variables, those of its message at least, with which it excludes an
+        option.
+        """
         rule = self._rules.get(iri)
         if rule is None:
             return None
@@ -524,9 +539,11 @@ class Reasons:
 
     def _conflict(self, iri: str) -> str:
         conflict = self.catalogue.conflicts[iri]
-        beside = [self.catalogue.name[option] for _, options in conflict.given for option in sorted(options)]
-        label = self.store.label(iri)
-        return f"{self.catalogue.name[conflict.option]}{' with ' + ', '.join(beside) if beside else ''}: {label or local_name(iri)}"
+        beside: list[str] = []
+        for _, options in conflict.given:
+            beside += [self.catalogue.name[option] for option in sorted(options)]
+        clash = self.catalogue.name[conflict.option] + (f" with {', '.join(beside)}" if beside else "")
+        return f"{clash}: {self.store.label(iri) or local_name(iri)}"
 
     def _named(self, resource: str) -> str:
         if resource in self.catalogue.name:

@@ -171,7 +171,9 @@ class WaysOut:
         yield from self._without_wishes(self._request, "")
 
     def opt_in_for(self, option: str) -> Way | None:
-        """The request with what lifts the exclusion of an option, whether or not a configuration has it then."""
+        """The request with what lifts the exclusion of an option, whether or not a configuration has it
+        then.
+        """
         for request, excluded, free in self._rungs(self._request):
             if option in excluded and option in free:
                 return Way(self._consented(request, (option,)), Outcome({}, 0))
@@ -202,11 +204,9 @@ class WaysOut:
         """
         yield self._rung(request)
         store = self._reasons.store
-        classes = [
-            name
-            for iri in store.instances(on("Numerics"))
-            for name in store.objects(iri, PREFIXES["skos"] + "notation")
-        ]
+        classes: list[str] = []
+        for iri in store.instances(on("Numerics")):
+            classes += store.objects(iri, PREFIXES["skos"] + "notation")
         rungs = [self._rung(replace(request, numerics=name)) for name in classes if name != request.numerics]
         yield from sorted(rungs, key=lambda rung: (-len(rung[1]), str(rung[0].numerics)))
 

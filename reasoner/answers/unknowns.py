@@ -35,9 +35,12 @@ _CAPABILITIES = (
 )
 _PROPERTIES = "SELECT ?key ?property WHERE { ?property on:factKey ?key }"
 _VALUES = """SELECT DISTINCT ?key ?value ?maker WHERE {
-  { ?property on:factKey ?key . { ?property rdfs:range xsd:boolean . VALUES ?value { 'true' 'false' } } UNION { ?property on:mayBe ?value } }
+  { ?property on:factKey ?key .
+    { ?property rdfs:range xsd:boolean . VALUES ?value { 'true' 'false' } }
+    UNION { ?property on:mayBe ?value } }
   UNION { ?known on:probedBy ?key ; on:probedAs ?value . OPTIONAL { ?known on:maker ?maker } }
-  UNION { ?property on:factKey ?key ; on:valuesOf ?class . ?known a ?class ; ?property ?value . OPTIONAL { ?known on:maker ?maker } } }"""
+  UNION { ?property on:factKey ?key ; on:valuesOf ?class .
+    ?known a ?class ; ?property ?value . OPTIONAL { ?known on:maker ?maker } } }"""
 _PRESENT = "present"
 _PLACE = re.compile(r"\[(\d+)\]")
 
@@ -217,8 +220,11 @@ class Guesses:
         if property_ is None:
             return []
         asks = re.compile(re.escape(prefixed(property_)) + "[ ;.,]")
-        texts = [text for rule in self._rules if asks.search(text := rule.reading.where)]
-        return list(dict.fromkeys(word for text in texts for word in re.findall(r"'([^'\s]+)'", text)))
+        words: list[str] = []
+        for rule in self._rules:
+            if asks.search(rule.reading.where):
+                words += re.findall(r"'([^'\s]+)'", rule.reading.where)
+        return list(dict.fromkeys(words))
 
     def _known_values(self, key: str) -> Iterator[Any]:
         from kb.records.targets import load_target, target_names
@@ -243,14 +249,14 @@ class Guesses:
         )
         if not same or any(catalogue.suppliers(capability) for capability in given):
             return None
-        waiting = {
-            option
-            for capability in given
-            for option in catalogue.waiting_for.get(capability, ())
-            if not guessed.rules_against(option)
-        }
+        waiting: set[str] = set()
+        for capability in given:
+            waiting.update(catalogue.waiting_for.get(capability, ()))
         admitted = frozenset(
-            option for option in waiting if guessed.provides.issuperset(catalogue.needs_unsupplied[option])
+            option
+            for option in waiting
+            if not guessed.rules_against(option)
+            and guessed.provides.issuperset(catalogue.needs_unsupplied[option])
         )
         return admitted if len({catalogue.decision_of(option) for option in admitted}) <= 1 else None
 

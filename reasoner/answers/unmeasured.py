@@ -57,10 +57,12 @@ def not_measured(reasons: Reasons, situations: Set[str]) -> Iterator[dict[str, A
         told = [
             effect for effect in known[option] if effect.weight and not situations.isdisjoint(effect.when)
         ]
-        others = sorted({catalogue.name[other] for effect in told for other in effect.context[decision]})
+        others: set[str] = set()
+        for effect in told:
+            others |= {catalogue.name[other] for other in effect.context[decision]}
         if others:
             yield {
                 "decision": catalogue.name[catalogue.decision_of(option)],
                 "option": catalogue.name[option],
-                "known_with": others,
+                "known_with": sorted(others),
             }

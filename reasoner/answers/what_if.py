@@ -5,28 +5,31 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from reasoner.answers.plan import Plan
+from reasoner.answers.plan import DecisionTaken, Plan
 
 
 def difference(before: Plan, after: Plan) -> dict[str, Any]:
     """The answer of `ontune what-if`: `before`, `after`, `changes [{decision, from, to, reasons}]`."""
     changes = [
-        {
-            "decision": new.decision,
-            "from": old.option,
-            "to": new.option,
-            "reasons": [asdict(reason) for reason in new.reasons]
-            + [
-                asdict(reason)
-                for gone in new.rejected
-                if gone.option == old.option
-                for reason in gone.reasons
-            ],
-        }
+        _change(old, new)
         for old, new in zip(before.decisions, after.decisions, strict=True)
         if old.option != new.option
     ]
     return {"before": _summary(before), "after": _summary(after), "changes": changes}
+
+
+def _change(old: DecisionTaken, new: DecisionTaken) -> dict[str, Any]:
+    """What changes of a decision, with what speaks for the new option and against the old one."""
+    reasons = list(new.reasons)
+    for gone in new.rejected:
+        if gone.option == old.option:
+            reasons += gone.reasons
+    return {
+        "decision": new.decision,
+        "from": old.option,
+        "to": new.option,
+        "reasons": [asdict(reason) for reason in reasons],
+    }
 
 
 def _summary(plan: Plan) -> dict[str, Any]:

@@ -170,12 +170,15 @@ def _need(
     catalogue = reasons.catalogue
     decision, *others = scope
     if decision in wanted:
-        given = {given for other in wanted.values() for given in (other, *catalogue.provides.get(other, ()))}
+        given = set(wanted.values())
+        for other in wanted.values():
+            given.update(catalogue.provides.get(other, ()))
         for need in catalogue.needs_in_order[wanted[decision]]:
             if need in cause.ids and need not in given:
                 yield from reasons.cause(Cause("requirement", wanted[decision], (need,)))
     elif partners := [wanted[other] for other in others if other in wanted]:
-        text = f"no {catalogue.name[decision]} that is possible goes with {' and '.join(catalogue.name[partner] for partner in partners)}"
+        names = " and ".join(catalogue.name[partner] for partner in partners)
+        text = f"no {catalogue.name[decision]} that is possible goes with {names}"
         yield Reason("fact", catalogue.name[decision], text, reasons.sources(partners[0]))
 
 
@@ -196,10 +199,12 @@ def _otherwise(reasons: Reasons, lifted: Sequence[Factor], ways: WaysOut, reques
 
 def _target_that_gives(reasons: Reasons, cause: Cause) -> Iterator[str]:
     """What another target would have, and the facts that tell; nothing where no fact of a target does."""
-    keys = sorted({key for need in cause.ids for key in reasons.store.objects(need, on("probedBy"))})
+    keys: set[str] = set()
+    for need in cause.ids:
+        keys.update(reasons.store.objects(need, on("probedBy")))
     if keys:
         given = ", ".join(reasons.store.label(need) or local_name(need) for need in cause.ids)
-        yield f"a target that gives {given} (fact {', '.join(keys)})"
+        yield f"a target that gives {given} (fact {', '.join(sorted(keys))})"
 
 
 def _lifted(reasons: Reasons, factor: Factor, ways: WaysOut, request: Request) -> str:

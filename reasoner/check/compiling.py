@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 
 import pyoxigraph as ox
 
@@ -25,9 +26,8 @@ _OF_AXIOMS = (PREFIXES["owl"], PREFIXES["rdfs"])
 
 def load(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     """Read every source; what is no Turtle is reported and left out, and so are unknown terms of SHACL."""
-    shipped, added = (
-        [source for source in knowledge.sources if source.added is theirs] for theirs in (False, True)
-    )
+    shipped = [source for source in knowledge.sources if not source.added]
+    added = [source for source in knowledge.sources if source.added]
     gate = Gate.beside(shipped)
     for source in shipped:
         yield from _load(knowledge, gate, source)
@@ -69,16 +69,17 @@ def judged(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
         try:
             judge(shipped, standing, only_cost=True)
         except TooDear as error:
-            blamed = [
-                source
-                for source in standing
-                if any(knowledge.describes(source, iri) for _, about in error.problems for iri in about)
-            ]
+            accused = list(itertools.chain.from_iterable(about for _, about in error.problems))
+            blamed = [source for source in standing if _describes_any(knowledge, source, accused)]
             for source in blamed or standing:
                 knowledge.unsound.append(source)
                 yield Finding("error", str(source.path), "", str(error))
             continue
         return
+
+
+def _describes_any(knowledge: KnowledgeUnderCheck, source: Source, terms: Iterable[str]) -> bool:
+    return any(knowledge.describes(source, term) for term in terms)
 
 
 def compile_(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import shutil
 import time
 from collections import defaultdict
@@ -32,7 +33,8 @@ _OWL: Final = PREFIXES["owl"]
 _ABOUT_AXIOMS: Final = {
     PREFIXES["rdfs"] + name for name in ("subClassOf", "subPropertyOf", "domain", "range")
 } | {PREFIXES["rdf"] + name for name in ("first", "rest")}
-_DECLARED: Final = "SELECT DISTINCT ?term ?kind WHERE { VALUES ?kind { owl:Class owl:ObjectProperty owl:DatatypeProperty } ?term a ?kind }"
+_DECLARED: Final = """SELECT DISTINCT ?term ?kind WHERE {
+  VALUES ?kind { owl:Class owl:ObjectProperty owl:DatatypeProperty } ?term a ?kind }"""
 _WITNESS: Final = ox.NamedNode("urn:ontune:some-member")
 _SECONDS_TO_EXPLAIN: Final = 40.0
 
@@ -102,7 +104,8 @@ def classify(axioms: Sequence[Axiom]) -> tuple[bool, list[str]]:
     """
     if shutil.which("java") is None:
         raise ReasonerMissing(
-            "HermiT needs Java, and no 'java' is on the PATH; install a Java runtime (version 11 or newer) or leave out --dl"
+            "HermiT needs Java, and no 'java' is on the PATH; "
+            "install a Java runtime (version 11 or newer) or leave out --dl"
         )
     try:
         import owlready2  # type: ignore[import-untyped]
@@ -111,7 +114,7 @@ def classify(axioms: Sequence[Axiom]) -> tuple[bool, list[str]]:
             "HermiT is run through owlready2, which is not installed: pip install owlready2"
         ) from error
     world = owlready2.World()
-    text = "".join(f"{triple} .\n" for axiom in axioms for triple in axiom)
+    text = "".join(f"{triple} .\n" for triple in itertools.chain.from_iterable(axioms))
     with contextlib.redirect_stderr(
         io.StringIO()
     ):  # it warns of names that are property and individual at once, which OWL 2 DL allows
@@ -152,9 +155,8 @@ def smallest_contradiction(
 def contradicts_by_closure(axioms: Sequence[Axiom]) -> bool:
     """Whether the RL closure sees a contradiction: sound, fast, and not complete for DL."""
     store = ox.Store()
-    store.bulk_extend(
-        ox.Quad(triple.subject, triple.predicate, triple.object) for axiom in axioms for triple in axiom
-    )
+    triples = itertools.chain.from_iterable(axioms)
+    store.bulk_extend(ox.Quad(triple.subject, triple.predicate, triple.object) for triple in triples)
     return bool(close(store, ox.NamedNode("urn:ontune:inferred")).inconsistencies)
 
 
@@ -220,7 +222,7 @@ def _readable(axiom: Axiom) -> str:
             else str(term)
         )
 
-    return " and ".join(" ".join(word(term) for term in triple) for triple in axiom)
+    return " and ".join(" ".join(map(word, triple)) for triple in axiom)
 
 
 def _first_line(text: str) -> str:

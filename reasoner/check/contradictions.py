@@ -59,7 +59,10 @@ def _too_wide(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iterato
             decisions = tuple(evaluation.catalogue.name[decision] for decision in error.decisions)
             if decisions not in told:
                 told.add(decisions)
-                text = f"too wide: for {names[0]} the decisions {', '.join(decisions)} interact in more than {error.max_rows} combinations"
+                text = (
+                    f"too wide: for {names[0]} the decisions {', '.join(decisions)} "
+                    f"interact in more than {error.max_rows} combinations"
+                )
                 yield Finding("error", "", "", text)
             continue
         width = max(width, solution.width)
@@ -78,7 +81,11 @@ def _widest(problems: Sequence[tuple[Problem, list[str]]]) -> list[tuple[Problem
     alike: dict[frozenset[tuple[str, ...]], list[tuple[Problem, list[str]]]] = defaultdict(list)
     for problem, names in problems:
         alike[frozenset(factor.scope for factor in (*problem.hard, *problem.soft))].append((problem, names))
-    return [(max((problem for problem, _ in group), key=_options), group[0][1]) for group in alike.values()]
+    found = []
+    for group in alike.values():
+        _, first_names = group[0]
+        found.append((max((problem for problem, _ in group), key=_options), first_names))
+    return found
 
 
 def _options(problem: Problem) -> int:
@@ -143,7 +150,10 @@ def opposed_effects(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> I
                     f"{_with_file(knowledge, effect.iri)} says x{effect.low:g} to x{effect.high:g}"
                     for effect in (one, other)
                 )
-                text = f"contradictory: for {scenario} {said} of {evaluation.catalogue.name[one.option]}, and neither is the more specific"
+                text = (
+                    f"contradictory: for {scenario} {said} of {evaluation.catalogue.name[one.option]}, "
+                    "and neither is the more specific"
+                )
                 yield _at_the_added(knowledge, [one.iri, other.iri], text)
 
 
@@ -177,13 +187,14 @@ def _ids(factor: Factor) -> tuple[str, ...]:
 def _of_sides(
     knowledge: KnowledgeUnderCheck, evaluation: Evaluation, core: list[Factor], scenario: str
 ) -> Finding:
-    said = dict.fromkeys(text for factor in core for text in _said(knowledge, evaluation, factor))
+    sides = (_said(knowledge, evaluation, factor) for factor in core)
+    said = dict.fromkeys(itertools.chain.from_iterable(sides))
     said |= dict.fromkeys(
         f"{evaluation.catalogue.name[decision]} has no option"
         for decision, options in evaluation.catalogue.options.items()
         if not options
     )
-    ids = [iri for factor in core for iri in _ids(factor)]
+    ids = list(itertools.chain.from_iterable(map(_ids, core)))
     return _at_the_added(knowledge, ids, f"contradictory: for {scenario} nothing is left: {'; '.join(said)}")
 
 
@@ -200,7 +211,8 @@ def _said(knowledge: KnowledgeUnderCheck, evaluation: Evaluation, factor: Factor
                 if need in evaluation.catalogue.needs.get(option, ())
             ]
             if needing:
-                yield f"{_listed(evaluation, needing)} ({knowledge.place_of(needing[0], on('needs'), need)}) needs {_with_file(knowledge, need)}"
+                place = knowledge.place_of(needing[0], on("needs"), need)
+                yield f"{_listed(evaluation, needing)} ({place}) needs {_with_file(knowledge, need)}"
         return
     options = _listed(evaluation, [option for option in (cause.option, *cause.others) if option])
     if cause.kind in ("pin", "forbid"):
@@ -208,11 +220,10 @@ def _said(knowledge: KnowledgeUnderCheck, evaluation: Evaluation, factor: Factor
         return
     for iri in cause.ids:
         beside = evaluation.catalogue.conflicts[iri].given if cause.kind == "conflict" else ()
-        given = (
-            " with " + ", ".join(name[option] for _, group in beside for option in sorted(group))
-            if beside
-            else ""
-        )
+        names: list[str] = []
+        for _, group in beside:
+            names += [name[option] for option in sorted(group)]
+        given = f" with {', '.join(names)}" if beside else ""
         yield f"{_with_file(knowledge, iri)} forbids {options}{given}"
 
 

@@ -1,7 +1,7 @@
 """Dead and uncovered by scenario: knowledge that no scenario shows at work, and what no knowledge bears on.
 
-*Dead* is a rule that concludes nothing on any scenario, an effect that is counted on none, and a conflict that
-forbids nothing on any: it does not apply, or what it is about is excluded anyway, or a more specific
+*Dead* is a rule that concludes nothing on any scenario, an effect that is counted on none, and a conflict
+that forbids nothing on any: it does not apply, or what it is about is excluded anyway, or a more specific
 statement is read instead. *Uncovered* is a target on which, whatever the workload, nothing follows for the
 choice that would not follow on a target of which nothing is known; a workload of which the same is true; and
 a decision whose options nothing tells apart on any scenario. (`docs/explanation/checks.md`)
@@ -38,7 +38,9 @@ def dead(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iterator[Fin
     possible: set[str] = set()
     silenced: dict[str, list[str]] = defaultdict(list)
     for problem, _ in evaluation.problems:
-        counted = {term.effect.iri for terms in problem.terms.values() for term in terms}
+        counted: set[str] = set()
+        for terms in problem.terms.values():
+            counted |= {term.effect.iri for term in terms}
         stated = {**evaluation.catalogue.effects, **evaluation.catalogue.conflicts}
         here = {
             iri
@@ -67,7 +69,10 @@ def dead(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iterator[Fin
         named = ", ".join(map(prefixed, shipped[:_NAMED])) + (
             f" and {len(shipped) - _NAMED} more" if len(shipped) > _NAMED else ""
         )
-        text = f"{prefixed(cause)} leaves what is shipped without influence on any scenario: {named}; narrow it if that is not meant"
+        text = (
+            f"{prefixed(cause)} leaves what is shipped without influence on any scenario: {named}; "
+            "narrow it if that is not meant"
+        )
         yield knowledge.finding(cause, text, "warning")
 
 
@@ -77,13 +82,11 @@ def _added_causes(knowledge: KnowledgeUnderCheck, evaluation: Evaluation, iri: s
     where nothing is added, so one of them does."""
     stated = {**evaluation.catalogue.effects, **evaluation.catalogue.conflicts}
     about = {stated[iri].option}.union(*(options for _, options in stated[iri].given))
-    causes = {
-        rule
-        for scenario in evaluation.scenarios.values()
-        if iri in scenario.derived.applies
-        for option in about & scenario.derived.excludes.keys()
-        for rule in scenario.derived.excludes[option]
-    }
+    causes: set[str] = set()
+    for scenario in evaluation.scenarios.values():
+        if iri in scenario.derived.applies:
+            for option in about & scenario.derived.excludes.keys():
+                causes.update(scenario.derived.excludes[option])
     causes |= {
         conflict.iri for conflict in evaluation.catalogue.conflicts.values() if conflict.option in about
     }
@@ -116,7 +119,8 @@ def uncovered(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iterato
     for decision in _untold(evaluation):
         yield knowledge.finding(
             decision,
-            f"uncovered: nothing tells the options of the decision {local_name(decision)} apart on any scenario",
+            f"uncovered: nothing tells the options of the decision {local_name(decision)} apart "
+            "on any scenario",
         )
 
 

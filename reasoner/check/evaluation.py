@@ -1,5 +1,5 @@
-"""The knowledge base tried on its scenarios (see `reasoner.check.scenarios`): what the checks of contradiction and
-coverage look at.
+"""The knowledge base tried on its scenarios (see `reasoner.check.scenarios`): what the checks of
+contradiction and coverage look at.
 """
 
 from __future__ import annotations

@@ -47,7 +47,8 @@ def _queries() -> Iterator[tuple[dict[str, str], str]]:
         header = dict(_HEADER.findall(text))
         if not header.keys() >= _ASKED or header["severity"] not in ("error", "warning"):
             raise OntuneError(
-                f"{path}: a quality query has the header lines '# message: ...' and '# severity: error|warning'"
+                f"{path}: a quality query has the header lines "
+                "'# message: ...' and '# severity: error|warning'"
             )
         yield header | {"path": str(path)}, text
 

@@ -87,7 +87,10 @@ def answer(store: KnowledgeStore, query: NamedQuery, variables: Sequence[str]) -
         SyntaxError: the query is no SPARQL.
         AttributeError: it is no SELECT.
     """
-    return ["\t".join(_readable(row.get(name, "")) for name in variables) for row in store.select(query.text)]
+    lines = []
+    for row in store.select(query.text):
+        lines.append("\t".join(_readable(row.get(name, "")) for name in variables))
+    return lines
 
 
 def difference(expected: Expected, given: Sequence[str], *, ordered: bool, extended: bool = False) -> str:

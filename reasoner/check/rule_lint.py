@@ -17,7 +17,8 @@ from reasoner.knowledge.readings import readings, rule_texts, unreadable_rules
 from reasoner.knowledge.rule_reading import RuleReading
 from reasoner.knowledge.rules import slots_in
 
-_DECLARED = "SELECT ?prefix ?namespace WHERE { on:prefixes sh:declare [ sh:prefix ?prefix ; sh:namespace ?namespace ] }"
+_DECLARED = """SELECT ?prefix ?namespace WHERE {
+  on:prefixes sh:declare [ sh:prefix ?prefix ; sh:namespace ?namespace ] }"""
 _MESSAGES = (
     "SELECT ?rule ?message WHERE { ?rule a sh:SPARQLRule ; on:message ?message } ORDER BY ?rule ?message"
 )

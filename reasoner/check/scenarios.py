@@ -68,11 +68,11 @@ def grid(
         name: load_workload(name, store)
         for name in (workload_names(store) if workloads_named is None else workloads_named)
     }
-    return {
-        f"{target} {workload}": make_request(workloads[workload], targets[target])
-        for target in targets
-        for workload in workloads
-    }
+    found: dict[str, Request] = {}
+    for target in targets:
+        for workload in workloads:
+            found[f"{target} {workload}"] = make_request(workloads[workload], targets[target])
+    return found
 
 
 def case_requests(table: CaseTable) -> dict[str, Request]:

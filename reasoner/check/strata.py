@@ -1,8 +1,8 @@
 """Rules that read too early: what they ask for is concluded by a rule of a later stratum, and they never see
 it.
 
-Where a rule asks for the absence of such a thing it is refused when rules are loaded (`reasoner.knowledge.rules`);
-where it asks for the thing, it is silent.
+Where a rule asks for the absence of such a thing it is refused when rules are loaded
+(`reasoner.knowledge.rules`); where it asks for the thing, it is silent.
 """
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ def findings(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
                 names = " ".join(local_name(iri) for iri in (read.predicate, read.object) if iri)
                 yield knowledge.finding(
                     reader.iri,
-                    f"rule {prefixed(reader.iri)} reads '{names}' in stratum {reader.order:g}, and {prefixed(writer.iri)} concludes it in stratum "
-                    f"{writer.order:g}: it does not see it; give it a sh:order of at least {writer.order:g}",
+                    f"rule {prefixed(reader.iri)} reads '{names}' in stratum {reader.order:g}, "
+                    f"and {prefixed(writer.iri)} concludes it in stratum {writer.order:g}: "
+                    f"it does not see it; give it a sh:order of at least {writer.order:g}",
                     "warning",
                 )
 
 
 def _read_too_early(reader: Rule, writer: Rule) -> Iterator[Signature]:
     for pattern in reader.reading.body:
+        # What is concluded of a request is read where a rule speaks of its focus; all else is concluded when
+        # a request comes.
         if pattern.negated or (pattern.subject != THIS and (reader.per_request or writer.per_request)):
-            continue  # what is concluded of a request is read where a rule speaks of its focus; all else is concluded when a request comes
+            continue
         for read in pattern.signatures:
             if read.object != on("Request") and any(read.meets(concluded) for concluded in writer.concludes):
                 yield read

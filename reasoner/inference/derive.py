@@ -21,6 +21,7 @@ from kb.store.store import KnowledgeStore, Term
 from kb.store.terms import RDF_TYPE, on
 from kb.values import Value, replace
 from reasoner.inference.forall_rules import forall_rule_of
+from reasoner.knowledge.rule_reading import Signature
 from reasoner.knowledge.rules import Rule, conclusions, matches
 
 REQUEST = ox.NamedNode("urn:ontune:request")
@@ -108,14 +109,10 @@ class _Stratum:
 
     def triggered(self, seen: Mapping[Read, object]) -> list[Rule]:
         """The rules that may fire."""
-        return [
-            *self._always,
-            *(
-                rule
-                for trigger in self._by_trigger.keys() & seen.keys()
-                for rule in self._by_trigger[trigger]
-            ),
-        ]
+        found = list(self._always)
+        for trigger in self._by_trigger.keys() & seen.keys():
+            found += self._by_trigger[trigger]
+        return found
 
 
 class Deriver:
@@ -131,10 +128,10 @@ class Deriver:
         self.strata = [
             _Stratum(list(group)) for _, group in itertools.groupby(rules, key=lambda rule: rule.order)
         ]
-        self.reads: dict[str, list[Read]] = {
-            rule.iri: [read.pair for read in rule.distinct_reads] for rule in rules
-        }
-        self._read_by_any = frozenset(read for reads in self.reads.values() for read in reads)
+        self.reads: dict[str, list[Read]] = {}
+        for rule in rules:
+            self.reads[rule.iri] = [read.pair for read in rule.distinct_reads]
+        self._read_by_any = frozenset(itertools.chain.from_iterable(self.reads.values()))
         self._concluded: dict[Hashable, _Conclusions] = {}
         self._matched: dict[Hashable, list[dict[str, Term]]] = {}
         self._numbers: dict[frozenset[ox.Quad], int] = {}
@@ -319,10 +316,12 @@ class Derivation:
         """The nodes that came with the request, to which a rule that asks no request is narrowed; none where
         it may conclude more of others.
         """
-        comes = any(
-            all(any(read.pair in self._seen for read in reads) for reads in way) for way in rule.against
-        )
+        comes = any(all(map(self._may_match, way)) for way in rule.against)
         return () if comes or self._beyond else self._focus
+
+    def _may_match(self, reads: Iterable[Signature]) -> bool:
+        """Whether one of some signatures is of a triple that came with the request or was concluded."""
+        return any(read.pair in self._seen for read in reads)
 
     def for_rules(self) -> KnowledgeStore:
         """The knowledge base with those of the request's facts and conclusions in it that rules read; with

@@ -38,7 +38,11 @@ class ForallRule(Value, frozen=True):
     def conclusions(self, store: KnowledgeStore, request: ox.NamedNode) -> list[ox.Quad]:
         """What the rule concludes for a request, of which the store says what holds."""
         held = {quad.object for quad in store.quads(request, self.holds, None)}
-        return [quad for asked, quads in self.things.items() if asked <= held for quad in quads]
+        found: list[ox.Quad] = []
+        for asked, quads in self.things.items():
+            if asked <= held:
+                found += quads
+        return found
 
 
 def forall_rule_of(store: KnowledgeStore, rule: Rule, request: ox.NamedNode) -> ForallRule | None:

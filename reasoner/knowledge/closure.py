@@ -8,6 +8,7 @@ symmetric, and nothing else. Where there is no such axiom it sleeps.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -191,7 +192,8 @@ def _kinds(triples: Iterable[ox.Triple]) -> set[Kind]:
     `rdf:type` itself has axioms.
     """
     types = {triple.object for triple in triples if triple.predicate == _TYPE}
-    kinds = {(predicate.value, "") for predicate in {triple.predicate for triple in triples}}
+    predicates = {triple.predicate for triple in triples}
+    kinds = {(predicate.value, "") for predicate in predicates}
     return kinds | {(RDF_TYPE, term.value) for term in types if not isinstance(term, ox.Triple)}
 
 
@@ -219,7 +221,7 @@ def _inconsistencies(store: ox.Store, rules: Sequence[ClosureRule]) -> tuple[Inc
     for (_, rule_names, label), statements in premises.items():
         ordered = tuple(sorted(statements, key=str))
         message = f"{label}: {', '.join(_readable(statement) for statement in ordered)}"
-        terms = frozenset(str(term) for statement in ordered for term in statement)
+        terms = frozenset(map(str, itertools.chain.from_iterable(ordered)))
         distinct.setdefault((rule_names, terms), Inconsistency(rule_names, message, ordered))
     return tuple(sorted(distinct.values(), key=lambda one: (one.rule, one.message)))
 
@@ -249,14 +251,13 @@ def _described(path: Path, construct: str, rule: RuleReading | str) -> ClosureRu
     axioms = [pattern for pattern in body if _is_axiom(pattern)]
     about = tuple(pattern for pattern in body if not _is_axiom(pattern))
     certain = [pattern for pattern in axioms if pattern.certain and not pattern.negated]
-    bound = {term for pattern in certain for term in (pattern.subject, pattern.object)}
+    bound: set[str] = set()
+    for pattern in certain:
+        bound |= {pattern.subject, pattern.object}
     asked = sorted({f"?{name}" for pattern in about if (name := _variable(pattern)) and f"?{name}" in bound})
-    select = (
-        f"SELECT DISTINCT {' '.join(asked) or '*'} WHERE {{ {' '.join(pattern.text for pattern in certain)} }}"
-        if certain
-        else ""
-    )
-    kinds = frozenset(kind for pattern in axioms for kind in _axiom_kinds(pattern))
+    where = " ".join(pattern.text for pattern in certain)
+    select = f"SELECT DISTINCT {' '.join(asked) or '*'} WHERE {{ {where} }}" if certain else ""
+    kinds = frozenset(itertools.chain.from_iterable(map(_axiom_kinds, axioms)))
     names = tuple(name.strip() for name in named.split(","))
     return ClosureRule(path, names, construct, kinds, about, select, settled="\n# settled: " in construct)
 

@@ -258,12 +258,17 @@ def _of_rules(problems: Iterable[tuple[str, str]]) -> list[tuple[str, Collection
 
 
 def _named_in(inconsistency: Inconsistency) -> list[str]:
-    nodes = [node for premise in inconsistency.premises for node in (premise.subject, premise.object)]
-    return [node.value for node in nodes if isinstance(node, ox.NamedNode)]
+    named = []
+    for premise in inconsistency.premises:
+        ends = (premise.subject, premise.object)
+        named += [node.value for node in ends if isinstance(node, ox.NamedNode)]
+    return named
 
 
 def _planning_part(store: KnowledgeStore) -> bytes:
-    """Without definitions, vocabularies and publications of others: none of them decides anything by itself."""
+    """Without definitions, vocabularies and publications of others: none of them decides anything by
+    itself.
+    """
     from reasoner.model.static_model import asked_of_store
 
     part = KnowledgeStore()

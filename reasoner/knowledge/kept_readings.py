@@ -78,7 +78,9 @@ def _unsealed(content: bytes) -> dict[str, str]:
 
 
 def _cached() -> dict[str, str]:
-    """What lies in the user's cache; nothing where that is damaged, or somebody else could have written it."""
+    """What lies in the user's cache; nothing where that is damaged, or somebody else could have written
+    it.
+    """
     return _unsealed(read_own(paths.cache_home() / _cache_name()) or b"")
 
 

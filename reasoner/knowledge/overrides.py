@@ -23,7 +23,8 @@ _OPEN = frozenset({PREFIXES["sh"] + "rule"})
 """What may be stated of a shipped resource without more ado: that a shape carries one more rule."""
 QUERY = """SELECT ?override ?resource ?replaced ?added ?why WHERE {
   ?override a on:Override ; on:overrides ?resource ; rdfs:label ?why .
-  { ?override on:replaces ?replaced } UNION { ?override on:adds ?added } } ORDER BY ?override ?replaced ?added"""
+  { ?override on:replaces ?replaced } UNION { ?override on:adds ?added } }
+  ORDER BY ?override ?replaced ?added"""
 
 Statement = tuple[str, str]
 """A resource and a property."""
@@ -56,8 +57,14 @@ def undeclared(own: KnowledgeStore, shipped: Mapping[str, frozenset[tuple[str, A
         sorted(changed - named), key=lambda statement: statement[0]
     ):
         what, which = prefixed(resource), " , ".join(prefixed(property_) for _, property_ in statements)
-        aloud = f'kb:NAME a on:Override ; on:overrides {what} ; on:replaces {which} ; rdfs:label "why" (on:adds, where the shipped values stay)'
-        yield f"{what}: it is shipped, and this states its {which}; give what is yours a name of its own, or say the change aloud: {aloud}"
+        aloud = (
+            f"kb:NAME a on:Override ; on:overrides {what} ; on:replaces {which} ; "
+            'rdfs:label "why" (on:adds, where the shipped values stay)'
+        )
+        yield (
+            f"{what}: it is shipped, and this states its {which}; "
+            f"give what is yours a name of its own, or say the change aloud: {aloud}"
+        )
 
 
 def apply(store: KnowledgeStore) -> None:

@@ -1,5 +1,5 @@
-"""The readings of many rules at once: what was read before is kept (`reasoner.knowledge.kept_readings`), the rest is
-read by processes of their own.
+"""The readings of many rules at once: what was read before is kept (`reasoner.knowledge.kept_readings`), the
+rest is read by processes of their own.
 
 Reading takes some hundredths of a second for a rule, and rdflib, which nothing but compiling needs. A text
 that somebody wrote who means no good may also take for ever, or end the process that reads it: so it is
@@ -124,11 +124,10 @@ def _by_processes(texts: Sequence[str], kind: Kind) -> dict[str, Read]:
     processes = max(1, min(len(os.sched_getaffinity(0)), round(len(texts) / _FOR_ONE)))
     with ThreadPoolExecutor(processes) as pool:
         shares = [texts[number::processes] for number in range(processes)]
-        return {
-            text: read
-            for share in pool.map(lambda some: dict(_by_process(some, kind)), shares)
-            for text, read in share.items()
-        }
+        found: dict[str, Read] = {}
+        for share in pool.map(lambda some: dict(_by_process(some, kind)), shares):
+            found |= share
+        return found
 
 
 def _by_process(texts: Sequence[str], kind: Kind) -> Iterator[tuple[str, Read]]:

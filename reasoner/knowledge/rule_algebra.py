@@ -8,6 +8,7 @@ by name (`reasoner.knowledge.rule_limits`).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
@@ -207,7 +208,9 @@ class _Reader:
         A path that may stay where it is, and starts and ends nowhere in particular, finds every node of the
         knowledge: it reads everything.
         """
-        found = [pattern for triple in self._ordered(list(triples)) for pattern in self._steps(*triple)]
+        found: list[Pattern] = []
+        for triple in self._ordered(list(triples)):
+            found += self._steps(*triple)
         loose = [
             one
             for one in found
@@ -237,9 +240,8 @@ class _Reader:
         """Triples in the order of their texts, so that a text is read alike each time: the algebra orders by
         blank nodes, whose names are made up.
         """
-        told: dict[str, str] = {
-            str(term): "" for triple in triples for term in triple if isinstance(term, BNode)
-        }
+        terms = itertools.chain.from_iterable(triples)
+        told: dict[str, str] = {str(term): "" for term in terms if isinstance(term, BNode)}
         for _ in range(len(told) and _ROUNDS):
             about: dict[str, list[str]] = {node: [] for node in told}
             for triple in triples:

@@ -9,8 +9,9 @@ else: not on the hour, on chance, on how many there are, or on the order of rows
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from rdflib.plugins.sparql.parserutils import CompValue
@@ -34,8 +35,10 @@ _BARRED = {
     "AggregateJoin": f"an aggregate or GROUP BY; {_APART}",
     "Project": f"a query within the query (SELECT); {_APART}",
     "OrderBy": "ORDER BY; conclusions have no order, so leave it out",
-    "Slice": "LIMIT or OFFSET; which rows are taken is up to each engine, so say by a pattern which are meant",
-    "Builtin_NOW": "NOW(); a rule concludes the same at any time, so ask for a date that the request or the knowledge states",
+    "Slice": "LIMIT or OFFSET; which rows are taken is up to each engine, "
+    "so say by a pattern which are meant",
+    "Builtin_NOW": "NOW(); a rule concludes the same at any time, "
+    "so ask for a date that the request or the knowledge states",
     "Builtin_RAND": "RAND(); a rule concludes the same whenever it is asked",
     "Builtin_UUID": "UUID(); a rule makes no new node",
     "Builtin_STRUUID": "STRUUID(); a rule concludes the same whenever it is asked",
@@ -64,9 +67,18 @@ def doubted_variables(algebra: CompValue) -> frozenset[str]:
     """
     found = set(_asked_whether_unbound(algebra))
     assigned = [(str(node.var), variables_in(node.expr)) for node in _every(algebra) if node.name == "Extend"]
-    while further := {name for var, names in assigned if var in found for name in names} - found:
+    while further := _assigned_from(assigned, found) - found:
         found |= further
     return frozenset(found)
+
+
+def _assigned_from(assigned: Sequence[tuple[str, frozenset[str]]], wanted: Set[str]) -> set[str]:
+    """The variables in the expressions that are assigned to some variables."""
+    found: set[str] = set()
+    for variable, names in assigned:
+        if variable in wanted:
+            found |= names
+    return found
 
 
 def bound(node: Any) -> frozenset[str]:
@@ -89,16 +101,9 @@ def variables_in(part: Any) -> frozenset[str]:
 def _variables(node: Any, *, every: bool) -> frozenset[str]:
     name = getattr(node, "name", "")
     if name == "BGP":
-        return frozenset(
-            str(term) for triple in node.triples for term in triple if isinstance(term, Variable)
-        )
+        return frozenset(_variables_of_triples(node))
     if name == "values":
-        names = {str(variable) for row in node.res for variable in row}
-        return frozenset(
-            one
-            for one in names
-            if not every or all(row.get(Variable(one), "UNDEF") != "UNDEF" for row in node.res)
-        )
+        return frozenset(one for one in _variables_of_rows(node) if not every or _is_in_every_row(node, one))
     below = (
         [_variables(node[key], every=every) for key in ("p", "p1", "p2") if key in node]
         if isinstance(node, CompValue)
@@ -111,9 +116,28 @@ def _variables(node: Any, *, every: bool) -> frozenset[str]:
     return frozenset().union(*below, [str(node.var)] if name == "Extend" else [])
 
 
+def _variables_of_triples(node: CompValue) -> Iterator[str]:
+    """The variables of a BGP's triples, as often as they stand there."""
+    for triple in node.triples:
+        yield from (str(term) for term in triple if isinstance(term, Variable))
+
+
+def _variables_of_rows(node: CompValue) -> set[str]:
+    """The variables to which a row of VALUES gives something."""
+    return set(map(str, itertools.chain.from_iterable(node.res)))
+
+
+def _is_in_every_row(node: CompValue, name: str) -> bool:
+    """Whether every row of VALUES gives a variable something."""
+    return all(row.get(Variable(name), "UNDEF") != "UNDEF" for row in node.res)
+
+
 def _problems(algebra: CompValue, parts: Parts, reading: RuleReading) -> Iterator[str]:
     if parts.before:
-        yield "it declares prefixes or a base of its own; the prefixes are those of on:prefixes, and other names are written whole, as <IRI>"
+        yield (
+            "it declares prefixes or a base of its own; the prefixes are those of on:prefixes, "
+            "and other names are written whole, as <IRI>"
+        )
     if algebra.datasetClause:
         yield "it has FROM; a rule reads all of the knowledge, so leave it out"
     if parts.between.upper() not in ("", "WHERE"):
@@ -126,9 +150,15 @@ def _problems(algebra: CompValue, parts: Parts, reading: RuleReading) -> Iterato
         if node.name == "Function" and not str(node.iri).startswith(PREFIXES["xsd"]):
             yield f"it calls <{node.iri}>, which is no function of the standard; other engines do not know it"
         if _gives_the_focus_node(node):
-            yield "it gives $this a value by VALUES or BIND; the focus node is given by the target of the rule's shape"
+            yield (
+                "it gives $this a value by VALUES or BIND; "
+                "the focus node is given by the target of the rule's shape"
+            )
     if parts.behind:
-        yield f"it has something behind its body ('{parts.behind[:20]}'); a rule ends with the brace of its body"
+        yield (
+            f"it has something behind its body ('{parts.behind[:20]}'); "
+            "a rule ends with the brace of its body"
+        )
     if _braced_twice(parts.where):
         yield "it has braces around braces; write one pair"
     yield from _of_head(algebra, reading)
@@ -170,7 +200,10 @@ def _of_scopes(node: Any, around: frozenset[str] = frozenset()) -> Iterator[str]
 def _of_condition(expression: Any, known: frozenset[str]) -> Iterator[str]:
     if isinstance(expression, Variable) and str(expression) not in known:
         name = "$this" if str(expression) == _FOCUS else f"?{expression}"
-        yield f"a condition asks about {name}, which nothing in the same braces binds; write the pattern that binds it into them"
+        yield (
+            f"a condition asks about {name}, which nothing in the same braces binds; "
+            "write the pattern that binds it into them"
+        )
     elif getattr(expression, "name", "") in EXISTS:
         yield from _of_scopes(expression.graph, known)
     else:
@@ -185,7 +218,10 @@ def _of_optionals(algebra: CompValue) -> Iterator[str]:
     everywhere = _used_in_patterns(algebra)
     for node in (node for node in _every(algebra) if node.name == "LeftJoin"):
         if _FOCUS in variables_in(node.p2) | variables_in(node.expr) and _FOCUS not in bound(node.p1):
-            yield "an OPTIONAL speaks of $this, which no pattern before it in the same braces binds; write one before it, such as $this a on:Request"
+            yield (
+                "an OPTIONAL speaks of $this, which no pattern before it in the same braces binds; "
+                "write one before it, such as $this a on:Request"
+            )
         within = _used_in_patterns(node)
         optional = set(optional_variables(node))
         for other in (other for other in _every(algebra) if other.name == "Extend"):
@@ -194,7 +230,10 @@ def _of_optionals(algebra: CompValue) -> Iterator[str]:
                 within[str(other.var)] += 1
         for name in sorted(optional):
             if everywhere[name] > within[name]:
-                yield f"?{name} comes from an OPTIONAL and stands in a pattern outside of it; write that pattern into the OPTIONAL's braces"
+                yield (
+                    f"?{name} comes from an OPTIONAL and stands in a pattern outside of it; "
+                    "write that pattern into the OPTIONAL's braces"
+                )
 
 
 def _used_in_patterns(tree: Any) -> Counter[str]:
@@ -202,9 +241,9 @@ def _used_in_patterns(tree: Any) -> Counter[str]:
     used: Counter[str] = Counter()
     for node in _every(tree):
         if node.name == "BGP":
-            used.update(str(term) for triple in node.triples for term in triple if isinstance(term, Variable))
+            used.update(_variables_of_triples(node))
         elif node.name == "values":
-            used.update({str(variable) for row in node.res for variable in row})
+            used.update(_variables_of_rows(node))
         elif node.name == "Extend":
             used[str(node.var)] += 1
     return used

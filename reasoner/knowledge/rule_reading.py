@@ -1,12 +1,13 @@
 """What a rule's text says, as data: what it reads, what it negates, what it concludes, and its text in the
 parts that queries are made of.
 
-A rule is read once, when the knowledge is compiled (`reasoner.knowledge.rule_algebra`). The snapshot holds what was
-read, so that planning reads no text.
+A rule is read once, when the knowledge is compiled (`reasoner.knowledge.rule_algebra`). The snapshot holds
+what was read, so that planning reads no text.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -25,7 +26,9 @@ THIS = "?this"
 
 
 class Signature(Value, frozen=True):
-    """What a pattern can match: a predicate (None: any) and the IRI of an object (None: any, or a literal)."""
+    """What a pattern can match: a predicate (None: any) and the IRI of an object (None: any, or a
+    literal).
+    """
 
     predicate: str | None
     object: str | None
@@ -169,7 +172,8 @@ def is_open(term: str) -> bool:
 
 def signatures_of(patterns: Iterable[Pattern]) -> tuple[Signature, ...]:
     """What patterns can match, each once."""
-    return tuple(dict.fromkeys(found for pattern in patterns for found in pattern.signatures))
+    found = itertools.chain.from_iterable(pattern.signatures for pattern in patterns)
+    return tuple(dict.fromkeys(found))
 
 
 def _listed(pattern: Pattern) -> list[Any]:

@@ -36,7 +36,8 @@ _RULES = f"""
 SELECT DISTINCT ?rule ?construct ?reading ?order ?class ?subjectsOf ?objectsOf ?node ?label ?message WHERE {{
   ?shape sh:rule ?rule . ?rule a sh:SPARQLRule ; sh:construct ?construct .
   OPTIONAL {{ GRAPH <{READINGS}> {{ ?rule on:reading ?reading }} }}
-  OPTIONAL {{ ?rule sh:order ?order }} OPTIONAL {{ ?rule rdfs:label ?label }} OPTIONAL {{ ?rule on:message ?message }}
+  OPTIONAL {{ ?rule sh:order ?order }} OPTIONAL {{ ?rule rdfs:label ?label }}
+  OPTIONAL {{ ?rule on:message ?message }}
   OPTIONAL {{ ?shape sh:targetClass ?class }} OPTIONAL {{ ?shape sh:targetSubjectsOf ?subjectsOf }}
   OPTIONAL {{ ?shape sh:targetObjectsOf ?objectsOf }} OPTIONAL {{ ?shape sh:targetNode ?node }}
   FILTER NOT EXISTS {{ ?rule sh:deactivated true }}
@@ -87,11 +88,8 @@ class Rule(Value, frozen=True):
     @cached_property
     def reads(self) -> tuple[Signature, ...]:
         """What the body and the focus can match, each once."""
-        return tuple(
-            dict.fromkeys(
-                (*(read for one in self.focus for read in one.reads), *signatures_of(self.reading.body))
-            )
-        )
+        of_focus = itertools.chain.from_iterable(one.reads for one in self.focus)
+        return tuple(dict.fromkeys((*of_focus, *signatures_of(self.reading.body))))
 
     @cached_property
     def asks_of_others(self) -> tuple[Read, ...]:
@@ -171,12 +169,15 @@ class Rule(Value, frozen=True):
             if pattern.certain and not pattern.is_path:
                 certain[pattern.subject].append(pattern)
         ways = [*certain.values(), *([pattern] for pattern in left if pattern.subject not in certain)]
-        return tuple(tuple(pattern.signatures for pattern in way) for way in ways)
+        signatures = []
+        for way in ways:
+            signatures.append(tuple(pattern.signatures for pattern in way))
+        return tuple(signatures)
 
     @cached_property
     def steps(self) -> tuple[_Step, ...]:
-        """The patterns that every match satisfies and whose predicate is named, those of the focus node first:
-        what is said of a request costs the least to look up.
+        """The patterns that every match satisfies and whose predicate is named, those of the focus node
+        first: what is said of a request costs the least to look up.
         """
         found = []
         for pattern in self.reading.premises:
@@ -284,12 +285,9 @@ def run_rules(
         stratum = list(group)
         waiting = stratum
         while waiting:
-            fresh = [
-                quad
-                for rule in waiting
-                for quad in conclusions(store, rule, request)
-                if quad not in store.store
-            ]
+            fresh: list[ox.Quad] = []
+            for rule in waiting:
+                fresh += [quad for quad in conclusions(store, rule, request) if quad not in store.store]
             store.add(fresh)
             added += fresh
             new = signatures_of_quads(fresh)
@@ -368,7 +366,8 @@ def matches(
         for name, term in {_FOCUS: this, **(bindings or {})}.items()
         if isinstance(term, ox.NamedNode | ox.Literal)
     }
-    values = f"VALUES ({' '.join(f'?{name}' for name in given)}) {{ ({' '.join(str(term) for term in given.values())}) }}"
+    names, terms = " ".join(f"?{name}" for name in given), " ".join(map(str, given.values()))
+    values = f"VALUES ({names}) {{ ({terms}) }}"
     asked = " ".join(f"?{name}" for name in variables)
     return store.terms(
         f"SELECT {f'DISTINCT {asked}' if asked else '*'} WHERE {{ {values} {rule.reading.where}\n}}",
@@ -429,9 +428,9 @@ def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
             if not any(store.objects(node.value, step.predicate.value) for node in reached[step.subject]):
                 return False
             continue
-        quads = [
-            quad for node in reached[step.subject] for quad in store.quads(node, step.predicate, step.value)
-        ]
+        quads: list[ox.Quad] = []
+        for node in reached[step.subject]:
+            quads += store.quads(node, step.predicate, step.value)
         if not quads:
             return False
         if step.object not in reached:

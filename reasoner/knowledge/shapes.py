@@ -107,7 +107,9 @@ def unknown_shacl_terms(files: Iterable[Path]) -> list[tuple[Path, int, str]]:
     found = []
     for file in files:
         triples = turtle_of(read_text(file), str(file), FILE)
-        used = {node.value for triple in triples for node in triple.triple if isinstance(node, ox.NamedNode)}
+        used: set[str] = set()
+        for triple in triples:
+            used |= {node.value for node in triple.triple if isinstance(node, ox.NamedNode)}
         found += [
             (file, _line_of(file, term), f"sh:{term}")
             for iri in sorted(used - known)

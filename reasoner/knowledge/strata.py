@@ -24,7 +24,8 @@ def refuse_unstratified(rules: Sequence[Rule]) -> None:
             if back is not None:
                 raise BadInput(
                     f"rule {local_name(reader.iri)}",
-                    f"it rests on the absence of what follows from its own conclusions ({local_name(reader.iri)} -> not {absent} -> {back})",
+                    "it rests on the absence of what follows from its own conclusions "
+                    f"({local_name(reader.iri)} -> not {absent} -> {back})",
                     expected="rules without a cycle through a negation",
                 )
             if writer.order >= reader.order:
@@ -40,11 +41,14 @@ class _Writers:
     """Which rules can conclude what."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._all = [(signature, rule) for rule in rules for signature in rule.concludes]
-        self._by_predicate = {
-            predicate: [pair for pair in self._all if pair[0].predicate in (predicate, None)]
-            for predicate in {one.predicate for one, _ in self._all}
-        }
+        self._all: list[tuple[Signature, Rule]] = []
+        for rule in rules:
+            self._all += [(signature, rule) for signature in rule.concludes]
+        self._by_predicate: dict[str | None, list[tuple[Signature, Rule]]] = {}
+        for predicate in {one.predicate for one, _ in self._all}:
+            self._by_predicate[predicate] = [
+                pair for pair in self._all if pair[0].predicate in (predicate, None)
+            ]
         self._of_any = [pair for pair in self._all if pair[0].predicate is None]
         self._before: dict[str, list[tuple[str, Rule]]] = {}
 

@@ -21,17 +21,21 @@ SCALE = 10_000
 engine agrees.
 """
 
-_DECISIONS = """SELECT ?d ?name ?default ?cost WHERE { ?d a on:Decision ; on:default ?default ; sh:order ?order .
+_DECISIONS = """SELECT ?d ?name ?default ?cost WHERE {
+  ?d a on:Decision ; on:default ?default ; sh:order ?order .
   OPTIONAL { ?d skos:notation ?name } OPTIONAL { ?d on:departureCost ?cost } }
   ORDER BY ?order ?d"""
-_OPTIONS = """SELECT ?o ?d ?name ?label ?key ?rank WHERE { ?o on:optionOf ?d . OPTIONAL { ?o skos:notation ?name } OPTIONAL { ?o rdfs:label ?label }
+_OPTIONS = """SELECT ?o ?d ?name ?label ?key ?rank WHERE { ?o on:optionOf ?d .
+  OPTIONAL { ?o skos:notation ?name } OPTIONAL { ?o rdfs:label ?label }
   OPTIONAL { ?o on:versionKey ?key } OPTIONAL { ?o sh:order ?rank } }"""
 _APPLICATIONS = """SELECT ?o ?how ?manager ?name ?value ?given WHERE {
   ?o on:optionOf ?d ; on:appliedBy ?a . ?a a ?class ; on:name ?name . ?class on:how ?how .
   OPTIONAL { ?a on:value ?value } OPTIONAL { ?class on:manager ?manager } OPTIONAL { ?a on:given ?given } }
   ORDER BY ?o ?how ?manager ?name ?value ?given"""
-_RANGES = "SELECT ?o ?least ?most WHERE { ?o a on:NumberedOption ; on:optionOf ?d ; on:leastNumber ?least ; on:mostNumber ?most }"
-_EFFECTS = """SELECT ?e ?o ?ratio ?low ?high ?criterion ?meanLow ?meanHigh WHERE { ?e a on:Effect ; on:option ?o ; on:ratio ?ratio .
+_RANGES = """SELECT ?o ?least ?most WHERE {
+  ?o a on:NumberedOption ; on:optionOf ?d ; on:leastNumber ?least ; on:mostNumber ?most }"""
+_EFFECTS = """SELECT ?e ?o ?ratio ?low ?high ?criterion ?meanLow ?meanHigh WHERE {
+  ?e a on:Effect ; on:option ?o ; on:ratio ?ratio .
   OPTIONAL { ?e on:low ?low } OPTIONAL { ?e on:high ?high } OPTIONAL { ?e on:criterion ?criterion }
   OPTIONAL { ?e on:meanLow ?meanLow ; on:meanHigh ?meanHigh } }"""
 
@@ -155,11 +159,11 @@ class Catalogue:
         for option in self.info:
             for capability in (option, *self.provides.get(option, ())):
                 self.providers[capability].add(option)
-        alone = {
-            option: tuple(need for need in needs if not self.providers.get(need))
-            for option, needs in self.needs_in_order.items()
-        }
-        self.needs_unsupplied = {option: needs for option, needs in alone.items() if needs}
+        self.needs_unsupplied: dict[str, tuple[str, ...]] = {}
+        for option, wanted in self.needs_in_order.items():
+            unsupplied = tuple(need for need in wanted if not self.providers.get(need))
+            if unsupplied:
+                self.needs_unsupplied[option] = unsupplied
         self.unsupplied: dict[tuple[str, ...], frozenset[str]] = _grouped(self.needs_unsupplied)
         self.waiting_for: dict[str, list[str]] = defaultdict(list)
         for option, needs in self.needs_unsupplied.items():
@@ -189,10 +193,10 @@ class Catalogue:
 
     def without(self, excluded: Set[str]) -> dict[str, list[str]]:
         """For each decision the options that are left without some."""
-        return {
-            decision: [option for option in options if option not in excluded]
-            for decision, options in self.options.items()
-        }
+        left = {}
+        for decision, options in self.options.items():
+            left[decision] = [option for option in options if option not in excluded]
+        return left
 
     def suppliers(self, need: str) -> dict[str, frozenset[str]]:
         """The options that provide something, by the decisions that they take, in the order of the decisions'
@@ -320,7 +324,8 @@ class Catalogue:
                 )
         self.conflicts: dict[str, Conflict] = {}
         for row in store.select(
-            "SELECT ?e ?o WHERE { ?e a on:Conflict ; on:option ?o FILTER NOT EXISTS { ?e on:unverified true } }"
+            "SELECT ?e ?o WHERE { ?e a on:Conflict ; on:option ?o "
+            "FILTER NOT EXISTS { ?e on:unverified true } }"
         ):
             if row["o"] in self.info:
                 self.conflicts[row["e"]] = Conflict(

@@ -82,10 +82,10 @@ class Equivalence:
                     representative[option] = other
                     by_kind = {self._kind[follower]: follower for follower in reversed(followers[other])}
                     representative.update((follower, by_kind[self._kind[follower]]) for follower in mine)
-        return {
-            decision: [option for option in options if option not in representative]
-            for decision, options in domains.items()
-        }, representative
+        left = {}
+        for decision, options in domains.items():
+            left[decision] = [option for option in options if option not in representative]
+        return left, representative
 
     def _leaders(self) -> Iterator[tuple[str, str]]:
         """The options that go with one that they need by name: only options of one later decision need it,
@@ -107,14 +107,15 @@ class Equivalence:
             ):
                 if any(follower in needed_by for follower in followers):
                     continue
-                yield from (
-                    (follower, leader)
-                    for follower in followers
-                    if sum(need in catalogue.info for need in catalogue.needs[follower]) == 1
-                )
+                for follower in followers:
+                    needed = [need for need in catalogue.needs[follower] if need in catalogue.info]
+                    if len(needed) == 1:
+                        yield follower, leader
 
     def _statements(self) -> Mapping[str, frozenset[str]]:
-        """The effects and conflicts about each option, those of which it is only given apart from the others."""
+        """The effects and conflicts about each option, those of which it is only given apart from the
+        others.
+        """
         about: dict[str, set[str]] = defaultdict(set)
         for statement in (*self._catalogue.effects.values(), *self._catalogue.conflicts.values()):
             about[statement.option].add(statement.iri)

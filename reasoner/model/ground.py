@@ -103,11 +103,10 @@ class Problem:
 
     def counted(self, configuration: dict[str, str], criterion: str) -> list[Term]:
         """The terms that count for a configuration."""
-        return [
-            term
-            for option in configuration.values()
-            for term in self.counted_of(option, configuration, criterion)
-        ]
+        found: list[Term] = []
+        for option in configuration.values():
+            found += self.counted_of(option, configuration, criterion)
+        return found
 
     def counted_of(self, option: str, configuration: Mapping[str, str], criterion: str) -> list[Term]:
         """The terms of an option that count for it beside the other options of a configuration."""
@@ -266,7 +265,9 @@ def _widest_first(effect: Effect) -> tuple[int, int, str]:
 
 
 def within(narrow: Effect, wide: Effect) -> bool:
-    """Whether every configuration that the narrow statement is about is one that the wide statement is about."""
+    """Whether every configuration that the narrow statement is about is one that the wide statement is
+    about.
+    """
     context = narrow.context
     return all(decision in context and context[decision] <= options for decision, options in wide.given)
 

@@ -88,7 +88,9 @@ def facts(numbers: Numbers, request: ox.NamedNode, graph: ox.NamedNode) -> list[
 
 
 def with_numbers(catalogue: Catalogue, asked: Mapping[str, int]) -> Catalogue:
-    """The catalogue in which the options that stand for numbers are those that a request asks for, by decision."""
+    """The catalogue in which the options that stand for numbers are those that a request asks for, by
+    decision.
+    """
     if not asked:
         return catalogue
     numbers = options_of(catalogue, asked)

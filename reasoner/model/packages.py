@@ -7,6 +7,7 @@ said by `rules/conflicts/requirements.ttl`.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -30,7 +31,8 @@ _FRAMEWORKS = "SELECT ?o ?name WHERE { ?o on:distributionName ?name }"
 _RELEASES = "SELECT ?o ?family ?version WHERE { ?o on:releaseOf ?family ; on:version ?version }"
 _RANGES = """SELECT ?o ?p ?range WHERE { VALUES ?p { on:requires on:companion on:companionOfAnyBuild }
   ?o on:optionOf kb:framework_release ; ?p ?range }"""
-_PACKAGES = """SELECT DISTINCT ?name ?version WHERE { VALUES ?kind { on:PythonPackage on:CompiledPythonPackage }
+_PACKAGES = """SELECT DISTINCT ?name ?version WHERE {
+  VALUES ?kind { on:PythonPackage on:CompiledPythonPackage }
   ?o on:optionOf ?d ; on:appliedBy ?p . ?p a ?kind ; on:name ?name ; on:value ?version }"""
 _PIP = ("pip", "source")
 _PYTHONS = "SELECT ?name WHERE { ?o on:optionOf kb:python ; skos:notation ?name }"
@@ -55,7 +57,13 @@ class _Known:
     def adjustable(self) -> frozenset[str]:
         """The distributions of which releases state the range that they take: what an option installs of them
         is a choice within that."""
-        return frozenset(one.name for ranges in self.ranges.values() for one in ranges[on("requires")])
+        required = itertools.chain.from_iterable(ranges[on("requires")] for ranges in self.ranges.values())
+        return frozenset(one.name for one in required)
+
+    def every_range(self) -> Iterator[Requirement]:
+        """The ranges of all releases, whatever they are stated for."""
+        for by_kind in self.ranges.values():
+            yield from itertools.chain.from_iterable(by_kind.values())
 
 
 def requirement_facts(requires: Sequence[str], store: KnowledgeStore, framework: str = "") -> list[ox.Quad]:
@@ -82,7 +90,7 @@ def requirement_facts(requires: Sequence[str], store: KnowledgeStore, framework:
     packages = package_knowledge(store)
     for requirement in stated:
         packages.check(requirement)
-    wanted = [*stated, *(implied for requirement in stated for implied in packages.implied(requirement))]
+    wanted = [*stated, *itertools.chain.from_iterable(map(packages.implied, stated))]
     _check_together(wanted)
     for requirement in wanted:
         its_framework = known.frameworks.get(requirement.name)
@@ -129,13 +137,7 @@ def _stated(requirement: Requirement, known: _Known) -> Iterator[tuple[str, str 
 
     name = requirement.name
     framework = known.frameworks.get(name)
-    ranges = {
-        one.asked: one
-        for by_kind in known.ranges.values()
-        for found in by_kind.values()
-        for one in found
-        if one.name == name
-    }
+    ranges = {one.asked: one for one in known.every_range() if one.name == name}
     packages = [(package, version) for package, version in known.packages if _bare(package) == name]
     if not (framework or ranges or packages):
         return
@@ -226,13 +228,11 @@ class _Settling:
         self._known, self.decisions, self._taken, self._packages = known, list(decisions), taken, packages
         self._asked = asked
         self._names = {*known.frameworks, *known.adjustable, *(_bare(name) for name, _ in known.packages)}
-        self._names |= {
-            one.name for kinds in known.ranges.values() for found in kinds.values() for one in found
-        }
-        self._ranges: dict[str, list[Requirement]] = {
-            kind: [one for of_release in ranges for one in of_release.get(on(kind), ())]
-            for kind in ("requires", "companion", "companionOfAnyBuild")
-        }
+        self._names |= {one.name for one in known.every_range()}
+        self._ranges: dict[str, list[Requirement]] = {}
+        for kind in ("requires", "companion", "companionOfAnyBuild"):
+            of_releases = (of_release.get(on(kind), ()) for of_release in ranges)
+            self._ranges[kind] = list(itertools.chain.from_iterable(of_releases))
 
     def settle(self, requirement: Requirement, *, active: bool) -> dict[str, Any]:
         """What becomes of a requirement."""
@@ -246,7 +246,10 @@ class _Settling:
                 written = f"{requirement.name}[{','.join(sorted(more))}]" if more else ""
                 return self._told(requirement, written, f"the plan installs {package.name} {package.value}")
             if requirement.name not in self._known.adjustable or not self._within(requirement):
-                problem = f"the plan installs {package.name} {package.value}, and the script's requirements ask for {requirement.asked}"
+                problem = (
+                    f"the plan installs {package.name} {package.value}, "
+                    f"and the script's requirements ask for {requirement.asked}"
+                )
                 raise BadInput(
                     requirement.where or "requires",
                     problem,

@@ -19,7 +19,9 @@ _TABLES = 16
 """Tables of one supply after which they are dropped."""
 
 Table = tuple[dict[tuple[str, ...], int | None], int | None]
-"""Combinations with 0 where they are allowed and None where not, and the same for those that are not named."""
+"""Combinations with 0 where they are allowed and None where not, and the same for those that are not
+named.
+"""
 
 
 class _Wants:
@@ -106,12 +108,7 @@ class Requirement:
         if len(peers) == 1:
             fitting = self._fit(wanted)
             return ((peer,) for peer in peers[0] if peer in fitting)
-        columns = [[self._suppliers(need, other) for other in self.others] for need in wanted]
-        return (
-            taken
-            for taken in itertools.product(*peers)
-            if all(any(map(frozenset.__contains__, column, taken)) for column in columns)
-        )
+        return _supplied(itertools.product(*peers), list(map(self._suppliers_beside, wanted)))
 
     def is_met(self, decision: str, option: str, possible: Mapping[str, Set[str]]) -> bool:
         """Whether an option of one of the decisions stands in an allowed combination with only possible
@@ -121,13 +118,14 @@ class Requirement:
             wanted = self.wanted_by(option)
             if wanted and len(self.others) == 1:
                 return not self._fit(wanted).isdisjoint(possible[self.others[0]])
-            return any(True for _ in self.rows(option, [list(possible[other]) for other in self.others]))
+            peers = [list(possible[other]) for other in self.others]
+            return _has_any(self.rows(option, peers))
         if not possible[self.decision] <= self._wanting:
             return True
         if len(self.others) == 1:
             return any(not possible[self.decision].isdisjoint(options) for options in self._served(option))
         peers = [[option] if other == decision else list(possible[other]) for other in self.others]
-        return any(True for peer in possible[self.decision] for _ in self.rows(peer, peers))
+        return any(_has_any(self.rows(peer, peers)) for peer in possible[self.decision])
 
     def rows_with(self, decision: str, option: str) -> Iterator[tuple[str, ...]]:
         """The allowed combinations of all options of the decisions with one option, in their order."""
@@ -138,31 +136,36 @@ class Requirement:
                 {*self._idle, *itertools.chain.from_iterable(self._served(option))}, key=place.__getitem__
             )
             return ((first, option) for first in fitting)
-        return ((first, *row) for first in every[0] for row in self.rows(first, every[1:]))
+        return self._whole_rows(every[0], every[1:])
+
+    def _whole_rows(
+        self, options: Sequence[str], peers: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[str, ...]]:
+        for option in options:
+            for row in self.rows(option, peers):
+                yield (option, *row)
 
     def _tabulated(self, options: Sequence[str], peers: Sequence[Sequence[str]]) -> Table | None:
         live = [frozenset(options) for options in peers]
         fitting = {option: self._allowed(option, live) for option in options if self.wanted_by(option)}
         combinations = math.prod(map(len, peers))
         allowed = sum(map(len, fitting.values())) + (len(options) - len(fitting)) * combinations
-        rows: dict[tuple[str, ...], int | None]
+        rows: dict[tuple[str, ...], int | None] = {}
         if 2 * allowed < len(options) * combinations:
-            rows = {(option, *taken): 0 for option, fits in fitting.items() for taken in fits}
-            rows |= {
-                (option, *taken): 0
-                for option in options
-                if option not in fitting
-                for taken in itertools.product(*peers)
-            }
+            for option, fits in fitting.items():
+                for taken in fits:
+                    rows[option, *taken] = 0
+            for option in options:
+                if option not in fitting:
+                    for taken in itertools.product(*peers):
+                        rows[option, *taken] = 0
             return rows, None
         if allowed == len(options) * combinations:
             return None
-        rows = {
-            (option, *taken): None
-            for option, fits in fitting.items()
-            for taken in itertools.product(*peers)
-            if taken not in fits
-        }
+        for option, fits in fitting.items():
+            for taken in itertools.product(*peers):
+                if taken not in fits:
+                    rows[option, *taken] = None
         return rows, 0
 
     def _allowed(self, option: str, peers: Sequence[Set[str]]) -> Set[tuple[str, ...]]:
@@ -175,9 +178,11 @@ class Requirement:
     @cached_property
     def _wanting(self) -> Set[str]:
         """The options that need something of the other decisions."""
-        return frozenset(
-            option for needs, options in self._wants.alike.items() if self._left(needs) for option in options
-        )
+        wanting: set[str] = set()
+        for needs, options in self._wants.alike.items():
+            if self._left(needs):
+                wanting.update(options)
+        return frozenset(wanting)
 
     @cached_property
     def _idle(self) -> list[str]:
@@ -187,7 +192,8 @@ class Requirement:
     def _served(self, peer: str) -> Iterator[list[str]]:
         """The options whose needs an option of the single other decision meets, by what they need."""
         given = {peer, *self._catalogue.provides.get(peer, ())}
-        for needs in dict.fromkeys(needs for need in given for needs in self._wants.by_need.get(need, ())):
+        found = itertools.chain.from_iterable(self._wants.by_need.get(need, ()) for need in given)
+        for needs in dict.fromkeys(found):
             left = self._left(needs)
             if left and given.issuperset(left):
                 yield self._wants.alike[needs]
@@ -207,6 +213,27 @@ class Requirement:
 
     def _suppliers(self, need: str, decision: str) -> frozenset[str]:
         return self._catalogue.suppliers(need)[decision]
+
+    def _suppliers_beside(self, need: str) -> list[frozenset[str]]:
+        """The suppliers of a need, for each of the other decisions."""
+        return [self._suppliers(need, other) for other in self.others]
+
+
+def _supplied(
+    rows: Iterable[tuple[str, ...]], columns: Sequence[Sequence[frozenset[str]]]
+) -> Iterator[tuple[str, ...]]:
+    """The rows in which every need is supplied, given the suppliers in each place for each need."""
+    for row in rows:
+        for column in columns:
+            if not any(map(frozenset.__contains__, column, row)):
+                break
+        else:
+            yield row
+
+
+def _has_any(rows: Iterable[tuple[str, ...]]) -> bool:
+    """Whether there is a row; works out no second one."""
+    return next(iter(rows), None) is not None
 
 
 class Requirements:

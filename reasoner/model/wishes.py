@@ -17,7 +17,8 @@ def make_request(workload: Workload, target: Target, **choices: Unpack[Wishes]) 
     """A request from loose arguments.
 
     Raises:
-        BadInput: an argument is unknown, or is not what the table of `kb.records.request_fields` says that it takes.
+        BadInput: an argument is unknown, or is not what the table of `kb.records.request_fields` says that it
+            takes.
     """
     return Request(workload, target, **checked_wishes(choices))
 

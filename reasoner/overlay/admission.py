@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from reasoner.model.ground import Problem
 
 _SHIPPED = """SELECT DISTINCT ?name ?kind WHERE {
-  GRAPH ?file { ?thing a ?kind ; skos:notation ?name } FILTER(!STRSTARTS(STR(?file), "%sadditions/")) } ORDER BY ?name"""
+  GRAPH ?file { ?thing a ?kind ; skos:notation ?name }
+  FILTER(!STRSTARTS(STR(?file), "%sadditions/")) } ORDER BY ?name"""
 _OURS = "https://w3id.org/ontune"
 _REFER_ELSEWHERE = frozenset(
     {PREFIXES["owl"] + "imports", PREFIXES["dct"] + "source", PREFIXES["prov"] + "wasDerivedFrom"}
@@ -116,19 +117,23 @@ def plan_everywhere(store: KnowledgeStore, begun: Callable[[str], None]) -> None
             feasible = solve(problem.domains, [*problem.hard, *problem.soft]).feasible
         except TooWide as error:
             decisions = ", ".join(catalogue.name[decision] for decision in error.decisions)
-            about = [
-                *error.decisions,
-                *(option for decision in error.decisions for option in catalogue.options[decision]),
-            ]
+            about = list(error.decisions)
+            for decision in error.decisions:
+                about += catalogue.options[decision]
             about += [effect.iri for effect in catalogue.effects.values() if effect.option in about]
-            said = f"the knowledge base: the decisions {decisions} interact in more than {error.max_rows} combinations"
+            said = (
+                f"the knowledge base: the decisions {decisions} "
+                f"interact in more than {error.max_rows} combinations"
+            )
             raise Unsound([(said, about)]) from error
         if not feasible:
             clash = minimal_conflict(
                 catalogue.options, [*hard_factors(problem, catalogue.options), *exclusion_factors(problem)]
             )
             causes = [factor.reason for factor in clash if isinstance(factor.reason, Cause)]
-            about = [iri for cause in causes for iri in (*cause.ids, cause.option, *cause.others)]
+            about = []
+            for cause in causes:
+                about += [*cause.ids, cause.option, *cause.others]
             about += [decision for decision, options in catalogue.options.items() if not options]
             try:
                 Planner(store, compiled=False).plan_request(requests[name])
@@ -179,9 +184,8 @@ def _blamed(error: OntuneError, standing: Sequence[Source]) -> tuple[dict[Source
     """The additions at fault with their reasons, and those of which it must be found out: several may speak
     of what is at fault, or none may.
     """
-    subjects, objects = (
-        {source: _named(source, place) for source in standing} for place in ("subject", "object")
-    )
+    subjects = {source: _named(source, "subject") for source in standing}
+    objects = {source: _named(source, "object") for source in standing}
     at_fault: dict[Source, str] = {}
     in_doubt: list[Source] = []
     unspoken = False
@@ -212,14 +216,14 @@ def dangling(store: KnowledgeStore) -> Iterator[tuple[str, Collection[str]]]:
     problem, and what names it.
     """
     named = (quad for quad in store.store if str(quad.graph_name).startswith(f"<{overrides.ADDED}"))
-    missing = {
-        (_owner(store, quad.subject), quad.predicate.value, term.value)
-        for quad in named
-        for term in (quad.predicate, quad.object)
-        if isinstance(term, ox.NamedNode)
-        and _is_unknown(store, term)
-        and quad.predicate.value not in _REFER_ELSEWHERE
-    }
+    missing: set[tuple[str, str, str]] = set()
+    for quad in named:
+        if quad.predicate.value not in _REFER_ELSEWHERE:
+            missing |= {
+                (_owner(store, quad.subject), quad.predicate.value, term.value)
+                for term in (quad.predicate, quad.object)
+                if isinstance(term, ox.NamedNode) and _is_unknown(store, term)
+            }
     for owner, property_, iri in sorted(missing):
         name, by = prefixed(iri), "" if property_ == iri else f" ({prefixed(property_)})"
         near = nearest(

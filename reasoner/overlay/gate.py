@@ -23,8 +23,10 @@ _QUERIES = tuple(_SH + name for name in ("select", "ask", "construct", "update")
 _SUBCLASS = ox.NamedNode(PREFIXES["rdfs"] + "subClassOf")
 _RULE = _SH + "SPARQLRule"
 _STRUCTURE = tuple(PREFIXES[name] for name in ("owl", "rdf", "rdfs"))
-_OBJECTS = """SELECT ?property ?class WHERE { ?property a owl:ObjectProperty ; on:factKey ?key ; rdfs:range ?class .
-  FILTER NOT EXISTS { ?property on:factNamespace ?namespace } FILTER NOT EXISTS { ?property on:namedBy ?names } }"""
+_OBJECTS = """SELECT ?property ?class WHERE {
+  ?property a owl:ObjectProperty ; on:factKey ?key ; rdfs:range ?class .
+  FILTER NOT EXISTS { ?property on:factNamespace ?namespace }
+  FILTER NOT EXISTS { ?property on:namedBy ?names } }"""
 _DEEPEST, _LONGEST = 16, 20_000
 
 
@@ -90,22 +92,19 @@ class Gate:
     @cached_property
     def _nameless_classes(self) -> frozenset[str]:
         """Our classes of such nodes, and those that are of the same kind."""
-        typed = self._shipped.store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), None, None)
+        store = self._shipped.store
+        typed = store.quads_for_pattern(None, ox.NamedNode(RDF_TYPE), None, None)
         classes = {
             quad.object
             for quad in typed
             if isinstance(quad.subject, ox.BlankNode) and isinstance(quad.object, ox.NamedNode)
         }
-        above = {
-            kind.object
-            for one in classes
-            for kind in self._shipped.store.quads_for_pattern(one, _SUBCLASS, None, None)
-        }
-        below = {
-            kind.subject
-            for one in above
-            for kind in self._shipped.store.quads_for_pattern(None, _SUBCLASS, one, None)
-        }
+        above = set()
+        for one in classes:
+            above.update({kind.object for kind in store.quads_for_pattern(one, _SUBCLASS, None, None)})
+        below = set()
+        for other in above:
+            below.update({kind.subject for kind in store.quads_for_pattern(None, _SUBCLASS, other, None)})
         named = {one.value for one in classes | below if isinstance(one, ox.NamedNode)}
         return frozenset(named | {kind for _, kind in self._described_without_names})
 
@@ -143,9 +142,15 @@ def _of_queries(own: KnowledgeStore) -> Iterator[str]:
             if not isinstance(quad.object, ox.Literal):
                 yield f"{_said(quad.subject)}: its {prefixed(name)} is no text"
             elif len(quad.object.value) > _LONGEST:
-                yield f"{_said(quad.subject)}: its text has {len(quad.object.value)} characters; at most {_LONGEST} are read"
+                yield (
+                    f"{_said(quad.subject)}: its text has {len(quad.object.value)} characters; "
+                    f"at most {_LONGEST} are read"
+                )
             elif (found := depth(quad.object.value)) > _DEEPEST:
-                yield f"{_said(quad.subject)}: {found} brackets stand open at one place of its text; at most {_DEEPEST} may"
+                yield (
+                    f"{_said(quad.subject)}: {found} brackets stand open at one place of its text; "
+                    f"at most {_DEEPEST} may"
+                )
 
 
 def _said(subject: object) -> str:

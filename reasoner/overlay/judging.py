@@ -103,7 +103,8 @@ def _killed(code: int, step: str, said: str) -> OntuneError:
     return TooDear(
         [
             (
-                f"rule {local_name(rule)}: {why}{place}; ask for less at once: patterns that share no variable are all combined",
+                f"rule {local_name(rule)}: {why}{place}; "
+                "ask for less at once: patterns that share no variable are all combined",
                 (rule,),
             )
         ]

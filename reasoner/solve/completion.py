@@ -1,4 +1,6 @@
-"""The best configuration through one option, read off both passes of the elimination instead of solving anew."""
+"""The best configuration through one option, read off both passes of the elimination instead of solving
+anew.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def completion(
     """
     buckets = elimination.buckets
     number = {bucket.decision: i for i, bucket in enumerate(buckets)}
-    parent = {inner: i for i, bucket in enumerate(buckets) for inner in bucket.inner}
+    parent: dict[int, int] = {}
+    for i, bucket in enumerate(buckets):
+        parent |= dict.fromkeys(bucket.inner, i)
     taken: dict[str, str] = {decision: option}
 
     def enter(i: int) -> None:
@@ -32,11 +36,12 @@ def completion(
         bucket = buckets[i]
         agreed = [(at, taken[one]) for at, one in enumerate(bucket.context) if one in taken]
         wanted = taken[bucket.decision]
-        rows = [
-            (options[wanted] + reach[i][context] - bucket.best[context], context)
-            for context, options in bucket.choices.items()
-            if wanted in options and context in reach[i] and all(context[at] == value for at, value in agreed)
-        ]
+        rows = []
+        for context, options in bucket.choices.items():
+            if wanted not in options or context not in reach[i]:
+                continue
+            if all(context[at] == value for at, value in agreed):
+                rows.append((options[wanted] + reach[i][context] - bucket.best[context], context))
         if not rows:
             raise ValueError(f"no feasible configuration has '{option}'")
         best = max(rows, key=lambda row: row[0])

@@ -151,7 +151,7 @@ def _settle(decision: str, tables: Sequence[Table], live: Mapping[str, Options],
 
 def _join_order(decision: str, tables: Sequence[Table], live: Mapping[str, Options]) -> Key:
     """The neighbours of a decision, those first with which the fewest combinations are left."""
-    left = {one for table in tables for one in table.scope} - {decision}
+    left = set[str]().union(*(table.scope for table in tables)) - {decision}
     order: list[str] = []
 
     def growth(one: str) -> tuple[float, str]:

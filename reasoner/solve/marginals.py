@@ -46,10 +46,10 @@ def backward(elimination: Elimination) -> Backward:
         for i, projection in zip(bucket.inner, projections, strict=False):
             reach[i] = projection.by_context()
         found[bucket.decision] = projections[0].by_option()
-    marginals = {
-        decision: {option: found[decision][option] for option in options if option in found[decision]}
-        for decision, options in elimination.domains.items()
-    }
+    marginals = {}
+    for decision, options in elimination.domains.items():
+        values = found[decision]
+        marginals[decision] = {option: values[option] for option in options if option in values}
     return Backward(marginals, reach)
 
 
@@ -64,7 +64,9 @@ class _Projection:
         self._best: dict[Key, Options] = {}
 
     def raise_to(self, choices: Mapping[Key, Options], outside: Mapping[Key, int]) -> None:
-        """Enter the options of combinations of the bucket's context; `outside` is what is outside their sums."""
+        """Enter the options of combinations of the bucket's context; `outside` is what is outside their
+        sums.
+        """
         for context, more in outside.items():
             best = self._best.setdefault(self._others(context), {})
             for option, value in choices[context].items():
@@ -75,11 +77,12 @@ class _Projection:
     def by_context(self) -> dict[Key, int]:
         """The best value for each combination of `context`."""
         i = self._own
-        return {
-            (*others[:i], option, *others[i:]): value
-            for others, options in self._best.items()
-            for option, value in options.items()
-        }
+        found: dict[Key, int] = {}
+        for others, options in self._best.items():
+            before, behind = others[:i], others[i:]
+            for option, value in options.items():
+                found[*before, option, *behind] = value
+        return found
 
     def by_option(self) -> Options:
         """The best value for each option of the bucket's decision."""

@@ -79,9 +79,11 @@ class Order(Generic[Kind]):
         return self._about[decision]
 
     def settle(self, decision: str, left: Kind | None) -> None:
-        """Replace the interactions of a decision by what settling it leaves, and judge its neighbours anew."""
-        settled = self._about[decision]
-        touched = dict.fromkeys(other for one in settled for other in one.scope if other in self._rank)
+        """Replace the interactions of a decision by what settling it leaves, and judge its neighbours
+        anew.
+        """
+        involved = itertools.chain.from_iterable(one.scope for one in self._about[decision])
+        touched = dict.fromkeys(other for other in involved if other in self._rank)
         for other in touched:
             self._about[other] = [one for one in self._about[other] if decision not in one.scope]
         if left is not None:
@@ -100,7 +102,7 @@ def rows_in_all(sizes: Sizes, interactions: Iterable[Interaction], preference: P
         decision = order.next()
         mine = order.about(decision)
         total += expected_rows(decision, {decision: mine}, sizes)
-        context = tuple({other for one in mine for other in one.scope} - {decision})
+        context = tuple(set[str]().union(*(one.scope for one in mine)) - {decision})
         density = math.prod(one.density for one in mine)
         order.settle(decision, _Outline(context, 1 - (1 - density) ** sizes[decision]) if context else None)
     return total
@@ -126,13 +128,11 @@ def _new_interactions(decision: str, about: About, sizes: Sizes) -> float:
     """How many combinations of options come to interact only because the decision is settled: minimum fill,
     weighted.
     """
-    neighbours = {other for one in about[decision] for other in one.scope} - {decision}
-    linked = {
-        frozenset(pair)
-        for one in neighbours
-        for table in about[one]
-        for pair in itertools.combinations(table.scope, 2)
-    }
+    neighbours = set[str]().union(*(one.scope for one in about[decision])) - {decision}
+    linked: set[frozenset[str]] = set()
+    for one in neighbours:
+        for table in about[one]:
+            linked.update(map(frozenset, itertools.combinations(table.scope, 2)))
     return sum(
         sizes[one] * sizes[other]
         for one, other in itertools.combinations(neighbours, 2)

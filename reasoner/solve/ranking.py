@@ -24,7 +24,9 @@ def ranked(elimination: Elimination) -> Iterator[tuple[int, dict[str, str]]]:
         return
     buckets = elimination.buckets[::-1]
     names = tuple(bucket.decision for bucket in buckets)
-    contexts = [pick([names.index(other) for other in bucket.context]) for bucket in buckets]
+    contexts = []
+    for bucket in buckets:
+        contexts.append(pick([names.index(other) for other in bucket.context]))
     options: list[dict[Key, Sequence[tuple[int, str]]]] = [{} for _ in buckets]
 
     def choices(depth: int, taken: Key) -> Sequence[tuple[int, str]]:

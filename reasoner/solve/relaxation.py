@@ -83,4 +83,7 @@ def smallest_relaxations(
                 conflicts.append(known)
             following.update(dict.fromkeys(given_up | {one} for one in sorted(known)))
         level = list(following)
-    return [tuple(hard[i] for i in sorted(given_up)) for given_up in found[:limit]]
+    relaxations = []
+    for given_up in found[:limit]:
+        relaxations.append(tuple(hard[i] for i in sorted(given_up)))
+    return relaxations

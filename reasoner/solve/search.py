@@ -98,16 +98,15 @@ def _search(live: Live, constraints: Sequence[_Constraint], touched: Sequence[_C
     if not all(live.values()):
         return False
     # A constraint with one decision open is met by any option that is left of it.
-    waiting = [
-        constraint
-        for constraint in constraints
-        if sum(len(live[decision]) > 1 for decision in constraint.scope) > 1
-    ]
+    waiting: list[_Constraint] = []
+    open_decisions: set[str] = set()
+    for constraint in constraints:
+        still_open = [decision for decision in constraint.scope if len(live[decision]) > 1]
+        if len(still_open) > 1:
+            waiting.append(constraint)
+            open_decisions.update(still_open)
     if not waiting:
         return True
-    open_decisions = {
-        decision for constraint in waiting for decision in constraint.scope if len(live[decision]) > 1
-    }
     decision = min(open_decisions, key=lambda one: (len(live[one]), one))
     about = [constraint for constraint in waiting if decision in constraint.scope]
     return any(_search({**live, decision: {option}}, waiting, about) for option in sorted(live[decision]))

@@ -4,6 +4,7 @@ that interact.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -154,10 +155,10 @@ def _supported_options(rows: _Rows, options: Sequence[Options], closed: bool) ->
         return ()  # too few to rule out an option
     full = [math.prod(sizes[:i] + sizes[i + 1 :]) for i in range(len(sizes))]
     counts = [Counter(column) for column in zip(*forbidden, strict=True)]
-    return [
-        {option for option in one if count[option] < most}
-        for one, count, most in zip(options, counts, full, strict=True)
-    ]
+    supported = []
+    for one, count, most in zip(options, counts, full, strict=True):
+        supported.append({option for option in one if count[option] < most})
+    return supported
 
 
 def pick(positions: Sequence[int]) -> Callable[[Key], Key]:
@@ -205,7 +206,11 @@ def _merge(scope: Key, factors: Sequence[Factor]) -> tuple[dict[Key, int | None]
         tables.append((table, factor.otherwise))
     closed = [table for table, otherwise in tables if otherwise is None]
     base = 0 if closed else sum(otherwise for _, otherwise in tables if otherwise is not None)
-    named = min(closed, key=len) if closed else dict.fromkeys(key for table, _ in tables for key in table)
+    named = (
+        min(closed, key=len)
+        if closed
+        else dict.fromkeys(itertools.chain.from_iterable(table for table, _ in tables))
+    )
     total: dict[Key, int | None] = {}
     for key in named:
         weights = [table.get(key, otherwise) for table, otherwise in tables]

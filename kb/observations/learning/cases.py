@@ -124,4 +124,7 @@ def left_out(known: Sequence[Case], folds: int) -> list[list[Case]]:
     """The cases in folds of whole families."""
     families = sorted({case.family for case in known})
     fold = {family: number % folds for number, family in enumerate(families)}
-    return [[case for case in known if fold[case.family] == number] for number in range(folds)]
+    found = []
+    for number in range(folds):
+        found.append([case for case in known if fold[case.family] == number])
+    return found

@@ -1,5 +1,5 @@
-"""What a network did on one machine, carried over to another: the gain that was measured there, times what the gains
-of other networks, which both machines have run, differ by.
+"""What a network did on one machine, carried over to another: the gain that was measured there, times what
+the gains of other networks, which both machines have run, differ by.
 """
 
 from __future__ import annotations

@@ -62,11 +62,9 @@ def learn(asked: Question, given: Sequence[Case]) -> list[Region]:
     Raises:
         BadInput: scikit-learn is missing, or there are too few cases.
     """
-    sizes = [
-        _Size(regions, least)
-        for least in sorted(_several(asked.declared["least"]), reverse=True)
-        for regions in sorted(_several(asked.declared["regions"]))
-    ]
+    sizes: list[_Size] = []
+    for least in sorted(_several(asked.declared["least"]), reverse=True):
+        sizes += [_Size(regions, least) for regions in sorted(_several(asked.declared["regions"]))]
     known, least = [case for case in given if case.numbers], min(size.least for size in sizes)
     if len(known) < 2 * least:
         raise BadInput(asked.name, f"{len(known)} cases are too few", expected=f"at least {2 * least}")
@@ -129,8 +127,8 @@ def _margin(found: Sequence[tuple[Case, Region | None]]) -> float:
 
 
 def _loss(asked: Question, case: Case, region: Region | None) -> float:
-    """What it costs to believe the region: for a choice the logarithm of the best rate over what is taken, for
-    a size the error relative to the measured ratio.
+    """What it costs to believe the region: for a choice the logarithm of the best rate over what is taken,
+    for a size the error relative to the measured ratio.
     """
     if _of_size(asked):
         return abs(math.expm1((region.ratio if region else 0.0) - case.ratio))
@@ -144,7 +142,9 @@ def _of_size(asked: Question) -> bool:
 
 def _regions(asked: Question, known: Sequence[Case], size: _Size) -> list[Region]:
     found = []
-    columns = {feature: np.array([case.numbers[feature] for case in known]) for feature in asked.features}
+    columns: dict[str, Numbers] = {}
+    for feature in asked.features:
+        columns[feature] = np.array([case.numbers[feature] for case in known])
     for bounds in _cut(asked, known, size, columns):
         lies = np.full(len(known), True)
         for feature, (low, high) in bounds.items():
@@ -180,7 +180,12 @@ def _cut(
         walk(tree.children_right[node], bounds | {feature: (max(low, threshold), high)})
 
     walk(0, {})
-    return [bounds for bounds in found if all(low < high for low, high in bounds.values())]
+    return list(filter(_holds_anything, found))
+
+
+def _holds_anything(bounds: Mapping[str, tuple[float, float]]) -> bool:
+    """Whether a number can lie within each of some bounds; rounded thresholds may have met."""
+    return all(low < high for low, high in bounds.values())
 
 
 def _readable(threshold: float) -> float:

@@ -50,8 +50,10 @@ def _document(asked: Question, parts: Sequence[tuple[str, _Scope, Region]], scor
     rules = " , ".join(f"rule:{name}" for name, _, _ in parts)
     lines = [
         "".join(f"@prefix {prefix}: <{PREFIXES[prefix]}> .\n" for prefix in _USED),
-        f"# Learnt by `ontune kb learn {asked.name}` from the table {table.name}: correct it here, or overrule it by an addition.",
-        f"<> a on:SourceFile ; rdfs:label {literal('learnt: ' + declared['title'])}@en ; prov:wasDerivedFrom {sources} ;",
+        f"# Learnt by `ontune kb learn {asked.name}` from the table {table.name}: "
+        "correct it here, or overrule it by an addition.",
+        f"<> a on:SourceFile ; rdfs:label {literal('learnt: ' + declared['title'])}@en ; "
+        f"prov:wasDerivedFrom {sources} ;",
         f'    on:checked "{table.metadata["dc:modified"]["@value"]}"^^xsd:date ; on:status on:Current .',
         "",
         f"on:RequestShape a sh:NodeShape ; sh:targetClass on:Request ; sh:rule {rules} .",
@@ -86,14 +88,14 @@ def _of_layers(asked: Question, region: Region) -> _Scope:
     patterns = " ; ".join(
         f"on:{asked.declared['features'][feature]} {variable}" for feature, variable in variables.items()
     )
-    tests = " && ".join(
-        test for feature, bound in region.bounds.items() for test in _tests(variables[feature], bound)
-    )
+    tests: list[str] = []
+    for feature, bound in region.bounds.items():
+        tests += _tests(variables[feature], bound)
     shown = ", ".join(f"{feature} {{{variable}}}" for feature, variable in variables.items())
     return _Scope(
         said,
         f"The layers have {said}.",
-        f"?workload {patterns} . FILTER({tests})",
+        f"?workload {patterns} . FILTER({' && '.join(tests)})",
         f"the layers have {shown}",
     )
 
@@ -107,7 +109,8 @@ def _of_network(asked: Question, one: Carried) -> _Scope:
     return _Scope(
         f"{network} at {size}, carried over from {where}",
         f"The network is {network}, with images of {size} x {size}.",
-        f"?workload on:network ?network ; on:imageSize ?image_size . FILTER(?network = {literal(network)} && ?image_size = {size})",
+        "?workload on:network ?network ; on:imageSize ?image_size . "
+        f"FILTER(?network = {literal(network)} && ?image_size = {size})",
         "the network is {?network} at {?image_size}",
         tuple(asked.declared["elsewhere"]["when"]),
     )
@@ -128,7 +131,8 @@ def _statements(
             f"skos:definition {literal(scope.definition)}@en",
         ],
     )
-    text = f"CONSTRUCT {{ $this a sit:{_class(name)} }} WHERE {{ $this on:workload ?workload . {scope.pattern} }}"
+    where = f"$this on:workload ?workload . {scope.pattern}"
+    text = f"CONSTRUCT {{ $this a sit:{_class(name)} }} WHERE {{ {where} }}"
     yield statement(
         f"rule:{name}",
         [
@@ -151,9 +155,11 @@ def _statements(
             f"on:given {' , '.join(f'kb:{option}' for option in declared['given'])}",
             f"on:when {when}",
             "on:criterion on:throughput",
-            f"on:ratio {_ratio(region.ratio)} ; on:low {_ratio(region.interval[0])} ; on:high {_ratio(region.interval[1])}",
+            f"on:ratio {_ratio(region.ratio)} ; "
+            f"on:low {_ratio(region.interval[0])} ; on:high {_ratio(region.interval[1])}",
             f"on:meanLow {_ratio(region.mean[0])} ; on:meanHigh {_ratio(region.mean[1])}",
-            f"on:networksCounted {region.networks} ; on:familiesCounted {region.families} ; on:sourcesCounted 1",
+            f"on:networksCounted {region.networks} ; on:familiesCounted {region.families} ; "
+            "on:sourcesCounted 1",
             f"on:learntFrom {literal(declared['table'])} ; on:learntBy {literal(asked.name)}",
             f"prov:wasDerivedFrom {sources}",
             f"rdfs:label {literal('; '.join(filter(None, (label, counted, declared['note'], score))))}@en",

@@ -80,7 +80,10 @@ class Table:
             raise BadInput(
                 str(self.path), "has other columns than its metadata declares", expected=", ".join(stored)
             )
-        return [constant | {name: value for name, value in row.items() if value} for row in rows]
+        found = []
+        for row in rows:
+            found.append(constant | {name: value for name, value in row.items() if value})
+        return found
 
 
 @functools.cache
@@ -153,9 +156,14 @@ def packed(
         declared: the columns that rows may have, by name, in their order.
     """
     kept = list(rows)
-    used = [name for name in declared if any(row.get(name) for row in kept)]
-    constant = [name for name in used if len({row.get(name) for row in kept}) == 1]
-    stored = [name for name in used if name not in constant] or used
+    used, varying = [], []
+    for name in declared:
+        values = {row.get(name) for row in kept}
+        if any(values):
+            used.append(name)
+            if len(values) > 1:
+                varying.append(name)
+    stored = varying or used
     constant = [name for name in used if name not in stored]
     text = io.StringIO()
     writer = csv.DictWriter(text, stored, extrasaction="ignore", lineterminator="\n")
