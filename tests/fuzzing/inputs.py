@@ -284,6 +284,10 @@ CRAFTED: dict[str, Maker] = {
     "Turtle IRIs": _whole(b"<urn:a\\u0020b> a <relative> , <http://[bad> , <urn:x" + b"%" * 10_000 + b"> ."),
     "a recipe of stages": _whole(b"".join(b"FROM a AS b%d\n" % n for n in range(5000))),
     "a recipe of one line": _whole(b"FROM a\nRUN " + b"a && " * 50_000 + b"b\n"),
+    "a recipe of installs": _whole(
+        b"FROM a\n" + b"RUN apt update && dnf install x && pip install --user x && git clone u\n" * 2000
+    ),
+    "a recipe of variables": _whole(b"FROM a\n" + b"ENV A=b C=d\nRUN cd /x\nRUN export E=f\n" * 3000),
     "a recipe of heredocs": _whole(b"FROM a\n" + b"RUN <<A <<B <<C\n" * 3000),
     "a recipe of quotes": _whole(b"Bootstrap: docker\nFrom: a\n%post\n" + b"echo '\"`$((" * 5000),
     "a recipe of sections": _whole(b"Bootstrap: docker\nFrom: a\n" + b"%post\n" * 20_000),
