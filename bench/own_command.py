@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from bench import process
@@ -40,7 +41,8 @@ for one in metadata.distributions():
     required = [text for text in one.requires or () if "extra ==" not in text]
     needs.setdefault(name, [re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0].lower() for text in required])
     listed = (one.read_text("top_level.txt") or "").split()
-    listed = listed or {str(path).split("/")[0] for path in one.files or () if str(path).endswith("__init__.py")}
+    if not listed:
+        listed = [str(path).split("/")[0] for path in one.files or () if str(path).endswith("__init__.py")]
     for module in listed:
         modules.setdefault(module, name)
 print(json.dumps({"installed": installed, "needs": needs, "modules": modules}))
@@ -78,12 +80,12 @@ class Command:
 
     @property
     def runs_alone(self) -> bool:
-        """Whether it is one process of Python on a script: launchers may start several that share the cores."""
+        """Whether it is one process of Python on a script: launchers may start several."""
         return self.is_python and "-m" not in self.words[: self._place]
 
     @property
     def python(self) -> str:
-        """The interpreter that it runs in: itself, that of the script that it is, or the first on the PATH."""
+        """The interpreter that it runs in: itself, that of the script that it is, or the PATH's first."""
         if self.is_python:
             return self.program
         with Path(self.program).open("rb") as file:
@@ -106,7 +108,7 @@ class Command:
                 return files[0]
         if self._place < len(self.words):
             return Path(self.words[self._place])
-        named = [name for text in self._texts() for name in _SCRIPT.findall(text)]
+        named = chain.from_iterable(map(_SCRIPT.findall, self._texts()))
         return next((Path(name) for name in named if Path(name).is_file()), None)
 
     def _texts(self) -> Iterator[str]:
@@ -143,14 +145,16 @@ class Environment:
     modules: Mapping[str, str]
 
     def of_framework(self, framework: str, named: Callable[[str], Sequence[str]]) -> str:
-        """The package that a framework stands in here, with its version, as a requirement; empty where none does."""
+        """The package that a framework stands in here, with its version, as a requirement; empty where none
+        does.
+        """
         for module, package in self.modules.items():
             if list(named(module)) == [framework] and package in self.installed:
                 return f"{package}=={self.installed[package].partition('+')[0]}"
         return ""
 
     def behind(self, module: str) -> list[str]:
-        """The packages that a module comes with: its own, and what that requires, directly or through others."""
+        """The packages that a module comes with: its own, and what that requires, however far."""
         found = [self.modules.get(module, module)]
         for name in found:
             found += [other for other in self.needs.get(name, ()) if other not in found]
@@ -172,13 +176,13 @@ def framework_of(command: Command, named: Callable[[str], Sequence[str]]) -> str
     if script is None and (missing := [word for word in command.words if word.endswith(".py")]):
         raise BadInput("the command", f"no file {missing[0]}", expected="a script that is there")
     modules = imported(script) if script is not None else []
-    behind = [name for module in modules for name in environment.behind(module)]
+    behind = list(chain.from_iterable(map(environment.behind, modules)))
     for names, told in (
         (modules, f"{script} imports"),
         (behind, f"{script} rests on"),
         ([*environment.installed, *environment.modules], f"{command.python} has"),
     ):
-        found = list(dict.fromkeys(framework for name in names for framework in named(name)))
+        found = list(dict.fromkeys(chain.from_iterable(map(named, names))))
         if len(found) == 1:
             return found[0]
         if found:
@@ -248,7 +252,7 @@ def around(command: Command, ask: Callable[[Sequence[str]], Plan], pinned: Seque
 def _counted(plan: Plan, pinned: Sequence[str]) -> list[DecisionTaken]:
     """The decisions that the prediction counts, and those that the user pinned."""
     parts = (plan.prediction.get("vs_default") or {}).get("parts") or ()
-    counted = {decision for part in parts for decision in part["options"]}
+    counted = set(chain.from_iterable(part["options"] for part in parts))
     return [taken for taken in plan.decisions if taken.decision in counted or taken.decision in pinned]
 
 

@@ -104,7 +104,7 @@ def on_cores(count: int | None) -> Iterator[tuple[int, ...]]:
 
 
 def preloads(library: str) -> bool:
-    """Whether the loader finds a library for LD_PRELOAD; it only complains, and runs the program without it."""
+    """Whether the loader finds a library for LD_PRELOAD; it only complains where it does not."""
     tried = subprocess.run(
         ["/bin/sh", "-c", ":"], env={"LD_PRELOAD": library}, capture_output=True, check=False
     )

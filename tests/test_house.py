@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import itertools
 from pathlib import Path
 from types import ModuleType
 
@@ -67,6 +68,11 @@ def test_departures_from_the_style_have_a_line(house: ModuleType, tmp_path: Path
         f"{path}:2: the line is longer than 110",
         f"{path}:3: a comprehension of two loops",
     ]
+
+
+def test_every_file_of_the_house_follows_the_style(house: ModuleType) -> None:
+    """One loop and one condition to a comprehension, none inside another one, and lines within 110 columns."""
+    assert list(itertools.chain.from_iterable(house.departures(one.path) for one in house.modules())) == []
 
 
 def test_no_file_imports_itself_by_way_of_others(house: ModuleType) -> None:

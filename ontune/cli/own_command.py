@@ -114,7 +114,10 @@ def _line(found: Around) -> str:
     room for what it hangs on.
     """
     if not found.variables:
-        return "ontune: started as it is: nothing is known that is faster here and set from outside (--dry-run says more)"
+        return (
+            "ontune: started as it is: nothing is known that is faster here and set from outside "
+            "(--dry-run says more)"
+        )
     setting = " ".join(f"{name}={shlex.quote(value)}" for name, value in found.variables.items())
     return f"ontune: {setting} (--dry-run says why)"
 
@@ -141,7 +144,8 @@ def _shell(found: Around, words: Sequence[str]) -> list[str]:
 
 def _document(found: Around, words: Sequence[str]) -> dict[str, Any]:
     return {
-        "dry_run": True, "variables": found.variables, "because": found.because, "left": found.left, "at_hand": list(found.at_hand),
+        "dry_run": True, "variables": found.variables, "because": found.because, "left": found.left,
+        "at_hand": list(found.at_hand),
         "command": list(words), "plan": found.plan.to_json(),
     }  # fmt: skip
 
@@ -150,7 +154,7 @@ def _exec_now(command: Command, variables: dict[str, str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        # The user's own command is what this is for; it becomes this process, so that signals and exit code are its own.
+        # The user's own command is what this is for; signals and exit code are its own.
         os.execve(command.program, list(command.words), os.environ | variables)  # noqa: S606
     except OSError as error:
         raise RunFailed(f"not started: {command.program}: {error.strerror}") from error

@@ -31,7 +31,7 @@ _COMMAND = "ontune.command"
 
 
 class BundleOrCommand(TyperCommand):
-    """Takes what stands behind `--` apart, whatever it looks like: a command, or the arguments of a bundle."""
+    """Takes what stands behind `--` apart: a command, or the arguments of a bundle."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse what stands before `--`."""
@@ -50,7 +50,7 @@ def run(
         Path | None,
         typer.Argument(
             metavar="[DIR] [-- COMMAND or ARGUMENTS...]",
-            help="A bundle, and further arguments of its program; or, without a bundle, a command that trains.",
+            help="A bundle, and further arguments of its program; or, without one, a command that trains.",
         ),
     ] = None,
     cores: Annotated[
@@ -70,7 +70,7 @@ def run(
         str, choice("--format", "table", "json", help="How to print the result of a bundle or of --dry-run.")
     ] = "table",
 ) -> None:
-    """Train: with a command of your own, started unchanged with what a plan can set around it, or with a bundle.
+    """Train: by a command of your own, unchanged, with what a plan can set around it; or by a bundle.
 
     `ontune run -- python train.py` plans for this machine, sets the variables of the options that leave the
     numbers alone (more with --numerics), and becomes the command: its folder, its output, its signals and its
