@@ -20,11 +20,13 @@ from pathlib import Path
 
 from bench import process
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.records.imports import imported
+from kb.records.imports import imported, imported_by_text
 from kb.store.files import json_of, read_text
 from reasoner.answers.plan import Application, DecisionTaken, Plan
 
 _PYTHON = re.compile(r"python[\d.]*")
+_BY_ENV = re.compile(rb"#!\s*/\S*/env\s+(?:-S\s+)?(python[\d.]*)\s")
+_COMMENT = re.compile(r"(?m)^\s*#.*$")
 _SCRIPT = re.compile(r"[\w./-]+\.py\b")
 _SHEBANG = re.compile(rb"#!\s*(/\S*/python[\d.]*)\s")
 _SECONDS = 60.0
@@ -64,13 +66,18 @@ class Command:
         """The program's file.
 
         Raises:
-            BadInput: there is none of that name.
+            BadInput: there is none of that name, or it cannot be started.
         """
         found = shutil.which(self.words[0])
         if found is None:
-            raise BadInput(
-                "the command", f"there is no program '{self.words[0]}' here", expected="one on the PATH"
-            )
+            named = Path(self.words[0])
+            if named.is_dir():
+                raise BadInput("the command", f"'{named}' is a folder", expected="a program")
+            if named.is_file():
+                expected = f"chmod +x, or python {named}"
+                raise BadInput("the command", f"'{named}' is not executable", expected=expected)
+            problem = f"there is no program '{named}' here"
+            raise BadInput("the command", problem, expected="one on the PATH")
         return found
 
     @property
@@ -83,14 +90,21 @@ class Command:
         """Whether it is one process of Python on a script: launchers may start several."""
         return self.is_python and "-m" not in self.words[: self._place]
 
-    @property
+    @cached_property
     def python(self) -> str:
         """The interpreter that it runs in: itself, that of the script that it is, or the PATH's first."""
         if self.is_python:
             return self.program
+        by_env = _BY_ENV.match(self._first_line)
+        first = _SHEBANG.match(self._first_line)
+        if first and not by_env:
+            return first[1].decode()
+        return shutil.which(by_env[1].decode() if by_env else "python3") or sys.executable
+
+    @cached_property
+    def _first_line(self) -> bytes:
         with Path(self.program).open("rb") as file:
-            first = _SHEBANG.match(file.readline(4096))
-        return first[1].decode() if first else shutil.which("python3") or sys.executable
+            return file.readline(4096)
 
     @property
     def _place(self) -> int:
@@ -98,26 +112,54 @@ class Command:
         scripts = (n for n, word in enumerate(self.words) if word.endswith(".py") and Path(word).is_file())
         return next(scripts, len(self.words))
 
+    @property
+    def roots(self) -> list[Path]:
+        """The folders that modules of the user's own are looked for in, beside that of the script."""
+        return [Path(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+
     @cached_property
     def script(self) -> Path | None:
         """The Python file that it runs, as far as its words tell, or those of a shell script among them."""
-        if self.is_python and "-m" in self.words[: self._place][:-1]:
+        if "-m" in self.words[: self._place][:-1]:
             module = Path(*self.words[self.words.index("-m") + 1].split("."))
-            files = [file for file in (module.with_suffix(".py"), module / "__main__.py") if file.is_file()]
-            if files:
-                return files[0]
+            for root in (Path(), *self.roots):
+                for file in (root / module.with_suffix(".py"), root / module / "__main__.py"):
+                    if file.is_file():
+                        return file
         if self._place < len(self.words):
             return Path(self.words[self._place])
-        named = chain.from_iterable(map(_SCRIPT.findall, self._texts()))
-        return next((Path(name) for name in named if Path(name).is_file()), None)
+        for folder, text in self._texts():
+            names: list[str] = _SCRIPT.findall(text)
+            for name in names:
+                if (folder / name).is_file():
+                    return folder / name
+        runs_itself = _SHEBANG.match(self._first_line) or _BY_ENV.match(self._first_line)
+        return Path(self.program) if runs_itself else None
 
-    def _texts(self) -> Iterator[str]:
-        """The words, which may hold a line for a shell, and the shell scripts among them."""
-        yield from self.words
+    def _texts(self) -> Iterator[tuple[Path, str]]:
+        """The words, which may hold a line for a shell, and the shell scripts among them, each with the
+        folders that files may be named from.
+        """
         for word in self.words:
+            yield Path(), word
             if word.endswith(".sh") and Path(word).is_file():
                 with contextlib.suppress(BadInput):  # what cannot be read names no script
-                    yield read_text(Path(word))
+                    text = _COMMENT.sub("", read_text(Path(word)))
+                    yield Path(), text
+                    yield Path(word).parent, text
+
+    @property
+    def modules(self) -> list[str]:
+        """What its script imports, or the text behind `-c`.
+
+        Raises:
+            BadInput: the script cannot be read as Python.
+        """
+        if self.script is not None:
+            return imported(self.script, self.roots)
+        if self.is_python and "-c" in self.words[:-1]:
+            return imported_by_text(self.words[self.words.index("-c") + 1])
+        return []
 
     @cached_property
     def environment(self) -> Environment:
@@ -172,27 +214,29 @@ def framework_of(command: Command, named: Callable[[str], Sequence[str]]) -> str
     Raises:
         BadInput: several are in question, or none.
     """
-    script, environment = command.script, command.environment
-    if script is None and (missing := [word for word in command.words if word.endswith(".py")]):
-        raise BadInput("the command", f"no file {missing[0]}", expected="a script that is there")
-    modules = imported(script) if script is not None else []
+    if command.is_python and command.script is None:
+        missing = [word for word in command.words[1:] if word.endswith(".py") and not Path(word).exists()]
+        if missing:
+            raise BadInput("the command", f"no file {missing[0]}", expected="a script that is there")
+    environment, unread = command.environment, ""
+    try:
+        modules = command.modules
+    except BadInput as error:  # its own Python may take it, or says better what is wrong
+        modules, unread = [], f"; {error}"
     behind = list(chain.from_iterable(map(environment.behind, modules)))
     for names, told in (
-        (modules, f"{script} imports"),
-        (behind, f"{script} rests on"),
-        ([*environment.installed, *environment.modules], f"{command.python} has"),
+        (modules, f"{command.script or 'the text behind -c'} imports"),
+        (behind, f"{command.script or 'the text behind -c'} rests on"),
+        ([*environment.installed, *environment.modules], f"nothing in it says; {command.python} has"),
     ):
         found = list(dict.fromkeys(chain.from_iterable(map(named, names))))
         if len(found) == 1:
             return found[0]
         if found:
-            raise BadInput(
-                "the command",
-                f"{told} {' and '.join(found)}, and one of them trains",
-                expected="--framework NAME",
-            )
-    told = f"{script} imports no framework that is known" if script else "no script is seen in it"
-    raise BadInput("the command", told, expected="--framework NAME before the --")
+            problem = f"which framework trains? {told} {' and '.join(found)}{unread}"
+            raise BadInput("the command", problem, expected="--framework NAME before the --")
+    problem = f"which framework trains? nothing in it says, and none is installed beside it{unread}"
+    raise BadInput("the command", problem, expected="--framework NAME before the --")
 
 
 @dataclass(frozen=True)
@@ -243,7 +287,7 @@ def around(command: Command, ask: Callable[[Sequence[str]], Plan], pinned: Seque
         for variable in taken.apply:
             if _name(taken) not in fixed and variable.how == "env":
                 value = _value(variable, plan)
-                before = found.variables.get(variable.name) or _beside(variable.name)
+                before = found.variables.get(variable.name)
                 found.variables[variable.name] = f"{before} {value}" if before else value
                 found.because.setdefault(variable.name, []).append(_name(taken))
     return found
@@ -292,11 +336,13 @@ _BY = {
 
 def _kept_from(variable: Application, command: Command) -> str:
     """Why a variable is not set."""
+    if variable.name in os.environ:
+        return f"{variable.name} is set already, to '{os.environ[variable.name]}'"
+    if any(word.startswith(f"{variable.name}=") for word in command.words):
+        return f"the command sets {variable.name} itself"
     if variable.name == "LD_PRELOAD":
         missing = [library for library in variable.value.split() if not process.preloads(library)]
         return f"{' '.join(missing)} is not installed here" if missing else ""
-    if variable.name in os.environ:
-        return f"{variable.name} is set already, to '{os.environ[variable.name]}'"
     asked = set(re.findall(r"\{(\w+)\}", variable.value))
     if asked - {"cores"}:
         return f"{variable.name} needs what only a job knows: {', '.join(sorted(asked))}"
@@ -305,8 +351,3 @@ def _kept_from(variable: Application, command: Command) -> str:
 
 def _value(variable: Application, plan: Plan) -> str:
     return variable.value.replace("{cores}", str(plan.target["cpu"]["usable_cores"]))
-
-
-def _beside(name: str) -> str:
-    """What a variable that takes several values has already."""
-    return os.environ.get(name, "") if name == "LD_PRELOAD" else ""

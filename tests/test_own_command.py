@@ -39,7 +39,7 @@ def ontune(
 ) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
     return subprocess.run(
-        [sys.executable, "-m", "ontune", "run", *words],
+        [sys.executable, "-P", "-m", "ontune", "run", *words],
         cwd=folder,
         env={**kept, "PYTHONPATH": str(Path(__file__).parents[1]), **(variables or {})},
         input=said,
@@ -102,6 +102,76 @@ def test_a_dry_run_shows_the_shell_that_does_the_same(script: Path) -> None:
     assert document["variables"]["OMP_WAIT_POLICY"] == "passive" and document["command"] == list(words[1:])
 
 
+def test_python_leaves_nothing_of_its_own_behind(tmp_path: Path) -> None:
+    """It ignores SIGPIPE and sets LC_CTYPE for itself; a program that it becomes has neither from it."""
+    for options in (("--plain",), ("--framework", "pytorch", "--forbid", "wait-passive")):
+        command = "grep SigIgn /proc/self/status; echo ${LC_CTYPE-none}; yes | head -1 >/dev/null; echo ${PIPESTATUS[0]}"
+        done = ontune(
+            *options, "--", "bash", "-c", command, folder=tmp_path, variables={"LANG": "C", "LC_ALL": ""}
+        )
+        ignored, ctype, ended = done.stdout.split("\n")[:3]
+        assert int(ignored.split()[1], 16) & (1 << 12) == 0 and (ctype, ended) == ("none", "141")
+
+
+def test_a_note_that_cannot_be_written_stops_nothing(script: Path) -> None:
+    start = f"{sys.executable} -m ontune run {' '.join(PINNED)} -- {sys.executable} train.py"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    for closed in ("2>/dev/full", "2>&-"):
+        done = subprocess.run(
+            ["bash", "-c", f"{start} {closed}"],
+            cwd=script.parent,
+            env=environment,
+            input="",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 3 and json.loads(done.stdout)["variables"]["OMP_WAIT_POLICY"] == "passive"
+    done = subprocess.run(
+        ["bash", "-c", f"{start} >&-"],
+        cwd=script.parent,
+        env=environment,
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "ontune: OMP_WAIT_POLICY=passive" in done.stderr and "internal error" not in done.stderr
+
+
+def test_a_script_without_its_first_line_is_taken_by_a_shell(tmp_path: Path) -> None:
+    (tmp_path / "start").write_text('echo "$1"\n')
+    (tmp_path / "start").chmod(0o755)
+    assert ontune("--plain", "--", "./start", "on", folder=tmp_path).stdout == "on\n"
+
+
+def test_words_that_are_no_text_arrive(tmp_path: Path) -> None:
+    words = ("--", "printf", "%s", os.fsdecode(b"a\xff'\\b"))
+    wishes = ("--framework", "pytorch")
+    done = subprocess.run(
+        ["bash", "-c", ontune("--dry-run", *wishes, *words, folder=tmp_path).stdout],
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == b"a\xff'\\b"
+    assert ontune("--dry-run", "--format", "json", *wishes, *words, folder=tmp_path).returncode == 0
+
+
+def test_modules_of_the_user_are_not_imported_by_ontune(script: Path) -> None:
+    for name in ("yaml", "msgspec", "bench"):
+        (script.parent / f"{name}.py").write_text("raise SystemExit('imported')\n")
+    own = str(Path(__file__).parents[1])
+    done = ontune(
+        *PINNED,
+        "--",
+        sys.executable,
+        "train.py",
+        folder=script.parent,
+        variables={"PYTHONPATH": f"{own}{os.pathsep}{script.parent}"},
+    )
+    assert done.returncode == 3 and str(script.parent) in json.loads(done.stdout)["variables"]["PYTHONPATH"]
+
+
 def test_a_dry_run_reads_and_runs_nothing(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import torch\nopen('ran', 'w')\n")
     assert ontune("--dry-run", "--", sys.executable, "train.py", folder=tmp_path).returncode == 0
@@ -131,16 +201,26 @@ def test_a_signal_is_the_commands(tmp_path: Path) -> None:
         (("--runner", "native", "--", "python", "t.py"), "--runner: it says nothing to a command of your own"),
         (("--cores", "1", "--", "python", "t.py"), "--cores: it says nothing to a command of your own"),
         (("-t", "eos-h100", "--", "python", "t.py"), "--target: a command of your own runs on this machine"),
-        (("--plan", "p.json", "--", "python", "t.py"), "--plan: a command is planned for when it starts"),
+        (("--plan", "p.json", "--", "python", "t.py"), "--plan: it says nothing to a command of your own"),
         (("--plain", "--pin", "a=b", "--", "python", "t.py"), "--pin: it says nothing to a command that is started as it is"),
         (("python", "t.py"), "ontune run -- python ..."),
         ((), "nothing is said of what to run"),
         (("--", "no-such-program", "t.py"), "there is no program 'no-such-program' here"),
         (("--", "python", "none.py"), "the command: no file none.py"),
         (("--", "bash", "-c", "true"), "--framework NAME"),
-        (("--", "python", "t.py"), "imports no framework that is known"),
-        (("--", "python", "both.py"), "and one of them trains"),
-        (("--", "python", "broken.py"), "is no Python"),
+        (("--", "python", "t.py"), "which framework trains?"),
+        (("--", "python", "both.py"), "both.py imports pytorch and tensorflow"),
+        (("--", "python", "broken.py"), "cannot be read as Python"),
+        (("--", "bash", "-c", "cd sub && python t.py"), "which framework trains?"),
+        (("--", "./t.py"), "'t.py' is not executable; expected chmod +x, or python t.py"),
+        (("--", "."), "is a folder"),
+        (("--unknown", "--", "python", "t.py"), "there is no option '--unknown'"),
+        ((".", "--", "python", "t.py"), "expected no DIR before the --"),
+        (("t.py",), "expected ontune run -- t.py"),
+        (("--top", "3", "--", "python", "torch_only.py"), "--top: it says nothing to a command of your own"),
+        (("--format", "json", "--", "python", "torch_only.py"), "--format: a command prints what it prints"),
+        (("-w", "other.yaml", "--", "python", "torch_only.py"), "describes another program than the command"),
+        ((*PINNED, "--", "env", "OMP_WAIT_POLICY=active", "python", "torch_only.py"), "the command sets OMP_WAIT_POLICY itself"),
         (("--framework", "torhc", "--", "python", "t.py"), "--framework"),
         (("--pin", "compiler=inductor", "--", "python", "torch_only.py"), "nothing applies it to a command as it is"),
     ],
@@ -150,6 +230,7 @@ def test_what_has_no_effect_or_no_meaning_is_refused(tmp_path: Path, words: Sequ
     (tmp_path / "both.py").write_text("import torch, tensorflow\nopen('ran', 'w')\n")
     (tmp_path / "torch_only.py").write_text("import torch\nopen('ran', 'w')\n")
     (tmp_path / "broken.py").write_text("import torch (\n")
+    (tmp_path / "other.yaml").write_text("script: t.py\nframework: pytorch\n")
     done = ontune(*words, folder=tmp_path)
     assert done.returncode == 2 and said in " ".join(done.stderr.split()), done.stderr
     assert "Traceback" not in done.stderr and not (tmp_path / "ran").exists()
@@ -165,6 +246,22 @@ def test_imports_are_read_through_the_files_beside_the_program(tmp_path: Path) -
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "deep.py").write_text("import jax.numpy as jnp\nthis is no Python")
     assert imported(tmp_path / "train.py") == ["os", "torch"]
+    (tmp_path / "lib" / "__init__.py").write_text("from .core import run\n")
+    (tmp_path / "lib" / "core.py").write_text("import tensorflow\n")
+    (tmp_path / "lib" / "deep.py").write_text("from .. import other\nfrom . import core\n")
+    assert imported(tmp_path / "lib" / "deep.py") == ["tensorflow"]
+    (tmp_path / "sure.py").write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import jax\n"
+        "try:\n    import tensorflow\nexcept ImportError:\n    pass\nimport torch\n"
+    )
+    assert imported(tmp_path / "sure.py") == ["typing", "torch"]
+    (tmp_path / "old.py").write_bytes(b"# -*- coding: latin-1 -*-\nimport torch\nname = '\xe9'\n")
+    assert imported(tmp_path / "old.py") == ["torch"]
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "own.py").write_text("import torch\n")
+    (tmp_path / "uses.py").write_text("import own\n")
+    assert imported(tmp_path / "uses.py") == ["own"]
+    assert imported(tmp_path / "uses.py", [tmp_path / "root"]) == ["torch"]
 
 
 @pytest.mark.parametrize(
@@ -180,6 +277,9 @@ def test_imports_are_read_through_the_files_beside_the_program(tmp_path: Path) -
         ("python", "-m", "package.train"),
         ("python", "-m", "torch.distributed.run", "--nproc_per_node=2", "train.py"),
         ("python", "-m", "package"),
+        ("torchrun", "--nproc-per-node", "1", "-m", "package.train"),
+        ("bash", "deep/start.sh"),
+        ("./runs", "y"),
     ],
 )
 def test_the_script_of_a_command_is_found(
@@ -190,14 +290,22 @@ def test_the_script_of_a_command_is_found(
     for name in ("train.py", "other.py", "package/train.py", "package/__main__.py"):
         (tmp_path / name).write_text("import torch\n")
     (tmp_path / "start.sh").write_text('#!/bin/sh\nmissing.py\ntorchrun --nproc_per_node=$1 train.py "$@"\n')
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "start.sh").write_text('# python other.py\ncd "$(dirname "$0")"; python inner.py\n')
+    (tmp_path / "deep" / "inner.py").write_text("import torch\n")
+    (tmp_path / "runs").write_text("#!/usr/bin/env python3\nimport torch\n")
+    (tmp_path / "runs").chmod(0o755)
     found = Command(words).script
-    assert found == Path(
-        "package/__main__.py"
-        if words[-1] == "package"
-        else "package/train.py"
-        if words[-1] == "package.train"
-        else "train.py"
-    )
+    special = {
+        "package": "package/__main__.py",
+        "package.train": "package/train.py",
+        "deep/start.sh": "deep/inner.py",
+        "y": "runs",
+    }
+    if words[-1] in special:
+        assert found == Path(special[words[-1]])
+    else:
+        assert found == Path("train.py")
     assert found is not None and imported(found) == ["torch"]
 
 
@@ -214,7 +322,7 @@ def test_a_framework_is_found_behind_what_rests_on_it(script: Path) -> None:
     assert framework_of(command, named) == "pytorch"
     assert environment.of_framework("pytorch", named) == "torch==2.9.0"
     vars(command)["environment"] = Environment({}, {}, {})
-    with pytest.raises(BadInput, match="imports no framework"):
+    with pytest.raises(BadInput, match="which framework trains"):
         framework_of(command, named)
 
 

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from kb.clean import clean
 from kb.errors import BadInput, NoFeasiblePlan, RunFailed
 from kb.records.target import LOCAL
-from ontune.cli.output import emit, say
+from ontune.cli.output import emit
 from ontune.cli.request import RequestArguments
 
 if TYPE_CHECKING:
     from bench.own_command import Around, Command
+    from kb.records.workload import Workload
     from reasoner.answers.plan import Plan
+    from reasoner.reasoner import Reasoner
 
 _LEFT_ALONE = "exact"
 """Unasked, nothing is taken that changes the numbers."""
+
+_OF_PLANS_ALONE = {
+    "--plan": "the wishes of the plan as flags",
+    "--drop": "a wish that is not typed",
+    "--endpoint": "the knowledge base of this machine",
+    "--top": "ontune plan, which lists alternatives",
+}
+"""Flags of planning that are not for a command, with what is for it instead."""
 
 
 def become(
@@ -31,74 +46,126 @@ def become(
         NoFeasiblePlan: nothing meets the request here.
         RunFailed: the operating system starts no such program.
     """
-    from bench.own_command import Command
+    _without_the_users_modules()
+    from bench.own_command import Around, Command
 
     command = Command(words)
-    if plain:
-        if request.typed or request.plan:
-            raise BadInput(
-                (*request.typed, "--plan")[0],
-                "it says nothing to a command that is started as it is",
-                expected="--plain alone",
-            )
-        if dry_run:
-            emit(
-                {"dry_run": True, "variables": {}, "command": list(words)},
-                format,
-                lambda: print(_exec(words)),
-            )
-            return
-        _exec_now(command, {})
-    found = _around(command, request)
+    _refuse_what_says_nothing(request, plain=plain, dry_run=dry_run, format=format)
+    command.program  # noqa: B018  whoever slips in its name hears of it before anything else
+    found = None if plain else _around(command, request)
     if dry_run:
-        emit(_document(found, words), format, lambda: print("\n".join(_shell(found, words))))
+        emit(_document(found, command), format, lambda: print("\n".join(_shell(found, command))))
         return
-    say(_line(found))
-    _exec_now(command, found.variables)
+    if isinstance(found, Around):
+        _note(_line(found))
+    _exec_now(command, found.variables if found else {})
+
+
+def _refuse_what_says_nothing(request: RequestArguments, *, plain: bool, dry_run: bool, format: str) -> None:
+    if format == "json" and not dry_run:
+        raise BadInput("--format", "a command prints what it prints", expected="--dry-run beside it")
+    typed = [*request.typed, *(["--plan"] if request.plan else [])]
+    if plain and typed:
+        problem = "it says nothing to a command that is started as it is"
+        raise BadInput(typed[0], problem, expected="--plain alone")
+    for flag in typed:
+        if flag in _OF_PLANS_ALONE:
+            raise BadInput(flag, "it says nothing to a command of your own", expected=_OF_PLANS_ALONE[flag])
+    if request.target not in (None, LOCAL):
+        problem = "a command of your own runs on this machine"
+        raise BadInput("--target", problem, expected="no --target; ontune plan is for others")
 
 
 def _around(command: Command, request: RequestArguments) -> Around:
-    from bench.own_command import around, framework_of
-    from kb.records.workload import complete_workload, load_workload
+    """The plan for a command with what is put into effect of it."""
+    from bench.own_command import around
 
-    for flag, given in (("--plan", request.plan), ("--drop", request.drop), ("--endpoint", request.endpoint)):
-        if given is not None:
-            raise BadInput(
-                flag, "a command is planned for when it starts", expected="what is asked, flag by flag"
-            )
-    if request.target not in (None, LOCAL):
-        raise BadInput(
-            "--target",
-            "a command of your own runs on this machine",
-            expected="no --target; ontune plan is for others",
-        )
-    command.program  # noqa: B018  whoever slips in its name hears of it before anything else
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise BadInput("the folder you are in", "is gone", expected="one that is there") from error
     reasoner = request.reasoner()
+    workload = _described(command, request, reasoner)
     wishes = {"numerics": _LEFT_ALONE} | request.wishes(reasoner)
-    workload = load_workload(request.workload, reasoner.store, "--workload") if request.workload else None
-    framework = request.framework or (workload and workload.facts.get("framework"))
-    if framework is None:
-        framework = framework_of(command, reasoner.frameworks_meant)
-    wishes["framework"] = framework
-    name = command.script.stem if command.script else command.words[0].rpartition("/")[2]
-    standing = command.environment.of_framework(str(framework), reasoner.frameworks_meant)
+    wishes["framework"] = _framework(command, request, workload, reasoner)
+    standing = command.environment.of_framework(wishes["framework"], reasoner.frameworks_meant)
     target = request.asked_target(reasoner)
 
-    def asked(requires: list[str], forbid: Sequence[str]) -> Plan:
-        job = workload or complete_workload(name, {"requires": requires or None}, "the command")
+    def asked(requires: str, forbid: Sequence[str]) -> Plan:
+        job = workload or _unnamed(command, requires)
         return reasoner.plan(job, target, **wishes | {"forbid": (*(request.forbid or ()), *forbid)})
 
-    requires = [standing] if standing and workload is None else []
+    requires = "" if workload else standing
     try:
         asked(requires, ())
     except (BadInput, NoFeasiblePlan) as error:
         if not requires:
             raise
-        asked([], ())
-        say(f"note: planned without regard to {standing}: {error}")
-        requires = []
+        asked("", ())
+        _note(f"ontune: planned without regard to {standing}: {error}")
+        requires = ""
     pinned = [option.partition("=")[0] for option in request.pin or ()]
     return around(command, lambda forbid: asked(requires, forbid), pinned)
+
+
+def _unnamed(command: Command, requires: str) -> Workload:
+    """A command as a job of which nothing is known but the framework that stands there."""
+    from kb.records.workload import complete_workload
+
+    name = command.script.stem if command.script else Path(command.words[0]).name
+    return complete_workload(name, {"requires": [requires] if requires else None}, "the command")
+
+
+def _described(command: Command, request: RequestArguments, reasoner: Reasoner) -> Workload | None:
+    """What `-w` says of the job. Raises BadInput where that is another program than the command."""
+    from kb.records.workload import load_workload
+
+    if request.workload is None:
+        return None
+    workload = load_workload(request.workload, reasoner.store, "--workload")
+    script = workload.facts.get("script")
+    same = script and command.script and Path(script).resolve() == command.script.resolve()
+    if workload.facts.get("command") or (script and not same):
+        problem = f"'{request.workload}' describes another program than the command behind --"
+        raise BadInput(
+            "--workload", problem, expected="a file without 'script' and 'command', or with this one"
+        )
+    return workload
+
+
+def _framework(
+    command: Command, request: RequestArguments, workload: Workload | None, reasoner: Reasoner
+) -> str:
+    """The framework that is asked for, else the one that the command trains with."""
+    from bench.own_command import framework_of
+
+    asked = request.framework or (workload and workload.facts.get("framework"))
+    if not asked:
+        return framework_of(command, reasoner.frameworks_meant)
+    with contextlib.suppress(BadInput):  # what cannot be read contradicts nothing
+        for module in command.modules:
+            meant = reasoner.frameworks_meant(module)
+            if meant and meant != (reasoner.frameworks_meant(asked) or [asked]):
+                _note(f"ontune: {command.script} imports {meant[0]}, and {asked} is planned for, as asked")
+                break
+    return str(asked)
+
+
+def _without_the_users_modules() -> None:
+    """Import nothing of the user's in this process: PYTHONPATH and the folder are the program's."""
+    own = Path(__file__).resolve().parents[2]
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    users = {Path(entry).resolve() for entry in entries if entry}
+    with contextlib.suppress(OSError):  # the folder may be gone
+        users.add(Path.cwd())
+    sys.path[:] = [place for place in sys.path if place and Path(place).resolve() not in users - {own}]
+
+
+def _note(text: str) -> None:
+    """A line on stderr; where it cannot be written, the program is started all the same."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            os.write(2, f"{clean(text)}\n".encode(errors="replace"))
 
 
 def _predicted(found: Around) -> str:
@@ -113,48 +180,82 @@ def _line(found: Around) -> str:
     """What whoever started the command is told, in one line. A ratio is left to `--dry-run`, which has the
     room for what it hangs on.
     """
-    if not found.variables:
-        return (
-            "ontune: started as it is: nothing is known that is faster here and set from outside "
-            "(--dry-run says more)"
-        )
-    setting = " ".join(f"{name}={shlex.quote(value)}" for name, value in found.variables.items())
-    return f"ontune: {setting} (--dry-run says why)"
+    if found.variables:
+        setting = " ".join(f"{name}={_word(value)}" for name, value in found.variables.items())
+        return f"ontune: {setting} (--dry-run says why)"
+    if found.left:
+        return "ontune: started as it is (--dry-run says what else would be taken, and why it is not)"
+    return "ontune: started as it is: nothing is known that is faster here and set from outside"
 
 
-def _exec(words: Sequence[str]) -> str:
-    return f"exec {shlex.join(words)}"
+def _word(text: str) -> str:
+    """A word for a shell; one that is no text in UTF-8 by its bytes, as bash reads them."""
+    if text.isprintable() or not any("\udc80" <= character <= "\udcff" for character in text):
+        return shlex.quote(text)
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    raw = escaped.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return f"$'{raw}'"
 
 
-def _shell(found: Around, words: Sequence[str]) -> list[str]:
+def _told(text: str) -> str:
+    """Words that are no text in UTF-8, as JSON can hold them."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _shell(found: Around | None, command: Command) -> list[str]:
     """What is done, as shell, with the reasons as comments."""
+    first = command.program if command.words[0].startswith("-") else command.words[0]
+    start = f"exec {' '.join(map(_word, (first, *command.words[1:])))}"
+    if found is None:
+        return [start]
     lines = []
     reasons = {f"{taken.decision}={taken.option}": taken.reasons for taken in found.plan.decisions}
     for name, value in found.variables.items():
         for option in found.because[name]:
             lines.append(f"# {option}")
             lines += [f"#   {' '.join(reason.text.split())}" for reason in reasons[option]]
-        lines.append(f"export {name}={shlex.quote(value)}")
+        lines.append(f"export {name}={_word(value)}")
     if said := _predicted(found):
         lines.append(f"# {said}")
-    lines += [f"# not {option}: {why}" for option, why in found.left.items()]
+    lines += [f"# not {option}: {' '.join(why.split())}" for option, why in found.left.items()]
     lines += [f"# {option} is as it is in your environment" for option in found.at_hand]
-    return [*lines, _exec(words)]
+    return [*lines, start]
 
 
-def _document(found: Around, words: Sequence[str]) -> dict[str, Any]:
+def _document(found: Around | None, command: Command) -> dict[str, Any]:
+    words = [_told(word) for word in command.words]
+    if found is None:
+        return {"dry_run": True, "variables": {}, "command": words}
     return {
         "dry_run": True, "variables": found.variables, "because": found.because, "left": found.left,
-        "at_hand": list(found.at_hand),
-        "command": list(words), "plan": found.plan.to_json(),
+        "at_hand": list(found.at_hand), "command": words, "plan": found.plan.to_json(),
     }  # fmt: skip
 
 
-def _exec_now(command: Command, variables: dict[str, str]) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
+def _exec_now(command: Command, variables: Mapping[str, str]) -> NoReturn:
+    """Become the command, with what Python has changed of this process put back."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # it may be closed
+            stream.flush()
+    for name in ("SIGPIPE", "SIGXFSZ"):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    environment = os.environ | variables
+    if "LC_CTYPE" in environment and not _was_given("LC_CTYPE"):
+        del environment["LC_CTYPE"]  # Python sets it in the locale C
     try:
         # The user's own command is what this is for; signals and exit code are its own.
-        os.execve(command.program, list(command.words), os.environ | variables)  # noqa: S606
+        os.execve(command.program, list(command.words), environment)  # noqa: S606
     except OSError as error:
+        if error.errno == errno.ENOEXEC:  # no #! line: a shell takes it for its own
+            words = ["/bin/sh", command.program, *command.words[1:]]
+            os.execve(words[0], words, environment)  # noqa: S606
         raise RunFailed(f"not started: {command.program}: {error.strerror}") from error
+
+
+def _was_given(name: str) -> bool:
+    """Whether this process was started with a variable."""
+    try:
+        given = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return True
+    return any(entry.startswith(f"{name}=".encode()) for entry in given.split(b"\0"))

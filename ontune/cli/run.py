@@ -111,9 +111,7 @@ def _run_bundle(
     from bench.progress import doing
     from generators.bundle import Bundle
 
-    if not folder.exists() and shutil.which(str(folder)):
-        problem = f"there is no bundle '{folder}', and there is a program of that name"
-        raise BadInput("DIR", problem, expected=f"ontune run -- {folder} ... to run a command of your own")
+    _refuse_what_is_no_bundle(folder, behind=bool(context.meta.get(_COMMAND)))
     bundle = Bundle.read(folder)
     if not dry_run:
         agree_to_build(bundle, accept_files)
@@ -133,6 +131,20 @@ def _run_bundle(
     result = dict(ended.result or {})
     rows = ((key, value if isinstance(value, str) else json.dumps(value)) for key, value in result.items())
     emit(result, format, lambda: emit_rows(rows, ("result", "")))
+
+
+def _refuse_what_is_no_bundle(folder: Path, *, behind: bool) -> None:
+    """Say what was meant where a command of the user's own stands in the place of a bundle, or beside it."""
+    if str(folder).startswith("-"):
+        raise BadInput("ontune run", f"there is no option '{folder}'", expected="one of ontune run --help")
+    if (folder / "plan.json").exists():
+        return
+    if folder.is_file() or (not folder.exists() and shutil.which(str(folder))):
+        problem = f"'{folder}' is no bundle, and may be a program"
+        raise BadInput("DIR", problem, expected=f"ontune run -- {folder} ... to run a command of your own")
+    if behind:
+        problem = f"'{folder}' is no bundle"
+        raise BadInput("DIR", problem, expected="no DIR before the --, to run the command behind it")
 
 
 def _show(bundle: Bundle, runs: Runner, arguments: list[str], cores: int | None, format: str) -> None:
