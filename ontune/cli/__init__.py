@@ -124,6 +124,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = words[: words.index("--")] if "--" in words else words
     debug = "--debug" in options
+    if options[:1] == ["run"] and len(options) < len(words):
+        from ontune.cli.import_path import leave_the_users_modules
+
+        leave_the_users_modules()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     with _guarded(), _deprecations_told():
         sys.exit(_exit_code(words, options, debug))

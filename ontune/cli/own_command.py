@@ -46,7 +46,6 @@ def become(
         NoFeasiblePlan: nothing meets the request here.
         RunFailed: the operating system starts no such program.
     """
-    _without_the_users_modules()
     from bench.own_command import Around, Command
 
     command = Command(words)
@@ -149,16 +148,6 @@ def _framework(
                 _note(f"ontune: {command.script} imports {meant[0]}, and {asked} is planned for, as asked")
                 break
     return str(asked)
-
-
-def _without_the_users_modules() -> None:
-    """Import nothing of the user's in this process: PYTHONPATH and the folder are the program's."""
-    own = Path(__file__).resolve().parents[2]
-    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    users = {Path(entry).resolve() for entry in entries if entry}
-    with contextlib.suppress(OSError):  # the folder may be gone
-        users.add(Path.cwd())
-    sys.path[:] = [place for place in sys.path if place and Path(place).resolve() not in users - {own}]
 
 
 def _note(text: str) -> None:
