@@ -257,6 +257,9 @@ def test_imports_are_read_through_the_files_beside_the_program(tmp_path: Path) -
     assert imported(tmp_path / "sure.py") == ["typing", "torch"]
     (tmp_path / "old.py").write_bytes(b"# -*- coding: latin-1 -*-\nimport torch\nname = '\xe9'\n")
     assert imported(tmp_path / "old.py") == ["torch"]
+    (tmp_path / "deep.py").write_text("x = " + "-" * 100_000 + "1\n")
+    (tmp_path / "meets.py").write_text("import deep, old, jax\n")
+    assert imported(tmp_path / "meets.py") == ["jax", "torch"]  # what no parser stands is passed over
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "own.py").write_text("import torch\n")
     (tmp_path / "uses.py").write_text("import own\n")

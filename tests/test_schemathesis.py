@@ -48,8 +48,10 @@ def test_the_service_does_what_it_says(service: Service, tmp_path: Path) -> None
         "all",
         "--max-examples",
         str(RANDOM_CASES),
+        # In two threads Hypothesis parses its own sources at once, which CPython 3.11 answers now and then by
+        # "AST constructor recursion depth mismatch" (python/cpython#106905).
         "--workers",
-        "2",
+        "1",
         "--seed",
         "1",
     ]

@@ -66,7 +66,7 @@ def _names(text: bytes, file: Path) -> Iterator[tuple[str, Path | None, bool]]:
         with warnings.catch_warnings():  # of what should be spelt otherwise, its author hears from Python
             warnings.simplefilter("ignore")
             tree = ast.parse(text, filename=str(file))
-    except (SyntaxError, ValueError, RecursionError, MemoryError, LookupError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError, LookupError, SystemError) as error:
         problem = f"cannot be read as Python: {error or type(error).__name__}"
         raise BadInput(str(file), problem, expected="a script that Python here can parse") from error
     waiting: list[tuple[ast.AST, bool]] = [(tree, True)]
