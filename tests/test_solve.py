@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reasoner.solve import Factor, TooWide, lexicographic, minimal_conflict, smallest_relaxations, solve
+from reasoner.solve import Factor, TooWide, minimal_conflict, smallest_relaxations, solve
 from tests.oracles import brute_force, clingo_oracle
 
 Domains = dict[str, list[str]]
@@ -128,22 +128,6 @@ def test_smallest_relaxations_are_all_and_smallest(problem: Problem, only_pins: 
     assert {frozenset(hard.index(factor) for factor in given_up) for given_up in found} == {
         frozenset(chosen) for chosen in expected
     }
-
-
-@settings(max_examples=100)
-@given(st.data())
-def test_ranked_criteria_order_as_tuples_do(data: st.DataObject) -> None:
-    over = data.draw(domains(most_decisions=4))
-    criteria = data.draw(
-        st.lists(st.lists(factors(over, st.integers(-9, 9)), max_size=4), min_size=1, max_size=3)
-    )
-    packed = lexicographic(criteria)
-    tuples = [
-        (tuple(brute_force.value(list(criterion), configuration) for criterion in criteria), configuration)
-        for configuration in brute_force.configurations(over)
-    ]
-    expected = sorted((sums for sums, _ in tuples if None not in sums), reverse=True)
-    assert [packed.unpack(worth) for worth, _ in solve(over, packed.factors).ranked()] == expected
 
 
 def test_ties_are_broken_the_same_way_every_time() -> None:

@@ -6,7 +6,7 @@ This package knows decisions and options as plain strings and imports nothing of
 combination without a weight is forbidden). It is solved by bucket elimination, so that the cost follows how
 the decisions interact and not the product of their options:
 
-* `problem`: factors, and how ranked criteria become one sum.
+* `problem`: factors.
 * `tables`, `kinds`: factors merged, and options that a factor treats alike taken together.
 * `order`: which decision is settled next.
 * `elimination`: the forward pass, which leaves for every decision a table of what its options are worth.
@@ -26,16 +26,14 @@ from reasoner.solve.completion import completion
 from reasoner.solve.elimination import Elimination, TooWide, eliminate
 from reasoner.solve.kinds import without_kinds
 from reasoner.solve.marginals import Backward, backward
-from reasoner.solve.problem import Factor, Lexicographic, lexicographic
+from reasoner.solve.problem import Factor
 from reasoner.solve.ranking import ranked
 from reasoner.solve.relaxation import minimal_conflict, smallest_relaxations
 
 __all__ = [
     "Factor",
-    "Lexicographic",
     "Solution",
     "TooWide",
-    "lexicographic",
     "minimal_conflict",
     "smallest_relaxations",
     "solve",
