@@ -215,7 +215,7 @@ def test_packages_that_are_not_to_be_had_here_are_left_to_the_image(
 ) -> None:
     """As on a machine without apt, which can build all the same and fetch nothing."""
     bundle = write_bundle(made.bundle.plan, tmp_path / "bundle", lock=replace(made.lock, suite="nowhere"))
-    assert inputs.gather(bundle, made.apptainer) == inputs.Requirements(None, None)
+    assert inputs.gather(bundle, made.apptainer) == inputs.BuildInputs(None, None)
     assert "left to the image's own apt, by the hashes of the lock" in capsys.readouterr().err
     with pytest.raises(RunFailed, match="no archive that is reached from here has the packages of nowhere"):
         inputs.fetch(bundle, made.apptainer)

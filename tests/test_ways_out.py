@@ -473,7 +473,7 @@ def test_every_flag_that_a_text_advises_exists() -> None:
         for flag in parameter.opts
     }
     for where, text in _texts():
-        if where.startswith(("reasoner", "generators/modak", "bench/runners", "rules/conflicts")):
+        if where.startswith(("reasoner", "generators/modak", "bench/measure/runners", "rules/conflicts")):
             advised = set(
                 re.findall(r"(?<![\w-])--(?:pin|forbid|allow|numerics|framework|set|objective|site)\b", text)
             )
