@@ -25,10 +25,10 @@ from kb.store.files import json_of, read_text
 from reasoner.answers.plan import Application, DecisionTaken, Plan
 
 _PYTHON = re.compile(r"python[\d.]*")
-_BY_ENV = re.compile(rb"#!\s*/\S*/env\s+(?:-S\s+)?(python[\d.]*)\s")
 _COMMENT = re.compile(r"(?m)^\s*#.*$")
 _SCRIPT = re.compile(r"[\w./-]+\.py\b")
-_SHEBANG = re.compile(rb"#!\s*(/\S*/python[\d.]*)\s")
+_SHEBANG = re.compile(rb"#!\s*(?:/\S*/env\s+(?:-S\s+)?)?(\S*python[\d.]*)\s")
+"""The interpreter of a script, by its path or by way of `env`."""
 _SECONDS = 60.0
 
 # Runs in the Python of the user's own command, whichever that is.
@@ -95,16 +95,14 @@ class Command:
         """The interpreter that it runs in: itself, that of the script that it is, or the PATH's first."""
         if self.is_python:
             return self.program
-        by_env = _BY_ENV.match(self._first_line)
-        first = _SHEBANG.match(self._first_line)
-        if first and not by_env:
-            return first[1].decode()
-        return shutil.which(by_env[1].decode() if by_env else "python3") or sys.executable
+        return shutil.which(self._interpreter or "python3") or sys.executable
 
     @cached_property
-    def _first_line(self) -> bytes:
+    def _interpreter(self) -> str:
+        """The Python that the program's first line names; empty where it names none."""
         with Path(self.program).open("rb") as file:
-            return file.readline(4096)
+            named = _SHEBANG.match(file.readline(4096))
+        return os.fsdecode(named[1]) if named else ""
 
     @property
     def _place(self) -> int:
@@ -133,8 +131,7 @@ class Command:
             for name in names:
                 if (folder / name).is_file():
                     return folder / name
-        runs_itself = _SHEBANG.match(self._first_line) or _BY_ENV.match(self._first_line)
-        return Path(self.program) if runs_itself else None
+        return Path(self.program) if self._interpreter else None
 
     def _texts(self) -> Iterator[tuple[Path, str]]:
         """The words, which may hold a line for a shell, and the shell scripts among them, each with the
@@ -258,11 +255,14 @@ class Around:
     at_hand: tuple[str, ...] = ()
 
 
-def around(command: Command, ask: Callable[[Sequence[str]], Plan], pinned: Sequence[str]) -> Around:
+def around(
+    command: Command, plan: Plan, ask: Callable[[Sequence[str]], Plan], pinned: Sequence[str]
+) -> Around:
     """Plan until everything that counts can be applied from outside.
 
     Args:
         command: what will run.
+        plan: what is best for it, whoever applies it.
         ask: gives the plan without some options (`decision=option`).
         pinned: the decisions that the user pinned.
 
@@ -272,7 +272,6 @@ def around(command: Command, ask: Callable[[Sequence[str]], Plan], pinned: Seque
     """
     left: dict[str, str] = {}
     fixed: set[str] = set()
-    plan = ask(())
     while hindered := _hindered(plan, command, pinned, fixed):
         for option, why in hindered.items():
             if option.partition("=")[0] in pinned:

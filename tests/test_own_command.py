@@ -116,26 +116,16 @@ def test_python_leaves_nothing_of_its_own_behind(tmp_path: Path) -> None:
 def test_a_note_that_cannot_be_written_stops_nothing(script: Path) -> None:
     start = f"{sys.executable} -m ontune run {' '.join(PINNED)} -- {sys.executable} train.py"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    for closed in ("2>/dev/full", "2>&-"):
-        done = subprocess.run(
-            ["bash", "-c", f"{start} {closed}"],
-            cwd=script.parent,
-            env=environment,
-            input="",
-            capture_output=True,
-            text=True,
-            check=False,
+
+    def started(closed: str) -> subprocess.CompletedProcess[str]:
+        command = ["bash", "-c", f"{start} {closed}"]
+        return subprocess.run(
+            command, cwd=script.parent, env=environment, input="", capture_output=True, text=True, check=False
         )
+
+    for done in map(started, ("2>/dev/full", "2>&-")):
         assert done.returncode == 3 and json.loads(done.stdout)["variables"]["OMP_WAIT_POLICY"] == "passive"
-    done = subprocess.run(
-        ["bash", "-c", f"{start} >&-"],
-        cwd=script.parent,
-        env=environment,
-        input="",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = started(">&-")
     assert "ontune: OMP_WAIT_POLICY=passive" in done.stderr and "internal error" not in done.stderr
 
 

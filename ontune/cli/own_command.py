@@ -96,15 +96,15 @@ def _around(command: Command, request: RequestArguments) -> Around:
 
     requires = "" if workload else standing
     try:
-        asked(requires, ())
+        plan = asked(requires, ())
     except (BadInput, NoFeasiblePlan) as error:
         if not requires:
             raise
-        asked("", ())
+        plan = asked("", ())
         _note(f"ontune: planned without regard to {standing}: {error}")
         requires = ""
     pinned = [option.partition("=")[0] for option in request.pin or ()]
-    return around(command, lambda forbid: asked(requires, forbid), pinned)
+    return around(command, plan, lambda forbid: asked(requires, forbid), pinned)
 
 
 def _unnamed(command: Command, requires: str) -> Workload:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from kb.errors import BadInput, OntuneError
+from kb.errors import OntuneError
 from kb.store.paths import additions
 from kb.store.sources import added_sources, shipped_sources
 from reasoner.check import (
@@ -27,7 +27,7 @@ from reasoner.check import (
 )
 from reasoner.check.evaluation import Evaluation
 from reasoner.check.finding import CheckReport, Finding, KnowledgeUnderCheck
-from reasoner.knowledge.shapes import ENGINES, Engine
+from reasoner.knowledge.shapes import Engine, refuse_unknown
 from reasoner.overlay.admission import UNFORESEEN
 
 __all__ = ["CheckReport", "Finding", "check"]
@@ -44,14 +44,7 @@ def check(folders: Sequence[Path] | None = None, dl: bool = False, engine: Engin
     Raises:
         BadInput: the engine is unknown.
     """
-    if engine not in ENGINES:
-        raise BadInput(
-            "engine",
-            f"unknown SHACL engine '{engine}'",
-            expected=" or ".join(ENGINES),
-            given=engine,
-            known=ENGINES,
-        )
+    refuse_unknown(engine)
     start = time.perf_counter()
     chosen = additions() if folders is None else folders
     knowledge = KnowledgeUnderCheck([*shipped_sources(), *added_sources(chosen)], chosen)

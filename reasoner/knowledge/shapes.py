@@ -63,14 +63,8 @@ class Violation:
     component: str
 
 
-def validate(data: ox.Store, shapes: ox.Store, engine: Engine = "shifty") -> list[Violation]:
-    """Validate the union of the data's graphs against the union of the shapes' graphs; rules in the shapes
-    are not run.
-
-    Raises:
-        BadInput: the engine is unknown.
-        OntuneError: the engine cannot evaluate a shape.
-    """
+def refuse_unknown(engine: str) -> None:
+    """Raise BadInput where there is no engine of that name."""
     if engine not in ENGINES:
         raise BadInput(
             "engine",
@@ -79,6 +73,17 @@ def validate(data: ox.Store, shapes: ox.Store, engine: Engine = "shifty") -> lis
             given=engine,
             known=ENGINES,
         )
+
+
+def validate(data: ox.Store, shapes: ox.Store, engine: Engine = "shifty") -> list[Violation]:
+    """Validate the union of the data's graphs against the union of the shapes' graphs; rules in the shapes
+    are not run.
+
+    Raises:
+        BadInput: the engine is unknown.
+        OntuneError: the engine cannot evaluate a shape.
+    """
+    refuse_unknown(engine)
     run = _by_shifty if engine == "shifty" else _by_pyshacl
     return _violations(run(_ntriples(data), _ntriples(shapes)))
 
