@@ -8,11 +8,11 @@ the additions. Its `targets` and `workloads` are known ones with some facts chan
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kb.errors import BadInput
 from kb.records.site import Site, complete_site, load_site
@@ -27,6 +27,7 @@ FILE_NAME = "cases.yaml"
 _PARTS = ("targets", "workloads", "sites", "cases")
 _KEYS = {"fires", "silent", "excludes"}
 _WISHES = ("numerics", "objective")
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class CaseTable:
         self._store = store
         self._described: dict[str, dict[str, Any]] = {"targets": {}, "workloads": {}, "sites": {}}
         self.cases: dict[str, Case] = {}
+        self._read_once: dict[tuple[str, str], Any] = {}
         self._files: dict[str, Path] = {}
         for path in (paths.shipped("") / FILE_NAME, *(folder / FILE_NAME for folder in folders)):
             if path.is_file():
@@ -106,24 +108,40 @@ class CaseTable:
         )
 
     def _target(self, name: str) -> Target:
-        described = self._described["targets"].get(name)
-        if described is None:
-            return load_target(name, self._store)
+        return self._once("targets", name, load_target, self._changed_target)
+
+    def _changed_target(self, name: str, described: dict[str, Any]) -> Target:
         return Target(name, self._target(described["from"]).with_overrides(described["set"]).facts)
 
     def _workload(self, name: str) -> Workload:
-        described = self._described["workloads"].get(name)
-        if described is None:
-            return load_workload(name, self._store)
+        return self._once("workloads", name, load_workload, self._changed_workload)
+
+    def _changed_workload(self, name: str, described: dict[str, Any]) -> Workload:
         return Workload(name, self._workload(described["from"]).facts | described["set"])
 
     def _site(self, name: str) -> Site:
-        described = self._described["sites"].get(name)
-        return (
-            load_site(name, self._store)
-            if described is None
-            else complete_site(described, f"{FILE_NAME}: sites: {name}", name)
-        )
+        return self._once("sites", name, load_site, self._described_site)
+
+    def _described_site(self, name: str, described: dict[str, Any]) -> Site:
+        return complete_site(described, f"{FILE_NAME}: sites: {name}", name)
+
+    def _once(
+        self,
+        part: str,
+        name: str,
+        known: Callable[[str, KnowledgeStore], _Kind],
+        described_here: Callable[[str, dict[str, Any]], _Kind],
+    ) -> _Kind:
+        """What a name in a line means: what a table describes by it, else what the knowledge base knows; read
+        when the first line asks for it.
+        """
+        if (part, name) not in self._read_once:
+            described = self._described[part].get(name)
+            self._read_once[part, name] = (
+                known(name, self._store) if described is None else described_here(name, described)
+            )
+        found: _Kind = self._read_once[part, name]
+        return found
 
     def _wishes(self, line: str, words: Sequence[str]) -> dict[str, Any]:
         wishes: dict[str, Any] = {"allow": (), "pins": {}}

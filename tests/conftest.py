@@ -10,12 +10,16 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import bench.images.apptainer
 from bench.images.apptainer import Apptainer
+
+if TYPE_CHECKING:
+    from tests.checked import Checked
 
 pytest_plugins = ["durations"]
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +50,14 @@ def _own_surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         without = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
         patch.setenv("no_proxy", ",".join(filter(None, (without, "127.0.0.1", "localhost"))))
         yield
+
+
+@pytest.fixture(scope="session")
+def checked() -> Checked:
+    """The one check of what is shipped that all tests look at, with what it took."""
+    from tests.checked import check_shipped
+
+    return check_shipped()
 
 
 @pytest.fixture(scope="session")

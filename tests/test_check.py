@@ -6,13 +6,19 @@ What the scenarios show is in `test_scenarios`.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from kb.errors import BadInput
-from reasoner.check import CheckReport, check
+from kb.store.sources import added_sources, shipped_sources
+from reasoner.check import CheckReport, check, compiling, consistency, kept_report
 from reasoner.check.consistency import smallest_contradiction
+from reasoner.check.finding import KnowledgeUnderCheck
+from tests.checked import Checked
+
+ROOT = Path(__file__).resolve().parent.parent
 
 PROLOGUE = """
 @prefix on: <https://w3id.org/ontune#> .
@@ -182,8 +188,8 @@ FAULTS = {
 
 
 @pytest.fixture(scope="module")
-def shipped_report() -> CheckReport:
-    return check([])
+def shipped_report(checked: Checked) -> CheckReport:
+    return checked.report
 
 
 @pytest.fixture(scope="module")
@@ -267,25 +273,77 @@ def test_the_smallest_contradiction_is_minimal() -> None:
     assert len(asked) < 40
 
 
+def loaded(*folders: Path) -> KnowledgeUnderCheck:
+    """What HermiT is asked of: the sources as they are stated."""
+    knowledge = KnowledgeUnderCheck([*shipped_sources(), *added_sources(folders)], folders)
+    assert [finding for finding in compiling.load(knowledge) if finding.severity == "error"] == []
+    return knowledge
+
+
 @pytest.mark.slow
 def test_hermit_finds_what_is_shipped_consistent() -> None:
-    report = check([], dl=True)
-    assert [str(finding) for finding in report.findings if finding.severity == "error"] == []
+    assert [str(finding) for finding in consistency.findings(loaded())] == []
 
 
 @pytest.mark.slow
 def test_hermit_explains_an_unsatisfiable_class(tmp_path: Path) -> None:
     turtle = ':Both a owl:Class ; rdfs:label "both" ; skos:definition "an option that is a decision" ; rdfs:subClassOf on:Option , on:Decision .'
     plant(tmp_path / "planted.ttl", turtle, 900)
-    found = [
-        finding for finding in check([tmp_path], dl=True).findings if "can have no member" in finding.text
-    ]
-    assert len(found) == 1
-    assert found[0].file == str(tmp_path / "planted.ttl")
+    (found,) = consistency.findings(loaded(tmp_path))
+    assert "can have no member" in found.text
+    assert found.file == str(tmp_path / "planted.ttl")
     for axiom in ("Both subClassOf Option", "Both subClassOf Decision", "Decision disjointWith Option"):
-        assert axiom in found[0].text
+        assert axiom in found.text
 
 
 def test_without_java_the_finding_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert [finding.text for finding in check([], dl=True).findings if "HermiT needs Java" in finding.text]
+    (found,) = consistency.findings(loaded())
+    assert "HermiT needs Java" in found.text
+
+
+def test_a_check_does_little_twice(checked: Checked) -> None:
+    """It makes few rows of tables that come to nothing (once 26 for each that was kept, now 2.5), and looks
+    for a configuration of a problem only where none is known.
+    """
+    assert checked.report.table is not None
+    assert checked.taken["_extend"] < 4 * checked.taken["_settle"]
+    assert checked.taken["Search"] * 10 < checked.report.table.scenarios
+    assert checked.taken["distinct_problems"] == 1
+
+
+def test_what_was_found_is_kept_until_something_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checked: Checked
+) -> None:
+    monkeypatch.setenv("ONTUNE_CACHE_HOME", str(tmp_path / "cache"))
+    key = kept_report.key_of("shifty")
+    assert kept_report.read(key) is None
+    kept_report.keep(key, checked.report)
+    assert kept_report.read(key) == checked.report
+    again = check([], use_kept=True)
+    assert (again.kept, again.findings, again.table) == (True, checked.report.findings, checked.report.table)
+    assert kept_report.key_of("pyshacl") != key
+
+    file = tmp_path / "cache" / "checks" / f"{key}.json"
+    file.write_text(file.read_text().replace('"warning"', '"error"', 1))
+    assert kept_report.read(key) is None, "what was changed by hand is not believed"
+
+    shapes = shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    monkeypatch.setattr(kept_report.paths, "shipped", lambda folder: tmp_path / folder)
+    before = kept_report.key_of("shifty")
+    (shapes / "checks" / "further.rq").write_text("")
+    assert kept_report.key_of("shifty") != before, "every file counts"
+
+
+def test_additions_are_checked_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_report, "read", lambda key: pytest.fail("a kept report was asked for"))
+    plant(tmp_path / "no-turtle.ttl", ": a ", 900)
+    assert not check([tmp_path], use_kept=True).ok
+    (tmp_path / "no-turtle.ttl").rename(tmp_path / "question.rq")
+    monkeypatch.setattr("reasoner.check.compiling.load", refuse)
+    with pytest.raises(AssertionError, match="whole work"):  # a folder with no Turtle is an addition too
+        check([tmp_path], use_kept=True)
+
+
+def refuse(knowledge: KnowledgeUnderCheck) -> None:
+    raise AssertionError("whole work")

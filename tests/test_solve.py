@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reasoner.solve import Factor, TooWide, minimal_conflict, smallest_relaxations, solve
+from reasoner.solve import Factor, TooWide, elimination, minimal_conflict, smallest_relaxations, solve
+from tests.checked import count
 from tests.oracles import brute_force, clingo_oracle
 
 Domains = dict[str, list[str]]
@@ -155,6 +157,26 @@ def test_what_is_allowed_generates_candidates() -> None:
     solution = solve(over, [*determined, Factor(("wheel",), {("o3",): 4})])
     assert solution.best() == {"wheel": "o3", "release": "o21", "python": "o21", "variant": "o21"}
     assert solution.largest_table <= 50 * 50
+
+
+def test_decisions_that_one_table_ties_together_are_not_combined_in_every_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Thirteen decisions of three options each, of which two tables allow forty rows: no step makes more rows
+    than both together, where 3 to the 12th would be tried if only the last decision asked the tables.
+    """
+    taken: Counter[str] = Counter()
+    made: list[int] = []
+    count(monkeypatch, elimination, "_extend", lambda rows: made.append(len(rows or ())) or 0, taken)
+    over = {f"d{i:02}": ["o0", "o1", "o2"] for i in range(13)}
+    tables = []
+    for scope in (tuple(over)[:7], tuple(over)[6:]):
+        rows = {tuple(f"o{(j + j // 3 * i + i) % 3}" for i in range(7)): j for j in range(40)}
+        tables.append(Factor(scope, rows, None))
+    one, other = (table.table for table in tables)
+    sums = [one[key] + other[beside] for key, beside in itertools.product(one, other) if key[-1] == beside[0]]
+    assert solve(over, tables).value == max(sums)
+    assert max(made) <= len(one) * len(other) < 3**12
 
 
 def test_a_table_that_is_too_large_is_refused_with_the_decisions() -> None:

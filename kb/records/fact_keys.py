@@ -31,7 +31,6 @@ from kb.records.fact_values import (
 from kb.records.names import Names
 from kb.store import paths
 from kb.store.terms import PREFIXES, local_name, on, version_key
-from kb.values import replace
 
 Values = Callable[[ox.NamedNode | ox.BlankNode, str], list[Any]]
 
@@ -343,11 +342,12 @@ class _Emitter:
 
 
 def _named(key: Key, value: Any, names: Names, where: str, path: str) -> Any:
-    if value is None:
-        return None
+    if value is None or not key.holds_names:
+        return value
     if key.many and isinstance(value, list):
-        one = replace(key, many=False)
-        elements = [_named(one, element, names, where, f"{path}[{n}]") for n, element in enumerate(value)]
+        elements = [
+            _named(key.of_one, element, names, where, f"{path}[{n}]") for n, element in enumerate(value)
+        ]
         # A set has no order and holds nothing twice.
         return sorted(set(elements)) if key.names or key.spelling else elements
     if key.members and isinstance(value, dict):

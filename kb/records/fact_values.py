@@ -9,7 +9,8 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 import pyoxigraph as ox
@@ -67,6 +68,16 @@ class Key:
     local_file: bool = False
     meaning: str = ""
     members: dict[str, Key] = field(default_factory=dict)
+
+    @cached_property
+    def holds_names(self) -> bool:
+        """Whether a value here, or below, is a name that a knowledge base may have otherwise."""
+        return bool(self.names or self.spelling) or any(key.holds_names for key in self.members.values())
+
+    @cached_property
+    def of_one(self) -> Key:
+        """The key of one element of a list."""
+        return replace(self, many=False)
 
 
 def refuse_credentials(value: Any, where: str) -> None:

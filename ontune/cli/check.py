@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,10 @@ def check(
         bool,
         typer.Option("--dl", help="Let HermiT look for contradictions and empty classes too (needs Java)."),
     ] = False,
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="Check also what was checked before and has not changed since."),
+    ] = False,
     engine: Annotated[str, choice("--engine", "shifty", "pyshacl", help="The SHACL validator.")] = "shifty",
     format: Annotated[str, choice("--format", "table", "json", help="How to print the findings.")] = "table",
 ) -> None:
@@ -37,10 +42,11 @@ def check(
         if not folder.is_dir():
             problem = "is a file" if folder.exists() else "no such folder"
             raise BadInput(str(folder), problem, expected="a folder of Turtle files")
-    report = run_checks(folders or None, dl, "pyshacl" if engine == "pyshacl" else "shifty")
+    report = run_checks(folders or None, dl, "pyshacl" if engine == "pyshacl" else "shifty", not anew)
     document = {
         "ok": report.ok,
         "seconds": round(report.seconds, 2),
+        "kept": report.kept,
         "findings": [asdict(finding) for finding in report.findings],
         "table": asdict(report.table) if report.table else None,
     }
@@ -58,6 +64,8 @@ def check(
             )
         errors = sum(found.severity == "error" for found in report.findings)
         print(f"{errors} errors, {len(report.findings) - errors} warnings in {report.seconds:.1f} s")
+        if report.kept:
+            print("nothing has changed since this was found; --anew checks again", file=sys.stderr)
 
     emit(document, format, render)
     if not report.ok:

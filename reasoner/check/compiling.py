@@ -28,23 +28,34 @@ def load(knowledge: KnowledgeUnderCheck) -> Iterator[Finding]:
     """Read every source; what is no Turtle is reported and left out, and so are unknown terms of SHACL."""
     shipped = [source for source in knowledge.sources if not source.added]
     added = [source for source in knowledge.sources if source.added]
-    gate = Gate.beside(shipped)
     for source in shipped:
-        yield from _load(knowledge, gate, source)
+        yield from _load(knowledge, source)
     knowledge.stated.complete()  # before additions, which may override what follows of what is shipped
-    for source in added:
-        yield from _load(knowledge, gate, source)
+    gate, let_in = Gate(knowledge.stated), []
+    for source in added:  # each is judged beside what is shipped, and none beside another one
+        barred = list(_barred(gate, source))
+        yield from barred
+        if barred:
+            knowledge.unsound.append(source)
+        else:
+            let_in.append(source)
+    for source in let_in:
+        yield from _load(knowledge, source)
     overrides.apply(knowledge.stated)
     knowledge.stated.complete()
 
 
-def _load(knowledge: KnowledgeUnderCheck, gate: Gate, source: Source) -> Iterator[Finding]:
+def _barred(gate: Gate, source: Source) -> Iterator[Finding]:
+    """Why an addition may not be let in, whatever it says."""
     try:
-        barred = list(gate.problems(source)) if source.added else []
-        yield from (Finding("error", str(source.path), "", problem) for problem in barred)
-        if barred:
-            knowledge.unsound.append(source)
-            return
+        for problem in gate.problems(source):
+            yield Finding("error", str(source.path), "", problem)
+    except OntuneError as error:
+        yield Finding("error", str(source.path), "", str(error))
+
+
+def _load(knowledge: KnowledgeUnderCheck, source: Source) -> Iterator[Finding]:
+    try:
         knowledge.stated.load_source(source)
         unknown = unknown_shacl_terms([source.path]) if source.path.suffix == ".ttl" else []
     except OntuneError as error:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from kb.store.terms import on, prefixed
 from reasoner.check.evaluation import Evaluation
 from reasoner.check.finding import Finding, KnowledgeUnderCheck, TableSize
 from reasoner.model.catalogue import Effect
 from reasoner.model.ground import Cause, Problem, exclusion_factors, hard_factors
-from reasoner.solve import Factor, TooWide, minimal_conflict, solve
+from reasoner.solve import Factor, Solution, TooWide, minimal_conflict, solve
 from reasoner.solve.search import Search
 
 _SHOWN = 3  # options named of those that one rule forbids
@@ -35,41 +35,64 @@ def nothing_left(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iter
     that is too wide to be solved.
     """
     stuck: set[tuple[tuple[str, ...], ...]] = set()
+    widest = [(names[0], _solved(problem)) for problem, names in _widest(evaluation.problems)]
+    # A configuration that one problem has is mostly one of the next problem too, which proves it feasible.
+    solutions = [found for _, found in widest if isinstance(found, Solution)]
+    examples = [found.best() for found in solutions if found.feasible]
     for problem, names in evaluation.problems:
-        if (
-            Search(problem.domains, problem.hard).feasible(problem.hard)
-            or (core := _core(evaluation, problem)) is None
-        ):
+        if _is_feasible(problem, examples) or (core := _core(evaluation, problem)) is None:
             continue
         sides = tuple(sorted(ids for factor in core if (ids := _ids(factor))))
         if sides not in stuck:
             stuck.add(sides)
             yield _of_sides(knowledge, evaluation, core, names[0])
-    yield from _too_wide(knowledge, evaluation)
+    yield from _too_wide(knowledge, evaluation, widest)
 
 
-def _too_wide(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iterator[Finding]:
+def _is_feasible(problem: Problem, examples: list[dict[str, str]]) -> bool:
+    """Whether a configuration meets all that a problem forbids; the example that shows it is put first."""
+    for i, example in enumerate(examples):
+        if _meets(example, problem):
+            examples.insert(0, examples.pop(i))
+            return True
+    return Search(problem.domains, problem.hard).feasible(problem.hard)
+
+
+def _meets(configuration: Mapping[str, str], problem: Problem) -> bool:
+    return all(configuration[decision] in options for decision, options in problem.domains.items()) and all(
+        factor.weight(configuration) is not None for factor in problem.hard
+    )
+
+
+def _solved(problem: Problem) -> Solution | TooWide:
+    try:
+        return solve(problem.domains, [*problem.hard, *problem.soft])
+    except TooWide as error:
+        return error
+
+
+def _too_wide(
+    knowledge: KnowledgeUnderCheck, evaluation: Evaluation, solved: Sequence[tuple[str, Solution | TooWide]]
+) -> Iterator[Finding]:
     width, rows = 0, 0
     widest: tuple[str, ...] = ()
-    told: set[tuple[str, ...]] = set()
-    for problem, names in _widest(evaluation.problems):
-        try:
-            solution = solve(problem.domains, [*problem.hard, *problem.soft])
-        except TooWide as error:
-            decisions = tuple(evaluation.catalogue.name[decision] for decision in error.decisions)
-            if decisions not in told:
-                told.add(decisions)
+    reported: set[tuple[str, ...]] = set()
+    for scenario, found in solved:
+        if isinstance(found, TooWide):
+            decisions = tuple(evaluation.catalogue.name[decision] for decision in found.decisions)
+            if decisions not in reported:
+                reported.add(decisions)
                 text = (
-                    f"too wide: for {names[0]} the decisions {', '.join(decisions)} "
-                    f"interact in more than {error.max_rows} combinations"
+                    f"too wide: for {scenario} the decisions {', '.join(decisions)} "
+                    f"interact in more than {found.max_rows} combinations"
                 )
                 yield Finding("error", "", "", text)
             continue
-        width = max(width, solution.width)
-        if solution.largest_table > rows:
+        width = max(width, found.width)
+        if found.largest_table > rows:
             rows, widest = (
-                solution.largest_table,
-                tuple(evaluation.catalogue.name[decision] for decision in solution.widest),
+                found.largest_table,
+                tuple(evaluation.catalogue.name[decision] for decision in found.widest),
             )
     knowledge.table = TableSize(len(evaluation.scenarios), width, rows, widest)
 

@@ -55,12 +55,13 @@ class TableSize:
 @dataclass(frozen=True)
 class CheckReport:
     """Everything found, errors first, and how long it took in seconds; `table` is None where an error kept
-    the scenarios from being tried.
+    the scenarios from being tried. `kept` says that it was found before, and that nothing has changed since.
     """
 
     findings: tuple[Finding, ...]
     seconds: float
     table: TableSize | None = None
+    kept: bool = False
 
     @property
     def ok(self) -> bool:
