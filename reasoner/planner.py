@@ -197,7 +197,12 @@ class Planner:
                 numerics=self._model.numerics.of(reasons.taken, reasons.problem.derived, resolved.standing),
                 decisions=beside.decisions,
                 prediction=prediction(
-                    self._model.observed, reasons.problem, reasons.taken, resolved, request
+                    self._model.observed,
+                    self._model.expected,
+                    reasons.problem,
+                    reasons.taken,
+                    resolved,
+                    request,
                 ),
                 alternatives=tuple(alternatives(reasons, request.top)),
                 unknowns=(*doubts(reasons), *changes(reasons, guesses, solve_again)),

@@ -44,6 +44,10 @@ class Product(Value, frozen=True):
         memory_gib: memory of each device.
         devices: how many devices one piece of it shows.
         other_gib: memory of other products under its name.
+        name: its short name.
+        single_peak, half_peak: TFLOP/s of one device in fp32 and in 16 bits.
+        bandwidth: GB/s of one device's memory.
+        board_power: watts of one device.
     """
 
     words: frozenset[str]
@@ -51,11 +55,27 @@ class Product(Value, frozen=True):
     memory_gib: float | None
     devices: int = 1
     other_gib: tuple[float, ...] = ()
+    name: str = ""
+    single_peak: float | None = None
+    half_peak: float | None = None
+    bandwidth: float | None = None
+    board_power: float | None = None
 
     @property
     def whole_gib(self) -> float | None:
         """GiB of all its devices."""
         return self.memory_gib and self.memory_gib * self.devices
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """What is known of what one device computes, moves and draws at most, by name."""
+        stated = {
+            "single_peak": self.single_peak,
+            "half_peak": self.half_peak,
+            "bandwidth": self.bandwidth,
+            "power": self.board_power,
+        }
+        return {name: value for name, value in stated.items() if value}
 
 
 class Family(Value, frozen=True):
@@ -154,6 +174,8 @@ def _read(files: tuple[tuple[str, int], ...]) -> KnownAccelerators:
                 architecture(node),
                 *_memory_of_devices(store, node),
                 _other_memory(store, node),
+                _text(store, node, _NOTATION) or "",
+                *_peaks(store, node),
             )
             for node, name in _texts(store, "Accelerator", _LABEL, _OTHER_LABEL)
         ),
@@ -208,6 +230,14 @@ def _memory_of_devices(store: ox.Store, product: Any) -> tuple[float | None, int
         int(_text(store, product, on("devicesOfProduct")) or 1),
     )
     return (float(memory) / devices if memory else None), devices
+
+
+def _peaks(store: ox.Store, product: Any) -> Iterator[float | None]:
+    """What one device computes, moves and draws at most; the bandwidth is stated of the whole product."""
+    _, devices = _memory_of_devices(store, product)
+    for term in ("singlePeak", "halfPeak", "memoryBandwidth", "boardPower"):
+        stated = _text(store, product, on(term))
+        yield float(stated) / (devices if term == "memoryBandwidth" else 1) if stated else None
 
 
 def _other_memory(store: ox.Store, product: Any) -> tuple[float, ...]:

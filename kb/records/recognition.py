@@ -56,6 +56,20 @@ def as_devices(gpus: list[Gpu]) -> list[Gpu]:
     return found
 
 
+def product_of(gpu: Gpu) -> Product | None:
+    """The product that an accelerator is, where its name and memory mean one; a slice is none."""
+    if not gpu.get("model") or gpu.get("mig") not in (None, "none"):
+        return None
+    found = {product.name: product for product in _products(known_accelerators(), gpu["model"])}
+    memory = gpu.get("memory_gib")
+    if len(found) > 1 and memory:
+        for name, product in list(found.items()):
+            sizes = [size for size in (product.memory_gib, *product.other_gib) if size]
+            if not any(size * _LEAST_SIZE <= memory <= size * _MOST_SIZE for size in sizes):
+                del found[name]
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
 def changed(gpu: Gpu, set_now: str, set_by_hand: Collection[str]) -> Gpu:
     """An accelerator of which a fact was set: what followed from the one before, and was not set itself,
     follows anew.

@@ -18,6 +18,7 @@ PREFIXES: Final[dict[str, str]] = {
     "cap": "https://w3id.org/ontune/capability/",
     "sit": "https://w3id.org/ontune/situation/",
     "eff": "https://w3id.org/ontune/effect/",
+    "est": "https://w3id.org/ontune/estimator/",
     "rule": "https://w3id.org/ontune/rule/",
     "shape": "https://w3id.org/ontune/shape/",
     "tgt": "https://w3id.org/ontune/target/",

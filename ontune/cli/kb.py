@@ -205,9 +205,9 @@ def _import_rows(source: str, files: list[Path], output: Path | None, force: boo
 
 
 def _questions() -> list[str]:
-    from kb.observations.learning import questions
+    from kb.observations.learning import declared_estimators, questions
 
-    return questions()
+    return [*questions(), *declared_estimators()]
 
 
 @app.command()
@@ -236,7 +236,10 @@ def learn(
     from kb.observations import learning
 
     texts = {}
-    for name in names or learning.questions():
+    for name in names or _questions():
+        if name in learning.declared_estimators():
+            texts[f"estimate_{name}.ttl"] = _estimator(name)
+            continue
         asked = learning.question(name)
         known = learning.cases(asked)
         if networks:
@@ -255,6 +258,19 @@ def learn(
     for name, text in texts.items():
         write_whole(output / name, text)
         say(f"written: {output / name}")
+
+
+def _estimator(name: str) -> str:
+    """The Turtle of an estimator; what is left out of the rows is told."""
+    from kb.observations import learning
+
+    asked = learning.declared_estimator(name)
+    samples, left_out = learning.samples(asked)
+    for sentence in left_out:
+        say(f"left out: {sentence}")
+    estimator = learning.learn_estimator(asked, samples)
+    say(f"{name}: {len(estimator.terms)} terms from {len(samples)} rows")
+    return learning.turtle_of_estimator(asked, estimator, len(samples))
 
 
 def _of_networks(asked: Question, known: list[Case], networks: list[str]) -> str:

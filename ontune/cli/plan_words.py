@@ -97,9 +97,25 @@ def prediction_lines(plan: Plan, exact: Plan | None) -> Iterator[str]:
             f" ({throughput['low']:.0f} to {throughput['high']:.0f})" if throughput["low"] is not None else ""
         )
         yield f"predicted: {throughput['value']:.0f} {throughput['unit']}{interval}"
+    for one in plan.prediction.get("time_to_target", ()):
+        yield time_said(one)
+    yield from plan.prediction.get("unsaid", ())
     yield f"predicted against the default: {against_default(plan)}"
     if exact is not None:
         yield f"with the numbers left alone (--numerics exact): {against_default(exact)}"
+
+
+def time_said(one: Mapping[str, Any]) -> str:
+    """How long a benchmark takes on some nodes, and what that rests on."""
+    nodes = "1 node" if one["nodes"] == 1 else f"{one['nodes']} nodes"
+    rows = len(one["observations"])
+    behind = (
+        f"{rows} published result{'s' * (rows != 1)} of the same" if rows else "published results of others"
+    )
+    return (
+        f"predicted: {one['value']:.3g} {one['unit']} to the quality target "
+        f"({one['low']:.3g} to {one['high']:.3g}) on {one['accelerators']} accelerators of {nodes}, by {behind}"
+    )
 
 
 def against_default(plan: Plan) -> str:

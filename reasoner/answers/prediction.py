@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kb.records.request import Request
+from reasoner.answers.expected import Expected
 from reasoner.answers.observed import Observed
 from reasoner.answers.reasons import Reasons
 from reasoner.model.catalogue import SCALE, Effect
@@ -25,10 +26,15 @@ Ratio = dict[str, float | None]
 
 
 def prediction(
-    observed: Observed, problem: Problem, taken: dict[str, str], resolved: Resolved, request: Request
+    observed: Observed,
+    expected: Expected,
+    problem: Problem,
+    taken: dict[str, str],
+    resolved: Resolved,
+    request: Request,
 ) -> dict[str, Any]:
-    """The `prediction` of a plan: throughput in samples/s (null where nothing near was measured), and the
-    ratio to the default configuration.
+    """The `prediction` of a plan: throughput in samples/s (null where nothing near was measured), the ratio
+    to the default configuration, and how long a published benchmark takes (`time_to_target`).
 
     The ratio names its `parts` (what the option of each decision brings; their product is the ratio), the
     `default` (those of its options that the plan departs from), and where it is null the `reason`.
@@ -54,7 +60,13 @@ def prediction(
         ratio["reason"] = (
             "nothing known tells it from the default" if ratio["default"] else "it is the default itself"
         )
-    return {"throughput": throughput, "vs_default": ratio, "observations": [measured.id] if measured else []}
+    return {
+        "throughput": throughput,
+        "vs_default": ratio,
+        "time_to_target": expected.time_to_target(request),
+        "unsaid": list(expected.unsaid(request)),
+        "observations": [measured.id] if measured else [],
+    }
 
 
 def rounded(ratio: Ratio) -> Ratio:

@@ -14,6 +14,7 @@ from kb.store.shards import Row
 from kb.store.store import KnowledgeStore, Term
 from kb.store.terms import on
 from reasoner.answers.appliers import Appliers
+from reasoner.answers.expected import Expected
 from reasoner.answers.observed import Observed
 from reasoner.answers.unknowns import Guesses
 from reasoner.answers.unmeasured import machine_situations
@@ -71,6 +72,11 @@ class StaticModel:
     def observed(self) -> Observed:
         """The measured runs."""
         return Observed(self.store, self.catalogue)
+
+    @cached_property
+    def expected(self) -> Expected:
+        """What estimators expect."""
+        return Expected(self.store)
 
     @cached_property
     def machine_situations(self) -> frozenset[str]:

@@ -5,25 +5,43 @@ Nothing here runs while planning.
 
 from __future__ import annotations
 
+from kb.observations.learning.additive import (
+    Declared,
+    Sample,
+    declared_estimator,
+    declared_estimators,
+    learn_estimator,
+    left_out_estimates,
+)
 from kb.observations.learning.cases import Case, Question, cases, left_out, question, questions, without
 from kb.observations.learning.elsewhere import Carried, carried, question_elsewhere, quotients
+from kb.observations.learning.estimator_turtle import turtle_of_estimator
 from kb.observations.learning.regions import Region, learn
+from kb.observations.learning.samples import samples
 from kb.observations.learning.turtle import turtle, turtle_of_networks
 
 __all__ = [
     "Carried",
     "Case",
+    "Declared",
     "Question",
     "Region",
+    "Sample",
     "carried",
     "cases",
+    "declared_estimator",
+    "declared_estimators",
     "learn",
+    "learn_estimator",
     "left_out",
+    "left_out_estimates",
     "question",
     "question_elsewhere",
     "questions",
     "quotients",
+    "samples",
     "turtle",
+    "turtle_of_estimator",
     "turtle_of_networks",
     "without",
 ]
