@@ -15,28 +15,25 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import pyoxigraph as ox
 
 from kb.errors import DeprecatedName
 from kb.store.terms import PREFIXES, expand, local_name, on, prefixed
+from kb.values import Value
 
 if TYPE_CHECKING:
     from kb.store.sparql_text import Token
 
 _REPLACED: Final = ox.NamedNode(PREFIXES["dct"] + "isReplacedBy")
-_IN: Final = ox.NamedNode(on("deprecatedIn"))
+_IN: Final = on("deprecatedIn")
 _TEXTS: Final = tuple(ox.NamedNode(PREFIXES["sh"] + name) for name in ("construct", "select", "ask"))
 """Where the text of a rule or of a constraint stands."""
-_NAMING: Final = tuple(
-    ox.NamedNode(expand(name)) for name in ("skos:notation", "rdfs:label", "skos:altLabel")
-)
+_NAMING: Final = tuple(map(expand, ("skos:notation", "rdfs:label", "skos:altLabel")))
 
 
-@dataclass(frozen=True)
-class Former:
+class Former(Value, frozen=True):
     """What a thing was called before.
 
     Attributes:
@@ -63,7 +60,11 @@ Quads = Callable[[ox.NamedNode | None, ox.NamedNode | None, ox.NamedNode | None]
 """Gives the quads of a pattern of subject, predicate and object."""
 
 
-def former_names(quads: Quads) -> dict[str, tuple[Former, ...]]:
+Texts = Callable[[str, str], Iterable[str]]
+"""Gives the values of a resource's property as texts."""
+
+
+def former_names(quads: Quads, texts: Texts) -> dict[str, tuple[Former, ...]]:
     """Of each resource that took the place of others, what these were called.
 
     Where one replacement was replaced itself, the last of them answers for all.
@@ -71,7 +72,7 @@ def former_names(quads: Quads) -> dict[str, tuple[Former, ...]]:
     replacements = _replacements(quads)
     found: dict[str, list[Former]] = defaultdict(list)
     for old in sorted(replacements):
-        found[_last(old, replacements)].append(_former(quads, old))
+        found[_last(old, replacements)].append(_former(texts, old))
     return {iri: tuple(formers) for iri, formers in found.items()}
 
 
@@ -102,7 +103,7 @@ def renew(store: ox.Store, added: str) -> list[tuple[Former, str]]:
             value = ox.Literal(_renewed_text(value.value, current))
         store.remove(quad)
         store.add(ox.Quad(subject, predicate, value, quad.graph_name))
-    return [(_former(quads, old), new) for old, new in sorted(used.items())]
+    return [(_former(_texts_of(quads), old), new) for old, new in sorted(used.items())]
 
 
 def _renewed_text(text: str, current: Callable[[str], str]) -> str:
@@ -154,14 +155,19 @@ def _last(iri: str, replacements: Mapping[str, str]) -> str:
     return iri
 
 
-def _former(quads: Quads, old: str) -> Former:
+def _former(texts: Texts, old: str) -> Former:
     spoken: list[str] = []
     for predicate in _NAMING:
-        spoken += _texts(quads, old, predicate)
+        spoken += texts(old, predicate)
     names = dict.fromkeys((*spoken, local_name(old), old, prefixed(old)))
-    return Former(old, tuple(names), max(_texts(quads, old, _IN), default=""))
+    return Former(old, tuple(names), max(texts(old, _IN), default=""))
 
 
-def _texts(quads: Quads, iri: str, predicate: ox.NamedNode) -> list[str]:
-    found = quads(ox.NamedNode(iri), predicate, None)
-    return sorted(quad.object.value for quad in found if isinstance(quad.object, ox.Literal))
+def _texts_of(quads: Quads) -> Texts:
+    """The texts among the values that quads state."""
+
+    def texts(iri: str, predicate: str) -> list[str]:
+        found = quads(ox.NamedNode(iri), ox.NamedNode(predicate), None)
+        return sorted(quad.object.value for quad in found if isinstance(quad.object, ox.Literal))
+
+    return texts

@@ -15,7 +15,7 @@ from typing import Final
 import pyoxigraph as ox
 
 from kb.errors import BadInput
-from kb.store import files
+from kb.store import archives, files
 from kb.store.completion import complete
 from kb.store.fact_tables import TABLE, turtle_of_rows
 from kb.store.sources import SUFFIXES
@@ -104,7 +104,7 @@ def _template_beside(sources: dict[str, tuple[str, str]], table: str, name: str)
 def _texts_of(path: Path) -> dict[str, tuple[str, str]]:
     """The texts of a state by their stable names, each with what it is called in errors."""
     if path.suffix == ".whl":
-        texts = files.zip_texts(path, _IN_A_WHEEL, _LARGEST, "a wheel of Ontune")
+        texts = archives.zip_texts(path, _IN_A_WHEEL, _LARGEST, "a wheel of Ontune")
         return {name.removeprefix("kb/"): (text, f"{path}: {name}") for name, text in texts.items()}
     if path.is_file() and path.suffix == ".ttl":
         return {path.name: (files.read_text(path), str(path))}

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.errors import BadInput
+from kb.store.archives import gzip_text
 from kb.store.files import (
     DEEPEST,
     csv_of,
-    gzip_text,
     json_of,
     printable,
     read_bytes,

@@ -54,6 +54,9 @@ ALLOWED = {
     ("bench/own_command.py", "Command._interpreter"): "the first line of the program that is to be started",
     ("ontune/cli/own_command.py", "_was_given"): KERNEL,
     ("reasoner/knowledge/readings.py", "serve"): PRIVATE,
+    ("reasoner/check/kept_report.py", "key_of"): SHIPPED,
+    ("reasoner/check/kept_report.py", "read"): "sealed, and this user's own; else it is made anew",
+    ("reasoner/check/kept_report.py", "keep"): "a report of this process, as JSON has it",
     ("reasoner/knowledge/kept_readings.py", "_code"): SHIPPED,
     ("reasoner/knowledge/shipped_readings.py", "make"): SHIPPED,
     ("reasoner/knowledge/kept_readings.py", "shipped"): SHIPPED,
@@ -127,7 +130,7 @@ def found() -> dict[tuple[str, str], str]:
     return {
         (path.relative_to(ROOT).as_posix(), where): call
         for path in sources()
-        if path != ROOT / "kb/store/files.py"
+        if path not in (ROOT / "kb/store/files.py", ROOT / "kb/store/archives.py")
         for where, call in reads(path)
     }
 

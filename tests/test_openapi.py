@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import typing
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from kb.records.request_fields import QUESTIONS, REQUEST
 from ontune.service.failures import MEANING
 from ontune.service.openapi import document
 from ontune.service.results import GRAPHS, plain
-from reasoner.answers import plan
+from reasoner.answers import decoding, plan
 from tests.serving import Service, ontune_serve, serving
 
 CASES: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -187,14 +186,10 @@ def test_what_is_told_is_as_described(app: InThisProcess, path: str) -> None:
 def test_the_parts_of_a_plan_are_those_of_the_schema(kind: Any) -> None:
     schema = document(False)["components"]["schemas"][kind.__name__]
     hints = typing.get_type_hints(kind)
-    assert (
-        set(schema["properties"])
-        == {field.name for field in dataclasses.fields(kind)}
-        == set(schema["required"])
-    )
+    assert set(schema["properties"]) == set(kind.__struct_fields__) == set(schema["required"])
     for part, described in schema["properties"].items():
         if "enum" in described:
-            assert described["enum"] == plan._words(hints[part])
+            assert described["enum"] == decoding.words_of(hints[part])
 
 
 def test_the_service_answers_as_described(service: Service) -> None:

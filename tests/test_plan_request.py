@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -389,7 +388,7 @@ def test_nothing_that_is_typed_beside_a_plan_is_ignored(tmp_path: Path) -> None:
         "workload": "mlp", "target": "genoa-node", "set_": ["exclusive=false"], "site": "lumi", "framework": "tensorflow", "pin": ["precision=fp32"],
         "forbid": ["jemalloc"], "objective": "setup", "numerics": "exact", "allow": ["mimalloc"], "top": 1, "drop": ["forbid=tcmalloc"],
     }  # fmt: skip
-    options = {entry.name for entry in dataclasses.fields(RequestArguments)} - {"plan", "endpoint"}
+    options = set(RequestArguments.__struct_fields__) - {"plan", "endpoint"}
     assert set(typed) == options
     for name in sorted(options - {"objective"}):
         assert asked_with(plan, tmp_path, **{name: typed[name]}).to_json() != plan.request, name

@@ -4,7 +4,6 @@ the same meaning.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 import typing
@@ -22,6 +21,7 @@ from kb.records.target import complete_target
 from kb.records.targets import load_target
 from kb.records.workload import load_workload
 from kb.store.terms import on
+from kb.values import defaults_of
 from ontune.cli import app
 from ontune.cli.request import RequestArguments
 from ontune.service.questions import Questions
@@ -80,20 +80,18 @@ def test_the_command_line_has_the_fields_of_the_table(question: str) -> None:
 
 
 def test_the_command_line_has_no_request_field_that_the_table_lacks() -> None:
-    names = {
-        field.name.rstrip("_") for field in dataclasses.fields(RequestArguments)
-    } - OF_THE_COMMAND_LINE_ALONE
+    names = {name.rstrip("_") for name in RequestArguments.__struct_fields__} - OF_THE_COMMAND_LINE_ALONE
     assert names == {entry.flag.removeprefix("--") for entry in REQUEST}
 
 
 def test_python_has_the_fields_of_the_table() -> None:
     wishes = {wish.name for wish in WISHES}
     assert set(Wishes.__annotations__) == wishes | {"places", DROP.name}
-    fields = {field.name: field for field in dataclasses.fields(Request)}
-    assert {"workload", "target"} | wishes <= set(fields)
+    defaults = defaults_of(Request)
+    assert {"workload", "target"} | wishes <= set(Request.__struct_fields__)
     for wish in WISHES:
         if wish.default is not None:
-            assert fields[wish.name].default == wish.default
+            assert defaults[wish.name] == wish.default
     for method in (
         Reasoner.plan,
         Reasoner.why_not,

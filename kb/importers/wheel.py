@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kb.errors import BadInput
 from kb.importers.report import ImportReport, document, iri_name, literal, statement
-from kb.store import files, user_files
+from kb.store import archives, user_files
 from kb.store.normalise import normalised
 from kb.store.sources import shipped_sources
 from kb.store.store import KnowledgeStore
@@ -143,7 +143,7 @@ def _metadata(path: Path) -> tuple[Message, int | None]:
     if path.suffix != ".whl":
         return HeaderParser().parsestr(user_files.read_text(path)), None
     expected = "a .whl file with its metadata"
-    text, installed = files.zip_member(path, r"[^/]+\.dist-info/METADATA", _LARGEST_METADATA, expected)
+    text, installed = archives.zip_member(path, r"[^/]+\.dist-info/METADATA", _LARGEST_METADATA, expected)
     return HeaderParser().parsestr(text), round(installed / 1e6)
 
 

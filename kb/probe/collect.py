@@ -5,7 +5,6 @@ Nothing is interpreted here and nothing is fetched: the other modules of this pa
 here or from a user's dumps.
 """
 
-import configparser
 import glob
 import json
 import os
@@ -133,10 +132,14 @@ def wheels(environment: "dict[str, str]") -> "list[str] | None":
     files += [os.path.join(sys.prefix, "pip.conf"), own]
     links = environment.get("PIP_FIND_LINKS", "").split()
     if own != os.devnull:
-        for path in files:
+        for text in map(read, files):
+            if not text:
+                continue
+            import configparser  # most machines have no such file
+
             parser = configparser.RawConfigParser()
             try:
-                parser.read_string(read(path) or "")
+                parser.read_string(text)
             except configparser.Error:
                 continue
             for section in ("global", "install", "download", "wheel"):

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from kb.counts import MOST_DEVICES, positive, whole
 from kb.errors import BadInput
+from kb.values import Value
 
 Row = dict[str, str]
 
@@ -41,8 +41,7 @@ def present(programs: Iterable[str], environment: Mapping[str, str], pbs_version
     return (_PBS_KINDS["=" in told[1]] if told else "pbs") if found == "pbs" else found
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(Value, frozen=True):
     """What a dump says of a cluster.
 
     Attributes:

@@ -8,6 +8,7 @@ false.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 import re
@@ -36,6 +37,7 @@ Values = Callable[[ox.NamedNode | ox.BlankNode, str], list[Any]]
 
 _XSD = PREFIXES["xsd"]
 _RANGE = PREFIXES["rdfs"] + "range"
+_IMPORTS = PREFIXES["owl"] + "imports"
 _MEANING = PREFIXES["skos"] + "definition"
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _WHOLE = re.compile(r"[-+]?[0-9]{1,400}")
@@ -211,13 +213,13 @@ class FactKeys:
 @functools.cache
 def fact_keys(module: str) -> FactKeys:
     """The table that `ontology/<module>.ttl` declares; what the values of a key are is stated there too, or
-    all of it in other modules.
+    all of it in modules that it imports.
     """
     root = Key("")
     here = _statements(module)
     for subject, facts in here.items():
         for path in facts.get(on("factKey"), ()):
-            anywhere = facts if _RANGE in facts else _everywhere().get(subject, {})
+            anywhere = facts if _RANGE in facts else _imported(module).get(subject, {}) | facts
             key = _place(root, path.value)
             key.property = ox.NamedNode(subject)
             value_range = anywhere[_RANGE][0].value if _RANGE in anywhere else f"{_XSD}string"
@@ -245,11 +247,12 @@ def fact_keys(module: str) -> FactKeys:
 
 
 @functools.cache
-def _everywhere() -> dict[str, dict[str, list[Any]]]:
-    """What the whole ontology states of what its keys' values are."""
+def _imported(module: str) -> dict[str, dict[str, list[Any]]]:
+    """What the modules that a module imports state of what its keys' values are."""
+    imports = itertools.chain.from_iterable(facts.get(_IMPORTS, ()) for facts in _statements(module).values())
     found: dict[str, dict[str, list[Any]]] = {}
-    for path in paths.shipped("ontology").glob("*.ttl"):
-        for subject, facts in _statements(path.stem).items():
+    for imported in imports:
+        for subject, facts in _statements(local_name(imported.value)).items():
             for predicate in _OF_VALUES & facts.keys():
                 found.setdefault(subject, {}).setdefault(predicate, []).extend(facts[predicate])
     return found

@@ -9,16 +9,17 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
+import msgspec
 import pyoxigraph as ox
 
 from kb.clean import held
 from kb.counts import MOST_DEVICES
 from kb.errors import BadInput
 from kb.store.files import json_of, printable, yaml_of
+from kb.values import replace
 
 Facts = dict[str, Any]
 
@@ -36,8 +37,7 @@ _EXPECTED = {
 }
 
 
-@dataclass
-class Key:
+class Key(msgspec.Struct, dict=True):
     """One step of a path, with the members below it.
 
     Attributes:
@@ -67,7 +67,7 @@ class Key:
     count_property: ox.NamedNode | None = None
     local_file: bool = False
     meaning: str = ""
-    members: dict[str, Key] = field(default_factory=dict)
+    members: dict[str, Key] = msgspec.field(default_factory=dict)
 
     @cached_property
     def holds_names(self) -> bool:

@@ -224,7 +224,7 @@ class Names:
             return {}
         from kb.deprecations import former_names
 
-        return former_names(self._store.quads)
+        return former_names(self._store.quads, self._store.objects)
 
     def find(
         self,

@@ -9,8 +9,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from kb.errors import BadInput
 from kb.records.fact_keys import stated
@@ -18,7 +17,7 @@ from kb.records.request_fields import WISHES, RequestField
 from kb.records.site import Site, complete_site
 from kb.records.target import Target, read_target
 from kb.records.workload import Workload, complete_workload
-from kb.values import replace
+from kb.values import Described, replace
 
 FRAMEWORK = "framework"
 """The decision that has a wish of its own, and that a workload, too, may have a wish for."""
@@ -26,8 +25,7 @@ FRAMEWORK = "framework"
 _DESCRIBED = ("workload", "target", "site")
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Described, frozen=True, eq=False):
     """One question.
 
     Attributes:
@@ -55,17 +53,19 @@ class Request:
     target: Target
     site: Site | None = None
     framework: str | None = None
-    pins: Mapping[str, str] = field(default_factory=dict)
+    pins: Mapping[str, str] = {}
     forbid: tuple[str, ...] = ()
     objective: str = "throughput"
     numerics: str | None = None
     allow: tuple[str, ...] = ()
-    numbers: Mapping[str, int] = field(default_factory=dict)
+    numbers: Mapping[str, int] = {}
     top: int = 5
-    places: Mapping[str, str] = field(default_factory=dict, compare=False)
-    understood: bool = field(default=False, compare=False)
-    typed: Mapping[str, tuple[str, str]] = field(default_factory=dict, compare=False)
-    of_plan: frozenset[str] = field(default=frozenset(), compare=False)
+    places: Mapping[str, str] = {}
+    understood: bool = False
+    typed: Mapping[str, tuple[str, str]] = {}
+    of_plan: frozenset[str] = frozenset()
+
+    beside: ClassVar[tuple[str, ...]] = ("places", "understood", "typed", "of_plan")
 
     def place(self, wish: str) -> str:
         """What the asker calls a wish."""

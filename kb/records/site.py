@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from kb.records.names import Names
 from kb.records.resources import NamedResources, values_of
 from kb.store import paths, user_files
 from kb.store.terms import RDF_TYPE, on
-from kb.values import replace
+from kb.values import Described, replace
 
 if TYPE_CHECKING:
     from kb.store.store import KnowledgeStore
@@ -31,8 +30,7 @@ _MODULE = "sites"
 _OF_A_FILE = "urn:ontune:site"
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(Described, frozen=True, eq=False):
     """A place.
 
     Attributes:
@@ -45,7 +43,7 @@ class Site:
     name: str
     iri: str
     facts: dict[str, Any]
-    where: str = field(default="site", compare=False)
+    where: str = "site"
 
     def quads(self, graph: ox.NamedNode, names: Names | None = None) -> list[ox.Quad]:
         """The facts as quads about the site; `names` is what names in them are looked up in."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyoxigraph as ox
@@ -18,7 +17,7 @@ from kb.records.fact_keys import fact_keys
 from kb.records.fact_shapes import check_target
 from kb.records.names import Names
 from kb.store.terms import PREFIXES, RDF_TYPE, on
-from kb.values import replace
+from kb.values import Described, replace
 
 if TYPE_CHECKING:
     from kb.store.store import KnowledgeStore
@@ -31,8 +30,7 @@ HARDWARE = "hardware"
 _ACCELERATOR = re.compile(r"gpus\[(?P<place>\d+)\](?:\.(?P<key>\w+))?")
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Described, frozen=True, eq=False):
     """What is known of a machine.
 
     Attributes:
@@ -44,7 +42,7 @@ class Target:
 
     name: str
     facts: dict[str, Any]
-    where: str = field(default="target", compare=False)
+    where: str = "target"
 
     def quads(self, node: ox.NamedNode, graph: ox.NamedNode, names: Names | None = None) -> list[ox.Quad]:
         """The facts as quads about `node`; what is unknown is stated as `on:unknownFact`; `names` is what

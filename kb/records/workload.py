@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from kb.records.resources import NamedResources, values_of
 from kb.store import user_files
 from kb.store.program_files import placed
 from kb.store.terms import RDF_TYPE, on
-from kb.values import replace
+from kb.values import Described, replace
 
 if TYPE_CHECKING:
     from kb.store.store import KnowledgeStore
@@ -33,8 +32,7 @@ _EXTENDS = "extends"
 _WITHOUT_TRAITS = "without_traits"
 
 
-@dataclass(frozen=True)
-class Workload:
+class Workload(Described, frozen=True, eq=False):
     """A training job.
 
     Attributes:
@@ -45,7 +43,7 @@ class Workload:
 
     name: str
     facts: dict[str, Any]
-    where: str = field(default="workload", compare=False)
+    where: str = "workload"
 
     def quads(self, node: ox.NamedNode, graph: ox.NamedNode, names: Names | None = None) -> list[ox.Quad]:
         """The facts as quads about `node`; `names` is what names in them are looked up in."""

@@ -1,4 +1,5 @@
-"""The one door for what others wrote: files, and JSON, YAML, XML, CSV, Turtle and archives in them.
+"""The one door for what others wrote: files, and JSON, YAML, XML, CSV and Turtle in them; `archives` is that
+of what is packed.
 
 Only regular files of bounded size are read, and what they hold is bounded before a parser sees it: depth,
 digits, aliases. Whatever goes wrong in a parser is one message that names file and line.
@@ -6,9 +7,6 @@ digits, aliases. Whatever goes wrong in a parser is one message that names file 
 
 from __future__ import annotations
 
-import csv
-import functools
-import gzip
 import io
 import itertools
 import json
@@ -17,8 +15,6 @@ import os
 import re
 import stat
 import sys
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -36,10 +32,8 @@ LARGEST: Final = 64 << 20
 DEEPEST: Final = 50
 """Levels of objects and lists within one another."""
 
-_MOST_NODES = 200_000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _HALF_OF_A_PAIR = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
-_DATE = "tag:yaml.org,2002:timestamp"
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a folder"),
@@ -166,7 +160,7 @@ def json_of(text: str, where: str, expected: str = "") -> Any:
     except RecursionError as error:
         raise _too_deep(where) from error
     except ValueError as error:
-        raise BadInput(where, f"malformed JSON: {_first_line(error)}", expected=expected) from error
+        raise BadInput(where, f"malformed JSON: {first_line(error)}", expected=expected) from error
     if depth_of(value) > DEEPEST:
         raise _too_deep(where)
     if _HALF_OF_A_PAIR.search(text) and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
@@ -184,9 +178,11 @@ def yaml_of(text: str, where: str) -> Any:
     """
     import yaml
 
-    loader_class = _strict_loader()
+    from kb.store.yaml_bounds import bound, strict_loader
+
+    loader_class = strict_loader()
     try:
-        _bound(yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)), where)
+        bound(yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)), where, DEEPEST)
         loader = loader_class(text)
         try:
             node = loader.get_single_node()
@@ -198,12 +194,12 @@ def yaml_of(text: str, where: str) -> Any:
         line = f":{mark.line + 1}" if mark else ""
         raise BadInput(
             f"{where}{line}",
-            f"malformed YAML: {printable(_first_line(getattr(error, 'problem', None) or error))}",
+            f"malformed YAML: {printable(first_line(getattr(error, 'problem', None) or error))}",
         ) from error
     except BadInput:
         raise
     except Exception as error:  # the loader's own constructors raise whatever Python does for a value
-        raise BadInput(where, f"malformed YAML: {printable(_first_line(error))}") from error
+        raise BadInput(where, f"malformed YAML: {printable(first_line(error))}") from error
 
 
 def xml_of(text: str, where: str, expected: str = "") -> Element:
@@ -221,7 +217,7 @@ def xml_of(text: str, where: str, expected: str = "") -> Element:
             f"{where}:{error.position[0]}", "malformed or truncated XML", expected=expected
         ) from error
     except ValueError as error:  # a character that no encoding has
-        raise BadInput(where, f"malformed XML: {_first_line(error)}", expected=expected) from error
+        raise BadInput(where, f"malformed XML: {first_line(error)}", expected=expected) from error
 
 
 def csv_of(text: str, where: str) -> list[dict[str, str]]:
@@ -235,6 +231,8 @@ def csv_of(text: str, where: str) -> list[dict[str, str]]:
 
 def csv_table(text: str, where: str) -> tuple[list[str], list[dict[str, str]]]:
     """As `csv_of`, behind the names of the columns."""
+    import csv
+
     reader = csv.DictReader(io.StringIO(text), restkey="", restval="", strict=True)
     rows: list[dict[str, str]] = []
     try:
@@ -250,7 +248,7 @@ def csv_table(text: str, where: str) -> tuple[list[str], list[dict[str, str]]]:
     except csv.Error as error:
         raise BadInput(
             f"{where}:{reader.line_num}",
-            f"malformed table: {_first_line(error)}",
+            f"malformed table: {first_line(error)}",
             expected="comma-separated values",
         ) from error
     return columns, rows
@@ -279,87 +277,8 @@ def turtle_of(text: str, where: str, base: str, form: str = "Turtle") -> ox.Stor
             f"{where}:{error.lineno or 1}", printable(str(error.msg)), expected=f"valid {form}"
         ) from error
     except ValueError as error:  # half of a pair of surrogates, which no encoding has
-        raise BadInput(where, f"malformed {form}: {_first_line(error)}", expected=f"valid {form}") from error
+        raise BadInput(where, f"malformed {form}: {first_line(error)}", expected=f"valid {form}") from error
     return store
-
-
-def gzip_text(path: Path, most: int) -> str:
-    """The text of a file that is compressed by gzip, unpacked at most `most` bytes of it.
-
-    Raises BadInput where it is damaged or larger.
-    """
-    packed = io.BytesIO(read_bytes(path, most))
-    try:
-        with gzip.GzipFile(fileobj=packed) as file:
-            content = file.read(most + 1)
-        text = content.decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise BadInput(
-            str(path), f"is damaged: {_first_line(error)}", expected="a text compressed by gzip"
-        ) from error
-    if len(content) > most:
-        raise BadInput(str(path), "is too large when it is unpacked", expected=f"at most {most} bytes")
-    return text
-
-
-def zip_member(path: Path, pattern: str, most: int, expected: str) -> tuple[str, int]:
-    """The text of one member of an archive, and the bytes that all members have unpacked, by what the archive
-    says; nothing is unpacked.
-
-    Args:
-        path: the archive.
-        pattern: a regular expression that the member's whole name matches.
-        most: bytes that the member may have.
-        expected: what the archive should have been, for the error.
-
-    Raises:
-        BadInput: it is no archive, a damaged or an encrypted one, has no such member, or one that is too
-            large.
-    """
-    texts, size = _unpacked(path, pattern, most, expected, first=True)
-    return next(iter(texts.values())), size
-
-
-def zip_texts(path: Path, pattern: str, most: int, expected: str) -> dict[str, str]:
-    """The texts of all members of an archive whose whole names match, by their names; `most` bytes of all
-    together. Else as `zip_member`.
-    """
-    return _unpacked(path, pattern, most, expected)[0]
-
-
-def _unpacked(
-    path: Path, pattern: str, most: int, expected: str, first: bool = False
-) -> tuple[dict[str, str], int]:
-    _see_that_it_is_a_file(path)
-    texts, left, last = {}, most, ""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            wanted = [member for member in members if re.fullmatch(pattern, member.filename)]
-            for member in wanted[:1] if first else wanted:
-                last = member.filename
-                with archive.open(member) as file:
-                    content = file.read(left + 1)
-                left -= len(content)
-                if left < 0:
-                    break
-                texts[last] = content.decode("utf-8", "replace")
-            if not wanted:
-                raise LookupError(pattern)
-    except Exception as error:
-        # Of an archive that somebody made: a bad sum, no password, an unknown compression, a wrong offset, a
-        # bad name ...
-        problem = (
-            "is encrypted"
-            if "encrypted" in str(error)
-            else "is damaged, truncated, or no archive of this kind"
-        )
-        raise BadInput(str(path), problem, expected=expected) from error
-    if left < 0:
-        raise BadInput(
-            str(path), f"has a member {printable(last):.80} of an unlikely size", expected=expected
-        )
-    return texts, sum(info.file_size for info in members)
 
 
 def depth_of(value: object) -> int:
@@ -403,74 +322,9 @@ def _xml_depth(text: str) -> int:
     return deepest
 
 
-def _see_that_it_is_a_file(path: Path) -> None:
+def see_that_it_is_a_file(path: Path) -> None:
     """Raises BadInput where `read_bytes` would, whatever the size is."""
     os.close(_opened(path, list))
-
-
-def _bound(events: Any, where: str) -> None:
-    """See that a YAML text is neither too deep nor, with its aliases written out, too large.
-
-    Events need no stack.
-    """
-    import yaml
-
-    depth = 0
-    sizes: dict[str, int] = {}
-    open_ones: list[tuple[str | None, int]] = [(None, 0)]
-    for event in events:
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            open_ones.append((event.anchor, 1))
-            if depth > DEEPEST:
-                raise _too_deep(where)
-            continue
-        if isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-            anchor, size = open_ones.pop()
-        elif isinstance(event, yaml.ScalarEvent):
-            anchor, size = event.anchor, 1
-        elif isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            if event.anchor not in sizes:  # not closed yet, or not there
-                problem = f"the alias *{event.anchor:.40} stands inside what it means, or means nothing"
-                raise BadInput(f"{where}:{line}", problem, expected="no such alias")
-            anchor, size = None, sizes[event.anchor]
-        else:
-            continue
-        if anchor:
-            sizes[anchor] = size
-        outer, held = open_ones[-1]
-        open_ones[-1] = (outer, held + size)
-        if held + size > _MOST_NODES:
-            raise BadInput(
-                where, "holds too many values, its aliases written out", expected=f"at most {_MOST_NODES}"
-            )
-
-
-@functools.cache
-def _strict_loader() -> Any:
-    """The safe loader of YAML, which refuses a key that is given twice and leaves dates as they are
-    written.
-    """
-    import yaml
-
-    class Strict(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            seen = set()
-            for key, _ in node.value:
-                if key.value in seen and isinstance(key.value, str):
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"key '{key.value:.60}' is given more than once", key.start_mark
-                    )
-                seen.add(key.value if isinstance(key.value, str) else id(key))
-            return super().construct_mapping(node, deep)
-
-    resolvers = {}
-    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items():
-        resolvers[first] = [rule for rule in rules if rule[0] != _DATE]
-    Strict.yaml_implicit_resolvers = resolvers
-    return Strict
 
 
 def _too_deep(where: str) -> BadInput:
@@ -479,5 +333,6 @@ def _too_deep(where: str) -> BadInput:
     )
 
 
-def _first_line(error: object) -> str:
+def first_line(error: object) -> str:
+    """What an error says, as one line of at most 200 signs."""
     return re.sub(r"\s+", " ", str(error)).strip()[:200] or type(error).__name__

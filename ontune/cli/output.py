@@ -13,7 +13,6 @@ import typer
 from kb.clean import clean
 from kb.errors import BadInput
 from kb.records.names import one_of
-from kb.store.scratch import scratch
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,6 +107,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
         BadInput: the folder is missing or cannot be written.
     """
     try:
+        from kb.store.scratch import scratch
+
         with scratch("file", path.parent) as made:
             (made / "text").write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
             (made / "text").replace(path)  # a link of that name is replaced, not followed

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -13,6 +12,7 @@ import typer
 
 from kb.errors import BadInput
 from kb.records.request_fields import FIELDS, MOST
+from kb.values import Value
 from ontune.cli.output import say, say_state_of
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def typed_field(name: str, *letters: str, **more: Any) -> Any:
     return typer.Option(entry.flag, *letters, metavar=entry.metavar or None, help=entry.help, **more)
 
 
-@dataclass(frozen=True)
-class RequestArguments:
+class RequestArguments(Value, frozen=True):
     """A planning request as it is typed. The fields are the options of the command line, in their order."""
 
     workload: Annotated[str | None, typed_field("workload", "-w", autocompletion=_completed(_workloads))] = (
@@ -141,7 +140,7 @@ class RequestArguments:
     @property
     def typed(self) -> list[str]:
         """The flags of what is asked beside the plan of `--plan`."""
-        given = (entry.name for entry in fields(self) if getattr(self, entry.name) != entry.default)
+        given = (name for name in self.__struct_fields__ if getattr(self, name) is not None)
         return [f"--{name.rstrip('_')}" for name in given if name != "plan"]
 
     @property
@@ -266,18 +265,14 @@ def takes_request(command: Callable[..., None]) -> Callable[..., None]:
     own = inspect.signature(command, eval_str=True).parameters
     hints = get_type_hints(RequestArguments, include_extras=True)
     shared = [
-        inspect.Parameter(
-            entry.name, inspect.Parameter.KEYWORD_ONLY, default=entry.default, annotation=hints[entry.name]
-        )
-        for entry in fields(RequestArguments)
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hints[name])
+        for name in RequestArguments.__struct_fields__
     ]
     rest = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in list(own.values())[1:]]
 
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
-        arguments = RequestArguments(
-            **{entry.name: given.pop(entry.name) for entry in fields(RequestArguments)}
-        )
+        arguments = RequestArguments(**{name: given.pop(name) for name in RequestArguments.__struct_fields__})
         command(arguments, **given)
 
     with_options.__signature__ = inspect.Signature([*rest, *shared])  # type: ignore[attr-defined]

@@ -14,7 +14,6 @@ taken |
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Any
 
 from kb.errors import BadInput
@@ -22,13 +21,13 @@ from kb.records.names import Names, listed
 from kb.records.request import FRAMEWORK, Request
 from kb.records.target import Target
 from kb.records.workload import Workload
-from kb.values import replace
+from kb.values import defaults_of, replace
 from reasoner.model.catalogue import Catalogue
 from reasoner.model.resolve import find_decision, find_option, option_name, with_names
 
 _FORBID = "forbid"
 _DROP = "drop"
-_DEFAULTS = {entry.name: entry.default for entry in fields(Request)}
+_DEFAULTS = defaults_of(Request)
 
 
 def on_top(

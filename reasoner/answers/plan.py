@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import itertools
-import types
 import typing
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Self, TypeVar
+
+import msgspec
 
 from kb.errors import BadInput
 from kb.records.fact_values import refuse_credentials
@@ -21,6 +19,7 @@ from kb.records.request import Request, plan_id
 from kb.records.site import complete_site
 from kb.records.target import read_target
 from kb.records.workload import complete_workload
+from kb.values import Value
 
 JsonObject = Mapping[str, Any]
 How = Literal["env", "flag", "package", "image", "module", "code", "launcher"]
@@ -75,8 +74,7 @@ class Later(Sequence[T]):
         return self._found
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Value, frozen=True):
     """Why something was concluded.
 
     Attributes:
@@ -93,8 +91,7 @@ class Reason:
     sources: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Value, frozen=True):
     """An option that was not taken, and why.
 
     Attributes:
@@ -106,11 +103,10 @@ class Rejected:
 
     option: str
     reasons: tuple[Reason, ...]
-    vs_best: JsonObject = dataclasses.field(default_factory=dict)
+    vs_best: JsonObject = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(Value, frozen=True):
     """One change to a recipe, a script or the code that puts an option into effect.
 
     Attributes:
@@ -131,8 +127,7 @@ class Application:
     by: By = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionTaken:
+class DecisionTaken(Value, frozen=True):
     """A decision with the option taken; `how` is the main way in which it is applied, empty where nothing
     needs to be done.
     """
@@ -146,8 +141,7 @@ class DecisionTaken:
     rejected: Sequence[Rejected] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Value, frozen=True):
     """A configuration that was chosen for a workload on a target.
 
     Attributes:
@@ -192,13 +186,13 @@ class Plan:
     unknowns: tuple[JsonObject, ...]
     knowledge: JsonObject
     on_request: tuple[JsonObject, ...] = ()
-    site: JsonObject = dataclasses.field(default_factory=dict)
+    site: JsonObject = msgspec.field(default_factory=dict)
     requirements: tuple[JsonObject, ...] = ()
     not_measured: tuple[JsonObject, ...] = ()
     asked_numerics: str = ""
     numerics_note: str = ""
     idle: tuple[str, ...] = ()
-    request: JsonObject = dataclasses.field(default_factory=dict)
+    request: JsonObject = msgspec.field(default_factory=dict)
 
     @property
     def devices(self) -> int:
@@ -232,7 +226,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The plan as an object of dictionaries, lists, strings and numbers."""
-        return typing.cast(dict[str, Any], _encode(self))
+        return typing.cast(dict[str, Any], as_json(self))
 
     @classmethod
     def from_json(cls, obj: object, where: str = "plan") -> Self:
@@ -246,7 +240,9 @@ class Plan:
             BadInput: a key is missing or unknown, or a value is of the wrong kind (the message names the path
                 to the key), or what is said of the question is no longer what the plan was made for.
         """
-        plan = _decode(cls, obj, where)
+        from reasoner.answers.decoding import decoded  # who plans reads none
+
+        plan = decoded(cls, obj, where)
         refuse_credentials(obj, where)
         if plan.request:
             _check_request(plan, where)
@@ -332,88 +328,14 @@ def idle(plan: Plan) -> Iterator[str]:
         yield f"{there - used} of {there} accelerators idle: {why}"
 
 
-def _encode(value: Any) -> Any:
+def as_json(value: Any) -> Any:
+    """A plan, or a part of one, as dictionaries, lists, texts and numbers."""
     if value is None or isinstance(value, str | int | float):  # most of what there is
         return value
-    if dataclasses.is_dataclass(value):
-        return {name: _encode(getattr(value, name)) for name in _names(typing.cast(Hashable, type(value)))}
+    if isinstance(value, Value):
+        return {name: as_json(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, Mapping):
-        return {key: _encode(item) for key, item in value.items()}
+        return {key: as_json(item) for key, item in value.items()}
     if isinstance(value, tuple | list | Later):
-        return [_encode(item) for item in value]
+        return [as_json(item) for item in value]
     return value
-
-
-@functools.cache
-def _names(kind: Hashable) -> tuple[str, ...]:
-    """The names of a dataclass's fields."""
-    return tuple(field.name for field in dataclasses.fields(typing.cast(Any, kind)))
-
-
-@functools.cache
-def _fields(kind: Hashable) -> dict[str, tuple[Any, bool]]:
-    """For every field of a dataclass, its type and whether it must be given."""
-    dataclass_type = typing.cast(Any, kind)
-    hints = typing.get_type_hints(dataclass_type)
-    required = {
-        field.name: field.default is field.default_factory is dataclasses.MISSING
-        for field in dataclasses.fields(dataclass_type)
-    }
-    return {name: (hints[name], must) for name, must in required.items()}
-
-
-def _decode(kind: type[T], obj: object, where: str) -> T:
-    """Build the dataclass `kind` from a JSON object."""
-    if not isinstance(obj, Mapping):
-        raise BadInput(where, f"found {_described(obj)}", expected="an object")
-    fields = _fields(typing.cast(Hashable, kind))
-    for key in obj:
-        if key not in fields:
-            raise BadInput(f"{where}: {key}", "unknown key", given=str(key), known=fields)
-    for name, (_, required) in fields.items():
-        if required and name not in obj:
-            raise BadInput(f"{where}: {name}", "missing key")
-    return kind(**{name: _value(fields[name][0], item, f"{where}: {name}") for name, item in obj.items()})
-
-
-def _value(hint: Any, item: object, where: str) -> Any:
-    """Check one value against a field's type hint, and build what it describes."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        return _decode(typing.cast(type, hint), item, where)
-    if origin in (tuple, Sequence):
-        if not isinstance(item, list | tuple):
-            raise BadInput(where, f"found {_described(item)}", expected="a list")
-        return tuple(_value(arguments[0], element, f"{where}[{index}]") for index, element in enumerate(item))
-    if origin in (typing.Union, types.UnionType, Literal):
-        words = _words(hint)
-        if item not in words:
-            choice = "one of " + ", ".join(repr(word) for word in words)
-            raise BadInput(where, f"found {_described(item)}", expected=choice, given=str(item), known=words)
-        return item
-    wanted, name = (str, "text") if hint is str else (Mapping, "an object")
-    if not isinstance(item, wanted):
-        raise BadInput(where, f"found {_described(item)}", expected=name)
-    return item
-
-
-def _words(hint: Any) -> list[str]:
-    """The texts that a union of literals allows."""
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is Literal:
-        return list(arguments)
-    return list(itertools.chain.from_iterable(map(_words, arguments)))
-
-
-def _described(item: object) -> str:
-    names = {
-        str: "text",
-        bool: "a truth value",
-        int: "a number",
-        float: "a number",
-        list: "a list",
-        dict: "an object",
-        type(None): "nothing",
-    }
-    described = names.get(type(item), type(item).__name__)
-    return f"{described} {item!r:.40}" if isinstance(item, str | int | float) else described

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
-from reasoner.answers.plan import DecisionTaken, Plan
+from reasoner.answers.plan import DecisionTaken, Plan, as_json
 
 
 def difference(before: Plan, after: Plan) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def _change(old: DecisionTaken, new: DecisionTaken) -> dict[str, Any]:
         "decision": new.decision,
         "from": old.option,
         "to": new.option,
-        "reasons": [asdict(reason) for reason in reasons],
+        "reasons": [as_json(reason) for reason in reasons],
     }
 
 

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from kb.errors import NoFeasiblePlan
 from kb.records.request import Request
 from kb.store.terms import local_name, on
 from kb.values import replace
-from reasoner.answers.plan import Reason
+from reasoner.answers.plan import Reason, as_json
 from reasoner.answers.reasons import Reasons
 from reasoner.answers.repairs import Trials, WaysOut, known, repair, stated, taken_at
 from reasoner.model.ground import Cause, exclusion_factors, hard_factors
@@ -34,7 +33,7 @@ def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> 
         return {
             **answer,
             "status": "chosen",
-            "reasons": [asdict(reason) for reason in reasons.chosen(decision)],
+            "reasons": [as_json(reason) for reason in reasons.chosen(decision)],
             "repair": [],
         }
     ways = WaysOut(reasons, request, trials)
@@ -43,7 +42,7 @@ def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> 
         return {
             **answer,
             "status": "beaten",
-            "reasons": [asdict(reason) for reason in reasons.against(option)],
+            "reasons": [as_json(reason) for reason in reasons.against(option)],
             "repair": repairs,
         }
     asked = Factor((decision,), {(option,): 0}, None, Cause("pin", option))
@@ -63,7 +62,7 @@ def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> 
     return {
         **answer,
         "status": "conflict",
-        "reasons": [asdict(reason) for reason in found or reasons.against(option)],
+        "reasons": [as_json(reason) for reason in found or reasons.against(option)],
         "repair": repairs,
     }
 

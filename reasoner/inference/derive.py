@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -137,6 +137,7 @@ class Deriver:
         self._numbers: dict[frozenset[ox.Quad], int] = {}
         self._reads: dict[ox.Quad, list[Read]] = {}
         self._lent: set[ox.Quad] = set()
+        self._lent_of: object = None
         with store.lock:  # no request's facts are in it as long as nobody else holds it
             self._forall_rules = {
                 rule.iri: forall_rule
@@ -214,8 +215,15 @@ class Deriver:
             )
         return found
 
+    def lend_of(self, state: object, quads: Callable[[], set[ox.Quad]]) -> None:
+        """As `lend`; nothing is to be done where the store holds those of this very state already."""
+        if self._lent_of != state:
+            self.lend(quads())
+            self._lent_of = state
+
     def lend(self, quads: set[ox.Quad]) -> None:
         """Let the store hold these quads beside the knowledge base, and no others."""
+        self._lent_of = None
         if quads or self._lent:
             self.store.take_back(self._lent - quads)
             new = [quad for quad in quads - self._lent if not self.store.holds(quad)]
@@ -264,6 +272,7 @@ class Derivation:
         self._deriver = deriver
         self._facts = facts
         self._whole = False
+        self._rounds = 0
         self.nodes = {quad.subject: None for quad in facts if isinstance(quad.subject, ox.NamedNode)}
         self._focus = tuple(self.nodes)
         self._beyond = False
@@ -276,6 +285,7 @@ class Derivation:
             while waiting:
                 found = [(rule.iri, deriver.conclusions(rule, self._key(rule), self)) for rule in waiting]
                 new: set[Read] = set()
+                self._rounds += 1
                 for rule, concluded in found:
                     before = self._concluded.get(rule)
                     if (
@@ -329,10 +339,11 @@ class Derivation:
         """
         if self._whole:
             return self.in_store()
-        self._deriver.lend(
-            set(self._facts).union(*(concluded.readable for concluded in self._concluded.values()))
-        )
+        self._deriver.lend_of((self, self._rounds), self._readable)
         return self._deriver.store
+
+    def _readable(self) -> set[ox.Quad]:
+        return set(self._facts).union(*(concluded.readable for concluded in self._concluded.values()))
 
     def in_store(self) -> KnowledgeStore:
         """The knowledge base with all of the request's facts and conclusions in it."""

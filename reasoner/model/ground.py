@@ -12,8 +12,9 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
+
+import msgspec
 
 from kb.values import Value
 from reasoner.inference.derive import Derived
@@ -45,8 +46,7 @@ class Term(Value, frozen=True):
     weight: int
 
 
-@dataclass
-class Problem:
+class Problem(msgspec.Struct, dict=True, eq=False):
     """The choice problem of one request.
 
     Attributes:
@@ -70,11 +70,11 @@ class Problem:
     soft: list[Factor]
     terms: dict[str, list[Term]]
     unit: int
-    pins: Mapping[str, str] = field(default_factory=dict)
+    pins: Mapping[str, str] = {}
     forbid: frozenset[str] = frozenset()
     tentative: frozenset[str] = frozenset()
     penalty: int = 0
-    representative: Mapping[str, str] = field(default_factory=dict)
+    representative: Mapping[str, str] = {}
 
     def causes(self, option: str) -> list[Cause]:
         """What excludes an option alone: rules, and needs that nothing here meets."""

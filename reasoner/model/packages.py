@@ -11,9 +11,9 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pyoxigraph as ox
 
 from kb.errors import BadInput
@@ -38,19 +38,18 @@ _PIP = ("pip", "source")
 _PYTHONS = "SELECT ?name WHERE { ?o on:optionOf kb:python ; skos:notation ?name }"
 
 
-@dataclass
-class _Known:
+class _Known(msgspec.Struct):
     """What the knowledge base says of distributions: `frameworks` by the names of their distributions,
     `versions` of a framework's releases,
     `ranges` by release and property, `packages` that options install, and the versions of Python that a
     plan may take."""
 
-    frameworks: dict[str, str] = field(default_factory=dict)
-    versions: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    ranges: dict[str, dict[str, list[Requirement]]] = field(
+    frameworks: dict[str, str] = {}
+    versions: dict[str, set[str]] = msgspec.field(default_factory=lambda: defaultdict(set))
+    ranges: dict[str, dict[str, list[Requirement]]] = msgspec.field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
-    packages: set[tuple[str, str]] = field(default_factory=set)
+    packages: set[tuple[str, str]] = set()
     pythons: tuple[str, ...] = ()
 
     @property

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kb.errors import BadInput
-from kb.store import files, paths
+from kb.store import archives, files, paths
 
 Row = dict[str, str]
 """The values of one row by column; what is not known is not there."""
@@ -75,7 +75,7 @@ class Table:
             column["name"]: str(column["default"]) for column in self.columns if column.get("virtual")
         }
         stored = [column["name"] for column in self.columns if not column.get("virtual")]
-        heads, rows = files.csv_table(files.gzip_text(self.path, _LARGEST), str(self.path))
+        heads, rows = files.csv_table(archives.gzip_text(self.path, _LARGEST), str(self.path))
         if heads != stored:
             raise BadInput(
                 str(self.path), "has other columns than its metadata declares", expected=", ".join(stored)
