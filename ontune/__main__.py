@@ -1,5 +1,17 @@
-"""`python -m ontune`: the command line."""
+"""The command line, as `ontune` and as `python -m ontune`."""
 
-from ontune.cli import main
+from __future__ import annotations
 
-main()
+import gc
+
+
+def main() -> None:
+    """Run the command that the process was started with."""
+    gc.disable()  # while what the command line is made of is imported, there is nothing to collect
+    from ontune.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

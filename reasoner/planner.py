@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple, Unpack
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack
 
-from kb.errors import BadInput, NoFeasiblePlan
+from kb.errors import BadInput
 from kb.records.request import FRAMEWORK, Request
 from kb.records.request_fields import DROP, Wishes
 from kb.records.target import Target
@@ -15,53 +13,29 @@ from kb.records.workload import Workload
 from kb.store.store import KnowledgeStore
 from kb.store.terms import on
 from kb.values import replace
-from reasoner.answers.boundary import beyond
-from reasoner.answers.explain import explain
-from reasoner.answers.further import on_top
 from reasoner.answers.opt_in import awaiting_opt_in, on_request, ways_out_of_doubt
 from reasoner.answers.plan import Application, DecisionTaken, How, Later, Plan, Rejected, idle
-from reasoner.answers.prediction import alternatives, default_configuration, prediction
+from reasoner.answers.prediction import alternatives, prediction
 from reasoner.answers.reasons import Reasons
-from reasoner.answers.repairs import Outcome, Trials
-from reasoner.answers.unknowns import Guess, changes, doubts
+from reasoner.answers.unknowns import changes, doubts
 from reasoner.answers.unmeasured import not_measured
-from reasoner.answers.why_not import refusal, why_not
-from reasoner.inference.derive import Derivation, Derived
+from reasoner.inference.derive import Derived
 from reasoner.knowledge.identity import identity_of
 from reasoner.knowledge.rules import Rule
 from reasoner.model.catalogue import Catalogue
-from reasoner.model.ground import Problem, ground
-from reasoner.model.numbers import numbered, with_numbers
-from reasoner.model.objective import SampleGoal, ShortestTime, Solved
+from reasoner.model.ground import ground
+from reasoner.model.numbers import numbered
 from reasoner.model.packages import settled
-from reasoner.model.resolve import Resolved, find_decision, find_option, option_name, resolve, with_names
-from reasoner.model.standing import Derive, resolve_beside_standing
+from reasoner.model.resolve import find_decision, find_option, option_name, resolve, with_names
 from reasoner.model.static_model import StaticModel
 from reasoner.model.wishes import checked_wishes, make_request
-from reasoner.solve import TooWide, solve
+from reasoner.request_solver import RequestSolver
+from reasoner.solve import solve
 
 Asked = Workload | Plan | Request
 """What a question starts from: a workload, for which a target must be named, or what was asked before."""
 
 _MAIN_WAY: tuple[How, ...] = ("code", "launcher", "env", "flag", "image", "module", "package")
-
-
-class _Answered(NamedTuple):
-    """A choice problem and its solution."""
-
-    problem: Problem
-    solution: Solved
-
-    @property
-    def feasible(self) -> bool:
-        """Whether there is a configuration, be it with options that are only tried."""
-        return self.solution.feasible
-
-    @property
-    def stands(self) -> bool:
-        """Whether there is a configuration without options that are only tried for what they would bring."""
-        # A time is no sum, so it cannot be told apart from a penalty.
-        return self.solution.feasible and self.solution.value > -self.problem.penalty // 2
 
 
 class Planner:
@@ -77,7 +51,7 @@ class Planner:
         self.knowledge = identity_of(store)
         self.store = store
         self._model = StaticModel(store, compiled=compiled)
-        self._sources: dict[str, tuple[str, ...]] = {}
+        self._requests = RequestSolver(store, self._model)
 
     @property
     def rules(self) -> list[Rule]:
@@ -147,6 +121,8 @@ class Planner:
         plans = asked.asked() if isinstance(asked, Plan) else asked
         if not choices and target is None and workload is None:
             return plans
+        from reasoner.answers.further import on_top
+
         return on_top(
             plans,
             self.catalogue,
@@ -170,10 +146,10 @@ class Planner:
 
     def plan_request(self, request: Request) -> Plan:
         """As `plan`, for a request object."""
-        with self._reasoned(request) as (reasons, resolved, guesses):
+        with self._requests.reasoned(request) as (reasons, resolved, guesses):
 
             def solve_again(derived: Derived) -> dict[str, str]:
-                solution = self._solve(resolved, self._ground(resolved, derived))
+                solution = self._requests.solve(resolved, self._requests.ground(resolved, derived))
                 return solution.best() if solution.feasible else {}
 
             request = resolved.request
@@ -247,8 +223,10 @@ class Planner:
             )
         else:
             wanted = find_option(self.catalogue, option, "OPTION")
-        with self._reasoned(request) as (reasons, resolved, _):
-            return why_not(reasons, wanted, resolved.request, self._trials(reasons.derivation))
+        with self._requests.reasoned(request) as (reasons, resolved, _):
+            from reasoner.answers.why_not import why_not
+
+            return why_not(reasons, wanted, resolved.request, self._requests.trials(reasons.derivation))
 
     def explain(
         self, subject: str, asked: Asked, target: Target | None = None, **choices: Unpack[Wishes]
@@ -264,7 +242,9 @@ class Planner:
             BadInput: a name is unknown.
             NoFeasiblePlan: no configuration meets the request.
         """
-        with self._reasoned(self.request(asked, target, **choices)) as (reasons, *_):
+        with self._requests.reasoned(self.request(asked, target, **choices)) as (reasons, *_):
+            from reasoner.answers.explain import explain
+
             return explain(reasons, self.rules, subject)
 
     def baseline(
@@ -329,129 +309,6 @@ class Planner:
         return {
             decision: option for decision, option in wished.items() if option in marginals.get(decision, {})
         }
-
-    @contextmanager
-    def _reasoned(self, request: Request) -> Iterator[tuple[Reasons, Resolved, list[Guess]]]:
-        """The solved request; other requests wait for as long as the block runs."""
-        resolved = self._resolved(request, self._model.deriver.derive)
-        with self._model.deriver.at(resolved.facts) as derivation:
-            if said := beyond(derivation, self.rules):
-                raise NoFeasiblePlan(said)
-            guesses = list(self._model.guesses.about(resolved.request, resolved, derivation, self.store))
-            tentative = set(awaiting_opt_in(self.catalogue, derivation.derived, self._model.opt_in_rules))
-            for guess in guesses:
-                tentative.update(guess.admits or ())
-            answered = self._least_in_doubt(resolved, derivation.derived, tentative, lambda one: one.stands)
-            problem, solution = answered.problem, answered.solution
-            taken = solution.best() if answered.stands else {}
-            reasons = Reasons(self.store, self.rules, derivation, problem, solution, taken, self._sources)
-            if not answered.stands:
-                trials, refused = self._trials(derivation), resolved.request
-                raise refusal(
-                    reasons,
-                    refused,
-                    trials,
-                    self._model.guesses.settled(refused, lambda other: trials.plan(other) is not None),
-                )
-            yield reasons, resolved, guesses
-
-    def _resolved(self, request: Request, derive: Derive) -> Resolved:
-        return resolve_beside_standing(request, self.catalogue, self._model.numerics, self.store, derive)
-
-    def _trials(self, derivation: Derivation) -> Trials:
-        """How further requests about the same workload are tried while a derivation is open."""
-
-        derived: dict[tuple[Any, ...], Derived] = {}
-
-        def resolved_of(request: Request) -> Resolved:
-            return self._resolved(request, derivation.vary)
-
-        def derive(request: Request) -> Derived:
-            resolved = resolved_of(request)
-            wishes = (
-                request.allow,
-                request.numerics,
-                resolved.standing,
-                str(request.target.facts),
-                *sorted(resolved.request.numbers.items()),
-            )
-            if wishes not in derived:
-                derived[wishes] = derivation.vary(resolved.facts)
-            return derived[wishes]
-
-        def pose(request: Request, derived: Derived) -> Problem:
-            return self._ground(resolved_of(request), derived)
-
-        def answer(request: Request, derived: Derived, tentative: Collection[str]) -> Outcome | None:
-            try:
-                answered = self._least_in_doubt(
-                    resolved_of(request), derived, tentative, lambda one: one.feasible
-                )
-            except TooWide:  # too much is supposed at once to be tried; what was not tried is not promised
-                return None
-            problem, solution = answered
-            return (
-                Outcome(solution.best(), round(solution.value / problem.unit)) if solution.feasible else None
-            )
-
-        return Trials(derive, pose, answer)
-
-    def _least_in_doubt(
-        self,
-        resolved: Resolved,
-        derived: Derived,
-        tentative: Collection[str],
-        will_do: Callable[[_Answered], bool],
-    ) -> _Answered:
-        """The best configuration of which all is known; where none will do, that with the fewest rules'
-        doubts about its options.
-        """
-        doubts = sorted(rule for rule in derived.excluded_by if rule in self.catalogue.doubt_rules)
-        certain = self._answered(resolved, derived, tentative)
-        if will_do(certain) or not doubts:
-            return certain
-        daring = self._answered(resolved, derived.without(doubts), tentative)
-        if will_do(daring):
-            fewer = itertools.chain.from_iterable(
-                itertools.combinations(doubts, count) for count in range(1, len(doubts))
-            )
-            tried = (self._answered(resolved, derived.without(lifted), tentative) for lifted in fewer)
-            return next(filter(will_do, tried), daring)
-        return daring
-
-    def _answered(self, resolved: Resolved, derived: Derived, tentative: Collection[str]) -> _Answered:
-        problem = self._ground(resolved, derived, tentative if resolved.setup is None else ())
-        return _Answered(problem, self._solve(resolved, problem))
-
-    def _ground(self, resolved: Resolved, derived: Derived, tentative: Iterable[str] = ()) -> Problem:
-        return ground(
-            with_numbers(self.catalogue, resolved.request.numbers),
-            derived,
-            resolved.criteria,
-            resolved.pins,
-            resolved.forbid,
-            tentative,
-        )
-
-    def _solve(self, resolved: Resolved, problem: Problem) -> Solved:
-        request = resolved.request
-        if resolved.setup is None:
-            return solve(problem.domains, [*problem.hard, *problem.soft])
-        start = self._model.observed.nearest(request, default_configuration(problem, resolved.pins))
-        samples = request.workload.facts.get("samples")
-        if start is None or not samples:
-            missing = (
-                "a measured throughput of this workload on this machine: run `ontune bench` first"
-                if samples
-                else "`samples` in the workload"
-            )
-            raise BadInput(
-                request.place("objective"), f"'{request.objective}' cannot be reckoned here", expected=missing
-            )
-        job = SampleGoal(
-            samples * (request.workload.facts.get("epochs") or 1), start.configuration, start.throughput
-        )
-        return ShortestTime(problem, resolved.setup, job)
 
     def _decision(self, decision: str, reasons: Reasons, workload: Mapping[str, Any]) -> DecisionTaken:
         info = reasons.catalogue.info[reasons.taken[decision]]

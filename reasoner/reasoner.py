@@ -13,7 +13,6 @@ from kb.records.target import Target
 from kb.store.snapshot import FULL, PLANNING, Snapshot
 from kb.store.store import KnowledgeStore
 from kb.values import replace
-from reasoner.answers.what_if import difference
 from reasoner.knowledge.compile import compile_snapshot, compile_without, full_store
 from reasoner.planner import Asked, Planner
 
@@ -88,6 +87,8 @@ class Reasoner(Planner):
             BadInput: a key or a name is unknown.
             NoFeasiblePlan: nothing is feasible before or after.
         """
+        from reasoner.answers.what_if import difference
+
         before = self.request(asked, target, **choices)
         after = replace(
             before,

@@ -115,7 +115,7 @@ class Asked:
     def worth(self) -> int:
         """What the plan is worth, as a logarithm in the scale of the catalogue."""
         store = reasoner().store
-        with reasoner()._reasoned(
+        with reasoner()._requests.reasoned(
             make_request(load_workload(self.workload, store), load_target(self.target, store), **self.wishes)
         ) as (reasons, *_):
             return reasons.log_worth

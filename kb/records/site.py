@@ -15,7 +15,6 @@ import pyoxigraph as ox
 
 from kb.errors import BadInput
 from kb.records.fact_keys import fact_keys, stated
-from kb.records.fact_shapes import check_site
 from kb.records.fact_values import refuse_credentials
 from kb.records.names import Names
 from kb.records.resources import NamedResources, values_of
@@ -93,6 +92,8 @@ def complete_site(facts: Mapping[str, Any], where: str, name: str = "site") -> S
     if not isinstance(iri, str) or not _is_iri(iri):
         raise BadInput(where, "key 'iri' is not usable", expected="an IRI")
     site = Site(said, iri, fact_keys(_MODULE).completed(given, where), where)
+    from kb.records.fact_shapes import check_site
+
     check_site(site.to_turtle(), where)
     return site
 
@@ -127,6 +128,8 @@ def site_names(store: KnowledgeStore | None = None) -> list[str]:
 def _from_file(path: Path) -> Site:
     if path.suffix != ".ttl":
         return complete_site(user_files.read_object(path), str(path), user_files.name_of(path))
+    from kb.records.fact_shapes import check_site
+
     content = user_files.read_turtle(path)
     check_site(user_files.read_text(path), str(path))
     node = user_files.only_instance(content, on("Site"), path)

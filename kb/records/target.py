@@ -14,7 +14,6 @@ import pyoxigraph as ox
 
 from kb.errors import BadInput
 from kb.records.fact_keys import fact_keys
-from kb.records.fact_shapes import check_target
 from kb.records.names import Names
 from kb.store.terms import PREFIXES, RDF_TYPE, on
 from kb.values import Described, replace
@@ -103,6 +102,8 @@ class Target(Described, frozen=True, eq=False):
         Raises:
             BadInput: it has not; the message names `where` and the key.
         """
+        from kb.records.fact_shapes import check_target  # what is shipped or probed was checked before
+
         check_target(self.to_turtle(), where)
         return self
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pyoxigraph as ox
 
 from kb.records.fact_keys import fact_keys
-from kb.records.fact_shapes import check_target
 from kb.records.fact_values import refuse_credentials
 from kb.records.names import folded
 from kb.records.resources import NamedResources, values_of
@@ -52,6 +51,8 @@ def target_names(store: KnowledgeStore | None = None) -> list[str]:
 
 def _from_file(path: Path) -> Target:
     if path.suffix == ".ttl":
+        from kb.records.fact_shapes import check_target
+
         content = user_files.read_turtle(path)
         check_target(user_files.read_text(path), str(path))
         node = user_files.only_instance(content, on("Target"), path)

@@ -18,7 +18,6 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,6 +117,8 @@ def obtain(key: str, build: Callable[[], tuple[SnapshotInfo, Parts]], needed: st
 
 def _keep(home: Path, key: str, info: SnapshotInfo, parts: Parts, needed: str) -> Snapshot:
     """Write a snapshot as one folder; it stays in memory where that cannot be done."""
+    import tempfile  # most who plan find a snapshot
+
     digests = {name: _digest(content) for name, content in parts.items()}
     about = {"key": key, "digests": digests, **msgspec.structs.asdict(info)}
     try:

@@ -20,7 +20,6 @@ from kb.clean import credentials
 from kb.errors import BadInput
 from kb.records.names import Names
 from kb.store import files
-from kb.store.completion import complete
 from kb.store.fact_tables import TABLE
 from kb.store.shards import (
     OF_REQUESTS,
@@ -166,6 +165,8 @@ class KnowledgeStore:
         """Add what sources may leave out, once all are loaded, the ontology among them: see
         `kb.store.completion`.
         """
+        from kb.store.completion import complete  # what was compiled is complete
+
         complete(self.store)
 
     def load_quads(self, quads: bytes) -> None:

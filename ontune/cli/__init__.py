@@ -78,7 +78,7 @@ class LazyGroup(TyperGroup):
         return result
 
 
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000  # nearly all that a command makes lives to its end
+_OBJECTS_BETWEEN_COLLECTIONS = 500_000  # nearly all that a command makes lives to its end
 _COLUMNS = 93  # of a refusal, beside the word before it
 
 app = typer.Typer(
@@ -128,6 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from ontune.cli.import_path import leave_the_users_modules
 
         leave_the_users_modules()
+    gc.enable()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     with _guarded(), _deprecations_told():
         sys.exit(_exit_code(words, options, debug))

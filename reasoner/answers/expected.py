@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any
 
 from kb.observations.estimates import Estimator, estimators
-from kb.records.recognition import product_of
 from kb.records.request import Request
 from kb.store.store import KnowledgeStore
 
@@ -31,6 +30,8 @@ class Expected:
         """How long the benchmark that a job is takes, on one node of the target and on all that one job may
         use; empty where the job is none, or nothing is known of it there.
         """
+        from kb.records.recognition import product_of
+
         benchmark = str(request.workload.facts.get("benchmark") or "")
         estimator = self._estimators.get(MINUTES) if benchmark else None
         gpus = request.target.facts.get("gpus") or []
