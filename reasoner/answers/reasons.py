@@ -6,30 +6,24 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 
-import pyoxigraph as ox
-
 from kb.store.store import KnowledgeStore
-from kb.store.store import Term as Node
 from kb.store.terms import local_name, on
+from reasoner.answers.obstacles import Obstacles
 from reasoner.answers.plan import Reason, Rejected
+from reasoner.answers.wording import Wording
 from reasoner.inference.derive import Derivation
-from reasoner.knowledge.rule_reading import iri_of, name_of
-from reasoner.knowledge.rules import Rule, filled, message, slots
-from reasoner.model.catalogue import SCALE, Effect
+from reasoner.knowledge.rules import Rule
+from reasoner.model.catalogue import SCALE
 from reasoner.model.ground import Cause, Problem, Term
 from reasoner.model.objective import Solved
-from reasoner.model.requirements import Requirement
 
 _NEARLY_EQUAL = 1e-4
-_NAMED_WHOLE = 3
-"""So many options are named one by one."""
 
 
-class Reasons:
+class Reasons(Wording):
     """Reasons for one solved request.
 
     Args:
@@ -49,16 +43,10 @@ class Reasons:
         taken: dict[str, str],
         sources: dict[str, tuple[str, ...]],
     ) -> None:
-        self.store, self.derivation, self.problem, self.catalogue = (
-            store,
-            derivation,
-            problem,
-            problem.catalogue,
-        )
+        super().__init__(store, rules, derivation, problem.catalogue, sources)
+        self.problem = problem
         self.taken, self.best = taken, solution.value
-        self._rules = {rule.iri: rule for rule in rules}
-        self._solution, self._sources = solution, sources
-        self._fired: dict[str, dict[str, Mapping[str, Node]]] = {}
+        self._solution = solution
 
     @cached_property
     def marginals(self) -> dict[str, dict[str, int]]:
@@ -87,6 +75,11 @@ class Reasons:
     @cached_property
     def _every_marginal(self) -> dict[str, dict[str, int]]:
         return self._solution.marginals()
+
+    @cached_property
+    def obstacles(self) -> Obstacles:
+        """What keeps options from being possible at all."""
+        return Obstacles(self)
 
     def chosen(self, decision: str) -> tuple[Reason, ...]:
         """Why the chosen option of a decision was taken."""
@@ -134,7 +127,7 @@ class Reasons:
                 sorted(said, key=lambda reason: reason.kind == "rule" and reason.id in self._opt_in_rules)
             )
         if self.worth(option) is None:
-            return self._blocked(option) or (
+            return self.obstacles.against(option) or (
                 Reason(
                     "fact",
                     self.catalogue.name[option],
@@ -172,73 +165,6 @@ class Reasons:
         )
         return self._solution.best_with(decision, option) if value > self.best else None
 
-    def cause(self, cause: Cause) -> list[Reason]:
-        """A hard factor's cause in words."""
-        name = self.catalogue.name.get(cause.option, "")
-        if cause.kind == "rule":
-            more = f" (and {len(cause.others)} more)" if cause.others else ""
-            return [
-                Reason("rule", local_name(rule), self._said_by(rule, cause.option) + more, self.sources(rule))
-                for rule in cause.ids
-            ]
-        if cause.kind == "needs":
-            return [
-                Reason(
-                    "fact",
-                    local_name(need),
-                    f"{name} needs {self._named(need)}, which nothing here provides",
-                    self.sources(need) or self.sources(cause.option),
-                )
-                for need in cause.ids
-            ]
-        if cause.kind == "conflict":
-            return [
-                Reason("rule", local_name(iri), self._conflict(iri), self.sources(iri)) for iri in cause.ids
-            ]
-        if cause.kind == "requirement":
-            return [
-                Reason(
-                    "fact",
-                    local_name(need),
-                    f"{name} needs {self._named(need)}",
-                    self.sources(need) or self.sources(cause.option),
-                )
-                for need in cause.ids
-            ]
-        return [Reason("request", name, f"you {'asked for' if cause.kind == 'pin' else 'ruled out'} {name}")]
-
-    def settling(self, rule: str, option: str) -> str:
-        """What a person does who wants to know what a doubt rule says is not known of an option."""
-        how, bindings = (
-            next(iter(self.store.objects(rule, on("settledBy"))), ""),
-            self._fired_on(rule, option) or {},
-        )
-        return filled(how, {variable: self._by_name(term) for variable, term in bindings.items()})
-
-    def sources(self, iri: str) -> tuple[str, ...]:
-        """Where a resource is known from."""
-        if iri not in self._sources:
-            self._sources[iri] = self.store.sources_of(iri)
-        return self._sources[iri]
-
-    def effect_text(self, effect: Effect) -> str:
-        """A statement of an effect in words, with its numbers."""
-        beside = " and ".join(self._alternatives(options) for _, options in effect.given)
-        interval = f" ({effect.low:g} to {effect.high:g})" if effect.low != effect.high else ""
-        label = self.store.label(effect.iri)
-        name = self.catalogue.name[effect.option] + (f" with {beside}" if beside else "")
-        said = f"{name}: {local_name(effect.criterion)} x{effect.ratio:g}{interval}"
-        counted = (
-            " (its interval crosses 1, so it counts for nothing)"
-            if not effect.weight and effect.low != effect.high
-            else ""
-        )
-        return f"{said}{counted}; {label}" if label else f"{said}{counted}"
-
-    def _alternatives(self, options: Iterable[str]) -> str:
-        """The names of options of which any will do."""
-        return "/".join(sorted(self.catalogue.name[option] for option in options))
-
     def _effect(self, term: Term) -> Reason:
         return Reason(
             "effect",
@@ -272,7 +198,7 @@ class Reasons:
             for need in sorted(self.catalogue.needs.get(other, set()) & given):
                 if self.catalogue.providers[need].intersection(self.taken.values()) == {option}:
                     text = (
-                        f"{self.catalogue.name[other]} needs {self._named(need)}, "
+                        f"{self.catalogue.name[other]} needs {self.named(need)}, "
                         f"which {self.catalogue.name[option]} provides"
                     )
                     found.append(Reason("fact", local_name(need), text, self.sources(other)))
@@ -385,167 +311,3 @@ class Reasons:
                 beside
             ):
                 yield from self.cause(Cause("conflict", option, (iri,)))
-
-    def _blocked(self, option: str) -> tuple[Reason, ...]:
-        """For an option that no feasible configuration has: what must be supplied, of which every supplier is
-        impossible, and why those are.
-        """
-        decision = self.catalogue.decision_of(option)
-        pinned = self.problem.pins.get(decision, option)
-        if pinned != option:
-            return tuple(self.cause(Cause("pin", pinned)))
-        if option in self.problem.forbid:
-            return tuple(self.cause(Cause("forbid", option)))
-        if alone := [
-            iri for iri in self._conflicts_about.get(option, ()) if not self.catalogue.conflicts[iri].given
-        ]:
-            return tuple(self.cause(Cause("conflict", option, (alone[0],))))
-        for requirement in self._supplies_about.get(decision, ()):
-            if requirement.is_met(decision, option, self._possible):
-                continue
-            rows = requirement.rows_with(decision, option)
-            against_peers = itertools.chain.from_iterable(map(self._first, self._culprits(option, rows)))
-            found = list(itertools.islice(against_peers, 3))
-            if found:
-                return self._lacking(option) or self._no_partner(option, requirement), *found
-        return ()
-
-    def _no_partner(self, option: str, requirement: Requirement) -> Reason:
-        others = [one for one in requirement.scope if one != self.catalogue.decision_of(option)]
-        names = ", ".join(self.catalogue.name[one] for one in others)
-        text = f"no option of {names} that goes with it is possible"
-        return Reason("fact", self.catalogue.name[option], text, self.sources(option))
-
-    def lacking(self, option: str) -> Cause | None:
-        """The first capability that an option needs although no option can give it, with those that would;
-        None where there is none.
-        """
-        for need in sorted(
-            self.catalogue.needs.get(option, set())
-            - self.problem.derived.provides
-            - self.catalogue.name.keys()
-        ):
-            providers = sorted(other for other, given in self.catalogue.provides.items() if need in given)
-            if not any(self.worth(other) is not None for other in providers):
-                return Cause("needs", option, (need,), tuple(providers))
-        return None
-
-    def _lacking(self, option: str) -> Reason | None:
-        if (cause := self.lacking(option)) is None:
-            return None
-        [need], names = cause.ids, [self.catalogue.name[other] for other in cause.others]
-        named = f"which here only {' or '.join(names)} would provide"
-        lacking = (
-            named
-            if len(names) <= _NAMED_WHOLE
-            else f"and none of the {len(names)} options that provide it is possible here"
-        )
-        text = f"{self.catalogue.name[option]} needs {self._named(need)}, {lacking}"
-        return Reason("fact", local_name(need), text, self.sources(need) or self.sources(option))
-
-    def _culprits(self, option: str, rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-        """The impossible options that stand beside an option in some combinations, each once; as few as are
-        asked for, of thousands.
-        """
-        seen = {option}
-        for peer in itertools.chain.from_iterable(rows):
-            if peer not in seen:
-                seen.add(peer)
-                if self._impossible(peer):
-                    yield peer
-
-    @cached_property
-    def _possible(self) -> dict[str, Set[str]]:
-        """The options that some feasible configuration has, by decision."""
-        representative, marginals = self.problem.representative, self.marginals
-        found: dict[str, Set[str]] = {}
-        for decision, options in self.catalogue.options.items():
-            found[decision] = frozenset(
-                option for option in options if representative.get(option, option) in marginals[decision]
-            )
-        return found
-
-    @cached_property
-    def _conflicts_about(self) -> dict[str, list[str]]:
-        """The conflicts that apply, by their option."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for iri in sorted(self.problem.derived.applies & self.catalogue.conflicts.keys()):
-            found[self.catalogue.conflicts[iri].option].append(iri)
-        return found
-
-    @cached_property
-    def _supplies_about(self) -> dict[str, list[Requirement]]:
-        """For each decision what options of it need, or can be needed for; over all options, so that nothing
-        is left out in silence.
-        """
-        found: dict[str, list[Requirement]] = defaultdict(list)
-        for requirement in self.catalogue.requirements.given(self.problem.derived.provides):
-            for decision in requirement.scope:
-                found[decision].append(requirement)
-        return found
-
-    def _impossible(self, option: str) -> bool:
-        return self.worth(option) is None or bool(self.problem.causes(option))
-
-    def _first(self, option: str) -> list[Reason]:
-        causes = self.problem.causes(option)
-        if causes:
-            return self.cause(causes[0])[:1]
-        pinned = self.problem.pins.get(self.catalogue.decision_of(option))
-        return (
-            [Reason("request", self.catalogue.name[option], f"you asked for {self.catalogue.name[pinned]}")]
-            if pinned and pinned != option
-            else []
-        )
-
-    def _said_by(self, rule: str, option: str) -> str:
-        """The message of an exclusion rule for one option, with the bindings that it fired on."""
-        bindings = self._fired_on(rule, option)
-        if bindings is None:
-            return self.store.label(rule)
-        return message(
-            self._rules[rule], {variable: self._by_name(term) for variable, term in bindings.items()}
-        )
-
-    def _by_name(self, term: Node) -> Node:
-        """An option by what people call it; another term as it is."""
-        return (
-            ox.Literal(self.catalogue.name[term.value])
-            if isinstance(term, ox.NamedNode) and term.value in self.catalogue.name
-            else term
-        )
-
-    def _fired_on(self, iri: str, option: str) -> Mapping[str, Node] | None:
-        """The values of a rule's variables, those of its message at least, with which it excludes an
-        option.
-        """
-        rule = self._rules.get(iri)
-        if rule is None:
-            return None
-        heads = [
-            pattern.object for pattern in rule.reading.head if iri_of(pattern.predicate) == on("excludes")
-        ]
-        if heads and (only := name_of(heads[0])) and slots(rule) <= {only}:
-            return {only: ox.NamedNode(option)}
-        if iri not in self._fired:
-            found = self._fired[iri] = {}
-            for head in heads:
-                variable, named = name_of(head) or "", iri_of(head)
-                for bindings in self.derivation.matches(rule, sorted({variable, *slots(rule)} - {""})):
-                    value = ox.NamedNode(named) if named else bindings.get(variable)
-                    if isinstance(value, ox.NamedNode):
-                        found.setdefault(value.value, bindings)
-        return self._fired[iri].get(option)
-
-    def _conflict(self, iri: str) -> str:
-        conflict = self.catalogue.conflicts[iri]
-        beside: list[str] = []
-        for _, options in conflict.given:
-            beside += [self.catalogue.name[option] for option in sorted(options)]
-        clash = self.catalogue.name[conflict.option] + (f" with {', '.join(beside)}" if beside else "")
-        return f"{clash}: {self.store.label(iri) or local_name(iri)}"
-
-    def _named(self, resource: str) -> str:
-        if resource in self.catalogue.name:
-            return self.catalogue.name[resource]
-        return self.store.label(resource) or local_name(resource)

@@ -48,7 +48,7 @@ def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> 
     asked = Factor((decision,), {(option,): 0}, None, Cause("pin", option))
     hard = [asked, *(_spoken_of(factor, option) for factor in _every_hard_factor(reasons))]
     found = _said(reasons, minimal_conflict(catalogue.options, hard), asked)
-    if repairs and (lacking := reasons.lacking(option)):
+    if repairs and (lacking := reasons.obstacles.lacking(option)):
         repairs += [
             stated(target, f"{catalogue.name[option]} becomes possible")
             for target in _target_that_gives(reasons, lacking)
