@@ -19,7 +19,8 @@ from kb.store.sources import Source
 from kb.store.store import KnowledgeStore
 from kb.store.terms import PREFIXES, RDF_TYPE, local_name, on
 from reasoner.inference.derive import REQUEST, REQUEST_GRAPH, WORKLOAD, Deriver
-from reasoner.knowledge.rules import Rule, load_rules, run_rules
+from reasoner.knowledge.rule_running import run_rules
+from reasoner.knowledge.rules import Rule, load_rules
 from reasoner.model.catalogue import Catalogue
 from reasoner.model.ground import Problem, ground
 from reasoner.solve import Solution, solve

@@ -18,7 +18,8 @@ from kb.store.terms import FILE, RDF_TYPE, on
 from reasoner.inference.derive import REQUEST, REQUEST_GRAPH, Derived, Deriver
 from reasoner.knowledge.closure import close
 from reasoner.knowledge.compile import compile_sources
-from reasoner.knowledge.rules import load_rules, run_rules
+from reasoner.knowledge.rule_running import run_rules
+from reasoner.knowledge.rules import load_rules
 from reasoner.model.resolve import make_facts
 
 REQUESTS = 300

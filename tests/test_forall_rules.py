@@ -11,7 +11,8 @@ from kb.store.store import KnowledgeStore
 from kb.store.terms import PREFIXES, RDF_TYPE, on
 from reasoner.inference.derive import REQUEST, REQUEST_GRAPH, Deriver
 from reasoner.inference.forall_rules import forall_rule_of
-from reasoner.knowledge.rules import Rule, conclusions, read_rules
+from reasoner.knowledge.rule_running import conclusions
+from reasoner.knowledge.rules import Rule, read_rules
 from tests.turtle import PREFIX_LINES
 
 ALL_HELD = "FILTER NOT EXISTS { ?thing on:when ?asked . FILTER NOT EXISTS { $this a ?asked } }"

@@ -19,7 +19,8 @@ from kb.store.sources import Source
 from kb.store.store import KnowledgeStore
 from kb.store.terms import PREFIXES
 from reasoner.answers.proof_formats import to_dot, to_turtle
-from reasoner.knowledge.rules import load_rules, run_rules
+from reasoner.knowledge.rule_running import run_rules
+from reasoner.knowledge.rules import load_rules
 from reasoner.reasoner import Reasoner
 from tests.turtle import PREFIX_LINES
 

@@ -15,7 +15,8 @@ from kb.store.terms import RDF_TYPE, expand, on, prefixed
 from reasoner.inference.derive import REQUEST, REQUEST_GRAPH, Deriver
 from reasoner.knowledge.rule_algebra import read_rule
 from reasoner.knowledge.rule_reading import RuleReading, signatures_of
-from reasoner.knowledge.rules import load_rules, matches, message, run_rules
+from reasoner.knowledge.rule_running import matches, run_rules
+from reasoner.knowledge.rules import load_rules, message
 from tests.turtle import PREFIX_LINES
 
 

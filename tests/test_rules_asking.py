@@ -15,7 +15,8 @@ from kb.errors import BadInput
 from kb.store.store import KnowledgeStore
 from kb.store.terms import PREFIXES, expand, on
 from reasoner.inference.derive import REQUEST, REQUEST_GRAPH, Deriver
-from reasoner.knowledge.rules import load_rules, run_rules
+from reasoner.knowledge.rule_running import run_rules
+from reasoner.knowledge.rules import load_rules
 from tests.oracles.shacl_rules import by_shifty, ntriples
 from tests.turtle import PREFIX_LINES
 

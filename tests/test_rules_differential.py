@@ -18,7 +18,8 @@ from kb.store.store import KnowledgeStore
 from kb.store.terms import on
 from reasoner.inference.derive import REQUEST
 from reasoner.knowledge.compile import compile_sources
-from reasoner.knowledge.rules import load_rules, run_rules
+from reasoner.knowledge.rule_running import run_rules
+from reasoner.knowledge.rules import load_rules
 from reasoner.model.packages import requirement_facts
 from reasoner.model.resolve import make_facts
 from tests.oracles.shacl_rules import by_pyshacl, by_shifty, ntriples

@@ -11,7 +11,8 @@ from bench.images.wheels import Interpreter, resolve
 from bench.progress import Tell
 from generators.bundle import requirements_of
 from generators.provenance.lock import Lock, request_of
-from generators.recipe.recipe import Entry, Recipe
+from generators.recipe.entries import Entry
+from generators.recipe.recipe import Recipe
 from kb.errors import BadInput, RunFailed
 from kb.values import replace
 from reasoner.answers.plan import Plan

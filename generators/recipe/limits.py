@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from generators.recipe.recipe import RUNTIMES, Entry, Recipe
+from generators.recipe.entries import Entry
+from generators.recipe.recipe import RUNTIMES, Recipe
 
 _JOBS_LAUNCH = ("srun", "mpirun")
 

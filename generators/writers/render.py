@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from generators.recipe.entries import JOB_TIME, RUN_TIME, Entry
 from generators.recipe.limits import unapplied
-from generators.recipe.recipe import JOB_TIME, PREFIX, RUN_TIME, Entry, Recipe
+from generators.recipe.recipe import PREFIX, Recipe
 from generators.writers import quoting
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from kb.store.terms import FILE, PREFIXES, RDF_TYPE, local_name, on
 from reasoner.answers.reasons import Reasons
 from reasoner.inference.derive import REQUEST, REQUEST_GRAPH, TARGET, WORKLOAD
 from reasoner.knowledge.rule_reading import Pattern, iri_of, is_open, name_of
-from reasoner.knowledge.rules import Rule, matches, message, readable
+from reasoner.knowledge.rule_running import matches
+from reasoner.knowledge.rules import Rule, message, readable
 from reasoner.model.ground import Cause
 from reasoner.model.resolve import find_decision, find_option
 

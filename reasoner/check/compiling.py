@@ -16,7 +16,8 @@ from reasoner.check.finding import Finding, KnowledgeUnderCheck
 from reasoner.knowledge import overrides
 from reasoner.knowledge.closure import close
 from reasoner.knowledge.readings import keep_readable
-from reasoner.knowledge.rules import load_rules, run_rules
+from reasoner.knowledge.rule_running import run_rules
+from reasoner.knowledge.rules import load_rules
 from reasoner.knowledge.shapes import Engine, unknown_shacl_terms, validate_store
 from reasoner.overlay.gate import Gate
 from reasoner.overlay.judging import TooDear, judge

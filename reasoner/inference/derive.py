@@ -22,7 +22,8 @@ from kb.store.terms import RDF_TYPE, on
 from kb.values import Value, replace
 from reasoner.inference.forall_rules import forall_rule_of
 from reasoner.knowledge.rule_reading import Signature
-from reasoner.knowledge.rules import Rule, conclusions, matches
+from reasoner.knowledge.rule_running import conclusions, matches
+from reasoner.knowledge.rules import Rule
 
 REQUEST = ox.NamedNode("urn:ontune:request")
 TARGET = ox.NamedNode("urn:ontune:target")

@@ -195,7 +195,8 @@ def run_whatever_runs(sources: Sequence[Source]) -> KnowledgeStore:
     """
     from reasoner.knowledge.closure import close
     from reasoner.knowledge.readings import keep_readable
-    from reasoner.knowledge.rules import load_rules, run_rules
+    from reasoner.knowledge.rule_running import run_rules
+    from reasoner.knowledge.rules import load_rules
 
     store = _loaded(sources)
     close(store.store, ox.NamedNode(CLOSURE_GRAPH))
@@ -232,7 +233,8 @@ def _concluded(store: KnowledgeStore) -> KnowledgeStore:
     """The store with what follows from it: the OWL closure, then the conclusions of its rules."""
     from reasoner.knowledge.closure import close
     from reasoner.knowledge.readings import keep_readings
-    from reasoner.knowledge.rules import load_rules, run_rules
+    from reasoner.knowledge.rule_running import run_rules
+    from reasoner.knowledge.rules import load_rules
     from reasoner.knowledge.unsound import Unsound
 
     report = close(store.store, ox.NamedNode(CLOSURE_GRAPH))

@@ -1,4 +1,4 @@
-"""SHACL rules (`sh:SPARQLRule`): read from the store, executed to a fixpoint.
+"""SHACL rules (`sh:SPARQLRule`) as they are read from the store; `rule_running` executes them.
 
 A rule concludes into a named graph of its own, so that every triple tells which rule it came from. Rules
 whose focus class is `on:Request` run for one request at a time; all others run when the knowledge base is
@@ -10,13 +10,13 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 import pyoxigraph as ox
 
 from kb.errors import BadInput
-from kb.store.shards import Read, of_a_request
+from kb.store.shards import Read
 from kb.store.store import KnowledgeStore, Term
 from kb.store.terms import RDF_TYPE, local_name, on
 from kb.values import Value
@@ -175,7 +175,7 @@ class Rule(Value, frozen=True):
         return tuple(signatures)
 
     @cached_property
-    def steps(self) -> tuple[_Step, ...]:
+    def steps(self) -> tuple[Step, ...]:
         """The patterns that every match satisfies and whose predicate is named, those of the focus node
         first: what is said of a request costs the least to look up.
         """
@@ -184,7 +184,7 @@ class Rule(Value, frozen=True):
             if predicate := iri_of(pattern.predicate):
                 iri = iri_of(pattern.object)
                 found.append(
-                    _Step(
+                    Step(
                         pattern.subject,
                         ox.NamedNode(predicate),
                         ox.NamedNode(iri) if iri else None,
@@ -203,7 +203,7 @@ class Rule(Value, frozen=True):
         return f"CONSTRUCT {{ {self.reading.template} }} WHERE {{ {focus} {self.reading.where}\n}}"
 
 
-class _Step(Value, frozen=True):
+class Step(Value, frozen=True):
     """A triple pattern: a variable, a predicate, and an object that is an IRI (`value`) or else anything
     (`object`, as text).
     """
@@ -267,114 +267,6 @@ def _read(iri: str, construct: str) -> str:
         raise BadInput(f"rule {local_name(iri)}", str(error)) from error
 
 
-def run_rules(
-    store: KnowledgeStore, rules: Sequence[Rule], request: ox.NamedNode | None = None
-) -> list[ox.Quad]:
-    """Run rules to a fixpoint, stratum by stratum, and add what they conclude to the store.
-
-    Args:
-        store: read as the union of its graphs.
-        rules: sorted by stratum; without a request only those that need none.
-        request: the focus node of the request's rules.
-
-    Returns:
-        the quads added, each in the graph of its rule.
-    """
-    added: list[ox.Quad] = []
-    for _, group in itertools.groupby(rules, key=lambda rule: rule.order):
-        stratum = list(group)
-        waiting = stratum
-        while waiting:
-            fresh: list[ox.Quad] = []
-            for rule in waiting:
-                fresh += [quad for quad in conclusions(store, rule, request) if quad not in store.store]
-            store.add(fresh)
-            added += fresh
-            new = signatures_of_quads(fresh)
-            waiting = [rule for rule in stratum if rule.reads_any(new)]
-    return added
-
-
-def _focus_values(nodes: Iterable[ox.NamedNode]) -> str:
-    """SPARQL that lets `$this` be one of some nodes."""
-    return f"VALUES $this {{ {' '.join(map(str, dict.fromkeys(nodes)))} }}"
-
-
-def conclusions(
-    store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, focus: Sequence[ox.NamedNode] = ()
-) -> list[ox.Quad]:
-    """What one rule concludes now, each quad once, in the graph of the rule.
-
-    Args:
-        request: the focus node of the request's rules; without it only rules that need none may be asked.
-        focus: the nodes that the other rules have to look at; without them, all.
-    """
-    _watched(rule.iri)
-    found = list(_concluded(store, rule, request, focus))
-    _watched("")
-    return found
-
-
-def watch(told: Callable[[str], None]) -> None:
-    """Let a function know of each rule that is about to run, and, by an empty text, that it has: in a process
-    that is there to judge rules.
-    """
-    global _watched
-    _watched = told
-
-
-def _unwatched(_: str) -> None:
-    """What is told where nobody watches."""
-
-
-_watched: Callable[[str], None] = _unwatched
-
-
-def _concluded(
-    store: KnowledgeStore, rule: Rule, request: ox.NamedNode | None, focus: Sequence[ox.NamedNode]
-) -> set[ox.Quad]:
-    graph = ox.NamedNode(rule.iri)
-    triples: Iterable[ox.Triple]
-    if request is not None and rule.per_request:
-        if not _can_match(store, rule, request):
-            return set()
-        triples = store.construct(rule.construct, {_FOCUS: request}, rule.asks_of_others)
-    else:
-        values = _focus_values(focus) if focus else ""
-        reads = rule.asks_of_others if focus and all(map(of_a_request, focus)) else rule.asks
-        triples = itertools.chain.from_iterable(
-            store.construct(rule.construct_for(f"{values} {one.pattern}"), reads=reads) for one in rule.focus
-        )
-    return {ox.Quad(triple.subject, triple.predicate, triple.object, graph) for triple in triples}
-
-
-def matches(
-    store: KnowledgeStore,
-    rule: Rule,
-    this: Term,
-    bindings: Mapping[str, Term] | None = None,
-    variables: Iterable[str] = (),
-) -> list[dict[str, Term]]:
-    """The bindings of a rule's body for one focus node: what it fired on.
-
-    Args:
-        bindings: values that some variables must have.
-        variables: those that are asked for; without any, all.
-    """
-    given = {
-        name: term
-        for name, term in {_FOCUS: this, **(bindings or {})}.items()
-        if isinstance(term, ox.NamedNode | ox.Literal)
-    }
-    names, terms = " ".join(f"?{name}" for name in given), " ".join(map(str, given.values()))
-    values = f"VALUES ({names}) {{ ({terms}) }}"
-    asked = " ".join(f"?{name}" for name in variables)
-    return store.terms(
-        f"SELECT {f'DISTINCT {asked}' if asked else '*'} WHERE {{ {values} {rule.reading.where}\n}}",
-        reads=rule.asks_of_others if of_a_request(this) else rule.asks,
-    )
-
-
 def message(rule: Rule, bindings: Mapping[str, Term]) -> str:
     """The rule's message with its slots filled; its label where it has none."""
     return filled(rule.message or rule.label or local_name(rule.iri), bindings)
@@ -413,40 +305,6 @@ def _focus(row: Mapping[str, str]) -> Focus | None:
     if "objectsOf" in row:
         return Focus(f"[] <{row['objectsOf']}> $this .", (Signature(row["objectsOf"], None),))
     return Focus(f"VALUES $this {{ <{row['node']}> }}") if "node" in row else None
-
-
-def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
-    """Whether the steps of a rule that lead away from its focus node are there: most rules that do not fire
-    are known by that, without a query.
-    """
-    leaves = {step.object for step in rule.steps} - {step.subject for step in rule.steps}
-    reached: dict[str, list[ox.NamedNode | ox.BlankNode]] = {THIS: [this]}
-    for step in rule.steps:
-        if step.subject not in reached:
-            continue
-        if step.object in leaves and _told_by_texts(store, step, reached[step.subject]):
-            if not any(store.objects(node.value, step.predicate.value) for node in reached[step.subject]):
-                return False
-            continue
-        quads: list[ox.Quad] = []
-        for node in reached[step.subject]:
-            quads += store.quads(node, step.predicate, step.value)
-        if not quads:
-            return False
-        if step.object not in reached:
-            reached[step.object] = [
-                quad.object for quad in quads if isinstance(quad.object, ox.NamedNode | ox.BlankNode)
-            ]
-    return True
-
-
-def _told_by_texts(store: KnowledgeStore, step: _Step, nodes: Iterable[ox.NamedNode | ox.BlankNode]) -> bool:
-    """Whether the texts that the store keeps tell if a step is there, whatever its object."""
-    return (
-        step.value is None
-        and store.keeps_texts_of(step.predicate.value)
-        and all(isinstance(node, ox.NamedNode) for node in nodes)
-    )
 
 
 def signatures_of_quads(quads: Iterable[ox.Quad]) -> set[Signature]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from kb.errors import OntuneError
 from kb.store.sources import Source
-from reasoner.knowledge import rules
+from reasoner.knowledge import rule_running
 from reasoner.knowledge.compile import compile_all, run_whatever_runs
 from reasoner.knowledge.unsound import Unsound
 from reasoner.overlay import admission
@@ -44,7 +44,7 @@ def _verdict(task: dict[str, Any]) -> dict[str, Any]:
         os.write(sys.stdout.fileno(), f"{rule or EVERYTHING}\t{request}\n".encode())
         signal.setitimer(signal.ITIMER_PROF, task["seconds"] if rule else 0)
 
-    rules.watch(at)
+    rule_running.watch(at)
     sources = [Source(Path(path), name, added) for path, name, added in task["sources"]]
     if task["only_cost"]:
         with contextlib.suppress(OntuneError, *admission.UNFORESEEN):
