@@ -1,4 +1,4 @@
-"""`ontune kb import`, `learn` and `rows`: what others published, measured rows, and what is learnt from them."""
+"""`ontune kb import`, `learn` and `rows`: what others published, and rows of measurements."""
 
 from __future__ import annotations
 
