@@ -16,6 +16,7 @@ from typing import Any
 from kb.errors import BadInput
 from kb.importers import nested
 from kb.importers.declared import column_or_left_out, rule_for, told, told_of_all
+from kb.importers.derived import with_cells, with_rates
 from kb.observations.rows import About, Row, form, metadata_of, packed
 from kb.store import files, user_files
 
@@ -111,7 +112,8 @@ def _rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) 
             | {taken[head]: (source.get(head) or "").strip() for head in taken}
             | {"file": path.name, "line": str(line)}
         )
-        found.append({name: _plain(name, value) for name, value in row.items()})
+        row = with_rates(with_cells(row, declared, f"{path}:{line}"), declared)
+        found.append({name: _plain(name, value) for name, value in row.items() if value})
     return found
 
 
@@ -164,4 +166,5 @@ def _mark(rows: Sequence[Row]) -> None:
 
 
 def _numbers_of(row: Row) -> tuple[str | None, ...]:
-    return tuple(row.get(name) for name in ("kind", "machine", "network", "image_size", "batch", "value"))
+    told_apart = ("kind", "machine", "devices", "network", "image_size", "sequence", "batch", "value")
+    return tuple(row.get(name) for name in told_apart)

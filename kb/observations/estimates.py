@@ -7,7 +7,7 @@ A level that no row had counts nothing, and the interval says by how much levels
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from kb.store.store import KnowledgeStore
 from kb.store.terms import local_name
@@ -16,10 +16,18 @@ from kb.values import Value
 NORMAL_90 = 1.645
 """So many standard deviations from the mean lie nine of ten values of a normal distribution at most."""
 
+SHORT = "short_step_seconds"
+"""The number whose range is how long steps took that were too short to be learnt from."""
+
+_NEAR = 4.0
+"""By this factor a number may lie outside of what rows had."""
+
 QUERY = """
-SELECT ?estimator ?quantity ?label ?noise ?widened ?term ?by ?number ?per ?power ?spread ?coefficients ?rows WHERE {
+SELECT ?estimator ?quantity ?label ?noise ?widened ?counted ?peaks ?seen
+  ?term ?by ?number ?per ?power ?spread ?coefficients ?rows WHERE {
   ?estimator a on:Estimator ; on:quantity ?quantity ; rdfs:label ?label .
-  ?estimator on:noiseSpread ?noise ; on:widened ?widened .
+  ?estimator on:noiseSpread ?noise ; on:widened ?widened ; on:rowsCounted ?counted .
+  OPTIONAL { ?estimator on:peaksOfPrecisions ?peaks } OPTIONAL { ?estimator on:numbersSeen ?seen }
   ?term on:termOf ?estimator ; on:levelSpread ?spread ; on:coefficients ?coefficients .
   OPTIONAL { ?term on:byFactors ?by }
   OPTIONAL { ?term on:timesNumber ?number ; on:perNumber ?per ; on:toPower ?power }
@@ -85,6 +93,9 @@ class Estimator(Value, frozen=True):
         name, quantity, label: how it is found and what it is of.
         noise: standard deviation of the logarithm where every level was seen.
         widened: by how much intervals are wider than the model says.
+        counted: how many rows it was learnt from.
+        peaks: for each precision the number that is its peak, and what that is multiplied by.
+        seen: the least and the greatest of each number among the rows.
     """
 
     name: str
@@ -93,6 +104,9 @@ class Estimator(Value, frozen=True):
     noise: float
     widened: float
     terms: tuple[Term, ...]
+    counted: int = 0
+    peaks: Mapping[str, tuple[str, float]] = {}
+    seen: Mapping[str, tuple[float, float]] = {}
 
     @property
     def needs(self) -> set[str]:
@@ -119,6 +133,18 @@ class Estimator(Value, frozen=True):
             math.exp(total), math.exp(total - reach), math.exp(total + reach), tuple(unseen), rows
         )
 
+    def peak(self, precision: str, numbers: Mapping[str, float]) -> float | None:
+        """TFLOP/s at most in a precision; None where it is not known."""
+        name, times = self.peaks.get(precision, ("", 1.0))
+        return numbers[name] * times if name in numbers else None
+
+    def beyond(self, numbers: Mapping[str, float]) -> str:
+        """The first number that lies far beyond what the rows had, if any."""
+        for number, (_, high) in self.seen.items():
+            if numbers.get(number, 0) > high * _NEAR:
+                return number
+        return ""
+
     def knows(self, factor: str, level: str) -> bool:
         """Whether any row was of a level of a factor."""
         return any(term.by == (factor,) and level in term.values for term in self.terms)
@@ -126,8 +152,13 @@ class Estimator(Value, frozen=True):
 
 def estimators(store: KnowledgeStore) -> dict[str, Estimator]:
     """The estimators that a knowledge base has, by what they are of."""
+    return estimators_in(store.select(QUERY))
+
+
+def estimators_in(answer: Iterable[Mapping[str, str]]) -> dict[str, Estimator]:
+    """The estimators that the answer to `QUERY` holds, by what they are of."""
     rows_of: dict[str, list[Mapping[str, str]]] = {}
-    for row in store.select(QUERY):
+    for row in answer:
         rows_of.setdefault(row["estimator"], []).append(row)
     found = {}
     for iri, rows in sorted(rows_of.items()):
@@ -140,6 +171,9 @@ def estimators(store: KnowledgeStore) -> dict[str, Estimator]:
             float(first["noise"]),
             float(first["widened"]),
             tuple(terms),
+            int(first["counted"]),
+            {level: (name, float(times)) for level, (name, times) in _pairs(first.get("peaks", ""))},
+            {level: (float(low), float(high)) for level, (low, high) in _pairs(first.get("seen", ""))},
         )
     return found
 
@@ -156,6 +190,15 @@ def _term(estimator: str, row: Mapping[str, str]) -> Term:
         {level: float(value) for level, value in _lines(row["coefficients"])},
         rests_on,
     )
+
+
+def _pairs(text: str) -> list[tuple[str, tuple[str, str]]]:
+    """For each line the level, and the two words behind it."""
+    found = []
+    for level, rest in _lines(text):
+        first, _, second = rest.partition(" ")
+        found.append((level, (first, second)))
+    return found
 
 
 def _lines(text: str) -> list[tuple[str, str]]:

@@ -150,9 +150,9 @@ def _estimator(name: str) -> str:
     samples, left_out = learning.samples(asked)
     for sentence in left_out:
         say(f"left out: {sentence}")
-    estimator = learning.learn_estimator(asked, samples)
+    estimator = learning.with_short_steps(asked, learning.learn_estimator(asked, samples))
     say(f"{name}: {len(estimator.terms)} terms from {len(samples)} rows")
-    return learning.turtle_of_estimator(asked, estimator, len(samples))
+    return learning.turtle_of_estimator(asked, estimator)
 
 
 def _of_networks(asked: Question, known: list[Case], networks: list[str]) -> str:

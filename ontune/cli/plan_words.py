@@ -93,16 +93,23 @@ def prediction_lines(plan: Plan, exact: Plan | None) -> Iterator[str]:
     """
     throughput = plan.prediction["throughput"]
     if throughput["value"] is not None:
-        interval = (
-            f" ({throughput['low']:.0f} to {throughput['high']:.0f})" if throughput["low"] is not None else ""
-        )
-        yield f"predicted: {throughput['value']:.0f} {throughput['unit']}{interval}"
+        yield throughput_said(throughput)
     for one in plan.prediction.get("time_to_target", ()):
         yield time_said(one)
     yield from plan.prediction.get("unsaid", ())
     yield f"predicted against the default: {against_default(plan)}"
     if exact is not None:
         yield f"with the numbers left alone (--numerics exact): {against_default(exact)}"
+
+
+def throughput_said(throughput: Mapping[str, Any]) -> str:
+    """Samples/s with their interval, and what they rest on where that is no measurement of the same."""
+    value, low, high = (throughput[key] for key in ("value", "low", "high"))
+    digits = ".0f" if value >= 100 else ".3g"
+    interval = f" ({low:{digits}} to {high:{digits}})" if low is not None else ""
+    basis = throughput.get("basis")
+    behind = f", {basis}" if basis not in (None, "measured") else ""
+    return f"predicted: {value:{digits}} {throughput['unit']}{interval}{behind}"
 
 
 def time_said(one: Mapping[str, Any]) -> str:
@@ -114,7 +121,8 @@ def time_said(one: Mapping[str, Any]) -> str:
     )
     return (
         f"predicted: {one['value']:.3g} {one['unit']} to the quality target "
-        f"({one['low']:.3g} to {one['high']:.3g}) on {one['accelerators']} accelerators of {nodes}, by {behind}"
+        f"({one['low']:.3g} to {one['high']:.3g}) "
+        f"on {one['accelerators']} accelerators of {nodes}, by {behind}"
     )
 
 

@@ -42,13 +42,29 @@ def prediction(
     criterion = resolved.criteria[-1]
     default = default_configuration(problem, resolved.pins)
     measured = observed.nearest(request, taken)
-    throughput: dict[str, Any] = {"value": None, "unit": "samples/s", "low": None, "high": None}
+    throughput: dict[str, Any] = {
+        "value": None,
+        "unit": "samples/s",
+        "low": None,
+        "high": None,
+        "basis": None,
+    }
+    unsaid = [expected.unsaid_of_benchmark(request)]
     if measured is not None:
         throughput |= _scaled(
             measured.throughput,
             compare(problem, criterion, taken, measured.configuration),
             taken == measured.configuration,
         )
+        throughput["basis"] = "measured"
+    else:
+        named = {
+            problem.catalogue.name[decision]: problem.catalogue.name[option]
+            for decision, option in taken.items()
+        }
+        estimated, missing = expected.throughput(request, named, _devices(problem, taken))
+        throughput |= estimated or {}
+        unsaid.append(missing)
     ratio: dict[str, Any] = dict(rounded(compare(problem, criterion, taken, default)))
     ratio["parts"] = list(_parts(problem, criterion, taken, default))
     names = problem.catalogue.name
@@ -64,9 +80,19 @@ def prediction(
         "throughput": throughput,
         "vs_default": ratio,
         "time_to_target": expected.time_to_target(request),
-        "unsaid": list(expected.unsaid(request)),
+        "unsaid": list(filter(None, unsaid)),
         "observations": [measured.id] if measured else [],
     }
+
+
+def _devices(problem: Problem, taken: Mapping[str, str]) -> int:
+    """How many accelerators of a node the program uses; 0: all that there are."""
+    options, most = {*taken.values()}, 0
+    for option in options:
+        for how, _, name, value in problem.catalogue.info[option].applied(options):
+            if (how, name) == ("flag", "devices"):
+                most = max(most, int(value))
+    return most
 
 
 def rounded(ratio: Ratio) -> Ratio:

@@ -75,7 +75,7 @@ class StaticModel:
 
     @cached_property
     def expected(self) -> Expected:
-        """What estimators expect."""
+        """What estimators expect; their texts are asked of the store at once, and so kept."""
         return Expected(self.store)
 
     @cached_property

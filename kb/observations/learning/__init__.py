@@ -12,12 +12,14 @@ from kb.observations.learning.additive import (
     declared_estimators,
     learn_estimator,
     left_out_estimates,
+    spreads_of,
 )
 from kb.observations.learning.cases import Case, Question, cases, left_out, question, questions, without
 from kb.observations.learning.elsewhere import Carried, carried, question_elsewhere, quotients
 from kb.observations.learning.estimator_turtle import turtle_of_estimator
+from kb.observations.learning.rates import short_steps
 from kb.observations.learning.regions import Region, learn
-from kb.observations.learning.samples import samples
+from kb.observations.learning.samples import samples, with_short_steps
 from kb.observations.learning.turtle import turtle, turtle_of_networks
 
 __all__ = [
@@ -40,8 +42,11 @@ __all__ = [
     "questions",
     "quotients",
     "samples",
+    "short_steps",
+    "spreads_of",
     "turtle",
     "turtle_of_estimator",
     "turtle_of_networks",
+    "with_short_steps",
     "without",
 ]

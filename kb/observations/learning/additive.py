@@ -103,13 +103,18 @@ class _Column:
     level: str
 
 
-def learn_estimator(asked: Declared, samples: Sequence[Sample]) -> Estimator:
+def learn_estimator(
+    asked: Declared, samples: Sequence[Sample], known: Sequence[float] | None = None
+) -> Estimator:
     """The estimator of samples, with intervals that hold for left-out groups of them.
+
+    Args:
+        known: the spreads of the terms, and the noise, where they were learnt before.
 
     Raises:
         BadInput: there are too few samples.
     """
-    spreads = _spreads(asked, samples)
+    spreads = _spreads(asked, samples) if known is None else known
     found = _solved(asked, samples, spreads)
     widened = 1.0
     for kind in asked.declared["left_out"]:
@@ -166,6 +171,11 @@ def _centred(asked: Declared, columns: Sequence[_Column], design: Numbers, value
     return values - said
 
 
+def spreads_of(estimator: Estimator) -> list[float]:
+    """The spread of each term's coefficients, and the noise, as they were learnt."""
+    return [*(term.spread for term in estimator.terms), estimator.noise]
+
+
 def _spreads(asked: Declared, samples: Sequence[Sample]) -> list[float]:
     """The spread of each term's coefficients, and the noise."""
     from scipy.optimize import minimize
@@ -178,24 +188,35 @@ def _spreads(asked: Declared, samples: Sequence[Sample]) -> list[float]:
     rest = _centred(asked, columns, design, np.array([sample.value for sample in samples]))
     products, crossed, square = design.T @ design, design.T @ rest, float(rest @ rest)
     fixed = np.array([terms[column.term].spread ** 2 for column in columns])
-    members = [np.array([column.term == number for column in columns]) for number in free]
+    terms_of = np.array([column.term for column in columns])
+    members = [terms_of == number for number in free]
 
-    def badness(logarithms: Numbers) -> float:
-        variances = fixed.copy()
+    def badness(logarithms: Numbers) -> tuple[float, Numbers]:
+        """The negative logarithm of the posterior, and how it changes: with V the variance of the values, it
+        is half of y'V^-1 y plus half of log |V|, and V^-1 follows from a matrix of the coefficients.
+        """
+        variances, noise = fixed.copy(), math.exp(logarithms[-1])
         for number, member in enumerate(members):
             variances[member] = math.exp(logarithms[number])
-        noise = math.exp(logarithms[-1])
         scaled = np.sqrt(variances)
         inner = np.eye(len(columns)) + scaled[:, None] * products * scaled[None, :] / noise
-        lower = np.linalg.cholesky(inner)
-        half = np.linalg.solve(lower, scaled * crossed)
-        fit = (square - float(half @ half) / noise) / noise
-        likelihood = fit / 2 + float(np.log(np.diag(lower)).sum()) + len(samples) * math.log(noise) / 2
-        prior = float((((logarithms - _PRIOR_MEAN) / _PRIOR_SPREAD) ** 2).sum()) / 2
-        return likelihood + prior
+        middle = scaled[:, None] * np.linalg.inv(inner) * scaled[None, :]
+        moved = middle @ crossed / noise
+        crossing = products @ middle
+        fit = (square - float(crossed @ moved)) / noise
+        determinant = float(np.linalg.slogdet(inner)[1]) + len(samples) * math.log(noise)
+        away = (logarithms - _PRIOR_MEAN) / _PRIOR_SPREAD
+        explained = (crossed - products @ moved) / noise
+        traces = np.diag(products) / noise - (crossing * products).sum(axis=1) / noise**2
+        slopes = away / _PRIOR_SPREAD
+        for number, member in enumerate(members):
+            slopes[number] += variances[member] @ (traces[member] - explained[member] ** 2) / 2
+        left = (square - 2 * float(crossed @ moved) + float(moved @ products @ moved)) / noise**2
+        slopes[-1] += noise * (len(samples) / noise - float(np.trace(crossing)) / noise**2 - left) / 2
+        return (fit + determinant + float(away @ away)) / 2, slopes
 
     start = np.full(len(free) + 1, _START)
-    best: Any = minimize(badness, start, method="L-BFGS-B", bounds=[_BOUNDS] * len(start))
+    best: Any = minimize(badness, start, jac=True, method="L-BFGS-B", bounds=[_BOUNDS] * len(start))
     learnt = [math.exp(value / 2) for value in best.x]
     spreads = [term.spread for term in terms]
     for number, value in zip(free, learnt, strict=False):
@@ -221,13 +242,32 @@ def _solved(asked: Declared, samples: Sequence[Sample], spreads: Sequence[float]
             replace(term, spread=spreads[number], values=dict(sorted(values[number].items())), rows=rows)
         )
     declared = asked.declared
+    peaks = {name: (rule["peak"], float(rule["times"])) for name, rule in declared.get("peaks", {}).items()}
     return Estimator(
-        asked.name.replace("_", "-"), declared["quantity"], declared["title"], spreads[-1], 1.0, tuple(terms)
+        asked.name.replace("_", "-"),
+        declared["quantity"],
+        declared["title"],
+        spreads[-1],
+        1.0,
+        tuple(terms),
+        len(samples),
+        peaks,
+        _ranges(asked.terms, samples),
     )
+
+
+def _ranges(terms: Sequence[Term], samples: Sequence[Sample]) -> dict[str, tuple[float, float]]:
+    """The least and the greatest of each number that terms ask for."""
+    found = {}
+    for number in dict.fromkeys(term.number for term in terms if term.number):
+        values = [sample.numbers[number] for sample in samples]
+        found[number] = (min(values), max(values))
+    return found
 
 
 def _rows_of(term: Term, samples: Sequence[Sample]) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
         found[term.level(sample.factors)] += sample.rows
-    return {level: tuple(rows) for level, rows in sorted(found.items()) if rows}
+    # What has no case of its own would name most rows.
+    return {level: tuple(rows) for level, rows in sorted(found.items()) if rows and level}

@@ -12,8 +12,8 @@ from kb.store.terms import PREFIXES
 _USED = ("on", "est", "rdfs", "xsd", "prov")
 
 
-def turtle_of_estimator(asked: Declared, estimator: Estimator, counted: int) -> str:
-    """The Turtle file of an estimator that was learnt from so many rows."""
+def turtle_of_estimator(asked: Declared, estimator: Estimator) -> str:
+    """The Turtle file of an estimator."""
     derived = " , ".join(f"<{source}>" for source in asked.declared["sources"])
     lines = [
         "".join(f"@prefix {prefix}: <{PREFIXES[prefix]}> .\n" for prefix in _USED),
@@ -29,7 +29,8 @@ def turtle_of_estimator(asked: Declared, estimator: Estimator, counted: int) -> 
                 f"rdfs:label {literal(estimator.label)}@en",
                 f"on:quantity {literal(estimator.quantity)}",
                 f"on:noiseSpread {estimator.noise:.4f} ; on:widened {estimator.widened:.3f}",
-                f"on:rowsCounted {counted}",
+                f"on:rowsCounted {estimator.counted}",
+                *_about(estimator),
                 f"prov:wasDerivedFrom {derived}",
             ],
         ),
@@ -39,15 +40,23 @@ def turtle_of_estimator(asked: Declared, estimator: Estimator, counted: int) -> 
     return "\n".join(lines) + "\n"
 
 
+def _about(estimator: Estimator) -> Iterator[str]:
+    """Which peak belongs to which precision, and between which numbers the rows lay."""
+    if estimator.peaks:
+        peaks = {name: (peak, f"{times:g}") for name, (peak, times) in estimator.peaks.items()}
+        yield f"on:peaksOfPrecisions {_long(peaks)}"
+    seen = {name: (f"{low:.4g}", f"{high:.4g}") for name, (low, high) in estimator.seen.items()}
+    yield f"on:numbersSeen {_long(seen)}"
+
+
 def _facts(estimator: Estimator, term: Term) -> Iterator[str]:
     yield f"a on:EstimatorTerm ; on:termOf est:{estimator.name}"
     yield f"rdfs:label {literal(_label(term))}@en"
     if term.by:
         yield f"on:byFactors {literal(' '.join(term.by))}"
     if term.number:
-        yield (
-            f"on:timesNumber {literal(term.number)} ; on:perNumber {float(term.per)} ; on:toPower {term.power}"
-        )
+        yield f"on:timesNumber {literal(term.number)} ; on:perNumber {float(term.per)}"
+        yield f"on:toPower {term.power}"
     yield f"on:levelSpread {term.spread:.4f}"
     coefficients = {level: (f"{value:.4f}",) for level, value in term.values.items()}
     yield f"on:coefficients {_long(coefficients)}"

@@ -15,7 +15,8 @@ from kb.store.terms import local_name
 
 _QUERY = """
 PREFIX on: <https://w3id.org/ontune#>
-SELECT ?result ?benchmark ?round ?submitter ?minutes ?system ?nodes ?accelerators ?model ?memory ?doubt WHERE {
+SELECT ?result ?benchmark ?round ?submitter ?minutes ?system ?nodes ?accelerators ?model ?memory ?doubt
+WHERE {
   ?result a on:PublishedResult ; on:benchmark ?benchmark ; on:publishedIn ?round ; on:submitter ?submitter .
   ?result on:minutesToTarget ?minutes ; on:measuredOn ?system .
   ?system on:nodes ?nodes ; on:accelerators ?accelerators ; on:gpu ?gpu . ?gpu on:model ?model .
