@@ -12,11 +12,12 @@ import pyoxigraph as ox
 import pytest
 
 from kb.errors import BadInput, OntuneError
+from kb.records.shapes import Engine, Violation, validate
 from kb.store.sources import Source, shipped_sources
 from kb.store.store import KnowledgeStore
 from kb.store.terms import FILE, PREFIXES, RDF_TYPE
 from reasoner.knowledge.compile import compile_sources
-from reasoner.knowledge.shapes import Engine, Violation, unknown_shacl_terms, validate, validate_store
+from reasoner.knowledge.shapes import unknown_shacl_terms, validate_store
 from tests.oracles.shapes_as_sparql import (
     Result,
     focus_nodes,

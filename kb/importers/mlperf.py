@@ -21,6 +21,7 @@ from kb.importers.report import ImportReport, document, iri_name, literal, state
 from kb.records.shapes import violations
 from kb.store import files, user_files
 from kb.store.normalise import normalised
+from kb.store.terms import local_name
 
 _SOURCES = (
     "https://github.com/mlcommons/training_results_v4.1",
@@ -92,7 +93,7 @@ def import_mlperf(folder: Path) -> ImportReport:
     turtle = document("MLPerf Training, closed division: systems and results", _SOURCES, statements)
     broken = violations(turtle, "target-shapes.ttl", "published-shapes.ttl")
     findings += [
-        f"{found.focus}: {found.property} {found.value}: expected {found.expected}" for found in broken
+        f"{found.focus}: {local_name(found.path)} {found.value}: expected {found.message}" for found in broken
     ]
     return ImportReport(turtle, findings)
 

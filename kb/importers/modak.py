@@ -16,7 +16,7 @@ from kb.importers.report import ImportReport, document, iri_name, literal, state
 from kb.records.shapes import Violation, violations
 from kb.store import files, user_files
 from kb.store.normalise import normalised
-from kb.store.terms import PREFIXES
+from kb.store.terms import PREFIXES, local_name
 
 _SOURCE = "https://github.com/SODALITE-EU/application-optimisation"
 _IMAGES, _SITES = "knowledge/containers_29.json", "knowledge/infrastructures_2020.csv"
@@ -95,9 +95,10 @@ def _image(name: str, claims: dict[str, list[str]], broken: list[Violation], fin
     believed = dict(claims)
     doubts = []
     for found in broken:
-        doubts.append(f"{found.property} is '{found.value}'; expected {found.expected}")
-        if found.severity == "Violation" and found.property in believed:
-            believed[found.property] = [value for value in believed[found.property] if value != found.value]
+        claim = local_name(found.path)
+        doubts.append(f"{claim} is '{found.value}'; expected {found.message}")
+        if found.severity == "Violation" and claim in believed:
+            believed[claim] = [value for value in believed[claim] if value != found.value]
     findings += [f"{name}: {doubt}" for doubt in doubts]
     facts = _facts(believed)
     facts += [f"on:doubt {' , '.join(literal(doubt) for doubt in doubts)}"] if doubts else []

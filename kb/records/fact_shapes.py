@@ -8,7 +8,6 @@ import re
 from kb.errors import BadInput
 from kb.records.fact_keys import fact_keys
 from kb.records.shapes import violations
-from kb.store.terms import on
 
 
 def check_target(turtle: str, where: str) -> None:
@@ -33,15 +32,13 @@ def _check(turtle: str, where: str, module: str, shapes: str) -> None:
     for found in violations(turtle, shapes):
         inside = re.search(r"/\w+/(\d+)$", found.focus)
         keys = fact_keys(module)
-        key = keys.key_of(on(found.property), in_list=inside is not None) or keys.key_of(
-            on(found.property), in_list=True
-        )
+        key = keys.key_of(found.path, in_list=inside is not None) or keys.key_of(found.path, in_list=True)
         if inside:
             key = key.replace("[]", f"[{inside[1]}]")
         # What is missing is blamed on the resource.
         given = "" if found.value.strip("<>") == found.focus else found.value
         problem = f"has the value {_shown(given)}" if given else "does not fit"
-        raise BadInput(where, f"key '{key}' {problem}", expected=found.expected)
+        raise BadInput(where, f"key '{key}' {problem}", expected=found.message)
 
 
 def _shown(text: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kb.errors import OntuneError
+from kb.records.shapes import Engine, refuse_unknown
 from kb.store.paths import additions
 from kb.store.sources import added_sources, shipped_sources
 from reasoner.check import (
@@ -29,7 +30,6 @@ from reasoner.check import (
 )
 from reasoner.check.evaluation import Evaluation
 from reasoner.check.finding import CheckReport, Finding, KnowledgeUnderCheck
-from reasoner.knowledge.shapes import Engine, refuse_unknown
 from reasoner.overlay.admission import UNFORESEEN
 
 __all__ = ["CheckReport", "Finding", "check"]

@@ -9,6 +9,7 @@ import pyoxigraph as ox
 
 from kb.deprecations import renew
 from kb.errors import OntuneError
+from kb.records.shapes import Engine
 from kb.store.sources import Source
 from kb.store.store import KnowledgeStore
 from kb.store.terms import FILE, PREFIXES, local_name
@@ -18,7 +19,7 @@ from reasoner.knowledge.closure import close
 from reasoner.knowledge.readings import keep_readable
 from reasoner.knowledge.rule_running import run_rules
 from reasoner.knowledge.rules import load_rules
-from reasoner.knowledge.shapes import Engine, unknown_shacl_terms, validate_store
+from reasoner.knowledge.shapes import unknown_shacl_terms, validate_store
 from reasoner.overlay.gate import Gate
 from reasoner.overlay.judging import TooDear, judge
 

@@ -2,8 +2,8 @@
 which few axioms are to blame?
 
 Only the OWL part of the knowledge base is given to HermiT: declarations, axioms, and what is stated with
-declared classes and properties. The smallest set of axioms that still contradicts is found by QuickXplain
-(Junker 2004); where the RL closure sees the contradiction too it is asked instead of HermiT, which costs a
+declared classes and properties. The smallest set of axioms that still contradicts is found by leaving out what
+is not needed for it (`reasoner.solve.minimal_part`); where the RL closure sees the contradiction too it is asked instead of HermiT, which costs a
 Java start each time.
 """
 
@@ -25,6 +25,7 @@ from kb.store.store import KnowledgeStore
 from kb.store.terms import FILE, PREFIXES, RDF_TYPE, local_name
 from reasoner.check.finding import Finding, KnowledgeUnderCheck
 from reasoner.knowledge.closure import close
+from reasoner.solve import minimal_part
 
 Axiom = tuple[ox.Triple, ...]
 Contradicts = Callable[[Sequence[Axiom]], bool]
@@ -128,30 +129,6 @@ def classify(axioms: Sequence[Axiom]) -> tuple[bool, list[str]]:
     return True, sorted(found.iri for found in world.inconsistent_classes() if found is not owlready2.Nothing)
 
 
-def smallest_contradiction(
-    axioms: Sequence[Axiom], contradicts: Contradicts, given: Sequence[Axiom] = ()
-) -> list[Axiom]:
-    """A subset of the axioms that contradicts (together with `given`) and of which none can be left out:
-    QuickXplain.
-
-    Raises:
-        TimeoutError: `contradicts` was asked for too long.
-    """
-
-    def shrink(background: list[Axiom], has_delta: bool, candidates: list[Axiom]) -> list[Axiom]:
-        if has_delta and contradicts(background):
-            return []
-        if len(candidates) == 1:
-            return candidates
-        half = len(candidates) // 2
-        first, second = candidates[:half], candidates[half:]
-        of_second = shrink(background + first, bool(first), second)
-        of_first = shrink(background + of_second, bool(of_second), first)
-        return of_first + of_second
-
-    return shrink(list(given), False, list(axioms))
-
-
 def contradicts_by_closure(axioms: Sequence[Axiom]) -> bool:
     """Whether the RL closure sees a contradiction: sound, fast, and not complete for DL."""
     store = ox.Store()
@@ -176,7 +153,7 @@ def _explained(
         return oracle(some)
 
     try:
-        blamed = smallest_contradiction(axioms, in_time, given)
+        blamed = minimal_part(axioms, lambda some: not in_time([*given, *some]))
     except TimeoutError:
         return knowledge.finding(
             iri, f"{what}; the axioms to blame were not found within {_SECONDS_TO_EXPLAIN:g} s"

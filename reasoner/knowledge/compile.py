@@ -25,8 +25,8 @@ from reasoner.knowledge import overrides
 from reasoner.knowledge.identity import identity_quads
 
 if TYPE_CHECKING:
+    from kb.records.shapes import Violation
     from reasoner.knowledge.closure import Inconsistency
-    from reasoner.knowledge.shapes import Violation
 
 CLOSURE_GRAPH = FILE + "closure"
 _ONLY_FOR_READERS = {
@@ -293,7 +293,7 @@ def _code_hash() -> str:
     compiling = [
         *room.glob("*.py"),
         *room.parent.glob("overlay/*.py"),
-        *room.parent.glob("model/static_model.py"),
+        *room.parent.glob("model/*.py"),  # whose questions are answered when the knowledge is compiled
     ]
     for path in (*sorted(compiling), Path(shards.__file__)):
         digest.update(path.read_bytes())

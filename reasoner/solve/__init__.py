@@ -28,13 +28,14 @@ from reasoner.solve.kinds import without_kinds
 from reasoner.solve.marginals import Backward, backward
 from reasoner.solve.problem import Factor
 from reasoner.solve.ranking import ranked
-from reasoner.solve.relaxation import minimal_conflict, smallest_relaxations
+from reasoner.solve.relaxation import minimal_conflict, minimal_part, smallest_relaxations
 
 __all__ = [
     "Factor",
     "Solution",
     "TooWide",
     "minimal_conflict",
+    "minimal_part",
     "smallest_relaxations",
     "solve",
 ]

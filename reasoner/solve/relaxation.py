@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from reasoner.solve.problem import Factor
 from reasoner.solve.search import Search
+
+_Kind = TypeVar("_Kind")
 
 
 def minimal_conflict(domains: Mapping[str, Sequence[str]], hard: Sequence[Factor]) -> list[Factor]:
     """A set of factors that cannot hold together, none of which can be left out; in the order given, later
     ones preferred.
 
-    The deletion filter, in halving steps: large harmless parts go at once. The set is empty where the problem
-    is feasible, or where a decision has no option at all.
+    The set is empty where the problem is feasible, or where a decision has no option at all.
 
     Raises:
         ValueError: a factor names a decision that has no domain.
     """
-    return _minimal(Search(domains, hard), hard)
+    return minimal_part(hard, Search(domains, hard).feasible)
 
 
-def _minimal(search: Search, hard: Sequence[Factor]) -> list[Factor]:
-    core = list(hard)
-    if search.feasible(core):
+def minimal_part(whole: Sequence[_Kind], can_hold: Callable[[Sequence[_Kind]], bool]) -> list[_Kind]:
+    """A part of things that cannot hold together, of which none can be left out; empty where they can.
+
+    The deletion filter, in halving steps: large harmless parts go at once.
+
+    Args:
+        can_hold: whether some of the things can hold together; then fewer of them can, too.
+    """
+    core = list(whole)
+    if can_hold(core):
         return []
     step = max(1, len(core) // 2)
     while step:
         start = 0
         while start < len(core):
             without = core[:start] + core[start + step :]
-            if search.feasible(without):
+            if can_hold(without):
                 start += step
             else:
                 core = without
@@ -75,7 +84,8 @@ def smallest_relaxations(
         for given_up in level:
             known = next((conflict for conflict in conflicts if not conflict & given_up), None)
             if known is None:
-                core = _minimal(search, [factor for i, factor in enumerate(hard) if i not in given_up])
+                kept = [factor for i, factor in enumerate(hard) if i not in given_up]
+                core = minimal_part(kept, search.feasible)
                 known = frozenset(position[factor] for factor in core).intersection(changeable)
                 if not known:
                     found.append(given_up)
