@@ -2,9 +2,9 @@
 which few axioms are to blame?
 
 Only the OWL part of the knowledge base is given to HermiT: declarations, axioms, and what is stated with
-declared classes and properties. The smallest set of axioms that still contradicts is found by leaving out what
-is not needed for it (`reasoner.solve.minimal_part`); where the RL closure sees the contradiction too it is asked instead of HermiT, which costs a
-Java start each time.
+declared classes and properties. The smallest set of axioms that still contradicts is found by leaving out
+what is not needed for it (`reasoner.solve.minimal_part`); where the RL closure sees the contradiction too it
+is asked instead of HermiT, which costs a Java start each time.
 """
 
 from __future__ import annotations
