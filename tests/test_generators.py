@@ -4,6 +4,7 @@ judgement, whole or not at all.
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import os
 import re
@@ -26,6 +27,7 @@ from reasoner.answers.plan import Plan
 GOLDEN = Path(__file__).parent / "golden" / "bundles"
 SCRIPTS = ("run.sh", "install.sh", "usable_cores.sh", "stage.sh", *FILES.values())
 SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+WHOLE = ("pytorch", "debian-12")
 CASES = [(framework, base) for framework in plans.FRAMEWORKS for base in plans.BASES]
 
 DEVICE = plans.taken("accelerator", "cuda", plans.application("flag", "--nv"))
@@ -46,25 +48,48 @@ def written(plan: Plan, **wishes: object) -> dict[str, str]:
     return {name: content.decode() for name, content in files.items() if not name.startswith("workload/")}
 
 
-@pytest.mark.parametrize(("framework", "base"), CASES)
-def test_the_texts_are_the_reviewed_ones(framework: str, base: str) -> None:
-    """Write the reviewed texts anew with ONTUNE_WRITE_GOLDEN=1, and review the difference."""
-    folder = GOLDEN / f"{framework}-{base}"
-    texts = {
-        name: text
-        for name, text in written(plans.plan(framework, base)).items()
-        if name not in ("plan.json", "usable_cores.sh")
-    }
-    # The digest of all other texts changes with each of them.
-    texts = {
+def reviewed_form(framework: str, base: str) -> dict[str, str]:
+    """The texts of a bundle that are reviewed. The digest of all other texts, which changes with each of
+    them, is left out.
+    """
+    texts = written(plans.plan(framework, base))
+    return {
         name: re.sub(r"(?<=ontune[.]recipe)(: | |=.)[0-9a-f]{24}", r"\1DIGEST", text)
         for name, text in texts.items()
+        if name not in ("plan.json", "usable_cores.sh")
     }
+
+
+def difference(whole: dict[str, str], texts: dict[str, str]) -> str:
+    """What texts have otherwise than those that are kept whole, for people and for `patch -p0`."""
+    lines: list[str] = []
+    for name in sorted(whole | texts):
+        before, after = (one.get(name, "").splitlines(keepends=True) for one in (whole, texts))
+        lines += difflib.unified_diff(before, after, name, name, n=1)
+    return "".join(lines)
+
+
+@pytest.mark.parametrize(("framework", "base"), CASES)
+def test_the_texts_are_the_reviewed_ones(framework: str, base: str) -> None:
+    """One bundle is kept whole, of each other one the difference from it. ONTUNE_WRITE_GOLDEN=1 writes them
+    anew; review what has changed.
+    """
+    texts, whole = reviewed_form(framework, base), reviewed_form(*WHOLE)
+    folder = GOLDEN / "-".join(WHOLE)
+    file = GOLDEN / f"{framework}-{base}.diff"
     if os.environ.get("ONTUNE_WRITE_GOLDEN"):
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
+        for name, text in whole.items():
             (folder / name).write_text(text)
-    assert texts == {file.name: file.read_text() for file in folder.iterdir()}
+        if (framework, base) != WHOLE:
+            file.write_text(difference(whole, texts))
+    assert whole == {kept.name: kept.read_text() for kept in folder.iterdir()}
+    assert difference(whole, texts) == ("" if (framework, base) == WHOLE else file.read_text())
+
+
+def test_nothing_else_is_kept_of_bundles() -> None:
+    others = {f"{framework}-{base}.diff" for framework, base in CASES if (framework, base) != WHOLE}
+    assert {kept.name for kept in GOLDEN.iterdir()} == {"-".join(WHOLE), *others}
 
 
 @pytest.mark.parametrize(("framework", "base"), CASES)
