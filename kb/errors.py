@@ -68,7 +68,7 @@ class BadInput(OntuneError):
         self.nearest = list(meant) or ([near] if near else [])
         super().__init__(self._message())
 
-    def said_at(self, where: str) -> BadInput:
+    def at_place(self, where: str) -> BadInput:
         """The same error under the name by which somebody else calls the place."""
         return BadInput(where, self.problem, expected=self.expected, given=self.given, meant=self.nearest)
 

@@ -170,7 +170,7 @@ def test_the_builders_settings_reach_post_and_do_not_stay(
     folder.mkdir()
     packages = {"extra_python_indexes": [f"https://{SECRET}.invalid/x"]}
     facts = {"proxies": {"none": f"{SECRET}.invalid"}, "packages": packages, "build_folder": str(folder)}
-    with site_settings.of_site(complete_site(facts, "site")), site_settings.lent(None, tmp_path) as binds:
+    with site_settings.of_site(complete_site(facts, "site")), site_settings.laid_out(None, tmp_path) as binds:
         apptainer.build(definition, image, log, arguments={"base": str(base)}, binds=binds)
     said = log.read_text()
     for line in ("pip is told", "the site is told", "certificates are there", "apt is told", "apt installs"):

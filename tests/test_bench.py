@@ -396,7 +396,7 @@ def test_the_builders_settings_are_lent_and_taken_back(
     monkeypatch.setenv("PIP_INDEX_URL", "https://user:secret@index.invalid/simple")
     monkeypatch.setenv("PIP_FIND_LINKS", f"{links} https://elsewhere.invalid/wheels")
     monkeypatch.setenv("PIP_CERT", str(certificates))
-    with site_settings.lent(None, scratch) as binds:
+    with site_settings.laid_out(None, scratch) as binds:
         inside = Path(binds[0].split(":")[0], "ontune")
         assert binds[0].endswith(":/mnt") and binds[1] == f"{links}:/mnt/ontune/folder-0"
         pip = (inside / "pip.conf").read_text()
@@ -409,7 +409,7 @@ def test_the_builders_settings_are_lent_and_taken_back(
             and "export SSL_CERT_FILE=/mnt/ontune/certificates.pem\n" in exports
         )
         assert "secret" not in exports
-    with site_settings.lent(links, scratch) as binds:
+    with site_settings.laid_out(links, scratch) as binds:
         inside = Path(binds[0].split(":")[0], "ontune")
         assert (
             binds[1] == f"{links}:/mnt/ontune/wheels"
@@ -419,7 +419,7 @@ def test_the_builders_settings_are_lent_and_taken_back(
     assert list(scratch.iterdir()) == []
     strange = tmp_path / "a:b"
     strange.mkdir()
-    with pytest.raises(BadInput, match="cannot be bound"), site_settings.lent(strange, scratch):
+    with pytest.raises(BadInput, match="cannot be bound"), site_settings.laid_out(strange, scratch):
         pass
 
 

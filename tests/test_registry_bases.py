@@ -187,7 +187,7 @@ def built_with(made: Made, lock: Lock, folder: Path, *, packages: bool) -> str:
     fetched, log = made.bundle.folder / "fetched", folder / "log"
     arguments = {"bootstrap": "localimage", "base": str(fetched / "base.sif")}
     try:
-        with site_settings.lent(
+        with site_settings.laid_out(
             fetched / "wheels", folder, fetched / "packages" if packages else None
         ) as binds:
             made.apptainer.build(

@@ -268,7 +268,7 @@ def test_the_site_settings_hold_for_the_time_of_the_build_only(
     }
     with site_settings.of_site(complete_site(facts, "site")):
         assert os.environ["http_proxy"] == "http://proxy.example.org:3128"
-        with site_settings.lent(None, tmp_path) as binds:
+        with site_settings.laid_out(None, tmp_path) as binds:
             stage = Path(binds[0].partition(":")[0]) / "ontune"
             assert "https://mirror.example.org/simple" in (stage / "pip.conf").read_text()
             assert (stage / "certificates.pem").read_text() == "certificates"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.images import debian
-from bench.images.scripts import said_by, script
+from bench.images.scripts import output_of, script
 from bench.progress import doing
 from generators.provenance.lock import Lock, SystemPackage
 from kb.errors import RunFailed
@@ -94,5 +94,5 @@ def _made(suite: str, name: str, packages: Path | None) -> Path:
     folder = _bases() / name
     if not folder.is_dir():
         with doing(f"making a base of {suite}"):
-            said_by("make-base.sh", suite, folder, *([packages] if packages else []))
+            output_of("make-base.sh", suite, folder, *([packages] if packages else []))
     return folder

@@ -84,14 +84,16 @@ def _build_image(bundle: Bundle, apptainer: Apptainer) -> Built:
                 found = found or inputs.gather(bundle, apptainer)
                 with (
                     doing(f"building the image in {bundle.folder.name}") as tell,
-                    site_settings.lent(found.wheels, images, found.packages) as binds,
+                    site_settings.laid_out(found.wheels, images, found.packages) as binds,
                 ):
                     apptainer.build(
                         bundle.definition, partial, log, arguments=found.arguments, binds=binds, tell=tell
                     )
                 partial.rename(image)
-            _tell(told, Built(str(image), digest, time.monotonic() - begin, image.stat().st_size, str(log)))
-        built = _told(told)
+            _write_built(
+                told, Built(str(image), digest, time.monotonic() - begin, image.stat().st_size, str(log))
+            )
+        built = _read_built(told)
     _place(image, bundle.image)
     return built
 
@@ -123,8 +125,8 @@ def build_environment(bundle: Bundle) -> Built:
             with doing("making a virtual environment"), inputs.as_the_site_wants(bundle):
                 _install(folder / "install.sh", log)
             size = sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
-            _tell(told, Built(str(folder), digest, time.monotonic() - begin, size, str(log)))
-    return _told(told)
+            _write_built(told, Built(str(folder), digest, time.monotonic() - begin, size, str(log)))
+    return _read_built(told)
 
 
 def place_environment(built: Built, bundle: Bundle) -> None:
@@ -211,7 +213,7 @@ def _place(image: Path, where: Path) -> None:
     partial.rename(where)
 
 
-def _told(path: Path) -> Built:
+def _read_built(path: Path) -> Built:
     """What was written of something built. Raises BadInput where the cache is damaged."""
     told = files.json_of(files.read_text(path), str(path))
     if not isinstance(told, dict) or told.keys() != {entry.name for entry in fields(Built)}:
@@ -223,7 +225,7 @@ def _told(path: Path) -> Built:
     return Built(**told)
 
 
-def _tell(path: Path, built: Built) -> None:
+def _write_built(path: Path, built: Built) -> None:
     partial = path.with_name(f".{path.name}.part")
     partial.write_text(json.dumps(asdict(built)) + "\n", encoding="utf-8")
     partial.rename(path)

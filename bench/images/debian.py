@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.images.scripts import said_by
+from bench.images.scripts import output_of
 from bench.progress import doing
 from generators.provenance.lock import Lock, SystemPackage
 from kb.errors import RunFailed
@@ -31,7 +31,7 @@ def resolve(suite: str, names: Sequence[str], more: Sequence[str] = (), *, made:
         RunFailed: apt is not here, no archive that it reaches has the release, or it does not find something.
     """
     with doing(f"asking for the packages of {suite}"):
-        vendor, *lines = said_by(
+        vendor, *lines = output_of(
             "lock-packages.sh", "made" if made else "image", suite, *names, "--", *more
         ).splitlines()
     found = [(kind, SystemPackage(*told)) for kind, *told in map(str.split, lines)]
@@ -49,7 +49,7 @@ def fetch(suite: str, packages: Sequence[SystemPackage], folder: Path) -> None:
     """
     with doing(f"fetching {len(packages)} packages of {suite}"):
         try:
-            said_by("fetch-packages.sh", suite, folder, *(f"{one.name}={one.version}" for one in packages))
+            output_of("fetch-packages.sh", suite, folder, *(f"{one.name}={one.version}" for one in packages))
         except RunFailed as error:
             raise RunFailed(
                 f"{error}\nthe archive has what the lock names no more;"

@@ -63,7 +63,7 @@ def install(name: str) -> None:
         raise RunFailed("\n".join([f"{name} was not installed", *last]))
 
 
-def said_by(name: str, *arguments: str | Path) -> str:
+def output_of(name: str, *arguments: str | Path) -> str:
     """What a script prints. Raises RunFailed with its last lines where it fails."""
     done = subprocess.run([script(name), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -71,12 +71,12 @@ def of_site(site: Site | None, *, on_node: bool = False) -> Iterator[None]:
         _check_build_folder(site.facts["build_folder"], f"site {site.name}: build_folder")
     elif on_node:
         variables |= dict.fromkeys(_FOLDER_VARIABLES, _folder_on_this_machine())
-    with told(variables):
+    with with_variables(variables):
         yield
 
 
 @contextmanager
-def told(variables: Mapping[str, str]) -> Iterator[None]:
+def with_variables(variables: Mapping[str, str]) -> Iterator[None]:
     """Let this process and its children have these variables for a while."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
@@ -113,7 +113,7 @@ def _folder_on_this_machine() -> str:
 
 
 @contextmanager
-def lent(wheels: Path | None, disk: Path, packages: Path | None = None) -> Iterator[tuple[str, ...]]:
+def laid_out(wheels: Path | None, disk: Path, packages: Path | None = None) -> Iterator[tuple[str, ...]]:
     """Lay out the settings of this machine and this user, for a while. Gives the binds, `HOST:CONTAINER`, in
     the order in which they are mounted.
 

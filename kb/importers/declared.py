@@ -24,13 +24,13 @@ def rule_for(rules: Sequence[Rule], text: str) -> Rule | None:
     return next(rules_for(rules, text), None)
 
 
-def told(rule: Rule, text: str) -> Row:
+def columns_of(rule: Rule, text: str) -> Row:
     """What a rule says of a text that has its spelling."""
     match = re.fullmatch(rule["spelling"], text)
     return {column: match.expand(value) if match else value for column, value in rule.get("sets", {}).items()}
 
 
-def told_of_all(declared: Mapping[str, Any]) -> Row:
+def columns_of_all(declared: Mapping[str, Any]) -> Row:
     """What is said of every row of a source."""
     return dict(declared.get("always", {})) | {"who": declared["who"], "unit": declared["unit"]}
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kb.errors import BadInput
-from kb.importers.declared import rules_for, told
+from kb.importers.declared import columns_of, rules_for
 from kb.observations.rows import Row
 
 _BACKWARD = 3  # a training step computes a forward pass and, twice as much, a backward pass
@@ -26,7 +26,7 @@ def with_cells(row: Row, declared: Mapping[str, Any], where: str) -> Row:
         if not matching:
             raise BadInput(f"{where}: column '{column}'", f"nothing declares '{row.get(column)}'")
         for rule in matching:
-            found |= told(rule, row[column])
+            found |= columns_of(rule, row[column])
     return found
 
 

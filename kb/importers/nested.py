@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kb.errors import BadInput
-from kb.importers.declared import column_or_left_out, rule_for, rules_for, told, told_of_all
+from kb.importers.declared import column_or_left_out, columns_of, columns_of_all, rule_for, rules_for
 from kb.observations.rows import Row
 from kb.store import files, user_files
 
@@ -37,14 +37,14 @@ def rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) -
     for number, line in enumerate(lines, 2):
         own = [head.strip() for head in line[nested["heads"]].split(nested["separator"])]
         cells = [cell.strip() for cell in line[nested["cells"]].split(nested["separator"])]
-        rates = {head: told(rule, head) for head in own if (rule := rule_for(nested["rates"], head))}
+        rates = {head: columns_of(rule, head) for head in own if (rule := rule_for(nested["rates"], head))}
         if not rates:
             left_out[f"tables with the heads {' | '.join(own)}"] = nested["no_rates"]
             continue
-        of_line = told_of_all(declared)
+        of_line = columns_of_all(declared)
         for column in nested["told_by"]:
             for rule in rules_for(nested["meanings"], line[column]):
-                of_line |= told(rule, line[column])
+                of_line |= columns_of(rule, line[column])
         of_line |= {"file": line[nested["file"]], "line": str(number)}
         found += _sides(
             dict(zip(own, cells, strict=False)), rates, of_line, declared, left_out, f"{path}:{number}"

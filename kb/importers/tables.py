@@ -15,7 +15,7 @@ from typing import Any
 
 from kb.errors import BadInput
 from kb.importers import nested
-from kb.importers.declared import column_or_left_out, rule_for, told, told_of_all
+from kb.importers.declared import column_or_left_out, columns_of, columns_of_all, rule_for
 from kb.importers.derived import with_cells, with_rates
 from kb.observations.rows import About, Row, form, metadata_of, packed
 from kb.store import files, user_files
@@ -97,7 +97,7 @@ def _named(columns: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]
 
 
 def _rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) -> list[Row]:
-    of_file = _told_by_name(path, declared)
+    of_file = _columns_by_name(path, declared)
     heads, lines = files.csv_table(user_files.read_text(path), str(path))
     taken: dict[str, str] = {}
     for head in heads:
@@ -117,9 +117,9 @@ def _rows_of(path: Path, declared: Mapping[str, Any], left_out: dict[str, str]) 
     return found
 
 
-def _told_by_name(path: Path, declared: Mapping[str, Any]) -> Row:
+def _columns_by_name(path: Path, declared: Mapping[str, Any]) -> Row:
     """What the name of a file says of all its rows."""
-    found = told_of_all(declared)
+    found = columns_of_all(declared)
     for word in path.stem.split(declared["separator"]) if "words" in declared else ():
         rule = rule_for(declared["words"], word)
         if rule is None:
@@ -128,7 +128,7 @@ def _told_by_name(path: Path, declared: Mapping[str, Any]) -> Row:
                 f"nothing declares what '{word}' in its name means",
                 expected="a file of this source under its own name",
             )
-        found |= told(rule, word)
+        found |= columns_of(rule, word)
     if day := rule_for(declared.get("published", ()), path.stem):
         found["published"] = day["day"]
     return found

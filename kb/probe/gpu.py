@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb.counts import whole
 from kb.errors import BadInput
-from kb.records.recognition import architecture_told
+from kb.records.recognition import architecture_reported
 from kb.store import files
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def nvidia(text: str, where: str, compute_capabilities: str | None = None) -> li
             capabilities[n] if n < len(capabilities) and re.fullmatch(r"\d+\.\d+", capabilities[n]) else None
         )
         model, generation = _text(gpu, "product_name"), _text(gpu, "product_architecture")
-        told = architecture_told(model, generation, capability)
+        told = architecture_reported(model, generation, capability)
         device = {
             "vendor": "nvidia",
             "model": model,

@@ -292,7 +292,7 @@ def _pbsnodes(text: str, where: str, partition: str) -> Cluster:
     mine, partitions = _of_partition(list(hosts.values()), listed, partition, where)
     devices = [_pbs_devices(nodes) for nodes in mine if _pbs_works(nodes)]
     # Where one host counts its accelerators, one that says nothing of any has none.
-    counted = [[] if told is None else told for told in devices] if _anything_told(devices) else []
+    counted = [[] if told is None else told for told in devices] if _is_any_known(devices) else []
     stated: dict[str, tuple[str, list[Any]]] = {
         "cpu.cores": ("cores", list(map(_pbs_cores, mine))),
         "memory_gib": ("memory", list(map(_pbs_memory, mine))),
@@ -301,7 +301,7 @@ def _pbsnodes(text: str, where: str, partition: str) -> Cluster:
     found = {"scheduler": "pbs", "partitions": partitions or None, "nodes": len(mine) or None}
     found |= {key: _agreed(values) for key, (_, values) in stated.items()}
     differing = [
-        what for key, (what, values) in stated.items() if found[key] is None and _anything_told(values)
+        what for key, (what, values) in stated.items() if found[key] is None and _is_any_known(values)
     ]
     if differing and not partition and len(partitions) > 1:
         _which(partitions, where)
@@ -325,7 +325,7 @@ def _agreed(values: Iterable[Any]) -> Any:
     return stated[0] if stated and all(value == stated[0] for value in stated) else None
 
 
-def _anything_told(values: list[Any]) -> bool:
+def _is_any_known(values: list[Any]) -> bool:
     return any(value is not None for value in values)
 
 

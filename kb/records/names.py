@@ -288,7 +288,9 @@ class Names:
         for other in others:
             hints += self._linked(other, vocabulary)
         hints = hints or Vocabulary(Entry(word, word) for word in further).suggestions(text)
-        return vocabulary.find(text, where, what, expected=expected, hints=hints, also=self._said_of(others))
+        return vocabulary.find(
+            text, where, what, expected=expected, hints=hints, also=self._place_hint(others)
+        )
 
     def _elsewhere(self, text: str) -> Iterator[str]:
         """Resources of whatever class that a text names."""
@@ -334,7 +336,7 @@ class Names:
         }
         return [entry.name for entry in vocabulary.entries if entry.iri in stated or entry.name in stated]
 
-    def _said_of(self, others: Iterable[str]) -> str:
+    def _place_hint(self, others: Iterable[str]) -> str:
         """What a text names that stands in the wrong place, with what its class says of how it is said."""
         for iri in others:
             for of_class in self._classes(iri):

@@ -96,7 +96,7 @@ def changed(gpu: Gpu, set_now: str, set_by_hand: Collection[str]) -> Gpu:
 
 def contradiction(gpu: Gpu) -> str | None:
     """What cannot be true together of an accelerator's facts, in words; None where nothing contradicts."""
-    told = list(_makers_told(gpu, known_accelerators()))
+    told = list(_makers_stated(gpu, known_accelerators()))
     first = next(iter(told), None)
     for other in told[1:]:
         if first and other[1] != first[1]:
@@ -111,7 +111,7 @@ def contradiction(gpu: Gpu) -> str | None:
             f"arch '{gpu['arch']}' has compute capability {arch.capability}, "
             f"and compute_capability is '{capability}'"
         )
-    named = _told_by_name(known_accelerators(), gpu["model"], None) if gpu.get("model") else None
+    named = _architecture_by_name(known_accelerators(), gpu["model"], None) if gpu.get("model") else None
     if named and named.arch:
         if arch and arch.arch != named.arch:
             return f"model '{gpu['model']}' is of {named.arch}, and arch is '{gpu['arch']}'"
@@ -158,7 +158,7 @@ def _impossible_memory(gpu: Gpu) -> str | None:
     return f"model '{gpu['model']}' has {listed} GiB, and memory_gib is {stated:g} (a slice is told by `mig`)"
 
 
-def architecture_told(
+def architecture_reported(
     model: str | None, generation: str | None, capability: str | None
 ) -> Architecture | None:
     """The architecture of which a maker's tool says the compute capability, or else the product and its
@@ -170,7 +170,7 @@ def architecture_told(
     if capability:
         return known.of_capability(capability)
     possible = [each for each in known.architectures if generation and each.generation == generation]
-    named = _told_by_name(known, model, None) if model else None
+    named = _architecture_by_name(known, model, None) if model else None
     if named and named.arch in {each.arch for each in possible}:
         return named
     return possible[0] if len(possible) == 1 else None
@@ -193,8 +193,8 @@ def _completed(gpu: Gpu, known: KnownAccelerators, kept: Collection[str]) -> Gpu
     elif capability not in (None, "none"):
         numbered = known.of_capability(str(capability))
         fill("arch", numbered.arch if numbered else None)
-    fill("vendor", next((vendor for _, vendor in _makers_told(gpu, known)), None))
-    named = _told_by_name(known, gpu["model"], _maker_of(gpu, known)) if gpu.get("model") else None
+    fill("vendor", next((vendor for _, vendor in _makers_stated(gpu, known)), None))
+    named = _architecture_by_name(known, gpu["model"], _maker_of(gpu, known)) if gpu.get("model") else None
     if named:
         fill("arch", named.arch)
         fill("vendor", named.vendor)
@@ -224,7 +224,7 @@ def _slice(gpu: Gpu, known: KnownAccelerators) -> Gpu:
     return gpu
 
 
-def _makers_told(gpu: Gpu, known: KnownAccelerators) -> Iterator[tuple[str, str]]:
+def _makers_stated(gpu: Gpu, known: KnownAccelerators) -> Iterator[tuple[str, str]]:
     """By which facts of an accelerator which maker is told: what is stated first, then what is surest."""
     if stated := _maker_of(gpu, known):
         yield "vendor", stated
@@ -249,7 +249,7 @@ def _maker_of(gpu: Gpu, known: KnownAccelerators) -> str | None:
     return stated if stated in {maker.name for maker in known.makers} else None
 
 
-def _told_by_name(known: KnownAccelerators, model: str, vendor: str | None) -> Architecture | None:
+def _architecture_by_name(known: KnownAccelerators, model: str, vendor: str | None) -> Architecture | None:
     """What a product's name tells of its architecture; only what all agree on, where several are possible.
     Listed products go before families.
     """

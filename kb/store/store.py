@@ -327,15 +327,15 @@ class KnowledgeStore:
         for quad in quads:
             self._engine.remove(quad)
 
-    def lend(self, quads: Iterable[ox.Quad]) -> None:
+    def add_for_a_while(self, quads: Iterable[ox.Quad]) -> None:
         """Add quads for a while: what is known without them stays known."""
-        lent = list(quads)
-        if any(quad.predicate.value in self._kept.texts and not of_a_request(quad.subject) for quad in lent):
+        added = list(quads)
+        if any(quad.predicate.value in self._kept.texts and not of_a_request(quad.subject) for quad in added):
             self._forget()
-        self._engine.extend(lent)
+        self._engine.extend(added)
 
     def take_back(self, quads: Iterable[ox.Quad]) -> None:
-        """Remove what was lent."""
+        """Remove what was added."""
         for quad in quads:
             self._engine.remove(quad)
 

@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         leave_the_users_modules()
     gc.enable()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
-    with _guarded(), _deprecations_told():
+    with _guarded(), _deprecations_shown():
         sys.exit(_exit_code(words, options, debug))
 
 
@@ -142,7 +142,7 @@ def _exit_code(words: list[str], options: list[str], debug: bool) -> int:
     try:
         code = get_command(app).main(args=words, prog_name="ontune", standalone_mode=False)
     except Exception as error:
-        told = _told(error)
+        told = _as_ours(error)
         code = told.exit_code
         if _asks_for_json(options):
             from ontune.cli.output import emit_json
@@ -169,7 +169,7 @@ def _guarded() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _deprecations_told() -> Iterator[None]:
+def _deprecations_shown() -> Iterator[None]:
     """Say on stderr, once each, which names were given up and what takes their place; other warnings are
     printed as ever.
     """
@@ -198,7 +198,7 @@ def _asks_for_json(words: Sequence[str]) -> bool:
     )
 
 
-def _told(error: Exception) -> OntuneError:
+def _as_ours(error: Exception) -> OntuneError:
     """Whatever a command raised as an error of our own."""
     match error:
         case OntuneError():

@@ -16,14 +16,14 @@ from ontune.cli.plan_words import (
     changes,
     compared_with,
     departs,
+    foremost_reason,
     gain_of,
     measured_rivals,
-    options_said,
+    options_text,
     package_remarks,
-    parts_said,
+    parts_text,
     prediction_lines,
-    ratio_said,
-    telling_reason,
+    ratio_text,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _page(plan: Plan, exact: Plan | None, width: int, room: _Room) -> Iterator[s
     lines = [*prediction_lines(plan, exact)]
     for line in lines[:-1] if exact is not None else lines:
         yield from _wrapped(line, width)
-    if parts := parts_said(plan):
+    if parts := parts_text(plan):
         yield from _wrapped(f"  = {parts}", width)
     yield from _wrapped(compared_with(plan), width)
     yield from _wrapped(lines[-1], width) if exact is not None else ()
@@ -133,18 +133,18 @@ def _chosen(decisions: Sequence[DecisionTaken], plan: Plan, width: int, room: _R
         head = f"{taken.decision:{named}}  {taken.option:{option}}  {gain_of(plan, taken):>6}  "
         beside = width - len(head) >= _BESIDE
         yield from _cut(
-            telling_reason(taken), width, room.reason, head, " " * len(head) if beside else _INDENT
+            foremost_reason(taken), width, room.reason, head, " " * len(head) if beside else _INDENT
         )
 
 
 def _offers(plan: Plan) -> Iterator[str]:
     for offer in plan.on_request:
-        yield f"{offer['accept']}: {ratio_said(offer['vs_best'])}"
+        yield f"{offer['accept']}: {ratio_text(offer['vs_best'])}"
 
 
 def _next_best(plan: Plan) -> Iterator[str]:
     for other in plan.alternatives:
-        yield f"{ratio_said(other['vs_best'])}: {options_said(other['options'])}"
+        yield f"{ratio_text(other['vs_best'])}: {options_text(other['options'])}"
 
 
 def _not_known(plan: Plan) -> Iterator[str]:

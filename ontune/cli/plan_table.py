@@ -15,11 +15,11 @@ from ontune.cli.plan_words import (
     compared_with,
     departs,
     measured_against,
-    options_said,
+    options_text,
     package_remarks,
-    parts_said,
+    parts_text,
     prediction_lines,
-    ratio_said,
+    ratio_text,
 )
 from ontune.cli.source_names import short_name
 
@@ -64,19 +64,19 @@ def print_plan(plan: Plan, exact: Plan | None = None) -> None:
         option, others = f"{one['decision']}={one['option']}", ", ".join(one["known_with"])
         text = f"nothing known of {option} with {plan.option('framework')}, only with {others}"
         out.print(text, markup=False, soft_wrap=True)
-    parts = [f"  = {parts}" for parts in (parts_said(plan),) if parts]
+    parts = [f"  = {parts}" for parts in (parts_text(plan),) if parts]
     said = (*plan.idle, *package_remarks(plan), *filter(None, [plan.numerics_note]))
     for line in (*by_whom(plan), *prediction_lines(plan, exact), *parts, compared_with(plan), *said):
         out.print(line, markup=False, soft_wrap=True)
     if plan.on_request:
         offers = (
-            (f"{offer['decision']}={offer['option']}", ratio_said(offer["vs_best"]), offer["accept"])
+            (f"{offer['decision']}={offer['option']}", ratio_text(offer["vs_best"]), offer["accept"])
             for offer in plan.on_request
         )
         out.print(table(("only if you accept it", "compared with the plan", "accepted by"), offers))
     if plan.alternatives:
         ranked = (
-            (options_said(other["options"]), ratio_said(other["vs_best"])) for other in plan.alternatives
+            (options_text(other["options"]), ratio_text(other["vs_best"])) for other in plan.alternatives
         )
         out.print(table(("next best", "compared with the plan"), ranked))
     if plan.unknowns:

@@ -39,7 +39,7 @@ def measured_rivals(taken: DecisionTaken) -> list[str]:
     ]
 
 
-def telling_reason(taken: DecisionTaken) -> str:
+def foremost_reason(taken: DecisionTaken) -> str:
     """The one reason that tells most, with the name of its source; beside the user's own wish also what it
     brings or costs.
     """
@@ -49,10 +49,10 @@ def telling_reason(taken: DecisionTaken) -> str:
     effects = [reason for reason in others if reason.kind == "effect"]
     # Of effects the last is that of the most special situation; a wish needs no other reason than itself.
     told = effects[-1:] or ([] if wishes else others[:1])
-    return "; ".join([*wishes, *(_said(reason) for reason in told)])
+    return "; ".join([*wishes, *(_reason_text(reason) for reason in told)])
 
 
-def _said(reason: Reason) -> str:
+def _reason_text(reason: Reason) -> str:
     text = reason.text.partition("; ")[2] or reason.text if reason.kind == "effect" else reason.text
     return f"{text} ({short_name(reason.sources[0])})" if reason.sources else text
 
@@ -65,7 +65,7 @@ def gain_of(plan: Plan, taken: DecisionTaken) -> str:
     return ""
 
 
-def parts_said(plan: Plan) -> str:
+def parts_text(plan: Plan) -> str:
     """The ratio to the default as a product of what each option brings; empty where one brings it all."""
     parts = [part for part in plan.prediction["vs_default"].get("parts", ()) if part["value"] != 1]
     said = [f"{part['value']:.2f} {', '.join(part['options'].values())}" for part in parts]
@@ -93,16 +93,16 @@ def prediction_lines(plan: Plan, exact: Plan | None) -> Iterator[str]:
     """
     throughput = plan.prediction["throughput"]
     if throughput["value"] is not None:
-        yield throughput_said(throughput)
+        yield throughput_text(throughput)
     for one in plan.prediction.get("time_to_target", ()):
-        yield time_said(one)
+        yield time_text(one)
     yield from plan.prediction.get("unsaid", ())
     yield f"predicted against the default: {against_default(plan)}"
     if exact is not None:
         yield f"with the numbers left alone (--numerics exact): {against_default(exact)}"
 
 
-def throughput_said(throughput: Mapping[str, Any]) -> str:
+def throughput_text(throughput: Mapping[str, Any]) -> str:
     """Samples/s with their interval, and what they rest on where that is no measurement of the same."""
     value, low, high = (throughput[key] for key in ("value", "low", "high"))
     digits = ".0f" if value >= 100 else ".3g"
@@ -112,7 +112,7 @@ def throughput_said(throughput: Mapping[str, Any]) -> str:
     return f"predicted: {value:{digits}} {throughput['unit']}{interval}{behind}"
 
 
-def time_said(one: Mapping[str, Any]) -> str:
+def time_text(one: Mapping[str, Any]) -> str:
     """How long a benchmark takes on some nodes, and what that rests on."""
     nodes = "1 node" if one["nodes"] == 1 else f"{one['nodes']} nodes"
     rows = len(one["observations"])
@@ -129,17 +129,17 @@ def time_said(one: Mapping[str, Any]) -> str:
 def against_default(plan: Plan) -> str:
     """The ratio to the default in words, or why there is none."""
     ratio = plan.prediction["vs_default"]
-    return ratio_said(ratio) if ratio["value"] is not None else str(ratio.get("reason") or "nothing known")
+    return ratio_text(ratio) if ratio["value"] is not None else str(ratio.get("reason") or "nothing known")
 
 
-def ratio_said(ratio: Mapping[str, Any]) -> str:
+def ratio_text(ratio: Mapping[str, Any]) -> str:
     """A ratio with its interval."""
     if ratio["value"] is None:
         return "nothing known"
     return f"x {ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
 
 
-def options_said(options: Mapping[str, str]) -> str:
+def options_text(options: Mapping[str, str]) -> str:
     """Options with their decisions."""
     return ", ".join(f"{decision}={option}" for decision, option in options.items())
 

@@ -140,12 +140,12 @@ def _left_to_others(bundle: Bundle, formats: Sequence[str]) -> Iterator[str]:
         yield from by_the_script(bundle.plan.workload.get("script"), inside, own)
 
 
-def _told_of_site(plan: Plan) -> AbstractContextManager[None]:
+def _with_indexes_of_site(plan: Plan) -> AbstractContextManager[None]:
     """What resolves packages asks the indexes of the plan's site."""
-    from bench.images.site_settings import told
+    from bench.images.site_settings import with_variables
     from kb.records.site import complete_site
 
-    return told(complete_site(plan.site, "plan: site").builder_variables() if plan.site else {})
+    return with_variables(complete_site(plan.site, "plan: site").builder_variables() if plan.site else {})
 
 
 def _lock(plan: Plan, folder: Path, anew: bool) -> Lock:
@@ -153,7 +153,7 @@ def _lock(plan: Plan, folder: Path, anew: bool) -> Lock:
     from bench.images.locking import lock_for
     from generators.provenance.lock import Lock
 
-    with _told_of_site(plan):
+    with _with_indexes_of_site(plan):
         return lock_for(plan, None if anew else Lock.read(folder), say)
 
 

@@ -143,7 +143,7 @@ def _pages(
     }
     environment.globals |= {
         "facts_of": lambda iri: _facts(stated, iri),
-        "said_of": lambda iri: _said_of(stated, iri),
+        "said_of": lambda iri: _uses_of(stated, iri),
     }
 
     def page(name: str, template: str, title: str, **context: Any) -> tuple[str, str]:
@@ -192,7 +192,7 @@ def _facts(stated: Stated, iri: str) -> dict[str, list[Any]]:
     return {property_: values for property_, values in found.items() if values}
 
 
-def _said_of(stated: Stated, iri: str) -> dict[str, list[str]]:
+def _uses_of(stated: Stated, iri: str) -> dict[str, list[str]]:
     """The named resources of which this one is a value, or of a part of theirs, by property."""
     found: dict[str, list[str]] = defaultdict(list)
     for subject, property_ in stated.mentions.get(iri, ()):

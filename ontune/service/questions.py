@@ -60,7 +60,7 @@ class Questions:
             return self._answers[question]({key: value for key, value in body.items() if value is not None})
         except BadInput as error:
             if error.where in own:  # what has no flag is called by its word on the command line
-                raise error.said_at(own[error.where]) from error
+                raise error.at_place(own[error.where]) from error
             raise
 
     def _plan(self, body: Mapping[str, Any]) -> dict[str, Any]:

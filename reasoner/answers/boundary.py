@@ -11,10 +11,10 @@ from reasoner.knowledge.rules import Rule, message, slots
 
 def beyond(derivation: Derivation, rules: Sequence[Rule]) -> str:
     """What rules say against a request as a whole; empty where plans are made for its machine."""
-    return "; ".join(dict.fromkeys(_said(derivation, rules)))
+    return "; ".join(dict.fromkeys(_sentences(derivation, rules)))
 
 
-def _said(derivation: Derivation, rules: Sequence[Rule]) -> Iterator[str]:
+def _sentences(derivation: Derivation, rules: Sequence[Rule]) -> Iterator[str]:
     concluded = {iri for iri, said in derivation.said.items() if on("outside") in said}
     for rule in (rule for rule in rules if rule.iri in concluded):
         yield from (

@@ -320,7 +320,7 @@ def changes(
         if earliest(other) < len(order):
             value: str | None = guess.value
             if guess.examples is not None:
-                value, other = next(_telling(guess.examples(), taken, solve_again), (None, other))
+                value, other = next(_changing(guess.examples(), taken, solve_again), (None, other))
             changed = [
                 {"decision": names[d], "from": names[taken[d]], "to": names[other[d]]}
                 for d in other
@@ -348,7 +348,7 @@ def _path_of(key: str) -> str:
     return next((path for path in fact_keys("hardware").all_paths() if path.removesuffix("[]") == key), key)
 
 
-def _telling(
+def _changing(
     examples: Iterator[tuple[str, Derived]],
     taken: Mapping[str, str],
     solve_again: Callable[[Derived], dict[str, str]],

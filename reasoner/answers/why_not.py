@@ -47,7 +47,7 @@ def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> 
         }
     asked = Factor((decision,), {(option,): 0}, None, Cause("pin", option))
     hard = [asked, *(_spoken_of(factor, option) for factor in _every_hard_factor(reasons))]
-    found = _said(reasons, minimal_conflict(catalogue.options, hard), asked)
+    found = _in_words(reasons, minimal_conflict(catalogue.options, hard), asked)
     if repairs and (lacking := reasons.obstacles.lacking(option)):
         repairs += [
             stated(target, f"{catalogue.name[option]} becomes possible")
@@ -78,8 +78,8 @@ def refusal(
     hard = _every_hard_factor(reasons)
     for option in reasons.problem.pins.values():
         hard = [_spoken_of(factor, option) for factor in hard]
-    core = minimal_conflict(reasons.catalogue.options, _telling_last(hard, reasons.problem.pins))
-    clash = list(dict.fromkeys(reason.text for reason in _said(reasons, core)))
+    core = minimal_conflict(reasons.catalogue.options, _asked_last(hard, reasons.problem.pins))
+    clash = list(dict.fromkeys(reason.text for reason in _in_words(reasons, core)))
     ways = WaysOut(reasons, request, trials)
     repairs = [*map(known, settled), *(repair(request, way, "a plan is possible") for way in ways.feasible())]
     if not repairs:
@@ -98,7 +98,7 @@ def _every_hard_factor(reasons: Reasons) -> list[Factor]:
     return [*hard_factors(reasons.problem, reasons.catalogue.options), *alone]
 
 
-def _telling_last(factors: Sequence[Factor], asked: Collection[str]) -> list[Factor]:
+def _asked_last(factors: Sequence[Factor], asked: Collection[str]) -> list[Factor]:
     """The factors with those about nothing but what is asked for at the end, where a conflict that can be
     told in several ways is looked for.
     """
@@ -120,7 +120,7 @@ def _spoken_of(factor: Factor, option: str) -> Factor:
     )
 
 
-def _said(reasons: Reasons, core: Sequence[Factor], unsaid: Factor | None = None) -> list[Reason]:
+def _in_words(reasons: Reasons, core: Sequence[Factor], unsaid: Factor | None = None) -> list[Reason]:
     """What clashes, in words: each factor but one that goes without saying, and what the options that are
     asked for need of one another.
     """

@@ -210,7 +210,7 @@ def _ids(factor: Factor) -> tuple[str, ...]:
 def _of_sides(
     knowledge: KnowledgeUnderCheck, evaluation: Evaluation, core: list[Factor], scenario: str
 ) -> Finding:
-    sides = (_said(knowledge, evaluation, factor) for factor in core)
+    sides = (_side_in_words(knowledge, evaluation, factor) for factor in core)
     said = dict.fromkeys(itertools.chain.from_iterable(sides))
     said |= dict.fromkeys(
         f"{evaluation.catalogue.name[decision]} has no option"
@@ -221,7 +221,7 @@ def _of_sides(
     return _at_the_added(knowledge, ids, f"contradictory: for {scenario} nothing is left: {'; '.join(said)}")
 
 
-def _said(knowledge: KnowledgeUnderCheck, evaluation: Evaluation, factor: Factor) -> Iterator[str]:
+def _side_in_words(knowledge: KnowledgeUnderCheck, evaluation: Evaluation, factor: Factor) -> Iterator[str]:
     """One side of a clash, in words, with its file."""
     cause, name = factor.reason, evaluation.catalogue.name
     if not isinstance(cause, Cause):

@@ -116,7 +116,7 @@ def uncovered(knowledge: KnowledgeUnderCheck, evaluation: Evaluation) -> Iterato
             yield knowledge.finding(
                 known.find(name, kind).iri, f"uncovered: no rule, effect or need bears on the {kind} {name}"
             )
-    for decision in _untold(evaluation):
+    for decision in _without_difference(evaluation):
         yield knowledge.finding(
             decision,
             f"uncovered: nothing tells the options of the decision {local_name(decision)} apart "
@@ -133,7 +133,7 @@ def _borne(evaluation: Evaluation, derived: Derived) -> tuple[object, ...]:
     return derived.applies & stated, derived.excludes, derived.provides & needed
 
 
-def _untold(evaluation: Evaluation) -> Iterator[str]:
+def _without_difference(evaluation: Evaluation) -> Iterator[str]:
     catalogue = evaluation.catalogue
     told: set[str] = set()
     for problem, _ in evaluation.problems:

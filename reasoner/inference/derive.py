@@ -137,8 +137,8 @@ class Deriver:
         self._matched: dict[Hashable, list[dict[str, Term]]] = {}
         self._numbers: dict[frozenset[ox.Quad], int] = {}
         self._reads: dict[ox.Quad, list[Read]] = {}
-        self._lent: set[ox.Quad] = set()
-        self._lent_of: object = None
+        self._held: set[ox.Quad] = set()
+        self._held_state: object = None
         with store.lock:  # no request's facts are in it as long as nobody else holds it
             self._forall_rules = {
                 rule.iri: forall_rule
@@ -166,7 +166,7 @@ class Deriver:
             try:
                 yield
             finally:
-                self.lend(set())
+                self.hold(set())
 
     def derive(self, facts: Sequence[ox.Quad]) -> Derived:
         """What follows from a request's facts."""
@@ -199,7 +199,7 @@ class Deriver:
                 quads,
                 readable,
                 frozenset(itertools.chain.from_iterable(reads.values())),
-                _said(quads),
+                _of_request(quads),
                 frozenset(quad.subject for quad in quads),
             )
             self._concluded[key] = found
@@ -216,20 +216,20 @@ class Deriver:
             )
         return found
 
-    def lend_of(self, state: object, quads: Callable[[], set[ox.Quad]]) -> None:
-        """As `lend`; nothing is to be done where the store holds those of this very state already."""
-        if self._lent_of != state:
-            self.lend(quads())
-            self._lent_of = state
+    def hold_state(self, state: object, quads: Callable[[], set[ox.Quad]]) -> None:
+        """As `hold`; nothing is to be done where the store holds those of this very state already."""
+        if self._held_state != state:
+            self.hold(quads())
+            self._held_state = state
 
-    def lend(self, quads: set[ox.Quad]) -> None:
+    def hold(self, quads: set[ox.Quad]) -> None:
         """Let the store hold these quads beside the knowledge base, and no others."""
-        self._lent_of = None
-        if quads or self._lent:
-            self.store.take_back(self._lent - quads)
-            new = [quad for quad in quads - self._lent if not self.store.holds(quad)]
-            self.store.lend(new)
-            self._lent = (self._lent & quads).union(new)
+        self._held_state = None
+        if quads or self._held:
+            self.store.take_back(self._held - quads)
+            new = [quad for quad in quads - self._held if not self.store.holds(quad)]
+            self.store.add_for_a_while(new)
+            self._held = (self._held & quads).union(new)
 
     def _fresh(self, rule: Rule, derivation: Derivation) -> Iterable[ox.Quad]:
         forall_rule, store = self._forall_rules.get(rule.iri), derivation.for_rules()
@@ -244,7 +244,7 @@ class Deriver:
 
     def _known(self, quad: ox.Quad) -> bool:
         """Whether the knowledge base says it without a request."""
-        return quad not in self._lent and self.store.holds(quad)
+        return quad not in self._held and self.store.holds(quad)
 
     def _reads_of(self, quad: ox.Quad) -> list[Read]:
         reads = self._reads.get(quad)
@@ -309,7 +309,7 @@ class Derivation:
                     else []
                 )
         self.said = {rule: concluded.said for rule, concluded in self._concluded.items() if concluded.said}
-        self.derived = _derived({REQUEST_GRAPH.value: _said(facts)} | self.said)
+        self.derived = _derived({REQUEST_GRAPH.value: _of_request(facts)} | self.said)
 
     def vary(self, facts: Sequence[ox.Quad]) -> Derived:
         """What would be concluded from other facts of the same request."""
@@ -340,7 +340,7 @@ class Derivation:
         """
         if self._whole:
             return self.in_store()
-        self._deriver.lend_of((self, self._rounds), self._readable)
+        self._deriver.hold_state((self, self._rounds), self._readable)
         return self._deriver.store
 
     def _readable(self) -> set[ox.Quad]:
@@ -349,7 +349,7 @@ class Derivation:
     def in_store(self) -> KnowledgeStore:
         """The knowledge base with all of the request's facts and conclusions in it."""
         self._whole = True
-        self._deriver.lend(
+        self._deriver.hold(
             set(self._facts).union(*(concluded.quads for concluded in self._concluded.values()))
         )
         return self._deriver.store
@@ -364,7 +364,7 @@ class Derivation:
         )
 
 
-def _said(quads: Iterable[ox.Quad]) -> dict[str, frozenset[str]]:
+def _of_request(quads: Iterable[ox.Quad]) -> dict[str, frozenset[str]]:
     """What quads say of the request: by predicate the resources that are objects."""
     said: dict[str, set[str]] = defaultdict(set)
     for quad in quads:

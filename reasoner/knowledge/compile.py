@@ -185,7 +185,7 @@ def compile_all(sources: Sequence[Source]) -> KnowledgeStore:
             raise Unsound(wrong)
     _concluded(store)
     if broken := [violation for violation in validate_store(store) if violation.severity == "Violation"]:
-        raise Unsound([(_said_of(violation), (violation.focus,)) for violation in broken])
+        raise Unsound([(_in_words(violation), (violation.focus,)) for violation in broken])
     return store
 
 
@@ -205,7 +205,7 @@ def run_whatever_runs(sources: Sequence[Source]) -> KnowledgeStore:
     return store
 
 
-def _said_of(violation: Violation) -> str:
+def _in_words(violation: Violation) -> str:
     found = (
         f" (found '{prefixed(violation.value)}')"
         if violation.value and violation.value != violation.focus

@@ -132,7 +132,7 @@ def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
     for step in rule.steps:
         if step.subject not in reached:
             continue
-        if step.object in leaves and _told_by_texts(store, step, reached[step.subject]):
+        if step.object in leaves and _known_from_texts(store, step, reached[step.subject]):
             if not any(store.objects(node.value, step.predicate.value) for node in reached[step.subject]):
                 return False
             continue
@@ -148,7 +148,9 @@ def _can_match(store: KnowledgeStore, rule: Rule, this: ox.NamedNode) -> bool:
     return True
 
 
-def _told_by_texts(store: KnowledgeStore, step: Step, nodes: Iterable[ox.NamedNode | ox.BlankNode]) -> bool:
+def _known_from_texts(
+    store: KnowledgeStore, step: Step, nodes: Iterable[ox.NamedNode | ox.BlankNode]
+) -> bool:
     """Whether the texts that the store keeps tell if a step is there, whatever its object."""
     return (
         step.value is None

@@ -236,14 +236,14 @@ class _Settling:
     def settle(self, requirement: Requirement, *, active: bool) -> dict[str, Any]:
         """What becomes of a requirement."""
         if not active:
-            return self._told(requirement, requirement.asked, "its marker does not hold here")
+            return self._entry(requirement, requirement.asked, "its marker does not hold here")
         self._bring_companion(requirement)
         for place, package in self._pinned(requirement.name):
             if requirement.allows(package.value):
                 extras = requirement.extras if _bare(package.name) == requirement.name else frozenset[str]()
                 more = extras - frozenset(_extras(package.name))
                 written = f"{requirement.name}[{','.join(sorted(more))}]" if more else ""
-                return self._told(requirement, written, f"the plan installs {package.name} {package.value}")
+                return self._entry(requirement, written, f"the plan installs {package.name} {package.value}")
             if requirement.name not in self._known.adjustable or not self._within(requirement):
                 problem = (
                     f"the plan installs {package.name} {package.value}, "
@@ -255,16 +255,16 @@ class _Settling:
                     expected="requirements that the plan's Python and release can meet",
                 )
             self._take_away(place, package)
-            return self._told(
+            return self._entry(
                 requirement, requirement.asked, f"in the place of {package.name} {package.value}"
             )
         framework = self._known.frameworks.get(requirement.name)
         if framework in self._taken:
-            return self._told(requirement, "", "the image brings it")
+            return self._entry(requirement, "", "the image brings it")
         self._bring_build_tools(requirement)
-        return self._told(requirement, requirement.asked, "")
+        return self._entry(requirement, requirement.asked, "")
 
-    def _told(self, requirement: Requirement, written: str, because: str) -> dict[str, Any]:
+    def _entry(self, requirement: Requirement, written: str, because: str) -> dict[str, Any]:
         return {
             "asked": requirement.asked,
             "where": requirement.where,

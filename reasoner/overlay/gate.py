@@ -124,7 +124,7 @@ class Gate:
             if isinstance(quad.object, ox.BlankNode) and self._must_be_named(
                 quad.predicate.value, self._nameless_properties
             ):
-                yield f"{_said(quad.subject)}: its {place} {named}"
+                yield f"{_shown(quad.subject)}: its {place} {named}"
             lonely = isinstance(quad.subject, ox.BlankNode) and not any(
                 own.store.quads_for_pattern(None, None, quad.subject, None)
             )
@@ -140,18 +140,18 @@ def _of_queries(own: KnowledgeStore) -> Iterator[str]:
     for name in _QUERIES:
         for quad in own.store.quads_for_pattern(None, ox.NamedNode(name), None, None):
             if not isinstance(quad.object, ox.Literal):
-                yield f"{_said(quad.subject)}: its {prefixed(name)} is no text"
+                yield f"{_shown(quad.subject)}: its {prefixed(name)} is no text"
             elif len(quad.object.value) > _LONGEST:
                 yield (
-                    f"{_said(quad.subject)}: its text has {len(quad.object.value)} characters; "
+                    f"{_shown(quad.subject)}: its text has {len(quad.object.value)} characters; "
                     f"at most {_LONGEST} are read"
                 )
             elif (found := depth(quad.object.value)) > _DEEPEST:
                 yield (
-                    f"{_said(quad.subject)}: {found} brackets stand open at one place of its text; "
+                    f"{_shown(quad.subject)}: {found} brackets stand open at one place of its text; "
                     f"at most {_DEEPEST} may"
                 )
 
 
-def _said(subject: object) -> str:
+def _shown(subject: object) -> str:
     return prefixed(subject.value) if isinstance(subject, ox.NamedNode) else "a node without a name"
