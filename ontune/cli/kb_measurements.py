@@ -128,7 +128,7 @@ def learn(
             texts[f"learnt_{name}_networks.ttl"] = _of_networks(asked, known, networks)
             continue
         regions = learning.learn(asked, known)
-        bare = sum(not case.numbers for case in known)
+        bare = sum(not case.numbers for case in known) if asked.features else 0
         say(
             f"{name}: {len(regions)} regions from {len(known) - bare} networks;"
             f" of {bare} more the numbers are not known"

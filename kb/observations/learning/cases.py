@@ -17,6 +17,8 @@ from kb.errors import BadInput
 from kb.observations.rows import Row, find
 from kb.store import user_files
 
+_VERSION = ("framework_version",)
+"""What tells several ratios of one network apart, where a question does not say it."""
 _QUESTIONS = Path(__file__).with_name("questions")
 
 
@@ -35,7 +37,7 @@ class Question:
     @property
     def features(self) -> tuple[str, ...]:
         """The numbers of a workload that regions may be cut by, as the keys of a workload have them."""
-        return tuple(self.declared["features"])
+        return tuple(self.declared.get("features", ()))
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Case:
         family: networks that fail together.
         twin: the first network of the table with equal numbers, which may be itself.
         numbers: the features; empty where they are not known.
-        ratios: for each version of the framework the logarithm of the ratio.
+        ratios: for each version of the framework, or what else a question names, the logarithm of the ratio.
     """
 
     network: str
@@ -86,11 +88,13 @@ def cases(asked: Question) -> list[Case]:
     are not known, they are empty.
     """
     declared = asked.declared
-    known = {(row["network"], row["image_size"]): row for row in find(declared["numbers"]).rows()}
+    known: dict[tuple[str, str], Row] = {}
+    if "numbers" in declared:
+        known = {(row["network"], row["image_size"]): row for row in find(declared["numbers"]).rows()}
     sides: dict[str, dict[tuple[str, ...], Row]] = {declared["option"]: {}, declared["default"]: {}}
     for row in find(declared["table"]).rows():
         if (
-            all(row.get(column) == value for column, value in declared["only"].items())
+            all(_is(row.get(column), value) for column, value in declared["only"].items())
             and row.get("value")
             and row.get("batch")
         ):
@@ -102,8 +106,14 @@ def cases(asked: Question) -> list[Case]:
     for key in sorted(with_it.keys() & without.keys()):
         row = with_it[key]
         ratio = math.log(float(row["value"]) / float(without[key]["value"]))
-        found[row["network"], row["image_size"]][row["framework_version"]] = ratio
+        version = " ".join(row.get(column, "") for column in declared.get("version", _VERSION))
+        found[row["network"], row.get("image_size", "")][version] = ratio
     return [_case(asked, place, known.get(place, {}), ratios) for place, ratios in found.items()]
+
+
+def _is(value: str | None, wanted: str | Sequence[str]) -> bool:
+    """Whether a value is the wanted one, or one of several."""
+    return value == wanted if isinstance(wanted, str) else value in wanted
 
 
 def _case(asked: Question, place: tuple[str, str], row: Row, ratios: Mapping[str, float]) -> Case:

@@ -62,6 +62,8 @@ def learn(asked: Question, given: Sequence[Case]) -> list[Region]:
     Raises:
         BadInput: scikit-learn is missing, or there are too few cases.
     """
+    if not asked.features:
+        return [_region({}, list(given), median)]
     sizes: list[_Size] = []
     for least in sorted(_several(asked.declared["least"]), reverse=True):
         sizes += [_Size(regions, least) for regions in sorted(_several(asked.declared["regions"]))]

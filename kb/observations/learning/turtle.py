@@ -47,7 +47,7 @@ def turtle_of_networks(asked: Question, found: Sequence[Carried], score: str = "
 def _document(asked: Question, parts: Sequence[tuple[str, _Scope, Region]], score: str) -> str:
     declared, table = asked.declared, find(asked.declared["table"])
     sources = " , ".join(f"<{source['@id']}>" for source in table.metadata["dc:source"])
-    rules = " , ".join(f"rule:{name}" for name, _, _ in parts)
+    rules = " , ".join(f"rule:{name}" for name, scope, _ in parts if scope.pattern)
     lines = [
         "".join(f"@prefix {prefix}: <{PREFIXES[prefix]}> .\n" for prefix in _USED),
         f"# Learnt by `ontune kb learn {asked.name}` from the table {table.name}: "
@@ -55,9 +55,9 @@ def _document(asked: Question, parts: Sequence[tuple[str, _Scope, Region]], scor
         f"<> a on:SourceFile ; rdfs:label {literal('learnt: ' + declared['title'])}@en ; "
         f"prov:wasDerivedFrom {sources} ;",
         f'    on:checked "{table.metadata["dc:modified"]["@value"]}"^^xsd:date ; on:status on:Current .',
-        "",
-        f"on:RequestShape a sh:NodeShape ; sh:targetClass on:Request ; sh:rule {rules} .",
     ]
+    if rules:
+        lines += ["", f"on:RequestShape a sh:NodeShape ; sh:targetClass on:Request ; sh:rule {rules} ."]
     for name, scope, region in parts:
         lines += ["", *_statements(asked, name, scope, region, score, sources)]
     return "\n".join(lines) + "\n"
@@ -70,7 +70,7 @@ class _Scope:
     Attributes:
         said: in a few words.
         definition: in a sentence.
-        pattern: in SPARQL, of `?workload`.
+        pattern: in SPARQL, of `?workload`; empty where it holds for all.
         message: with what was seen.
         when: situations beside those of the question.
     """
@@ -83,6 +83,8 @@ class _Scope:
 
 
 def _of_layers(asked: Question, region: Region) -> _Scope:
+    if not region.bounds:
+        return _Scope("", "", "", "")
     said = " and ".join(_words(feature, bound) for feature, bound in region.bounds.items())
     variables = {feature: f"?{feature}" for feature in region.bounds}
     patterns = " ; ".join(
@@ -120,7 +122,34 @@ def _statements(
     asked: Question, name: str, scope: _Scope, region: Region, score: str, sources: str
 ) -> Iterator[str]:
     declared = asked.declared
-    label = f"{declared['title']}: {scope.said}"
+    label = f"{declared['title']}: {scope.said}" if scope.pattern else str(declared["title"])
+    if scope.pattern:
+        yield from _situation(name, label, scope, sources)
+    own = (_class(name),) if scope.pattern else ()
+    when = " , ".join(f"sit:{situation}" for situation in (*scope.when, *declared["when"], *own))
+    counted = f"{region.networks} networks of {region.families} families"
+    yield statement(
+        f"eff:{name}",
+        [
+            "a on:Effect , on:LearntEffect",
+            f"on:option kb:{declared['option']}",
+            f"on:given {' , '.join(f'kb:{option}' for option in declared['given'])}",
+            f"on:when {when}",
+            "on:criterion on:throughput",
+            f"on:ratio {_ratio(region.ratio)} ; "
+            f"on:low {_ratio(region.interval[0])} ; on:high {_ratio(region.interval[1])}",
+            f"on:meanLow {_ratio(region.mean[0])} ; on:meanHigh {_ratio(region.mean[1])}",
+            f"on:networksCounted {region.networks} ; on:familiesCounted {region.families} ; "
+            "on:sourcesCounted 1",
+            f"on:learntFrom {literal(declared['table'])} ; on:learntBy {literal(asked.name)}",
+            f"prov:wasDerivedFrom {sources}",
+            f"rdfs:label {literal('; '.join(filter(None, (label, counted, declared['note'], score))))}@en",
+        ],
+    )
+
+
+def _situation(name: str, label: str, scope: _Scope, sources: str) -> Iterator[str]:
+    """The situation of a scope, and the rule that puts requests into it."""
     yield statement(
         f"sit:{_class(name)}",
         [
@@ -143,26 +172,6 @@ def _statements(
             f"on:message {literal(scope.message)}",
             f"prov:wasDerivedFrom {sources}",
             f"sh:construct {literal(text)}",
-        ],
-    )
-    when = " , ".join(f"sit:{situation}" for situation in (*scope.when, *declared["when"], _class(name)))
-    counted = f"{region.networks} networks of {region.families} families"
-    yield statement(
-        f"eff:{name}",
-        [
-            "a on:Effect , on:LearntEffect",
-            f"on:option kb:{declared['option']}",
-            f"on:given {' , '.join(f'kb:{option}' for option in declared['given'])}",
-            f"on:when {when}",
-            "on:criterion on:throughput",
-            f"on:ratio {_ratio(region.ratio)} ; "
-            f"on:low {_ratio(region.interval[0])} ; on:high {_ratio(region.interval[1])}",
-            f"on:meanLow {_ratio(region.mean[0])} ; on:meanHigh {_ratio(region.mean[1])}",
-            f"on:networksCounted {region.networks} ; on:familiesCounted {region.families} ; "
-            "on:sourcesCounted 1",
-            f"on:learntFrom {literal(declared['table'])} ; on:learntBy {literal(asked.name)}",
-            f"prov:wasDerivedFrom {sources}",
-            f"rdfs:label {literal('; '.join(filter(None, (label, counted, declared['note'], score))))}@en",
         ],
     )
 
