@@ -1,0 +1,4 @@
+import builtins
+import sys
+
+builtins.sited = [entry for entry in sys.path if entry.endswith("hook")]
