@@ -12,15 +12,17 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
 from bench import process
+from generators import hook
 from kb.errors import BadInput, NoFeasiblePlan
-from kb.records.imports import imported, imported_by_text
+from kb.records.imports import Imports, imported, imported_by_text
+from kb.records.observed_job import digest_of
 from kb.store.files import json_of, read_text
 from reasoner.answers.plan import Application, DecisionTaken, Plan
 
@@ -30,6 +32,8 @@ _SCRIPT = re.compile(r"[\w./-]+\.py\b")
 _SHEBANG = re.compile(rb"#!\s*(?:/\S*/env\s+(?:-S\s+)?)?(\S*python[\d.]*)\s")
 """The interpreter of a script, by its path or by way of `env`."""
 _SECONDS = 60.0
+_FLAGS = re.compile(r"-[bBdEIOPqRsSuvx]+")
+"""Flags of Python without a value, among them those that keep it from loading what the environment names."""
 
 # Runs in the Python of the user's own command, whichever that is.
 _ASK = """
@@ -47,7 +51,8 @@ for one in metadata.distributions():
         listed = [str(path).split("/")[0] for path in one.files or () if str(path).endswith("__init__.py")]
     for module in listed:
         modules.setdefault(module, name)
-print(json.dumps({"installed": installed, "needs": needs, "modules": modules}))
+hooked = "ontune_hook" in sys.modules
+print(json.dumps({"installed": installed, "needs": needs, "modules": modules, "loads_hook": hooked}))
 """
 
 
@@ -145,6 +150,14 @@ class Command:
                     yield Path(), text
                     yield Path(word).parent, text
 
+    @cached_property
+    def _imports(self) -> Imports:
+        if self.script is not None:
+            return imported(self.script, self.roots)
+        if self.is_python and "-c" in self.words[:-1]:
+            return Imports(imported_by_text(self.words[self.words.index("-c") + 1]), [])
+        return Imports([], [])
+
     @property
     def modules(self) -> list[str]:
         """What its script imports, or the text behind `-c`.
@@ -152,21 +165,31 @@ class Command:
         Raises:
             BadInput: the script cannot be read as Python.
         """
-        if self.script is not None:
-            return imported(self.script, self.roots)
-        if self.is_python and "-c" in self.words[:-1]:
-            return imported_by_text(self.words[self.words.index("-c") + 1])
-        return []
+        return self._imports.packages
+
+    @cached_property
+    def digest(self) -> str:
+        """What its job is known by: the content of its own files, and its words but for where it lies."""
+        try:
+            files = self._imports.files
+        except BadInput:
+            files = [self.script] if self.script else []
+        place = Path(self.program).name if self.script is None else ""
+        named = str(self.script) if self.script else ""
+        return digest_of(files, [place, *(word for word in self.words[1:] if word != named)])
 
     @cached_property
     def environment(self) -> Environment:
         """What stands in the environment that it runs in; nothing where its Python does not say."""
-        finished = process.run([self.python, "-c", _ASK], _SECONDS, environment=os.environ)
+        flags = filter(_FLAGS.fullmatch, self.words[1 : self._place]) if self.is_python else ()
+        variables = hook.variables({}, os.environ.get(hook.SEARCHED, ""))
+        asked = [self.python, *flags, "-c", _ASK]
+        finished = process.run(asked, _SECONDS, environment=os.environ | variables)
         *_, last = finished.output.splitlines() or [""]  # what starts with that Python may have printed too
         try:
             return Environment(**json_of(last, self.python))
         except (BadInput, TypeError):
-            return Environment({}, {}, {})
+            return Environment({}, {}, {}, loads_hook=False)
 
 
 @dataclass(frozen=True)
@@ -177,11 +200,13 @@ class Environment:
         installed: the version of each.
         needs: what each requires, without extras.
         modules: the package that brings a module.
+        loads_hook: whether its Python, with the command's flags, loads the hook.
     """
 
     installed: Mapping[str, str]
     needs: Mapping[str, Sequence[str]]
     modules: Mapping[str, str]
+    loads_hook: bool = True
 
     def of_framework(self, framework: str, named: Callable[[str], Sequence[str]]) -> str:
         """The package that a framework stands in here, with its version, as a requirement; empty where none
@@ -243,28 +268,44 @@ class Around:
     Attributes:
         plan: the plan of which all that its prediction counts is applied, but for `at_hand`.
         variables: what is set for the program.
-        because: for each variable, the decisions and options that set it.
+        settings: what the hook applies in the program.
+        because: for each variable and each setting, the decisions and options that set it.
         left: options that the plan would have taken, and why nothing applies them here.
         at_hand: options that the prediction counts and that are as they are in the user's environment.
     """
 
     plan: Plan
     variables: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
     because: dict[str, list[str]] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
     at_hand: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Hooked:
+    """What the hook does for a program.
+
+    Attributes:
+        options: those that it sets up in the program's framework (`decision=option`).
+        left: settings that this program did not bear when it ran before, each with the reason.
+    """
+
+    options: Collection[str] = ()
+    left: Mapping[str, str] = field(default_factory=dict)
+
+
 def around(
-    command: Command, plan: Plan, ask: Callable[[Sequence[str]], Plan], pinned: Sequence[str]
+    command: Command, plan: Plan, ask: Callable[[Sequence[str]], Plan], pinned: Sequence[str], hooked: Hooked
 ) -> Around:
-    """Plan until everything that counts can be applied from outside.
+    """Plan until everything that counts can be applied from outside or by the hook.
 
     Args:
         command: what will run.
         plan: what is best for it, whoever applies it.
         ask: gives the plan without some options (`decision=option`).
         pinned: the decisions that the user pinned.
+        hooked: what the hook does.
 
     Raises:
         BadInput: nothing applies an option that was pinned.
@@ -272,7 +313,7 @@ def around(
     """
     left: dict[str, str] = {}
     fixed: set[str] = set()
-    while hindered := _hindered(plan, command, pinned, fixed):
+    while hindered := _hindered(plan, command, pinned, fixed, hooked):
         for option, why in hindered.items():
             if option.partition("=")[0] in pinned:
                 raise BadInput(f"--pin {option}", f"nothing applies it to a command as it is: {why}")
@@ -283,12 +324,15 @@ def around(
             fixed |= hindered.keys()  # what stands in the environment is no choice
     found = Around(plan, left=left, at_hand=tuple(sorted(fixed)))
     for taken in _counted(plan, pinned):
-        for variable in taken.apply:
-            if _name(taken) not in fixed and variable.how == "env":
-                value = _value(variable, plan)
-                before = found.variables.get(variable.name)
-                found.variables[variable.name] = f"{before} {value}" if before else value
-                found.because.setdefault(variable.name, []).append(_name(taken))
+        for one in taken.apply if _name(taken) not in fixed else ():
+            if one.how == "env":
+                value, before = _value(one, plan), found.variables.get(one.name)
+                found.variables[one.name] = f"{before} {value}" if before else value
+            elif one.how == "code":
+                found.settings[one.name] = _value(one, plan)
+            else:
+                continue
+            found.because.setdefault(one.name, []).append(_name(taken))
     return found
 
 
@@ -303,24 +347,41 @@ def _name(taken: DecisionTaken) -> str:
     return f"{taken.decision}={taken.option}"
 
 
-def _hindered(plan: Plan, command: Command, pinned: Sequence[str], fixed: set[str]) -> dict[str, str]:
+def _hindered(
+    plan: Plan, command: Command, pinned: Sequence[str], fixed: set[str], hooked: Hooked
+) -> dict[str, str]:
     """The options that count and that nothing applies, with the reason."""
     found = {}
     for taken in _counted(plan, pinned):
-        if _name(taken) not in fixed and (why := _hindrance(taken, command)):
+        if _name(taken) not in fixed and (why := _hindrance(taken, command, hooked)):
             found[_name(taken)] = why
     return found
 
 
-def _hindrance(taken: DecisionTaken, command: Command) -> str:
+def _hindrance(taken: DecisionTaken, command: Command, hooked: Hooked) -> str:
     """Why nothing applies an option around a command; empty where something does."""
     preloads = any(variable.name == "LD_PRELOAD" for variable in taken.apply if variable.how == "env")
     for one in taken.apply:
+        why = ""
         if one.how == "env":
-            if why := _kept_from(one, command):
-                return why
+            why = _kept_from(one, command)
+        elif one.how == "code" and _name(taken) in hooked.options:
+            why = _not_hooked(one, command, hooked)
         elif not (one.how == "package" and one.manager == "apt" and preloads):
-            return _BY.get(one.by, f"it is applied by {one.how} {one.name}")
+            why = _BY.get(one.by, f"it is applied by {one.how} {one.name}")
+        if why:
+            return why
+    return ""
+
+
+def _not_hooked(setting: Application, command: Command, hooked: Hooked) -> str:
+    """Why the hook does not apply a setting."""
+    if not command.environment.loads_hook:
+        return f"{command.python} does not load what would apply it (flags such as -I, -E and -S forbid it)"
+    if setting.name in hooked.left:
+        return f"when it ran before: {hooked.left[setting.name]}"
+    if "{cores}" in setting.value and not command.runs_alone:
+        return "it may start several processes that share the cores"
     return ""
 
 

@@ -69,6 +69,17 @@ class Planner:
         entries = self.catalogue.option_names(decision).meant(package) if decision else ()
         return [entry.name for entry in entries]
 
+    def applied_at_start(self, framework: str) -> frozenset[str]:
+        """The options (`decision=option`) that the hook of `ontune run -- COMMAND` sets up in programs of a
+        framework.
+        """
+        names, info = self.catalogue.name, self.catalogue.info
+        found: set[str] = set()
+        for written_in, options in self._model.appliers.at_start.items():
+            if info[written_in].name == framework:
+                found |= {f"{names[info[option].decision]}={info[option].name}" for option in options}
+        return frozenset(found)
+
     @property
     def numerics(self) -> tuple[str, ...]:
         """The numerics classes, the strictest first."""

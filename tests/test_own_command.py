@@ -235,26 +235,29 @@ def test_imports_are_read_through_the_files_beside_the_program(tmp_path: Path) -
     (tmp_path / "models" / "net.py").write_text("def make():\n    from torch import nn\n    import train\n")
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "deep.py").write_text("import jax.numpy as jnp\nthis is no Python")
-    assert imported(tmp_path / "train.py") == ["os", "torch"]
+    assert imported(tmp_path / "train.py").packages == ["os", "torch"]
     (tmp_path / "lib" / "__init__.py").write_text("from .core import run\n")
     (tmp_path / "lib" / "core.py").write_text("import tensorflow\n")
     (tmp_path / "lib" / "deep.py").write_text("from .. import other\nfrom . import core\n")
-    assert imported(tmp_path / "lib" / "deep.py") == ["tensorflow"]
+    assert imported(tmp_path / "lib" / "deep.py").packages == ["tensorflow"]
     (tmp_path / "sure.py").write_text(
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import jax\n"
         "try:\n    import tensorflow\nexcept ImportError:\n    pass\nimport torch\n"
     )
-    assert imported(tmp_path / "sure.py") == ["typing", "torch"]
+    assert imported(tmp_path / "sure.py").packages == ["typing", "torch"]
     (tmp_path / "old.py").write_bytes(b"# -*- coding: latin-1 -*-\nimport torch\nname = '\xe9'\n")
-    assert imported(tmp_path / "old.py") == ["torch"]
+    assert imported(tmp_path / "old.py").packages == ["torch"]
     (tmp_path / "deep.py").write_text("x = " + "-" * 100_000 + "1\n")
     (tmp_path / "meets.py").write_text("import deep, old, jax\n")
-    assert imported(tmp_path / "meets.py") == ["jax", "torch"]  # what no parser stands is passed over
+    assert imported(tmp_path / "meets.py").packages == [
+        "jax",
+        "torch",
+    ]  # what no parser stands is passed over
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "own.py").write_text("import torch\n")
     (tmp_path / "uses.py").write_text("import own\n")
-    assert imported(tmp_path / "uses.py") == ["own"]
-    assert imported(tmp_path / "uses.py", [tmp_path / "root"]) == ["torch"]
+    assert imported(tmp_path / "uses.py").packages == ["own"]
+    assert imported(tmp_path / "uses.py", [tmp_path / "root"]).packages == ["torch"]
 
 
 @pytest.mark.parametrize(
@@ -299,7 +302,7 @@ def test_the_script_of_a_command_is_found(
         assert found == Path(special[words[-1]])
     else:
         assert found == Path("train.py")
-    assert found is not None and imported(found) == ["torch"]
+    assert found is not None and imported(found).packages == ["torch"]
 
 
 def test_a_framework_is_found_behind_what_rests_on_it(script: Path) -> None:

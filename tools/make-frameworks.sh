@@ -35,5 +35,7 @@ else
     pip install --quiet --index-url "$CPU_INDEX" torch
 fi
 pip install --quiet tensorflow-cpu scikit-learn
+# Trainers of other people, which tests run jobs of; torchvision's default wheel does not fit the CPU build, and nothing here needs it.
+pip install --quiet transformers accelerate lightning || say "without transformers, accelerate and Lightning"
 touch "$folder/.installed"
 say "ready: $folder"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kb.errors import BadInput
@@ -16,11 +17,22 @@ LARGEST = 4 * 2**20
 """Bytes of a file that is read: a longer one is data."""
 
 
-def imported(program: Path, roots: Sequence[Path] = ()) -> list[str]:
-    """The packages that a program imports, by the first part of their names, in the order in which they are
-    met; where it imports some only if they are there, and others in any case, the others.
+@dataclass(frozen=True)
+class Imports:
+    """What a program imports.
 
-    Files of its own that it imports are read too; they are no packages. Such a file that cannot be read as
+    Attributes:
+        packages: by the first part of their names, in the order in which they are met; where it imports some
+            only if they are there, and others in any case, the others.
+        files: its own files, itself first.
+    """
+
+    packages: list[str]
+    files: list[Path]
+
+
+def imported(program: Path, roots: Sequence[Path] = ()) -> Imports:
+    """What a program and the files of its own that it imports import. Such a file that cannot be read as
     Python imports nothing that is known.
 
     Args:
@@ -47,7 +59,7 @@ def imported(program: Path, roots: Sequence[Path] = ()) -> list[str]:
                 found[package] = found.get(package, False) or certain
             waiting += [path for path in own if path not in seen]
             seen.update(own)
-    return [name for name, certain in found.items() if certain] or list(found)
+    return Imports([name for name, certain in found.items() if certain] or list(found), waiting)
 
 
 def imported_by_text(text: str) -> list[str]:

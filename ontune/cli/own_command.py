@@ -8,7 +8,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -57,7 +57,7 @@ def become(
         return
     if isinstance(found, Around):
         _note(_line(found))
-    _exec_now(command, found.variables if found else {})
+    _exec_now(command, found.variables | _hook_variables(found, command) if found else {})
 
 
 def _refuse_what_says_nothing(request: RequestArguments, *, plain: bool, dry_run: bool, format: str) -> None:
@@ -77,7 +77,8 @@ def _refuse_what_says_nothing(request: RequestArguments, *, plain: bool, dry_run
 
 def _around(command: Command, request: RequestArguments) -> Around:
     """The plan for a command with what is put into effect of it."""
-    from bench.own_command import around
+    from bench.own_command import Hooked, around
+    from kb.records.observed_job import ObservedJob
 
     try:
         Path.cwd()
@@ -87,11 +88,15 @@ def _around(command: Command, request: RequestArguments) -> Around:
     workload = _described(command, request, reasoner)
     wishes = {"numerics": _LEFT_ALONE} | request.wishes(reasoner)
     wishes["framework"] = _framework(command, request, workload, reasoner)
+    hooked = Hooked(
+        reasoner.applied_at_start(wishes["framework"]),
+        {} if workload else ObservedJob.of(command.digest).left,
+    )
     standing = command.environment.of_framework(wishes["framework"], reasoner.frameworks_meant)
     target = request.asked_target(reasoner)
 
     def asked(requires: str, forbid: Sequence[str]) -> Plan:
-        job = workload or _unnamed(command, requires)
+        job = workload or _unnamed(command, requires, reasoner)
         return reasoner.plan(job, target, **wishes | {"forbid": (*(request.forbid or ()), *forbid)})
 
     requires = "" if workload else standing
@@ -104,15 +109,35 @@ def _around(command: Command, request: RequestArguments) -> Around:
         _note(f"ontune: planned without regard to {standing}: {error}")
         requires = ""
     pinned = [option.partition("=")[0] for option in request.pin or ()]
-    return around(command, plan, lambda forbid: asked(requires, forbid), pinned)
+    return around(command, plan, lambda forbid: asked(requires, forbid), pinned, hooked)
 
 
-def _unnamed(command: Command, requires: str) -> Workload:
-    """A command as a job of which nothing is known but the framework that stands there."""
+def _unnamed(command: Command, requires: str, reasoner: Reasoner) -> Workload:
+    """A command as a job of which is known what was observed when it ran before, and the framework that
+    stands there.
+    """
+    from kb.records.observed_job import ObservedJob
     from kb.records.workload import complete_workload
 
     name = command.script.stem if command.script else Path(command.words[0]).name
-    return complete_workload(name, {"requires": [requires] if requires else None}, "the command")
+    observed = ObservedJob.of(command.digest).facts(reasoner.store)
+    return complete_workload(
+        name, observed | {"requires": [requires] if requires else None}, "the command"
+    ).named(reasoner.store.names)
+
+
+def _hook_variables(found: Around, command: Command) -> dict[str, str]:
+    """What has the program load the hook, which applies what only code can and observes; nothing where its
+    Python would not load it.
+    """
+    from generators import hook
+    from kb.records.observed_job import ObservedJob
+
+    if not command.environment.loads_hook:
+        return {}
+    job = ObservedJob.of(command.digest)
+    asked = {"settings": found.settings, "record": str(job.path), "left": job.left, "process": os.getpid()}
+    return hook.variables(asked, os.environ.get(hook.SEARCHED, ""))
 
 
 def _described(command: Command, request: RequestArguments, reasoner: Reasoner) -> Workload | None:
@@ -160,7 +185,7 @@ def _note(text: str) -> None:
 def _predicted(found: Around) -> str:
     """What the prediction says, where it counts nothing but what is applied."""
     ratio = found.plan.prediction["vs_default"]
-    if found.at_hand or not found.variables or ratio.get("value") is None:
+    if found.at_hand or not (found.variables or found.settings) or ratio.get("value") is None:
         return ""
     return f"predicted x {ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}) against leaving it"
 
@@ -169,9 +194,11 @@ def _line(found: Around) -> str:
     """What whoever started the command is told, in one line. A ratio is left to `--dry-run`, which has the
     room for what it hangs on.
     """
-    if found.variables:
-        setting = " ".join(f"{name}={_word(value)}" for name, value in found.variables.items())
-        return f"ontune: {setting} (--dry-run says why)"
+    if found.variables or found.settings:
+        outside = [f"{name}={_word(value)}" for name, value in found.variables.items()]
+        inside = [f"{name}={value}" for name, value in found.settings.items()]
+        parts = [" ".join(outside), f"in the program {', '.join(inside)}" if inside else ""]
+        return f"ontune: {'; '.join(filter(None, parts))} (--dry-run says why)"
     if found.left:
         return "ontune: started as it is (--dry-run says what else would be taken, and why it is not)"
     return "ontune: started as it is: nothing is known that is faster here and set from outside"
@@ -199,11 +226,17 @@ def _shell(found: Around | None, command: Command) -> list[str]:
         return [start]
     lines = []
     reasons = {f"{taken.decision}={taken.option}": taken.reasons for taken in found.plan.decisions}
-    for name, value in found.variables.items():
+
+    def why(name: str) -> Iterator[str]:
         for option in found.because[name]:
-            lines.append(f"# {option}")
-            lines += [f"#   {' '.join(reason.text.split())}" for reason in reasons[option]]
-        lines.append(f"export {name}={_word(value)}")
+            yield f"# {option}"
+            yield from (f"#   {' '.join(reason.text.split())}" for reason in reasons[option])
+
+    for name, value in found.variables.items():
+        lines += [*why(name), f"export {name}={_word(value)}"]
+    for name in found.settings:
+        lines += why(name)
+    lines += [f"export {name}={_word(value)}" for name, value in _hook_variables(found, command).items()]
     if said := _predicted(found):
         lines.append(f"# {said}")
     lines += [f"# not {option}: {' '.join(why.split())}" for option, why in found.left.items()]
@@ -214,9 +247,9 @@ def _shell(found: Around | None, command: Command) -> list[str]:
 def _document(found: Around | None, command: Command) -> dict[str, Any]:
     words = [_told(word) for word in command.words]
     if found is None:
-        return {"dry_run": True, "variables": {}, "command": words}
+        return {"dry_run": True, "variables": {}, "settings": {}, "command": words}
     return {
-        "dry_run": True, "variables": found.variables, "because": found.because, "left": found.left,
+        "dry_run": True, "variables": found.variables, "settings": found.settings, "because": found.because, "left": found.left,
         "at_hand": list(found.at_hand), "command": words, "plan": found.plan.to_json(),
     }  # fmt: skip
 

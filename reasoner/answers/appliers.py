@@ -23,9 +23,13 @@ class Appliers:
     def __init__(self, store: KnowledgeStore) -> None:
         self._words = {row["how"]: row["by"] for row in store.select(_WORDS)}
         self._hooked: dict[str, set[str]] = defaultdict(set)
+        self.at_start: dict[str, set[str]] = defaultdict(set)
+        """For each framework, the options that the start hook sets up in its programs."""
         for row in store.select(_OFFERS):
             if row["kind"] == on("SettingsModule"):
                 self._hooked[row["option"]].add(row["framework"])
+            elif row["kind"] == on("StartHook"):
+                self.at_start[row["framework"]].add(row["option"])
         self._trained: set[str] = set()
         for program in store.instances(on("ShippedProgram")):
             self._trained.update(store.objects(program, on("trains")))

@@ -25,4 +25,5 @@ for step in range(6):
         print(step, repr(loss.item()), repr(ema(held).sum().item()), repr(averaged(held).sum().item()))
 second = copy.deepcopy(net)
 print(type(second).__name__, type(pickle.loads(pickle.dumps(net))).__name__, sorted(net.state_dict()), len(net._forward_pre_hooks), len(net._forward_hooks))
-print(torch.equal(second(held), net(held)))
+with torch.no_grad():
+    print(torch.allclose(second(held), net(held), atol=0.05))

@@ -1,6 +1,6 @@
 import tensorflow as tf
 
-tf.random.set_seed(22)
+tf.keras.utils.set_random_seed(22)
 model = tf.keras.Sequential([tf.keras.layers.Dense(16, activation="relu"), tf.keras.layers.Dense(3)])
 optimizer = tf.keras.optimizers.SGD(0.1)
 loss_function = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-FRAMEWORKS = {"torch": "pytorch", "keras": "keras"}
+FRAMEWORKS = {"torch": "pytorch", "tensorflow": "tensorflow", "keras": "keras"}
 """The modules that are waited for, each with the part of this package that is for it."""
 
 
@@ -17,8 +17,9 @@ def start(asked: str) -> None:
     """Wait for the frameworks.
 
     Args:
-        asked: JSON, `settings {name: value}` to apply, and `record`, the file in which to keep what is
-            observed; empty for none.
+        asked: JSON, `settings {name: value}` to apply; `left {name: why}`, those that the program did not
+            bear before; `record`, the file in which to keep what is observed; `process`, the number of the
+            process that the command began as.
     """
     waiting = _Waiting(asked)
     sys.meta_path.insert(0, waiting)

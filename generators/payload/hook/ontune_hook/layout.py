@@ -27,7 +27,9 @@ class Layout:
         elif any(map(self.is_channels_last, weights)):
             self._outcome.leave(NAME, "the program does it itself")
         elif hasattr(module, "no_sync"):
-            self._outcome.leave(NAME, "its gradients are gathered in buckets of the layout that it had before")
+            self._outcome.leave(
+                NAME, "its gradients are gathered in buckets of the layout that it had before"
+            )
         else:
             module.to(memory_format=self._torch.channels_last)
             self._outcome.apply(NAME)
@@ -58,6 +60,4 @@ class Layout:
     def is_channels_last(self, tensor) -> bool:
         """Whether a tensor is laid out so, and not in the usual way too."""
         last = self._torch.channels_last
-        return (
-            tensor.dim() == 4 and tensor.is_contiguous(memory_format=last) and not tensor.is_contiguous()
-        )
+        return tensor.dim() == 4 and tensor.is_contiguous(memory_format=last) and not tensor.is_contiguous()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 
 
@@ -44,10 +45,8 @@ class Network:
     def _after(self, layer, inputs, output) -> None:
         kind = type(layer).__name__
         self._calls[kind] += 1
-        try:
+        with contextlib.suppress(AttributeError, IndexError, TypeError):  # a user's class of that kind
             self._macs[kind] += self._work(layer, inputs, output)
-        except (AttributeError, IndexError, TypeError):
-            pass  # a layer of the user's own that borrows a known one's class
 
     def _work(self, layer, inputs, output) -> int:
         """Multiply-adds of one call; of layers without products nothing."""

@@ -9,11 +9,11 @@ class Outcome:
     Attributes:
         asked: the value of each setting that was asked for.
         done: those in effect.
-        left: for each of the others that was tried, the reason.
+        left: for each of the others that was tried, the reason; those of earlier runs among them.
     """
 
-    def __init__(self, asked: dict) -> None:
-        self.asked, self.done, self.left = asked, {}, {}
+    def __init__(self, asked: dict, left: dict) -> None:
+        self.asked, self.done, self.left = asked, {}, left
 
     def apply(self, name: str) -> None:
         """A setting is in effect as it was asked for."""
@@ -33,5 +33,5 @@ class Outcome:
     def text(self) -> str:
         """What is in effect, and what is not and why."""
         done = ", ".join(f"{name}={value}" for name, value in self.done.items()) or "nothing"
-        left = "; ".join(f"not {name}: {why}" for name, why in self.left.items())
+        left = "; ".join(f"not {name}: {why}" for name, why in self.left.items() if name in self.asked)
         return f"in effect in the program: {done}" + (f" ({left})" if left else "")

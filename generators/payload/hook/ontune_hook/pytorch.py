@@ -36,7 +36,7 @@ def attach(torch, asked: dict) -> None:
         torch: the module.
         asked: as in `ontune_hook.start`.
     """
-    _Job(torch, Outcome(asked.get("settings", {})), Record(asked.get("record", "")))
+    _Job(torch, Outcome(asked.get("settings", {}), asked.get("left", {})), Record(asked))
 
 
 class _Job:
@@ -254,7 +254,9 @@ class _Job:
         def closing_backward(tensors, *args, **kwargs):
             self._autocast.close()
             if self._torch.is_tensor(tensors) and tensors.numel() == 1 and len(self._losses) < LOSSES:
-                self._losses.append(tensors.detach())  # read when all is over: now it would wait for the device
+                self._losses.append(
+                    tensors.detach()
+                )  # read when all is over: now it would wait for the device
             return backward(tensors, *args, **kwargs)
 
         @functools.wraps(grad)

@@ -8,6 +8,8 @@ import os
 import time
 from typing import Callable
 
+from . import say
+
 EVERY = 30.0
 """Seconds after which it is kept again."""
 
@@ -20,10 +22,14 @@ class Record:
         at_end: gives what is read only when all is over, because reading it earlier would hold up the steps.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, asked: dict) -> None:
+        """`asked` is as in `ontune_hook.start`."""
+        path = asked.get("record", "")
+        self._settings, self._started = asked.get("settings"), asked.get("process") == os.getpid()
         self.seen: dict = {"began": time.time(), "steps": 0}
         self.at_end: Callable[[], dict] = dict
         self._path = path if os.environ.get("RANK", "0") == "0" else ""
+        self._kept_before = _changed(path)
         self._kept = self._first = 0.0
         self._process = os.getpid()
         atexit.register(self._end)
@@ -43,6 +49,8 @@ class Record:
         if self.seen["steps"]:
             self.seen.update(self.at_end())
             self.keep()
+        elif self._settings and self._started and _changed(self._path) == self._kept_before:
+            say("no training step was seen: what only code can apply may not be in effect")
 
     def keep(self) -> None:
         """Write the file, whole or not at all. A process that took no step has nothing to keep."""
@@ -57,3 +65,11 @@ class Record:
             os.replace(part, self._path)
         except OSError:
             self._path = ""  # a full disk is no reason to stop training
+
+
+def _changed(path: str) -> float:
+    """When a file was last written; zero where there is none."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
