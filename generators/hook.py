@@ -1,4 +1,4 @@
-"""The hook that a started Python loads before a user's own program: what it is told, by environment variables.
+"""The hook that a started Python loads before a user's own program: the environment variables that tell it.
 
 The hook itself stands alone in `payload/hook`, because it runs in the user's Python.
 """

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bench.own_command import Command, Environment, framework_of
+from generators import hook
 from kb.errors import BadInput
 from kb.records.imports import imported
 from reasoner.reasoner import Reasoner
@@ -55,7 +56,11 @@ def test_the_command_is_its_own_in_everything_but_what_is_set(script: Path) -> N
     plain = ontune("--plain", "--", *words, folder=script.parent, said="hello")
     assert done.returncode == plain.returncode == 3
     got, before = json.loads(done.stdout), json.loads(plain.stdout)
-    assert got.pop("variables") == before.pop("variables") | {"OMP_WAIT_POLICY": "passive"}
+    variables, untouched = got.pop("variables"), before.pop("variables")
+    asked = json.loads(variables.pop("ONTUNE_HOOK"))
+    assert asked["settings"] == {} and asked["record"].endswith(".json")
+    assert variables.pop("PYTHONPATH") == f"{hook.FOLDER}{os.pathsep}{untouched.pop('PYTHONPATH')}"
+    assert variables == untouched | {"OMP_WAIT_POLICY": "passive"}
     assert got == before
     assert got["arguments"] == ["--output_dir", "out", "--", "-x"] and got["said"] == "hello"
     assert done.stderr == "ontune: OMP_WAIT_POLICY=passive (--dry-run says why)\n" and plain.stderr == ""
@@ -212,7 +217,7 @@ def test_a_signal_is_the_commands(tmp_path: Path) -> None:
         (("-w", "other.yaml", "--", "python", "torch_only.py"), "describes another program than the command"),
         ((*PINNED, "--", "env", "OMP_WAIT_POLICY=active", "python", "torch_only.py"), "the command sets OMP_WAIT_POLICY itself"),
         (("--framework", "torhc", "--", "python", "t.py"), "--framework"),
-        (("--pin", "compiler=inductor", "--", "python", "torch_only.py"), "nothing applies it to a command as it is"),
+        (("--pin", "checkpointing=activations-recomputed", "--", "python", "torch_only.py"), "nothing applies it to a command as it is"),
     ],
 )  # fmt: skip
 def test_what_has_no_effect_or_no_meaning_is_refused(tmp_path: Path, words: Sequence[str], said: str) -> None:
@@ -361,3 +366,50 @@ def test_a_training_run_gives_the_same_bits(frameworks: Path, tmp_path: Path) ->
         [frameworks, "-c", compared], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert same.stdout == "True\n"
+
+
+JOBS = Path(__file__).parent / "jobs"
+
+
+def test_the_first_run_observes_and_the_next_plan_knows_more(frameworks: Path, tmp_path: Path) -> None:
+    own = {"ONTUNE_DATA_HOME": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"}
+    words = ("--", str(frameworks), "argparse_mnist.py", "--steps", "5")
+    told = ("--dry-run", "--format", "json")
+    assert (
+        "traits"
+        not in json.loads(ontune(*told, *words, folder=JOBS, variables=own).stdout)["plan"]["workload"]
+    )
+    plain, done = (ontune(*how, *words, folder=JOBS, variables=own) for how in (("--plain",), PINNED))
+    assert done.returncode == 0 and done.stdout == plain.stdout
+    known = json.loads(ontune(*told, *words, folder=JOBS, variables=own).stdout)["plan"]["workload"]
+    assert known["traits"] == ["convolutional", "shallow-convolutional", "training"]
+    assert known["parameters"] == {"batch": 32} and known["parameter_count"] == 24298
+    other = ontune(*told, *words[:-1], "6", folder=JOBS, variables=own)
+    assert "traits" not in json.loads(other.stdout)["plan"]["workload"], "another job, by its arguments"
+
+
+def test_the_hook_applies_what_is_pinned_and_what_is_not_borne_is_not_tried_again(
+    frameworks: Path, tmp_path: Path
+) -> None:
+    own = {"ONTUNE_DATA_HOME": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"}
+    layout = ("--pin", "memory_format=channels_last")
+    done = ontune(*layout, "--", str(frameworks), "-m", "package", folder=JOBS, variables=own)
+    assert done.returncode == 0, done.stderr
+    assert "in the program memory_format=channels_last (--dry-run says why)" in done.stderr
+    assert "ontune: in effect in the program: memory_format=channels_last" in done.stderr
+    for _ in range(2):  # what was learnt stays, when it is not asked for again
+        words = ("--", str(frameworks), "argparse_mnist.py", "--steps", "3")
+        first = ontune(*layout, *words, folder=JOBS, variables=own)
+        again = ontune(*layout, *words, folder=JOBS, variables=own)
+        assert ontune(*words, folder=JOBS, variables=own).returncode == 0
+    assert again.returncode == first.returncode == 2
+    assert "when it ran before: the network does not bear it: view size" in " ".join(again.stderr.split())
+
+
+@pytest.mark.parametrize("flag", ["-I", "-E", "-S"])
+def test_a_python_that_does_not_load_the_hook_is_said_so(flag: str, frameworks: Path, tmp_path: Path) -> None:
+    layout = ("--pin", "memory_format=channels_last", "--framework", "pytorch")
+    done = ontune(*layout, "--", str(frameworks), flag, "ema.py", folder=JOBS)
+    assert done.returncode == 2 and "does not load what would apply it" in " ".join(done.stderr.split())
+    shown = ontune("--dry-run", "--framework", "pytorch", "--", str(frameworks), flag, "ema.py", folder=JOBS)
+    assert shown.returncode == 0 and "ONTUNE_HOOK" not in shown.stdout

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _CLASSES = """SELECT ?trait ?class WHERE { ?trait on:layerClass ?class }"""
 _WORDS = """SELECT ?trait ?word ?inside WHERE { ?trait on:moduleWord ?word ; on:insideOf ?inside }"""
-_COUNTS = """SELECT ?trait ?general ?least ?most WHERE { ?trait rdfs:subClassOf ?general . ?general on:layerClass ?any
+_COUNTS = """SELECT ?trait ?general ?least ?most WHERE {
+  ?trait rdfs:subClassOf ?general . ?general on:layerClass ?any
   OPTIONAL { ?trait on:leastLayers ?least } OPTIONAL { ?trait on:mostLayers ?most } }"""
 _NAMES = "SELECT ?trait ?name WHERE { ?trait a on:WorkloadTrait ; skos:notation ?name }"
 _TRAINING = "training"

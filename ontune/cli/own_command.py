@@ -236,7 +236,8 @@ def _shell(found: Around | None, command: Command) -> list[str]:
         lines += [*why(name), f"export {name}={_word(value)}"]
     for name in found.settings:
         lines += why(name)
-    lines += [f"export {name}={_word(value)}" for name, value in _hook_variables(found, command).items()]
+    by_hook = _hook_variables(found, command)
+    lines += [f"export {name}={_word(value)}" for name, value in by_hook.items()]
     if said := _predicted(found):
         lines.append(f"# {said}")
     lines += [f"# not {option}: {' '.join(why.split())}" for option, why in found.left.items()]

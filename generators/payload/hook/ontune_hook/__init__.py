@@ -1,5 +1,8 @@
 """What `ontune run` has a started Python load: it waits for a framework, and then applies and observes.
 
+`pytorch` (with `network`, `layout`, `autocast` and `optimizers`), `tensorflow` and `keras` are for one framework
+each; `outcome` is what became of each setting, `record` what is kept of a job.
+
 Standard library only, and nothing of it, until a framework is imported; Python 3.8 or newer. Whatever goes
 wrong here is said in a line, and the program goes on as it would without.
 """
