@@ -250,8 +250,8 @@ def _document(found: Around | None, command: Command) -> dict[str, Any]:
     if found is None:
         return {"dry_run": True, "variables": {}, "settings": {}, "command": words}
     return {
-        "dry_run": True, "variables": found.variables, "settings": found.settings, "because": found.because, "left": found.left,
-        "at_hand": list(found.at_hand), "command": words, "plan": found.plan.to_json(),
+        "dry_run": True, "variables": found.variables, "settings": found.settings,
+        "because": found.because, "left": found.left, "at_hand": list(found.at_hand), "command": words, "plan": found.plan.to_json(),
     }  # fmt: skip
 
 
