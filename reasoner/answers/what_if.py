@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from reasoner.answers.plan import DecisionTaken, Plan, as_json
+from msgspec.structs import asdict
+
+from reasoner.answers.plan import DecisionTaken, Plan
 
 
 def difference(before: Plan, after: Plan) -> dict[str, Any]:
@@ -27,7 +29,7 @@ def _change(old: DecisionTaken, new: DecisionTaken) -> dict[str, Any]:
         "decision": new.decision,
         "from": old.option,
         "to": new.option,
-        "reasons": [as_json(reason) for reason in reasons],
+        "reasons": [asdict(reason) for reason in reasons],
     }
 
 

@@ -8,11 +8,13 @@ import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import asdict
+
 from kb.errors import NoFeasiblePlan
 from kb.records.request import Request
 from kb.store.terms import local_name, on
 from kb.values import replace
-from reasoner.answers.plan import Reason, as_json
+from reasoner.answers.plan import Reason
 from reasoner.answers.reasons import Reasons
 from reasoner.answers.repairs import Trials, WaysOut, known, repair, stated, taken_at
 from reasoner.model.ground import Cause, exclusion_factors, hard_factors
@@ -33,7 +35,7 @@ def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> 
         return {
             **answer,
             "status": "chosen",
-            "reasons": [as_json(reason) for reason in reasons.chosen(decision)],
+            "reasons": [asdict(reason) for reason in reasons.chosen(decision)],
             "repair": [],
         }
     ways = WaysOut(reasons, request, trials)
@@ -42,7 +44,7 @@ def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> 
         return {
             **answer,
             "status": "beaten",
-            "reasons": [as_json(reason) for reason in reasons.against(option)],
+            "reasons": [asdict(reason) for reason in reasons.against(option)],
             "repair": repairs,
         }
     asked = Factor((decision,), {(option,): 0}, None, Cause("pin", option))
@@ -62,7 +64,7 @@ def why_not(reasons: Reasons, option: str, request: Request, trials: Trials) -> 
     return {
         **answer,
         "status": "conflict",
-        "reasons": [as_json(reason) for reason in found or reasons.against(option)],
+        "reasons": [asdict(reason) for reason in found or reasons.against(option)],
         "repair": repairs,
     }
 
