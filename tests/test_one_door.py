@@ -65,7 +65,7 @@ ALLOWED = {
         "_unsealed",
     ): "a file of the package, or one of the cache that is this user's own; else it is made anew",
     ("reasoner/knowledge/rule_reading.py", "RuleReading.from_json"): "a part of a sealed snapshot",
-    ("reasoner/knowledge/shapes.py", "_violations"): "the report of the SHACL engine in this process",
+    ("kb/records/shapes.py", "_results"): "the report of the SHACL engine in this process",
     ("reasoner/knowledge/shapes.py", "_shacl_terms"): "the W3C's vocabulary, from its installed package",
     ("reasoner/check/quality.py", "_queries"): SHIPPED,
     ("reasoner/knowledge/compile.py", "_code_hash"): SHIPPED,
