@@ -250,9 +250,15 @@ def _document(found: Around | None, command: Command) -> dict[str, Any]:
     if found is None:
         return {"dry_run": True, "variables": {}, "settings": {}, "command": words}
     return {
-        "dry_run": True, "variables": found.variables, "settings": found.settings,
-        "because": found.because, "left": found.left, "at_hand": list(found.at_hand), "command": words, "plan": found.plan.to_json(),
-    }  # fmt: skip
+        "dry_run": True,
+        "variables": found.variables,
+        "settings": found.settings,
+        "because": found.because,
+        "left": found.left,
+        "at_hand": list(found.at_hand),
+        "command": words,
+        "plan": found.plan.to_json(),
+    }
 
 
 def _exec_now(command: Command, variables: Mapping[str, str]) -> NoReturn:
