@@ -107,7 +107,9 @@ CORPUS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["argparse_mnist", *(pytest.param(name, marks=LONG) for name in CORPUS)])
+@pytest.mark.parametrize(
+    "name", ["argparse_mnist", "by_hand", *(pytest.param(name, marks=LONG) for name in CORPUS)]
+)
 def test_observing_and_bitwise_options_change_nothing(jobs: Jobs, name: str) -> None:
     plain, hooked = jobs.plain(f"{name}.py"), jobs.hooked(BITWISE, f"{name}.py")
     assert plain.code == hooked.code == 0, hooked.err

@@ -8,13 +8,17 @@ NAME = "optimizer_impl"
 
 
 class Optimizers:
-    """The optimizers of a program, each told how to compute where the program does not say."""
+    """The optimizers of a program, each told how to compute where the program does not say.
+
+    Attributes:
+        created: how many there were.
+    """
 
     def __init__(self, outcome, before_step, after_step) -> None:
         """`before_step` and `after_step` are called with the optimizer."""
         from torch.optim import optimizer as hooks
 
-        self._outcome, self._steps = outcome, 0
+        self._outcome, self._steps, self.created = outcome, 0, 0
         self._wanted = outcome.asked.get(NAME)
         create = hooks.Optimizer.__init__
 
@@ -23,6 +27,7 @@ class Optimizers:
             if self._wanted:
                 self._implement(type(optimizer), defaults)
             create(optimizer, params, defaults, *args, **kwargs)
+            self.created += 1
 
         hooks.Optimizer.__init__ = created
         hooks.register_optimizer_step_pre_hook(lambda one, *_: self._before(one, before_step))

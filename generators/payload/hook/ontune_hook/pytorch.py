@@ -54,7 +54,9 @@ class _Job:
         self._optimizer = None
         self._layout = Layout(torch, outcome)
         self._autocast = Autocast(torch, outcome, lambda: self._inside)
-        Optimizers(outcome, lambda _: self._autocast.close(), lambda one: self._after_step(one))
+        self._optimizers = Optimizers(
+            outcome, lambda _: self._autocast.close(), lambda one: self._after_step(one)
+        )
         self._set_at_once()
         self._watch_modules()
         self._watch_gradients()
@@ -254,10 +256,12 @@ class _Job:
         def closing_backward(tensors, *args, **kwargs):
             self._autocast.close()
             if self._torch.is_tensor(tensors) and tensors.numel() == 1 and len(self._losses) < LOSSES:
-                self._losses.append(
-                    tensors.detach()
-                )  # read when all is over: now it would wait for the device
-            return backward(tensors, *args, **kwargs)
+                # Read when all is over: now it would wait for the device.
+                self._losses.append(tensors.detach())
+            result = backward(tensors, *args, **kwargs)
+            if not self._optimizers.created:  # a program that moves its weights itself
+                self._after_step(None)
+            return result
 
         @functools.wraps(grad)
         def closing_grad(*args, **kwargs):
@@ -277,14 +281,14 @@ class _Job:
             say(f"observing has ended: {type(error).__name__}: {error}")
 
     def _stepped(self, optimizer) -> None:
-        if self._optimizer is None or self._optimizer() is None:
+        if optimizer is not None and (self._optimizer is None or self._optimizer() is None):
             self._optimizer = weakref.ref(optimizer)
-        if self._optimizer() is not optimizer:
+        if optimizer is not None and self._optimizer() is not optimizer:
             return
         seen, steps = self._record.seen, self._record.seen["steps"] + 1
         self._shapes.update(map(repr, self._inputs))
         if steps == 1:
-            seen["inputs"], seen["optimizer"] = self._inputs, type(optimizer).__name__
+            seen["inputs"], seen["optimizer"] = self._inputs, type(optimizer).__name__ if optimizer else ""
             for network in list(self._networks.values())[:1]:
                 self._compile(network)
         if steps == REPORTED_AFTER:
@@ -338,7 +342,7 @@ class _Job:
             "framework": f"torch {torch.__version__}",
             "threads": torch.get_num_threads(),
             "determinism": "on" if torch.are_deterministic_algorithms_enabled() else "off",
-            "optimizer_impl": Optimizers.implementation(optimizer),
+            "optimizer_impl": Optimizers.implementation(optimizer) if optimizer else "",
             "compiled_graphs": self._compiled(),
         }
         for network in list(self._networks.values())[:1]:
