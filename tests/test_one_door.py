@@ -51,7 +51,7 @@ ALLOWED = {
     ("reasoner/knowledge/readings.py", "_by_process"): PRIVATE,
     ("generators/provenance/sbom.py", "write"): "what was written in memory the line before",
     ("bench/images/build_log.py", "build_log"): WRITES,
-    ("bench/own_command.py", "Command._interpreter"): "the first line of the program that is to be started",
+    ("bench/command.py", "Command._interpreter"): "the first line of the program that is to be started",
     ("ontune/cli/own_command.py", "_was_given"): KERNEL,
     ("reasoner/knowledge/readings.py", "serve"): PRIVATE,
     ("reasoner/check/kept_report.py", "key_of"): SHIPPED,

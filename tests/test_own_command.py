@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.own_command import Command, Environment, framework_of
+from bench.command import Command, Environment, framework_of
 from generators import hook
 from kb.errors import BadInput
 from kb.records.imports import imported

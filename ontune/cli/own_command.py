@@ -19,7 +19,8 @@ from ontune.cli.output import emit
 from ontune.cli.request import RequestArguments
 
 if TYPE_CHECKING:
-    from bench.own_command import Around, Command
+    from bench.command import Command
+    from bench.own_command import Around
     from kb.records.workload import Workload
     from reasoner.answers.plan import Plan
     from reasoner.reasoner import Reasoner
@@ -46,7 +47,8 @@ def become(
         NoFeasiblePlan: nothing meets the request here.
         RunFailed: the operating system starts no such program.
     """
-    from bench.own_command import Around, Command
+    from bench.command import Command
+    from bench.own_command import Around
 
     command = Command(words)
     _refuse_what_says_nothing(request, plain=plain, dry_run=dry_run, format=format)
@@ -161,7 +163,7 @@ def _framework(
     command: Command, request: RequestArguments, workload: Workload | None, reasoner: Reasoner
 ) -> str:
     """The framework that is asked for, else the one that the command trains with."""
-    from bench.own_command import framework_of
+    from bench.command import framework_of
 
     asked = request.framework or (workload and workload.facts.get("framework"))
     if not asked:
