@@ -1,5 +1,5 @@
-"""A user's own training command, started unchanged: what a plan can put into effect around it and by the hook,
-and what not.
+"""A user's own training command, started unchanged: what a plan can apply around it and by the hook, and what
+not.
 
 The plan is asked for again without each option that nothing applies here, until what its prediction counts is
 what is applied.

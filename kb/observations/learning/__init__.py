@@ -1,6 +1,6 @@
 """Learning: from rows of measurements to Effects that an expert can read, correct and overrule.
 
-Nothing here runs while planning.
+`published` learns how long published benchmarks take. Nothing here runs while planning.
 """
 
 from __future__ import annotations
