@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,11 +37,15 @@ def script(tmp_path: Path) -> Path:
 
 
 def ontune(
-    *words: str, folder: Path, said: str = "", variables: Mapping[str, str] | None = None
+    *words: str,
+    folder: Path,
+    said: str = "",
+    variables: Mapping[str, str] | None = None,
+    command: str = "run",
 ) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
     return subprocess.run(
-        [sys.executable, "-P", "-m", "ontune", "run", *words],
+        [sys.executable, "-P", "-m", "ontune", command, *words],
         cwd=folder,
         env={**kept, "PYTHONPATH": str(Path(__file__).parents[1]), **(variables or {})},
         input=said,
@@ -384,6 +389,8 @@ def test_the_first_run_observes_and_the_next_plan_knows_more(frameworks: Path, t
     known = json.loads(ontune(*told, *words, folder=JOBS, variables=own).stdout)["plan"]["workload"]
     assert known["traits"] == ["convolutional", "shallow-convolutional", "training"]
     assert known["parameters"] == {"batch": 32} and known["parameter_count"] == 24298
+    macs = 26 * 26 * 8 * 9 + 24 * 24 * 16 * 8 * 9 + 16 * 12 * 12 * 10
+    assert known["gflop_per_sample"] == pytest.approx(6 * macs / 1e9)
     other = ontune(*told, *words[:-1], "6", folder=JOBS, variables=own)
     assert "traits" not in json.loads(other.stdout)["plan"]["workload"], "another job, by its arguments"
 
@@ -413,3 +420,41 @@ def test_a_python_that_does_not_load_the_hook_is_said_so(flag: str, frameworks: 
     assert done.returncode == 2 and "does not load what would apply it" in " ".join(done.stderr.split())
     shown = ontune("--dry-run", "--framework", "pytorch", "--", str(frameworks), flag, "ema.py", folder=JOBS)
     assert shown.returncode == 0 and "ONTUNE_HOOK" not in shown.stdout
+
+
+def test_a_script_is_planned_by_reading_it(frameworks: Path, tmp_path: Path) -> None:
+    """Nothing of it runs; what was observed of it when it did is known, and its own files come along."""
+    own = {"ONTUNE_DATA_HOME": str(tmp_path / "data")}
+    (tmp_path / "nets.py").write_text("from torch import nn\nnet = nn.Conv2d(3, 8, 3)\n")
+    (tmp_path / "requirements.txt").write_text("tqdm\n")
+    (tmp_path / "train.py").write_text(
+        "import torch\nfrom nets import net\nopen('ran', 'w')\noptimizer = torch.optim.SGD(net.parameters(), 0.1)\n"
+        "for _ in range(3):\n    net(torch.ones(4, 3, 8, 8)).sum().backward()\n    optimizer.step()\n"
+    )
+    words = ("train.py", "-t", "genoa-node", "--format", "json")
+
+    def plan() -> dict[str, Any]:
+        done = ontune(*words, folder=tmp_path, variables=own, command="plan")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["workload"]
+
+    read = plan()
+    assert not (tmp_path / "ran").exists()
+    assert read["framework"] == "pytorch" and read["files"] == ["nets.py"] and "traits" not in read
+    assert read["requirements"] == str(tmp_path / "requirements.txt")
+    assert ontune("--", str(frameworks), "train.py", folder=tmp_path, variables=own).returncode == 0
+    assert plan()["traits"] == ["convolutional", "shallow-convolutional", "training"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import torch, tensorflow\n", "it imports pytorch and tensorflow"),
+        ("import os\n", "it imports no framework that is known"),
+        ("def\n", "cannot be read as Python"),
+    ],
+)
+def test_a_script_that_does_not_tell_its_framework_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "t.py").write_text(text)
+    done = ontune("t.py", "-t", "genoa-node", folder=tmp_path, command="plan")
+    assert done.returncode == 2 and said in " ".join(done.stderr.split())

@@ -22,6 +22,12 @@ _COUNTS = """SELECT ?trait ?general ?least ?most WHERE {
   OPTIONAL { ?trait on:leastLayers ?least } OPTIONAL { ?trait on:mostLayers ?most } }"""
 _NAMES = "SELECT ?trait ?name WHERE { ?trait a on:WorkloadTrait ; skos:notation ?name }"
 _TRAINING = "training"
+_ATTENTION = "attention"
+_COUNTED = 0.95
+"""The share of a network's parameters that must be in layers whose work is counted, for their sum to be its."""
+_OPERATIONS = 6
+"""Of a training step for each multiply-add of the forward pass: two each, once forward, and the gradients of
+inputs and weights, as `parameters` x 6 counts for dense networks (Kaplan et al., arXiv 2001.08361, 2.1)."""
 _MOST = 64 << 20
 
 
@@ -85,7 +91,12 @@ class ObservedJob:
         calls = self.seen.get("inputs") or []
         shapes = [call[0]["shape"] for call in calls if call]
         if len(calls) == 1 and shapes and shapes[0]:
-            found["parameters"] = {"batch": shapes[0][0]}
+            batch = shapes[0][0]
+            found["parameters"] = {"batch": batch}
+            counted = network.get("counted", 0) >= _COUNTED * network["parameters"]
+            if batch and counted and _ATTENTION not in found["traits"]:  # whose products are in functions
+                macs = sum(layer["macs"] for layer in network["layers"].values())
+                found["gflop_per_sample"] = round(_OPERATIONS * macs / batch / 1e9, 9)
         changing = self.seen.get("shapes", 0)
         if changing == 1 or changing > 2:  # two may be a last batch that is not full
             found["dynamic_shapes"] = changing > 2

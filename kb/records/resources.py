@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pyoxigraph as ox
@@ -61,7 +62,7 @@ def shipped_and_added(folder: str) -> ox.Store:
     for path in sorted((paths.shipped("facts") / folder).glob("*.ttl")):
         store.load(path=str(path), format=ox.RdfFormat.TURTLE, base_iri=path.as_uri())
     for addition in paths.additions():
-        for path in sorted(addition.rglob("*.ttl")):
+        for path in filter(Path.is_file, sorted(addition.rglob("*.ttl"))):  # a pipe would never end
             with contextlib.suppress(SyntaxError, OSError):
                 store.load(path=str(path), format=ox.RdfFormat.TURTLE, base_iri=path.resolve().as_uri())
     return store

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyoxigraph as ox
 
 from kb.errors import BadInput
+from kb.records import script
 from kb.records.fact_keys import fact_keys, stated
 from kb.records.fact_values import refuse_credentials
 from kb.records.names import Names, folded, listed
@@ -93,7 +94,8 @@ def load_workload(text: str, store: KnowledgeStore | None = None, where: str = "
 
     Args:
         text: a name, or a file (.json, .yaml, .ttl). A file may start from another workload with `extends:
-            NAME or FILE`.
+            NAME or FILE`. Of a Python program (.py) is taken what `kb.records.script` reads of it; nothing
+            of it is run.
         store: an open knowledge base in which names are looked up first; with it, the names in a file are
             checked at once, else when it is planned.
         where: what names it, for the error.
@@ -102,7 +104,7 @@ def load_workload(text: str, store: KnowledgeStore | None = None, where: str = "
         BadInput: the name is unknown, or the file is missing, malformed, or has an unknown key or a wrong
             value.
     """
-    if user_files.looks_like_file(text):
+    if user_files.looks_like_file(text) or text.endswith(script.SUFFIX):
         found = _from_file(Path(text), store)
     else:
         known = _known(store)
@@ -126,6 +128,9 @@ def _known(store: KnowledgeStore | None) -> NamedResources:
 
 def _from_file(path: Path, store: KnowledgeStore | None, started: tuple[Path, ...] = ()) -> Workload:
     keys = fact_keys(_MODULE)
+    if path.suffix == script.SUFFIX and store is not None:
+        facts = keys.completed(script.facts_of(path, store), str(path))
+        return Workload(user_files.name_of(path), facts, str(path))
     if path.suffix == ".ttl":
         content = user_files.read_turtle(path)
         node = user_files.only_instance(content, on("Workload"), path)

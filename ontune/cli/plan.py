@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kb.errors import NoFeasiblePlan
+from kb.errors import BadInput, NoFeasiblePlan
 from kb.store.local_files import remember
 from kb.values import replace
 from ontune.cli.output import choice, emit
@@ -26,6 +26,10 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @takes_request
 def plan(
     request: RequestArguments,
+    program: Annotated[
+        str | None,
+        typer.Argument(metavar="[SCRIPT]", help="What is trained, as a Python program; it is read, not run."),
+    ] = None,
     everything: Annotated[
         bool,
         typer.Option(
@@ -37,6 +41,8 @@ def plan(
     """Choose framework, compiler, image, precision, threads, allocator and flags for a training job on a
     machine, and say why.
     """
+    if program is not None:
+        request = _of_script(request, program)
     reasoner = request.reasoner()
     asked = request.question(reasoner)
     chosen = reasoner.plan(asked)
@@ -58,6 +64,15 @@ def plan(
             print_screen(chosen, exact)
 
     emit(chosen.to_json(), format, render)
+
+
+def _of_script(request: RequestArguments, program: str) -> RequestArguments:
+    if not program.endswith(".py"):
+        problem = f"unexpected extra argument ({program})"
+        raise BadInput("ontune plan", f"{problem}; what is trained stands behind -w, the machine behind -t")
+    if request.workload is not None:
+        raise BadInput("--workload", f"{program} says what is trained", expected="one of the two")
+    return replace(request, workload=program)
 
 
 def _without_changing_numbers(reasoner: Reasoner, asked: Request) -> Plan | None:

@@ -206,14 +206,14 @@ def prepared(case: Case, world: World, folder: Path) -> Path:
 
 def _outcome(case: Case, world: World, path: Path) -> tuple[int, str]:
     """The exit code by which the command would end, with what it would say."""
-    from ontune.cli import _told
+    from ontune.cli import _as_ours
 
     try:
         READERS[case.reader].read(world, path)
     except AssertionError:
         return 1, traceback.format_exc()
     except Exception as error:
-        told = _told(error)
+        told = _as_ours(error)
         return told.exit_code, str(told) if told.exit_code in PROMISED else traceback.format_exc()
     return 0, ""
 

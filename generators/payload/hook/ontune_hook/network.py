@@ -15,6 +15,7 @@ class Network:
         self._macs: Counter = Counter()
         self._calls: Counter = Counter()
         self._watched: list = []
+        self._counted: set = set()
 
     def __enter__(self):
         for layer in self._module.modules():
@@ -27,12 +28,16 @@ class Network:
             watched.remove()
 
     def seen(self) -> dict:
-        """Parameters, and for each kind of layer how often it was called and its multiply-adds of one pass."""
+        """Parameters, those of layers whose work is counted, and for each kind of layer its calls and
+        multiply-adds in one pass.
+        """
         kinds = {kind: {"calls": self._calls[kind], "macs": self._macs[kind]} for kind in self._calls}
         parameters = list(self._module.parameters())
+        counted = sum(one.numel() for one in parameters if id(one) in self._counted)
         return {
             "class": type(self._module).__name__,
             "parameters": sum(one.numel() for one in parameters),
+            "counted": counted,
             "trainable": sum(one.numel() for one in parameters if one.requires_grad),
             "layers": kinds,
             "modules": sorted({type(layer).__name__ for layer in self._module.modules()}),
@@ -46,7 +51,10 @@ class Network:
         kind = type(layer).__name__
         self._calls[kind] += 1
         with contextlib.suppress(AttributeError, IndexError, TypeError):  # a user's class of that kind
-            self._macs[kind] += self._work(layer, inputs, output)
+            work = self._work(layer, inputs, output)
+            self._macs[kind] += work
+            if work or isinstance(layer, self._torch.nn.Embedding):
+                self._counted.update(map(id, layer.parameters()))
 
     def _work(self, layer, inputs, output) -> int:
         """Multiply-adds of one call; of layers without products nothing."""
