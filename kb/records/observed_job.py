@@ -26,8 +26,9 @@ _ATTENTION = "attention"
 _COUNTED = 0.95
 """The share of a network's parameters that must be in layers whose work is counted, for their sum to be its."""
 _OPERATIONS = 6
-"""Of a training step for each multiply-add of the forward pass: two each, once forward, and the gradients of
-inputs and weights, as `parameters` x 6 counts for dense networks (Kaplan et al., arXiv 2001.08361, 2.1)."""
+"""Of a training step for each multiply-add of the forward pass: two each, forward and for the gradients of
+inputs and of weights (Kaplan et al., arXiv 2001.08361, section 2.1).
+"""
 _MOST = 64 << 20
 
 
