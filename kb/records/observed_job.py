@@ -24,7 +24,7 @@ _NAMES = "SELECT ?trait ?name WHERE { ?trait a on:WorkloadTrait ; skos:notation 
 _TRAINING = "training"
 _ATTENTION = "attention"
 _COUNTED = 0.95
-"""The share of a network's parameters that must be in layers whose work is counted, for their sum to be its."""
+"""The share of parameters that must be in layers whose work is counted, for the sum to be the network's."""
 _OPERATIONS = 6
 """Of a training step for each multiply-add of the forward pass: two each, forward and for the gradients of
 inputs and of weights (Kaplan et al., arXiv 2001.08361, section 2.1).
